@@ -1,0 +1,70 @@
+# make train | test | test-4 | lint | clean.   Variables: PYTHON, MPI=mpich|openmpi|none, RANKS, JOB
+
+PYTHON ?= python3
+MPI ?= mpich
+RANKS ?= 2
+JOB ?= jobs/digits-taylor.toml
+
+BIN := .venv/bin
+BASE := .venv/.installed-$(MPI)
+COMMA := ,
+EXTRA := $(if $(filter none,$(MPI)),,$(MPI)$(COMMA))
+MPIRUN := $(if $(filter none,$(MPI)),mpirun,$(BIN)/mpirun)
+
+ifeq ($(filter mpich openmpi none,$(MPI)),)
+$(error MPI=$(MPI): allowed are mpich, openmpi and none (the MPI of this system))
+endif
+
+# Open MPI refuses more ranks than cores, and root, unless told otherwise.
+ifeq ($(MPI),openmpi)
+export PRTE_MCA_rmaps_default_mapping_policy ?= :oversubscribe
+ifeq ($(shell id -u),0)
+export OMPI_ALLOW_RUN_AS_ROOT ?= 1
+export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM ?= 1
+endif
+endif
+
+.PHONY: help train test test-4 lint clean
+help:
+	@echo "make train    install into .venv, then train $(JOB) on $(RANKS) ranks"
+	@echo "make test     the tests            make test-4   those under MPI, on 4 ranks"
+	@echo "make lint     ruff, mypy, import fence            make clean    remove .venv and caches"
+	@echo "variables: PYTHON=$(PYTHON) MPI=$(MPI) (mpich, openmpi, none) RANKS=$(RANKS) JOB=$(JOB)"
+
+train: $(BASE)
+	$(MPIRUN) -n $(RANKS) $(BIN)/hpcadmm train $(JOB)
+
+test: $(BASE)-test
+	$(BIN)/python -m pytest
+
+test-4: $(BASE)-test
+	HPCADMM_TEST_RANKS=4 $(BIN)/python -m pytest -m mpi
+
+lint: $(BASE)-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+clean:
+	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find hpcadmm tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Each stamp needs the one before, so that no two pips run at once, under make -j either.
+$(BASE): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "$(PYTHON) is missing or older than Python 3.11; name a newer one: make PYTHON=python3.12"; exit 1; }
+	@for other in mpich openmpi none; do \
+	  if [ $$other != $(MPI) ] && [ -e .venv/.installed-$$other ]; then \
+	    echo ".venv holds MPI=$$other, and two MPIs in one environment break each other: run make clean first"; exit 1; fi; done
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.$(if $(EXTRA),[$(MPI)])'
+	@touch $@
+
+$(BASE)-test: $(BASE)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$(EXTRA)test]'
+	@touch $@
+
+$(BASE)-dev: $(BASE)-test
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$(EXTRA)test,dev]'
+	@touch $@

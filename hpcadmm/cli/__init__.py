@@ -1,0 +1,86 @@
+"""The command line. A command's module is imported when the command runs, so that --help is quick."""
+
+import os
+import sys
+from contextlib import ExitStack, redirect_stdout
+from importlib import import_module
+
+import click
+
+from hpcadmm import __version__
+from hpcadmm.comm.launch import guarded
+from hpcadmm.comm.launcher import expected_rank, limit_threads
+from hpcadmm.errors import Diverged, Interrupted, UsageError
+
+COMMANDS = {
+    "train": ("hpcadmm.cli.train:train", "Train the network of a job file."),
+    "resume": ("hpcadmm.cli.train:resume", "Go on with a run from its newest checkpoint."),
+    "evaluate": ("hpcadmm.cli.after:evaluate", "Accuracy or error of a run's network."),
+    "predict": ("hpcadmm.cli.after:predict", "The network's output for new samples."),
+    "show": ("hpcadmm.cli.after:show", "A table of runs."),
+    "plot": ("hpcadmm.cli.after:plot", "Draw the curves of one or several runs."),
+    "export": ("hpcadmm.cli.after:export", "Write the network as npz or ONNX."),
+    "data": ("hpcadmm.cli.data:data", "List, download, convert and inspect datasets."),
+    "bench": ("hpcadmm.cli.bench:bench", "Measure this machine, and a job against its floor."),
+    "doctor": ("hpcadmm.cli.doctor:doctor", "Check MPI, launcher, cores, BLAS, HDF5 and disk."),
+}
+
+
+class Commands(click.Group):
+    """Looks commands up by name in COMMANDS."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, name = COMMANDS[cmd_name][0].split(":")
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="%(prog)s %(version)s")
+def hpcadmm() -> None:
+    """Train multilayer perceptrons by ADMM on any number of MPI ranks.
+
+    On several: mpirun -n N hpcadmm train JOB.toml
+    """
+
+
+def describe(error: BaseException) -> tuple[int, str] | None:
+    """Exit code and message of an exception that is no defect; None for any other."""
+    if isinstance(error, UsageError):
+        return 2, f"Error: {error}"
+    if isinstance(error, Interrupted):
+        return 75, str(error)
+    if isinstance(error, Diverged):
+        return 1, f"Error: {error}"
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        return error.exit_code, f"{error.ctx.get_usage()}\nError: {error.format_message()}"
+    if isinstance(error, click.ClickException):
+        return error.exit_code, f"Error: {error.format_message()}"
+    return None
+
+
+def run() -> int | None:
+    """Run the command of sys.argv; returns its exit code. Help is printed by one rank only."""
+    with ExitStack() as stack:
+        if expected_rank() > 0 and {"-h", "--help", "--version"} & set(sys.argv):
+            stack.enter_context(redirect_stdout(stack.enter_context(open(os.devnull, "w"))))
+        try:
+            code: int | None = hpcadmm.main(prog_name="hpcadmm", standalone_mode=False)
+        except click.Abort as error:
+            raise (error.__cause__ or error) from None
+        return code
+
+
+def main() -> int:
+    """The program: returns the exit code of the job. Under a launcher all ranks return the same."""
+    limit_threads()
+    return guarded(run, describe)

@@ -1,0 +1,48 @@
+"""`hpcadmm train` and `hpcadmm resume`."""
+
+from pathlib import Path
+
+import click
+
+from hpcadmm.comm.launch import phase, start_mpi
+
+OVERRIDES = click.option(
+    "--set", "overrides", multiple=True, metavar="TABLE.KEY=VALUE", help="Override the job; repeatable."
+)
+QUIET = click.option("--quiet", is_flag=True, help="Show nothing but errors.")
+
+
+@click.command()
+@click.argument("job", type=click.Path(path_type=Path, dir_okay=False))
+@OVERRIDES
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), help="Run folder; by default one in results/runs."
+)
+@click.option("--print-job", is_flag=True, help="Print the resolved job, every default filled in, and stop.")
+@QUIET
+def train(job: Path, overrides: tuple[str, ...], out: Path | None, print_job: bool, quiet: bool) -> None:
+    """Train as the job file JOB says; under mpirun or srun on all their ranks."""
+    world = start_mpi()
+    from hpcadmm import job as jobs
+    from hpcadmm import progress
+    from hpcadmm import train as training
+
+    with phase("reading the job file"):
+        read = jobs.read(job, overrides, world)
+    if print_job:
+        click.echo(read.to_toml() if world.first else "", nl=False)
+    else:
+        training.train(read, out, world, progress.Progress(world.first and not quiet))
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path, file_okay=False))
+@OVERRIDES
+@QUIET
+def resume(run: Path, overrides: tuple[str, ...], quiet: bool) -> None:
+    """Go on with a run from its newest valid checkpoint, on any number of ranks."""
+    world = start_mpi()
+    from hpcadmm import progress
+    from hpcadmm import train as training
+
+    training.resume(run, overrides, world, progress.Progress(world.first and not quiet))

@@ -1,0 +1,180 @@
+"""Starts MPI and sees to it that all ranks end together: whatever one of them raises ends all of them."""
+
+import socket
+import sys
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from hpcadmm.comm import launcher
+from hpcadmm.comm.ending import Describe, Ending, Kind, failed
+from hpcadmm.comm.phases import current_phase, phase
+from hpcadmm.comm.watchdog import Watchdog, patience
+from hpcadmm.errors import UsageError
+
+if TYPE_CHECKING:
+    from hpcadmm.comm.agreement import Meeting
+    from hpcadmm.comm.world import World
+
+__all__ = ["check_launcher", "guarded", "phase", "start_mpi"]
+
+PATIENCE = 3.0  # seconds that a rank which failed gives the others to fail or end too
+
+# MPI starts once a process and so do these; at most one of each.
+_meetings: "list[Meeting]" = []
+_watchdogs: list[Watchdog] = []
+
+
+def start_mpi(*, check: bool = True) -> "World":
+    """Start MPI, the agreement and the watchdog: the first thing that a command which communicates does, on all ranks.
+
+    Raises UsageError if there is no MPI library, or (unless check=False) if the launcher does not belong to it.
+    """
+    meeting = _meet()
+    from hpcadmm.comm.world import World
+
+    meeting.convene(float("inf"))
+    world = World()
+    if check:
+        check_launcher(world)
+    limit = patience()
+    if world.size > 1 and limit and not _watchdogs:
+        _watchdogs.append(Watchdog(limit + 0.5 * min(world.rank, 8), _stuck))  # not all report at once
+        _watchdogs[0].start()
+    if _watchdogs:
+        world.beat = _watchdogs[0].beat
+    return world
+
+
+def check_launcher(world: "World") -> None:
+    """Raise UsageError with the cure if the launcher started more processes than `world` has ranks."""
+    from mpi4py import MPI
+
+    launcher.check_size(world.size, MPI.Get_library_version())
+
+
+def _meet() -> "Meeting":
+    """The agreement of this process; starts MPI. Raises UsageError if there is no MPI library."""
+    if not _meetings:
+        try:
+            from hpcadmm.comm.agreement import Meeting
+        except (ImportError, RuntimeError) as error:
+            raise UsageError(
+                f"no MPI library can be loaded ({str(error).splitlines()[0]}).\n"
+                "Install one, pip install 'hpcadmm[mpich]'; or load the cluster's (module load ...) and, if it is not "
+                "found then, set MPI4PY_LIBMPI=/path/to/libmpi.so"
+            ) from error
+        _meetings.append(Meeting())
+    return _meetings[0]
+
+
+def guarded(run: Callable[[], int | None], describe: Describe) -> int:
+    """Call `run` on this rank and return the exit code of the job, the same one on all ranks.
+
+    `describe` turns an exception that is no defect into (exit code, message). Any other, and under a launcher
+    every SystemExit, ends all ranks with one traceback that names rank, host and phase.
+    """
+    failure: BaseException | None = None
+    code = 0
+    try:
+        with phase("command line"):
+            code = run() or 0
+    except BaseException as error:  # noqa: BLE001 (every way out has to reach the agreement)
+        failure = error
+    for watchdog in _watchdogs:
+        watchdog.stop()
+    described = describe(failure) if failure else None
+    meeting = _others()
+    if meeting is None:
+        return _end_alone(failure, described) if failure else code
+    mine = failed(failure, described, meeting.place) if failure else Ending(Kind.FINE, code)
+    return _end_together(meeting, mine)
+
+
+def _others() -> "Meeting | None":
+    """The agreement, if there are other ranks to agree with; MPI is started only if the launcher speaks of others."""
+    if launcher.expected_size() == 1 and not _meetings:
+        return None
+    try:
+        meeting = _meet()
+    except UsageError:
+        return None
+    return meeting if meeting.size > 1 else None
+
+
+def _end_alone(failure: BaseException, described: tuple[int, str] | None) -> int:
+    """Report the failure of a process without others. If n such were started by mistake, one speaks for all."""
+    place = f"rank {launcher.expected_rank()} of {launcher.expected_size()} on {socket.gethostname()}"
+    mine = failed(failure, described, place)
+    if isinstance(failure, SystemExit) and (failure.code is None or isinstance(failure.code, int)):
+        return failure.code or 0
+    if mine.kind is not Kind.USAGE:
+        _say(f"{mine.place}\n{mine.report}")
+    elif launcher.expected_rank() == 0:
+        _say(mine.report)
+    else:
+        time.sleep(1.0)  # some launchers end all others as soon as one exits: let that be the one that speaks
+        if launcher.first_on_node() and not _meetings:
+            _say(f"{mine.place}\n{mine.report}")  # only this node may lack the MPI library
+    return mine.code
+
+
+def _end_together(meeting: "Meeting", mine: Ending) -> int:
+    """Exchange the endings; report the cause once, on the rank that had it. Without an answer in time, abort."""
+    limit = PATIENCE if mine.kind else _watchdogs[0].limit if _watchdogs else float("inf")
+    endings = meeting.exchange(mine, limit)
+    if endings is None:
+        return _end_all(meeting, mine, limit)
+    worst = max(endings, key=lambda ending: ending.kind)
+    code = worst.code if worst.kind else max(ending.code for ending in endings)
+    if worst.kind and meeting.rank == endings.index(worst):
+        _say(_summary(mine, endings, worst.line))
+    if code:
+        meeting.leave(PATIENCE)
+    return code
+
+
+def _summary(mine: Ending, endings: list[Ending], cause: str) -> str:
+    """This rank's report, and a line for each other cause; a message that all ranks share is told without a place."""
+    shared = all(ending.kind is Kind.USAGE for ending in endings)
+    lines = [mine.report if shared else f"{mine.place}\n{mine.report}"]
+    told = {cause}
+    for rank, ending in enumerate(endings):
+        if ending.kind > Kind.ECHO and ending.line not in told:
+            lines.append(f"also rank {rank}: {ending.line}")
+            told.add(ending.line)
+    return "\n".join(lines)
+
+
+def _end_all(meeting: "Meeting", mine: Ending, waited: float) -> int:
+    """Some ranks have not ended, and this one is not waiting any longer: report, unless another does, and abort."""
+    from hpcadmm.comm.agreement import abort
+
+    if mine.kind is Kind.FINE:
+        mine = Ending(Kind.DEFECT, 1, "", meeting.place, f"is done, but others are not after {waited:.0f} s")
+    if meeting.speaks(mine.kind):
+        _say(f"{mine.place}\n{mine.report}")
+    else:
+        time.sleep(PATIENCE)  # the one that reports aborts within this
+    abort(mine.code)
+    return mine.code
+
+
+def _stuck(what: str, seconds: float) -> None:
+    """The watchdog's report; called from its thread."""
+    from hpcadmm.comm.agreement import abort
+
+    since = time.strftime("%H:%M:%S", time.localtime(time.time() - seconds))
+    _say(
+        f"{_meetings[0].place}, phase: {current_phase()}\n"
+        f"Error: waiting for the other ranks in {what} since {since} ({seconds:.0f} s): one is stopped, lost or far "
+        "behind. The job ends. (HPCADMM_WATCHDOG=seconds allows more, 0 any time.)"
+    )
+    abort(1)
+
+
+def _say(text: str) -> None:
+    """Print to standard error in one piece."""
+    sys.stdout.flush()
+    sys.stderr.write(text.rstrip("\n") + "\n")
+    sys.stderr.flush()

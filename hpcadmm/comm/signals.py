@@ -1,0 +1,31 @@
+"""SIGUSR1 and SIGTERM as a wish to stop after a checkpoint."""
+
+import signal
+from types import FrameType, TracebackType
+from typing import Any
+
+
+class Signals:
+    """While entered, the two signals only set `raised`; the handlers before are restored on exit.
+
+    with Signals() as signals:
+        while not signals.raised:
+            ...
+    """
+
+    WATCHED = (signal.SIGUSR1, signal.SIGTERM)
+
+    def __init__(self) -> None:
+        self.raised: str | None = None  # "SIGUSR1" or "SIGTERM": the first that came
+        self._before: dict[signal.Signals, Any] = {}
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.raised = self.raised or signal.Signals(number).name
+
+    def __enter__(self) -> "Signals":
+        self._before = {number: signal.signal(number, self._note) for number in self.WATCHED}
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,162 @@
+"""The ranks that share the columns: a few verbs, each counted (calls, bytes, seconds)."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import mpi4py
+import numpy as np
+from mpi4py import MPI
+from numpy.typing import NDArray
+
+from hpcadmm.errors import RankFailed, UsageError
+
+CHUNK = 1 << 27  # entries a message; larger ones are cut, since some MPIs fail at 2^31 bytes
+
+
+@dataclass
+class Traffic:
+    """What one rank has sent so far: messages, bytes, and the seconds it spent in them."""
+
+    messages: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+
+
+class World:
+    """All ranks of a communicator. Serial is one rank: the same verbs, the same program."""
+
+    def __init__(self, communicator: MPI.Intracomm | None = None) -> None:
+        self.mpi = MPI.COMM_WORLD if communicator is None else communicator
+        self.rank: int = self.mpi.Get_rank()
+        self.size: int = self.mpi.Get_size()
+        self.host: str = MPI.Get_processor_name()
+        self.traffic = Traffic()
+        self.beat: Callable[[str | None], None] = lambda what: None  # the watchdog's: what this rank waits for
+
+    @classmethod
+    def alone(cls) -> "World":
+        """A world of this one process."""
+        return cls(MPI.COMM_SELF)
+
+    @property
+    def library(self) -> dict[str, str]:
+        """The MPI library and binding, for the records."""
+        version = MPI.Get_library_version().strip("\x00").strip()
+        return {
+            "library": version.splitlines()[0],
+            "standard": ".".join(map(str, MPI.Get_version())),
+            "mpi4py": mpi4py.__version__,
+        }
+
+    @property
+    def first(self) -> bool:
+        """True on the rank that writes, prints and reads for all."""
+        return self.rank == 0
+
+    @contextmanager
+    def _counted(self, what: str, size: int) -> Iterator[None]:
+        start = time.perf_counter()
+        self.beat(what)
+        yield
+        self.beat(None)
+        self.traffic.seconds += time.perf_counter() - start
+        if self.size > 1:
+            self.traffic.messages += 1
+            self.traffic.bytes += size
+
+    def _reduce(self, flat: NDArray[Any], operation: MPI.Op) -> NDArray[Any]:
+        """Reduce a contiguous one-dimensional array in place."""
+        with self._counted("sum", flat.nbytes):
+            for lo in range(0, flat.size, CHUNK):
+                self.mpi.Allreduce(MPI.IN_PLACE, flat[lo : lo + CHUNK], operation)
+        return flat
+
+    def sum(self, *arrays: Any) -> list[NDArray[np.float64]]:
+        """The sums over all ranks of float64 arrays (or scalars), in one packed Allreduce."""
+        return self._packed(MPI.SUM, arrays)
+
+    def max(self, *arrays: Any) -> list[NDArray[np.float64]]:
+        """The entrywise maxima over all ranks, in one packed Allreduce."""
+        return self._packed(MPI.MAX, arrays)
+
+    def min(self, *arrays: Any) -> list[NDArray[np.float64]]:
+        """The entrywise minima over all ranks, in one packed Allreduce."""
+        return self._packed(MPI.MIN, arrays)
+
+    def _packed(self, operation: MPI.Op, arrays: tuple[Any, ...]) -> list[NDArray[np.float64]]:
+        given = [np.asarray(a, dtype=np.float64) for a in arrays]
+        flat = np.concatenate([a.reshape(-1) for a in given])
+        self._reduce(flat, operation)
+        parts = np.split(flat, np.cumsum([a.size for a in given])[:-1])
+        return [part.reshape(a.shape) for part, a in zip(parts, given, strict=True)]
+
+    def sum_flat(self, flat: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Sum one contiguous float64 vector over all ranks, in place and without a copy."""
+        return self._reduce(flat, MPI.SUM)
+
+    def broadcast(self, array: NDArray[Any]) -> NDArray[Any]:
+        """Overwrite a contiguous array on every rank with the first rank's."""
+        flat = array.reshape(-1)
+        with self._counted("broadcast", flat.nbytes):
+            for lo in range(0, flat.size, CHUNK):
+                self.mpi.Bcast(flat[lo : lo + CHUNK], 0)
+        return array
+
+    def share(self, value: Any) -> Any:
+        """What the first rank gives, on every rank. Travels as JSON text, never as a pickle."""
+        text = json.dumps(value).encode() if self.first else b""
+        length = self.broadcast(np.array([len(text)], dtype=np.int64))[0]
+        buffer = np.frombuffer(text, np.uint8).copy() if self.first else np.empty(length, np.uint8)
+        return json.loads(self.broadcast(buffer).tobytes())
+
+    def gather(self, value: Any) -> list[Any]:
+        """What each rank gives, as a list on every rank. Travels as JSON text."""
+        text = np.frombuffer(json.dumps(value).encode(), np.uint8)
+        lengths = np.zeros(self.size, dtype=np.int64)
+        with self._counted("gather", text.nbytes + 8):
+            self.mpi.Allgather(np.array([text.size], dtype=np.int64), lengths)
+            everything = np.empty(int(lengths.sum()), np.uint8)
+            self.mpi.Allgatherv(text, [everything, lengths])
+        ends = np.cumsum(lengths)
+        return [json.loads(everything[e - n : e].tobytes()) for e, n in zip(ends, lengths, strict=True)]
+
+    def barrier(self) -> None:
+        """Wait for all ranks."""
+        with self._counted("barrier", 0):
+            self.mpi.Barrier()
+
+    @contextmanager
+    def together(self, what: str) -> Iterator[None]:
+        """Run a part without communication on every rank; if it fails on any, it fails on all.
+
+        A UsageError stays one on every rank (one message, exit code 2). Another exception is raised as
+        it is where it happened, and as a RankFailed that names the rank elsewhere.
+        """
+        failure: Exception | None = None
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 (whatever it is, the other ranks must hear of it)
+            failure = error
+        usage = isinstance(failure, UsageError)
+        mine = (
+            None if failure is None else [usage, f"{type(failure).__name__}: {failure}" if not usage else str(failure)]
+        )
+        failures = [(rank, *said) for rank, said in enumerate(self.gather(mine)) if said]
+        if failures and all(usage for _, usage, _ in failures):
+            raise UsageError(failures[0][2]) from failure
+        if failure is not None:
+            raise failure
+        if failures:
+            rank, _, text = next(f for f in failures if not f[1])
+            raise RankFailed(f"{what}: rank {rank} failed: {text}")
+
+    def digest_agrees(self, digest: str, what: str) -> None:
+        """Raise on all ranks if the ranks do not hold the same hexadecimal digest."""
+        digests = self.gather(digest)
+        if len(set(digests)) > 1:
+            shown = ", ".join(f"rank {rank}: {d[:12]}" for rank, d in enumerate(digests))
+            raise UsageError(f"the ranks do not agree on {what} ({shown}); do all nodes see the same files?")

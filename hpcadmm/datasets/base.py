@@ -1,0 +1,234 @@
+"""A dataset is its [data] table: a frozen dataclass of options that loads one rank's columns."""
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from annotated_types import Ge, Gt, Le
+from numpy.typing import NDArray
+
+from hpcadmm.comm.world import World
+from hpcadmm.datasets import transform as transforms
+from hpcadmm.datasets.choose import first, split, subset
+from hpcadmm.datasets.fill import empty_labels, fill, width
+from hpcadmm.datasets.labels import Labelling, distinct
+from hpcadmm.datasets.lookup import fingerprint
+from hpcadmm.datasets.remote import Remote
+from hpcadmm.datasets.table import Source, Table
+from hpcadmm.datasets.transform import Affine
+from hpcadmm.errors import UsageError
+from hpcadmm.model.tiles import Tiles, tile_width
+
+Count = Annotated[int, Ge(1)]
+Scale = Literal["auto", "none", "unit", "max"]
+ONE_PART = 0.8  # the split of a dataset that has no test part, if data.split is left out
+
+
+@dataclass
+class Samples:
+    """One rank's columns of the train or test part; n and tiles are global.
+
+    x: (features + ones, m), Fortran order; labels: int64 classes (m,), or float64 targets (m,) or (k, m).
+    """
+
+    n: int
+    tiles: Tiles
+    x: NDArray[Any]
+    labels: NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Transform:
+    """What was done to the raw features and (in a regression) targets, for use on other data."""
+
+    inputs: Affine
+    targets: Affine | None = None
+
+    def record(self) -> dict[str, Any]:
+        """As JSON knows it, for a checkpoint."""
+        return {"inputs": self.inputs.record(), "targets": self.targets.record() if self.targets else None}
+
+    @classmethod
+    def of(cls, record: dict[str, Any]) -> "Transform":
+        """What `record` gave."""
+        return cls(Affine.of(record["inputs"]), Affine.of(record["targets"]) if record["targets"] else None)
+
+
+@dataclass
+class Loaded:
+    """Both parts of a dataset on one rank. classes = 0: a regression; names: the classes', in their order."""
+
+    train: Samples
+    test: Samples
+    features: int
+    classes: int
+    names: list[str] | None
+    digest: str
+    transform: Transform
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset(ABC):
+    """The options every dataset has. They apply in this order: classes, split, first, positive, downsample, scale.
+
+    path: folder or file; else $HPCADMM_DATA (or its subfolder of this name), else the user's cache.
+    train, test: file names of the parts.
+    scale: "unit" to [0, 1] (pixels by their range, else by least and largest value of the train part), "max"
+    divides each feature, and each target of a regression, by its largest value; "auto" is unit for images, else none.
+    standardise, standardise_targets: to mean 0 and deviation 1 of the train part, instead of `scale`.
+    downsample: average this many by this many pixels.
+    classes: only these labels, which become 0, 1, ... in this order; positive: these labels become 1, all others 0.
+    split: the fraction that goes to training where there is no test part (0.8 if left out), after a permutation drawn
+    from split_seed, or in file order if shuffle is false.
+    first, first_test: only the first n samples of the train and the test part.
+    """
+
+    name: ClassVar[str]
+    what: ClassVar[str]  # one line for `hpcadmm data list`
+    expects: ClassVar[tuple[str, ...]] = ()  # file names, each plain or .gz
+    remotes: ClassVar[tuple[Remote, ...]] = ()
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid", "strict": True}
+
+    path: str | None = None
+    train: str | None = None
+    test: str | None = None
+    scale: Scale = "auto"
+    standardise: bool = False
+    standardise_targets: bool = False
+    downsample: Count = 1
+    classes: list[int] | None = None
+    positive: list[int] | None = None
+    split: Annotated[float, Gt(0), Le(1)] | None = None
+    split_seed: Annotated[int, Ge(0)] = 0
+    shuffle: bool = True
+    first: Count | None = None
+    first_test: Count | None = None
+
+    def __post_init__(self) -> None:
+        for key in ("classes", "positive"):
+            given = getattr(self, key)
+            if given is not None and (not given or len(set(given)) < len(given)):
+                raise UsageError(f"data.{key} = {given}: needs at least one label, each once")
+        if self.standardise and self.scale not in ("auto", "none"):
+            raise UsageError(f"data.standardise = true and data.scale = {self.scale!r}: choose one of the two")
+
+    @abstractmethod
+    def sources(self, seed: int) -> tuple[Source, Source | None]:
+        """The train and the test part as they lie in the files, headers checked; no test part: None."""
+
+    def load(self, seed: int, world: World, dtype: Any, *, ones: bool, transform: Transform | None = None) -> Loaded:
+        """Read this rank's columns; collective over `world`.
+
+        seed: of the job, for data that are drawn. dtype: of x, float32 or float64. ones: x has one more row, the
+        last, of ones. transform: applied instead of the one that the train part would give.
+        Raises UsageError, on all ranks, for options, files or values that will not do.
+        """
+        with world.together("reading the data"):
+            sources = self.select(*self.sources(seed))
+            labelling = self.labelling(list(dict.fromkeys(s.table for s in sources)))
+            train, test = (self.read(s, labelling, world, dtype, ones) for s in sources)
+        done = transform or self.measure(train, sources[0].table, ones, world)
+        for part in (train, test):
+            done.inputs.apply(part.x[: len(part.x) - ones])
+            if done.targets is not None:
+                done.targets.apply(np.atleast_2d(part.labels))
+        names = labelling.names if labelling else None
+        features = len(train.x) - ones
+        return Loaded(train, test, features, len(names or ()), names, self.digest(seed, sources), done)
+
+    def select(self, train: Source, test: Source | None) -> tuple[Source, Source]:
+        """Both parts after the options classes, split and first."""
+        if self.classes is not None:
+            self.refuse_targets(train.table, "classes")
+            train, test = subset(train, self.classes), test and subset(test, self.classes)
+        if test is None:
+            train, test = split(train, self.split or ONE_PART, self.shuffle, self.split_seed)
+        elif self.split is not None:
+            raise UsageError(f"data.split = {self.split}: these data have a test part of their own; leave split out")
+        if not len(train.rows):
+            raise UsageError(f"{train.table.where}: no samples in the train part")
+        if (train.table.features, train.table.targets) != (test.table.features, test.table.targets):
+            raise UsageError(f"{test.table.where}: {shape(test.table)}, but the train part has {shape(train.table)}")
+        return first(train, self.first, "first"), first(test, self.first_test, "first_test")
+
+    def refuse_targets(self, table: Table, key: str) -> None:
+        """Raise UsageError if the table has no classes."""
+        if table.targets:
+            raise UsageError(f"data.{key}: {table.where} has real targets, not classes")
+
+    def labelling(self, tables: Sequence[Table]) -> Labelling | None:
+        """How labels become classes; None for a regression."""
+        if tables[0].targets:
+            if self.positive is not None:
+                self.refuse_targets(tables[0], "positive")
+            return None
+        if self.standardise_targets:
+            raise UsageError(f"data.standardise_targets: {tables[0].where} has classes, not real targets")
+        return Labelling.of(distinct(tables), tables[0].names, self.classes, self.positive)
+
+    def read(self, source: Source, labelling: Labelling | None, world: World, dtype: Any, ones: bool) -> Samples:
+        """This rank's raw columns of one part."""
+        n = len(source.rows)
+        tiles = Tiles(n, tile_width(n), world.size, world.rank)
+        mine = Source(source.table, source.rows[tiles.lo : tiles.hi])
+        features = width(source.table, self.downsample)
+        x = room((features + ones, len(mine.rows)), dtype)
+        x[features:] = 1
+        labels = empty_labels(source.table, len(mine.rows))
+        if len(mine.rows):
+            fill(mine, x.T[:, :features], labels, self.downsample)
+        if labelling is not None:
+            labelling.encode(labels, source.table, mine.rows)
+        elif source.table.targets == 1:
+            labels = labels[:, 0]
+        return Samples(n, tiles, x, labels.T)
+
+    def measure(self, train: Samples, table: Table, ones: bool, world: World) -> Transform:
+        """The transform that `scale` and `standardise` ask for; collective."""
+        x = train.x[: len(train.x) - ones]
+        scale = ("unit" if table.maximum else "none") if self.scale == "auto" else self.scale
+        inputs = Affine.identity(len(x))
+        if self.standardise:
+            inputs = transforms.standard(x, train.tiles, world)
+        elif scale == "unit":
+            known = table.maximum
+            inputs = Affine(np.zeros(len(x)), np.full(len(x), known)) if known else transforms.unit(x, world)
+        elif scale == "max":
+            inputs = transforms.by_maximum(x, world)
+        return Transform(inputs, self.measure_targets(train, table, world))
+
+    def measure_targets(self, train: Samples, table: Table, world: World) -> Affine | None:
+        """The same for the targets of a regression; None for classes."""
+        if not table.targets:
+            return None
+        targets = np.atleast_2d(train.labels)
+        if self.standardise_targets:
+            return transforms.standard(targets, train.tiles, world)
+        return transforms.by_maximum(targets, world) if self.scale == "max" else Affine.identity(len(targets))
+
+    def digest(self, seed: int, sources: Sequence[Source]) -> str:
+        """sha256 of the name, the options, the counts and a fingerprint of the files; not of where they lie."""
+        options = {key: value for key, value in asdict(self).items() if key != "path"}
+        files = [[fingerprint(file) for file in source.table.files] for source in sources]
+        counts = [[len(s.rows), s.table.rows, s.table.features] for s in sources]
+        drawn = None if any(files) else seed
+        said = json.dumps([self.name, options, counts, files, drawn], sort_keys=True)
+        return hashlib.sha256(said.encode()).hexdigest()
+
+
+def room(size: tuple[int, int], dtype: Any) -> NDArray[Any]:
+    """An empty array in Fortran order, or a UsageError where memory does not suffice."""
+    try:
+        return np.empty(size, dtype, order="F")
+    except MemoryError:
+        need = size[0] * size[1] * np.dtype(dtype).itemsize / 2**30
+        raise UsageError(f"a rank's samples need {need:.1f} GiB; use more ranks on more nodes, or data.first") from None
+
+
+def shape(table: Table) -> str:
+    """A table's width in words."""
+    return f"{table.features} features and {table.targets or 'no'} real targets"

@@ -1,0 +1,43 @@
+"""California housing: 20,640 block groups, 8 features, the median house value as target; geographic order.
+
+R. K. Pace, R. Barry: Sparse spatial autoregressions, Statistics and Probability Letters 33 (1997) 291.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from hpcadmm.datasets.base import Dataset
+from hpcadmm.datasets.lookup import find, missing, places
+from hpcadmm.datasets.remote import Remote
+from hpcadmm.datasets.table import Source
+from hpcadmm.datasets.text import TextTable
+from hpcadmm.errors import UsageError
+
+COLUMNS = 9
+
+
+@dataclass(frozen=True, kw_only=True)
+class California(Dataset):
+    """A regression. scale = "max" divides each column and the target by its maximum, as GADMM's authors do."""
+
+    name: ClassVar[str] = "california"
+    what: ClassVar[str] = "house values, 20,640 rows, 8 features, regression"
+    expects: ClassVar[tuple[str, ...]] = ("cal_housing.data",)
+    remotes: ClassVar[tuple[Remote, ...]] = (
+        Remote(
+            "https://ndownloader.figshare.com/files/5976036",
+            "cal_housing.tgz",
+            "aaa5c9a6afe2225cc2aed2723682ae403280c4a3695a2ddda4ffb5d8215ea681",
+            {"CaliforniaHousing/cal_housing.data": "cal_housing.data"},
+        ),
+    )
+
+    def sources(self, seed: int) -> tuple[Source, Source | None]:
+        names, where = [self.train or self.expects[0]], places(self.path, self.name)
+        path = next((p for p in where if p.is_file()), None) or find(names, where)
+        if path is None:
+            raise missing(self.name, names, where, f"hpcadmm data download {self.name}")
+        table = TextTable(path, ",", False, -1, classes=False)
+        if table.columns != COLUMNS:
+            raise UsageError(f"{path}: {table.columns} columns, must be {COLUMNS}: 8 features, then the target")
+        return Source.whole(table), None

@@ -1,0 +1,80 @@
+"""From the labels of a file to the classes 0..k-1 of a job."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpcadmm.datasets.table import Array, Rows, Table
+from hpcadmm.errors import UsageError
+
+MOST = 10_000  # classes; more are surely targets of a regression
+
+
+def distinct(tables: Sequence[Table]) -> list[int]:
+    """All labels of the tables, increasing: as the format fixes them, else by reading them."""
+    found: set[int] = set()
+    for table in tables:
+        for block in [table.values] if table.values is not None else table.labels():
+            found.update(np.unique(np.asarray(block, np.int64)).tolist())
+            if len(found) > MOST:
+                raise UsageError(f"{table.where}: more than {MOST} distinct labels; set data.task = 'regression'?")
+    return sorted(found)
+
+
+@dataclass(frozen=True)
+class Labelling:
+    """Label values[i] is class codes[i]; `names` are the classes'."""
+
+    values: Array
+    codes: Array
+    names: list[str]
+
+    @classmethod
+    def of(
+        cls, known: list[int], names: Sequence[str] | None, classes: list[int] | None, positive: list[int] | None
+    ) -> "Labelling":
+        """Labels in the order of `classes` (all if None), or the two classes others and `positive`."""
+        for key, wanted in (("classes", classes), ("positive", positive)):
+            if strange := [v for v in wanted or [] if v not in known]:
+                raise UsageError(f"data.{key}: no label {strange}; known are {shown(known)}")
+        named = dict(zip(known, names, strict=True)) if names and len(names) == len(known) else {}
+        called = [str(named.get(v, v)) for v in (classes or known)]
+        used = classes or known
+        if positive is None:
+            return cls._sorted(used, list(range(len(used))), called)
+        if not [v for v in used if v not in positive] or not set(positive) <= set(used):
+            raise UsageError(f"data.positive = {positive}: must be some, not all, of the labels {shown(used)}")
+        pair = ["others", " or ".join(str(named.get(v, v)) for v in positive)]
+        return cls._sorted(used, [int(v in positive) for v in used], pair)
+
+    @classmethod
+    def _sorted(cls, values: list[int], codes: list[int], names: list[str]) -> "Labelling":
+        order = np.argsort(values)
+        return cls(np.asarray(values, np.int64)[order], np.asarray(codes, np.int64)[order], names)
+
+    def encode(self, labels: Array, table: Table, rows: Rows) -> None:
+        """Replace int64 labels of the table's `rows` by classes, in place."""
+        if not labels.size:
+            return
+        at = np.minimum(np.searchsorted(self.values, labels), len(self.values) - 1)
+        if (strange := np.flatnonzero(self.values[at] != labels)).size:
+            row, label = int(rows[strange[0]]) + 1, int(labels[strange[0]])
+            raise UsageError(f"{table.where}: row {row} has the label {label}; known are {shown(self.values.tolist())}")
+        labels[...] = self.codes[at]
+
+
+def whole_numbers(values: Array, where: str, start: int) -> NDArray[np.int64]:
+    """Class labels as int64; the values are those of rows start, start + 1, ... Raises UsageError for 1.5 or nan."""
+    bad = np.flatnonzero(~(np.isfinite(values) & (np.abs(values) < 2**53) & (np.floor(values) == values)))
+    if bad.size:
+        cure = "labels of classes are whole numbers; set data.task = 'regression'?"
+        raise UsageError(f"{where}: row {start + int(bad[0]) + 1} has the label {values[bad[0]]}; {cure}")
+    return values.astype(np.int64)
+
+
+def shown(values: Sequence[int]) -> str:
+    """A short list of labels."""
+    text = ", ".join(map(str, values[:12]))
+    return text if len(values) <= 12 else f"{text}, ... ({len(values)} in all)"

@@ -1,0 +1,107 @@
+"""Data of any size from a teacher network: inputs are normal, labels are what a random network makes of them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import pairwise
+from typing import Annotated, ClassVar, Literal
+
+import numpy as np
+from annotated_types import Ge
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from hpcadmm.datasets.base import Count, Dataset
+from hpcadmm.datasets.table import Array, Read, Source, Table
+from hpcadmm.errors import UsageError
+
+BLOCK = 64  # rows drawn together, whatever the rank count; divides every width of a tile
+PROBE = 64  # blocks that centre the outputs
+
+
+class Teacher(Table):
+    """Rows are drawn in blocks, each by (seed, part, block), so any rank draws any row alike.
+
+    Layers: ReLU of normal weights with variance 2 / inputs. Outputs are centred and scaled on a probe, so that
+    each class gets its share.
+    """
+
+    def __init__(self, job: "Synthetic", seed: int, part: int, rows: int) -> None:
+        self.job, self.seed, self.part, self.rows = job, seed, part, rows
+        self.features = job.features
+        self.targets = 0 if job.task == "classification" else job.outputs
+        self.values = range(job.outputs) if job.task == "classification" else None
+
+    def drawn(self, *key: int) -> np.random.Generator:
+        return np.random.Generator(np.random.PCG64([self.seed, *key]))
+
+    @cached_property
+    def weights(self) -> list[NDArray[np.float64]]:
+        sizes = [self.features, *self.job.hidden, self.job.outputs]
+        rng = self.drawn(0)
+        return [rng.standard_normal((n, m)) * np.sqrt(2 / n) for n, m in pairwise(sizes)]
+
+    def forward(self, x: Array) -> Array:
+        """The network's output for x (samples, features)."""
+        for weight in self.weights[:-1]:
+            x = np.maximum(x @ weight, 0)
+        return np.asarray(x @ self.weights[-1])
+
+    @cached_property
+    def centre(self) -> tuple[Array, Array]:
+        """Mean and deviation of each output on the probe."""
+        shape = (BLOCK, self.features)
+        outputs = np.concatenate([self.forward(self.drawn(1, b).standard_normal(shape)) for b in range(PROBE)])
+        return outputs.mean(axis=0), outputs.std(axis=0)
+
+    def block(self, index: int) -> tuple[Array, Array]:
+        """One block: inputs, and outputs with noise."""
+        rng = self.drawn(2 + self.part, index)
+        x = rng.standard_normal((BLOCK, self.features))
+        mean, deviation = self.centre
+        outputs = (self.forward(x) - mean) / np.where(deviation > 0, deviation, 1.0)
+        return x, outputs + self.job.noise * rng.standard_normal(outputs.shape)
+
+    @contextmanager
+    def reader(self) -> Iterator[Read]:
+        def read(start: int, stop: int) -> tuple[Array, Array]:
+            first = start // BLOCK
+            drawn = [self.block(b) for b in range(first, -(-stop // BLOCK))]
+            own = slice(start - first * BLOCK, stop - first * BLOCK)
+            outputs = np.concatenate([y for _, y in drawn])[own]
+            return np.concatenate([x for x, _ in drawn])[own], outputs if self.targets else outputs.argmax(axis=1)
+
+        with threadpool_limits(1, "blas"):  # the bits of a product may depend on the threads
+            yield read
+
+
+@dataclass(frozen=True, kw_only=True)
+class Synthetic(Dataset):
+    """samples and test_samples of `features` normal inputs; a teacher with `hidden` layers gives `outputs`:
+
+    the class is the largest of them ("classification"), or they are the targets ("regression").
+    noise: standard deviation of what is added to an output, whose own is 1. draw: seed; the job's if left out.
+    """
+
+    name: ClassVar[str] = "synthetic"
+    what: ClassVar[str] = "drawn from a teacher network, any size, classification or regression"
+
+    samples: Count = 10_000
+    test_samples: Count = 2_000
+    features: Count = 20
+    outputs: Count = 3
+    hidden: list[Count] = field(default_factory=lambda: [32])
+    noise: Annotated[float, Ge(0)] = 0.0
+    task: Literal["classification", "regression"] = "classification"
+    draw: Annotated[int, Ge(0)] | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.task == "classification" and self.outputs < 2:
+            raise UsageError(f"data.outputs = {self.outputs}: a classification needs at least 2")
+
+    def sources(self, seed: int) -> tuple[Source, Source | None]:
+        chosen = seed if self.draw is None else self.draw
+        parts = [Teacher(self, chosen, part, rows) for part, rows in enumerate((self.samples, self.test_samples))]
+        return Source.whole(parts[0]), Source.whole(parts[1])

@@ -1,0 +1,82 @@
+"""A table: rows of features with labels or targets, as they lie in files of one format."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpcadmm.datasets.lookup import take
+
+Array = NDArray[Any]
+Rows = range | NDArray[np.int64]  # row numbers of a table, in the order wanted
+Read = Callable[[int, int], tuple[Array, Array]]  # (start, stop) -> the rows' features and labels
+
+BLOCK = 1 << 22  # bytes of float64 in one block of rows
+
+
+def step(features: int) -> int:
+    """Rows in one block."""
+    return max(1, BLOCK // (8 * max(features, 1)))
+
+
+class Table(ABC):
+    """What every format offers. Attributes:
+
+    rows, features: its size; targets: real targets of a row (0: a row has a class);
+    dtype: of the raw values; files: for the digest and for messages;
+    image: (channels, height, width) if a row is an image, channel by channel;
+    maximum: the top of the raw values' range where it is known (255 for bytes), bottom 0;
+    values: the class labels where the format fixes them; names: theirs.
+    """
+
+    rows: int
+    features: int
+    targets: int = 0
+    dtype: Any = np.float64
+    files: Sequence[Path] = ()
+    image: tuple[int, int, int] | None = None
+    maximum: float | None = None
+    values: Sequence[int] | None = None
+    names: Sequence[str] | None = None
+
+    @abstractmethod
+    def reader(self) -> AbstractContextManager[Read]:
+        """Open the files; the function given reads rows start..stop, for increasing, disjoint ranges.
+
+        It returns raw features (stop - start, features) and int64 labels (stop - start,) or float64 targets
+        (stop - start, targets).
+        """
+
+    def labels(self) -> Iterator[Array]:
+        """The labels of all rows, in blocks."""
+        with self.reader() as read:
+            for start in range(0, self.rows, step(self.features)):
+                yield read(start, min(start + step(self.features), self.rows))[1]
+
+    @property
+    def where(self) -> str:
+        """The table's first file, for messages."""
+        return str(self.files[0]) if self.files else type(self).__name__
+
+
+@dataclass(frozen=True)
+class Source:
+    """One part of a dataset: a table, and which of its rows."""
+
+    table: Table
+    rows: Rows
+
+    @classmethod
+    def whole(cls, table: Table) -> "Source":
+        return cls(table, range(table.rows))
+
+
+def records(file: IO[bytes], path: Path, offset: int, width: int, start: int, stop: int) -> NDArray[np.uint8]:
+    """Records start..stop of `width` bytes each, the first of all at `offset`: uint8 (stop - start, width)."""
+    file.seek(offset + start * width)
+    return np.frombuffer(take(file, (stop - start) * width, path), np.uint8).reshape(stop - start, width)

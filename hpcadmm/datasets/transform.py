@@ -1,0 +1,98 @@
+"""Scaling and standardising: per-feature statistics of the train part, the same bits on any number of ranks."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpcadmm.comm.world import World
+from hpcadmm.datasets.table import Array
+from hpcadmm.model.tiles import Tiles
+
+Vector = NDArray[np.float64]
+ROOM = 1 << 21  # float64 entries of one temporary: 16 MiB
+
+
+@dataclass(frozen=True)
+class Affine:
+    """x -> (x - shift) / divisor, per feature; both vectors have one entry a feature."""
+
+    shift: Vector
+    divisor: Vector
+
+    def record(self) -> dict[str, list[float]]:
+        """As JSON knows it; every float64 comes back exactly."""
+        return {"shift": self.shift.tolist(), "divisor": self.divisor.tolist()}
+
+    @classmethod
+    def of(cls, record: dict[str, list[float]]) -> "Affine":
+        """What `record` gave."""
+        return cls(np.array(record["shift"]), np.array(record["divisor"]))
+
+    @classmethod
+    def identity(cls, features: int) -> "Affine":
+        return cls(np.zeros(features), np.ones(features))
+
+    def apply(self, x: Array) -> None:
+        """Transform x (features, samples) in place; the arithmetic is float64 whatever x is."""
+        if not (self.shift.any() or (self.divisor != 1).any()):
+            return
+        wide = max(1, ROOM // max(len(x), 1))
+        for start in range(0, x.shape[1], wide):
+            part = x[:, start : start + wide]
+            part[...] = ((part.T.astype(np.float64) - self.shift) / self.divisor).T
+
+    def undo(self, x: Array) -> Array:
+        """The values before `apply`, float64, for x (features, samples)."""
+        return np.asarray((x.T * self.divisor + self.shift).T)
+
+
+def extremes(x: Array, world: World) -> tuple[Vector, Vector]:
+    """The least and largest value of each feature of x (features, own samples) over all ranks."""
+    low = x.min(axis=1, initial=np.inf).astype(np.float64)
+    high = x.max(axis=1, initial=-np.inf).astype(np.float64)
+    return world.min(low)[0], world.max(high)[0]
+
+
+def totals(x: Array, tiles: Tiles, world: World, of: Callable[[Array, slice], Array]) -> Vector:
+    """The sums over all samples of of(x[features], features), per feature.
+
+    Each tile's sum goes to a slot of its own, and the slots are added in the order of the tiles on every rank:
+    the sum over ranks only adds zeros. Features are taken in chunks so that the slots stay small.
+    """
+    result = np.zeros(len(x))
+    chunk = max(1, ROOM // max(tiles.count, tiles.width, 1))
+    for start in range(0, len(x), chunk):
+        features = slice(start, start + chunk)
+        slots = np.zeros((tiles.count, len(x[features])))
+        for tile, columns in tiles:
+            np.add.reduce(of(x[features, columns].T.astype(np.float64), features), axis=0, out=slots[tile])
+        world.sum_flat(slots.reshape(-1))
+        np.add.reduce(slots, axis=0, out=result[features])
+    return result
+
+
+def standard(x: Array, tiles: Tiles, world: World) -> Affine:
+    """To mean 0 and deviation 1 (over n, not n - 1); a constant feature becomes 0."""
+    low, high = extremes(x, world)
+    count = max(tiles.n, 1)
+    mean = np.where(low == high, low, totals(x, tiles, world, lambda part, _: part) / count)
+    squares = totals(x, tiles, world, lambda part, features: (part - mean[features]) ** 2)
+    return Affine(mean, nonzero(np.sqrt(squares / count)))
+
+
+def unit(x: Array, world: World) -> Affine:
+    """To [0, 1] by least and largest value; a constant feature becomes 0."""
+    low, high = extremes(x, world)
+    return Affine(low, nonzero(high - low))
+
+
+def by_maximum(x: Array, world: World) -> Affine:
+    """Each feature divided by its largest value (not its largest modulus); one whose maximum is 0 is left."""
+    return Affine(np.zeros(len(x)), nonzero(extremes(x, world)[1]))
+
+
+def nonzero(divisor: Vector) -> Vector:
+    """The divisor with 1 for 0, which divides only zeros."""
+    return np.where(divisor == 0, 1.0, divisor)

@@ -1,0 +1,17 @@
+"""The errors that are not defects: bad input, a signal, and the echo of another rank's exception."""
+
+
+class UsageError(Exception):
+    """Bad input: shown as one message without a traceback, exit code 2."""
+
+
+class Interrupted(Exception):
+    """A signal stopped the run after its checkpoint: exit code 75, `hpcadmm resume` goes on."""
+
+
+class Diverged(Exception):
+    """The iterate became NaN or left all bounds: the run is over, exit code 1."""
+
+
+class RankFailed(RuntimeError):
+    """Another rank raised; the traceback is printed there, not here."""

@@ -1,0 +1,1 @@
+"""What is trained: networks, activations, losses, problems, and how a state lies over the ranks."""

@@ -1,0 +1,10 @@
+"""Activations: value, derivative and the prox that the z steps need, one a file."""
+
+from hpcadmm.model.activations.base import Activation
+from hpcadmm.model.activations.leaky_relu import LeakyRelu
+from hpcadmm.model.activations.relu import Relu
+from hpcadmm.registry import Registry
+
+ACTIVATIONS = Registry("network.activation", Relu, LeakyRelu)
+
+__all__ = ["ACTIVATIONS", "Activation", "LeakyRelu", "Relu"]

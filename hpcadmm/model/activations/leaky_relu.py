@@ -1,0 +1,68 @@
+"""Leaky ReLU: h(z) = z for z > 0, slope z otherwise. ReLU is slope 0 and shares the kernels."""
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+from annotated_types import Ge, Lt
+from numba import njit
+
+from hpcadmm.model.state import Array
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def piecewise_value(z, slope, out):  # type: ignore[no-untyped-def]
+    """out = z where z > 0, slope z elsewhere; rows are samples."""
+    for j in range(z.shape[0]):
+        for i in range(z.shape[1]):
+            v = z[j, i]
+            out[j, i] = v if v > 0 else slope * v
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def piecewise_derivative(z, one, slope, out):  # type: ignore[no-untyped-def]
+    """out = one where z > 0, slope elsewhere; rows are samples."""
+    for j in range(z.shape[0]):
+        for i in range(z.shape[1]):
+            out[j, i] = one if z[j, i] > 0 else slope
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def piecewise_prox(a, m, gamma, beta, slope, zero, z):  # type: ignore[no-untyped-def]
+    """The better of the minimisers on z >= 0 and on z <= 0 (a quadratic each); rows are samples."""
+    weight = gamma / (gamma + beta)
+    keep = beta / (gamma + beta)
+    weight_left = gamma * slope / (gamma * slope * slope + beta)
+    keep_left = beta / (gamma * slope * slope + beta)
+    for j in range(z.shape[0]):
+        for i in range(z.shape[1]):
+            t, c = a[j, i], m[j, i]
+            right = weight * t + keep * c
+            left = weight_left * t + keep_left * c
+            right = right if right > zero else zero
+            left = left if left < zero else zero
+            e, d = t - right, right - c
+            f, g = t - slope * left, left - c
+            z[j, i] = right if gamma * e * e + beta * d * d < gamma * f * f + beta * g * g else left
+
+
+@dataclass(frozen=True)
+class LeakyRelu:
+    """h(z) = max(z, 0) + slope min(z, 0)."""
+
+    name: ClassVar[str] = "leaky-relu"
+    onnx: ClassVar[str] = "LeakyRelu"
+
+    slope: Annotated[float, Ge(0), Lt(1)] = 0.01
+
+    def value(self, z: Array, out: Array) -> Array:
+        piecewise_value(z.T, z.dtype.type(self.slope), out.T)
+        return out
+
+    def derivative(self, z: Array, out: Array) -> Array:
+        piecewise_derivative(z.T, z.dtype.type(1), z.dtype.type(self.slope), out.T)
+        return out
+
+    def prox(self, a: Array, m: Array, gamma: float, beta: float, z: Array) -> Array:
+        real = z.dtype.type
+        piecewise_prox(a.T, m.T, real(gamma), real(beta), real(self.slope), real(0), z.T)
+        return z

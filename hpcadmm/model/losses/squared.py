@@ -1,0 +1,34 @@
+"""Squared: l(z, y) = sum_i (z_i - y_i)^2, for regression, or for classes as one-hot targets."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from hpcadmm.model.losses.base import signs
+from hpcadmm.model.state import Array
+
+
+@dataclass(frozen=True)
+class Squared:
+    """l(z, y) = (z - y)^2; for classes y = +1 for the true class, -1 for the others."""
+
+    name: ClassVar[str] = "squared"
+
+    def outputs(self, classes: int) -> int:
+        return 1 if classes in (0, 2) else classes
+
+    def targets(self, labels: Array, outputs: int, classes: int, dtype: type) -> Array:
+        if classes:
+            return signs(labels, outputs, -1, dtype)
+        return np.asfortranarray(np.atleast_2d(labels), dtype=dtype)
+
+    def value(self, z: Array, y: Array) -> float:
+        return float(np.square(z - y).sum(dtype=np.float64))
+
+    def gradient(self, z: Array, y: Array) -> Array:
+        return 2 * (z - y)
+
+    def prox(self, m: Array, y: Array, lam: Array, beta: float, z: Array) -> Array:
+        z[...] = (2 * y - lam + 2 * beta * m) / (2 + 2 * beta)
+        return z

@@ -1,0 +1,62 @@
+"""Multilayer perceptrons: sizes, weights with their bias column, the forward pass."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hpcadmm.model.activations.base import Activation
+from hpcadmm.model.state import Array, Arrays
+
+
+@dataclass(frozen=True)
+class Network:
+    """m_l = W_l a_{l-1}, a_l = h(m_l) for l < L; layer l has n[l] units, n[0] features.
+
+    With biases every a_l, l < L, carries one more row, the last, of ones, and W_l one more column.
+    """
+
+    n: tuple[int, ...]
+    activation: Activation
+    bias: bool = True
+
+    @property
+    def depth(self) -> int:
+        """L, the number of weight matrices; 1 means no hidden layer."""
+        return len(self.n) - 1
+
+    @property
+    def ones(self) -> int:
+        """How many rows of ones an activation carries: 1 with biases, else 0."""
+        return int(self.bias)
+
+    def shape(self, l: int) -> tuple[int, int]:
+        """The shape of W_l, l = 1..L, the bias column included."""
+        return self.n[l], self.n[l - 1] + self.ones
+
+    def activations(self, l: int, columns: int, dtype: Any) -> Array:
+        """An a_l (n_l + ones, columns), its row of ones filled in, the rest not."""
+        a = np.empty((self.n[l] + self.ones, columns), dtype, order="F")
+        a[self.n[l] :] = 1
+        return a
+
+    def random_weights(self, seed: int, dtype: Any) -> Arrays:
+        """W[1..L] by He et al. 2015: N(0, 2 / n_{l-1}), biases zero. W[0] is None."""
+        weights: Arrays = [None]
+        for l in range(1, self.depth + 1):
+            random = np.random.default_rng([seed, 1, l])
+            W = np.zeros(self.shape(l), dtype, order="F")
+            W[:, : self.n[l - 1]] = random.standard_normal((self.n[l], self.n[l - 1])) * np.sqrt(2 / self.n[l - 1])
+            weights.append(W)
+        return weights
+
+    def forward(self, W: Arrays, x: Array) -> Array:
+        """The output z_L (n_L, columns) for the inputs x (n_0 + ones, columns)."""
+        a = x
+        for l in range(1, self.depth + 1):
+            m = np.empty((self.n[l], x.shape[1]), x.dtype, order="F")
+            np.matmul(W[l], a, out=m)
+            if l < self.depth:
+                a = self.activations(l, x.shape[1], x.dtype)
+                self.activation.value(m, out=a)
+        return m

@@ -1,0 +1,71 @@
+"""A solver's state is a small record whose fields say how they lie over the ranks.
+
+    W: Arrays = replicated()   the same on every rank
+    z: Arrays = columns()      each rank holds the columns (samples) of its tiles
+    q: Arrays = sites()        each rank holds the sites (layers, workers) dealt to it
+
+A field is an array or a list of arrays indexed by layer, as in the paper; entries that are None do not exist.
+A field declared without one of these is not saved: it can be formed from the others and the data.
+With this a checkpoint serves every solver and restarts on any number of ranks.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
+
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Arrays = list[Any]  # of Array or None
+Lies = Literal["replicated", "columns", "sites"]
+
+
+def _lying(lies: Lies, first: int) -> Any:
+    return field(default_factory=list, metadata={"lies": lies, "first": first})
+
+
+def replicated(first: int = 0) -> Any:
+    """A field that is the same on every rank. Entries of a list before `first` are not saved."""
+    return _lying("replicated", first)
+
+
+def columns(first: int = 0) -> Any:
+    """A field of arrays (rows, samples) of which each rank holds the columns of its tiles."""
+    return _lying("columns", first)
+
+
+def sites(first: int = 0) -> Any:
+    """A field of arrays that exist on the rank that their layer or worker is dealt to."""
+    return _lying("sites", first)
+
+
+@dataclass(frozen=True)
+class Item:
+    """One array of a state: its path in a checkpoint (`z/2`), how it lies, and the array itself."""
+
+    path: str
+    lies: Lies
+    array: Array
+
+
+def items(state: Any) -> Iterator[Item]:
+    """Every array of a state that a checkpoint saves, in the order of declaration.
+
+    >>> import numpy as np
+    >>> @dataclass
+    ... class State:
+    ...     W: Arrays = replicated()
+    ...     lam: Array = columns()
+    >>> [(i.path, i.lies) for i in items(State([None, np.eye(2)], np.zeros((2, 3))))]
+    [('W/1', 'replicated'), ('lam', 'columns')]
+    """
+    for f in fields(state):
+        if "lies" not in f.metadata:
+            continue
+        value = getattr(state, f.name)
+        if isinstance(value, list):
+            for l, array in enumerate(value):
+                if array is not None and l >= f.metadata["first"]:
+                    yield Item(f"{f.name}/{l}", f.metadata["lies"], array)
+        elif value is not None:
+            yield Item(f.name, f.metadata["lies"], value)

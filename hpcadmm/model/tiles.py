@@ -1,0 +1,72 @@
+"""Columns are cut into tiles by their global index, and whole tiles are dealt to ranks.
+
+Where a tile begins depends on the number of samples only, never on the number of ranks, so a tile's
+arithmetic is the same wherever it lies.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+
+def block(n: int, size: int, rank: int) -> tuple[int, int]:
+    """The half-open range of n items that `rank` of `size` holds; the ranges are contiguous and even.
+
+    >>> [block(7, 3, r) for r in range(3)]
+    [(0, 2), (2, 4), (4, 7)]
+    """
+    return rank * n // size, (rank + 1) * n // size
+
+
+def tile_width(n: int, widest: int = 1024, narrowest: int = 64, aim: int = 60) -> int:
+    """A power of two that cuts n columns into about `aim` tiles, within the limits.
+
+    >>> tile_width(1437), tile_width(9999), tile_width(60000), tile_width(10_000_000)
+    (64, 128, 1024, 1024)
+    """
+    width = widest
+    while width > narrowest and width * aim > n * 1.1:
+        width //= 2
+    return width
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """The tiles of `n` global columns that lie on `rank` of `size`.
+
+    `lo`, `hi` are this rank's global columns; iterating gives (global tile index, local slice).
+    """
+
+    n: int
+    width: int
+    size: int = 1
+    rank: int = 0
+
+    @property
+    def count(self) -> int:
+        """Tiles over all ranks."""
+        return -(-self.n // self.width)
+
+    @property
+    def held(self) -> tuple[int, int]:
+        """The global indices of the tiles on this rank, half open."""
+        return block(self.count, self.size, self.rank)
+
+    @property
+    def lo(self) -> int:
+        return min(self.held[0] * self.width, self.n)
+
+    @property
+    def hi(self) -> int:
+        return min(self.held[1] * self.width, self.n)
+
+    def __len__(self) -> int:
+        return self.held[1] - self.held[0]
+
+    def __iter__(self) -> Iterator[tuple[int, slice]]:
+        for t in range(*self.held):
+            start = t * self.width
+            yield t, slice(start - self.lo, min(start + self.width, self.n) - self.lo)
+
+    def of(self, size: int, rank: int) -> "Tiles":
+        """The same tiles as dealt to another rank or rank count."""
+        return Tiles(self.n, self.width, size, rank)

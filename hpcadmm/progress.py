@@ -1,0 +1,75 @@
+"""What a person sees of a run: a bar on a terminal, plain lines elsewhere, nothing if quiet or not the first rank."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from hpcadmm.job import Job
+from hpcadmm.measure import Row
+
+SHOWN = {
+    "objective": "objective",
+    "primal_residual": "residual",
+    "train_accuracy": "train",
+    "test_accuracy": "test",
+    "train_error": "train error",
+    "test_error": "test error",
+}
+
+
+def sentence(row: Row) -> str:
+    """The last measured row in a few words.
+
+    >>> sentence({"objective": 12.5, "test_accuracy": 0.9531})
+    'objective 12.5  test 95.31 %'
+    """
+    words = []
+    for key, name in SHOWN.items():
+        if key in row:
+            words.append(f"{name} {row[key]:.2%}".replace("%", " %") if "accuracy" in key else f"{name} {row[key]:.6g}")
+    return "  ".join(words)
+
+
+class Progress:
+    """Shows steps to standard error and the end to standard output."""
+
+    def __init__(self, shown: bool) -> None:
+        self.shown = shown
+        self._bar: Bar | None = None
+        self._task: Any = None
+        self._last = -1
+
+    @contextmanager
+    def of(self, job: Job, done: int) -> Iterator[None]:
+        """While entered, a bar if standard error is a terminal."""
+        console = Console(stderr=True)
+        if not self.shown or not console.is_terminal:
+            yield
+            return
+        text = TextColumn("{task.description}")
+        columns = (BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(), text)
+        with Bar(*columns, console=console) as self._bar:
+            self._task = self._bar.add_task("", total=job.stop.iterations, completed=done)
+            yield
+        self._bar = None
+
+    def step(self, iteration: int, row: Row) -> None:
+        """After an iteration; `row` is the last measured one."""
+        if self._bar is not None:
+            self._bar.update(self._task, completed=iteration, description=sentence(row))
+        elif self.shown and row.get("iteration") == iteration != self._last:
+            self._last = iteration
+            print(f"iteration {iteration}  {row['seconds']:.3f} s  {sentence(row)}", file=sys.stderr, flush=True)
+
+    def end(self, summary: Row, folder: Path) -> None:
+        """The result, in two lines."""
+        if self.shown:
+            cost = f"{summary['seconds']:.3f} s of solver time on {summary['ranks']} ranks"
+            print(f"stopped: {summary['stop_reason']}, {cost}")
+            print(f"{sentence(summary)}\nrun folder: {folder}", flush=True)

@@ -1,0 +1,55 @@
+"""What the training loop asks of a solver."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Protocol
+
+from hpcadmm.comm.world import World
+from hpcadmm.model.problem import Problem
+from hpcadmm.model.state import Arrays
+
+
+class Solver(Protocol):
+    """An algorithm; `State` is its own dataclass, declared above it."""
+
+    name: ClassVar[str]
+    paper: ClassVar[str]
+
+    def check(self, L: int) -> None:
+        """Raise UsageError where the hyperparameters do not fit L weight layers."""
+        ...
+
+    def blank(self, problem: Problem) -> Any:
+        """A state with its arrays allocated on this rank, to be filled by `start` or from a checkpoint."""
+        ...
+
+    def start(self, state: Any, problem: Problem, world: World) -> None:
+        """Fill a blank state with the first iterate."""
+        ...
+
+    def prepare(self, state: Any, problem: Problem, world: World) -> None:
+        """Form what is derived from the state and the data (factors, buffers), after `start` or a checkpoint."""
+        ...
+
+    def step(self, state: Any, problem: Problem, world: World) -> None:
+        """One iteration."""
+        ...
+
+    def weights(self, state: Any) -> Arrays:
+        """W[1..L] (W[0] is None), the bias column last, the same on every rank."""
+        ...
+
+    def set_weights(self, state: Any, weights: Arrays, problem: Problem, world: World) -> None:
+        """Fill a blank state from weights alone: the restart from a checkpoint of weights."""
+        ...
+
+    def finite(self, state: Any) -> bool:
+        """Is what this rank holds of the iterate free of NaN and infinity? Cheap: asked every iteration."""
+        ...
+
+    def measure(self, state: Any, problem: Problem, world: World) -> Mapping[str, float]:
+        """`objective` and `primal_residual`, and `scale`, what the residual is relative to; over all ranks."""
+        ...
+
+    def floor(self, state: Any, problem: Problem) -> Mapping[str, Callable[[], None]]:
+        """The necessary matrix products of one iteration on this rank, by name, each to be timed alone."""
+        ...

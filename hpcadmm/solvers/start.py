@@ -1,0 +1,24 @@
+"""First iterates. Random numbers belong to the tile, so that any number of ranks draws the same."""
+
+import numpy as np
+
+from hpcadmm.model.problem import Problem
+from hpcadmm.model.state import Array, Arrays
+
+
+def gaussian(problem: Problem, key: int, rows: int, out: Array) -> None:
+    """The first `rows` rows of out (any, m) from N(0, 1); `key` tells the arrays of a state apart."""
+    for t, columns in problem.tiles:
+        random = np.random.default_rng([problem.seed, 2, key, t])
+        draw = random.standard_normal((columns.stop - columns.start, rows), dtype=problem.dtype)
+        out[:rows, columns] = draw.T
+
+
+def forward(problem: Problem, W: Arrays, a: Arrays, z: Arrays) -> None:
+    """z_l = W_l a_{l-1} and a_l = h(z_l) through all layers, tile by tile; a[0] is given."""
+    L = problem.network.depth
+    for _, t in problem.tiles:
+        for l in range(1, L + 1):
+            np.matmul(W[l], a[l - 1][:, t], out=z[l][:, t])
+            if l < L:
+                problem.network.activation.value(z[l][:, t], out=a[l][:, t])

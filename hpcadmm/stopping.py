@@ -1,0 +1,74 @@
+"""The rules by which a run ends; each gives the sentence that says why."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from hpcadmm.job import Stop
+from hpcadmm.measure import Row, better
+
+DIVERGED = 1e6  # times the first measured objective
+
+
+@dataclass
+class Stopping:
+    """Looks at every measured row, on every rank alike; its state travels in the checkpoint."""
+
+    rules: Stop
+    first: float | None = None  # objective
+    last: float | None = None  # objective
+    best: float | None = None  # test accuracy or error
+    since: int = 0  # measured iterations since the best
+
+    def state(self) -> dict[str, Any]:
+        return {"first": self.first, "last": self.last, "best": self.best, "since": self.since}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.first, self.last = state.get("first"), state.get("last")
+        self.best, self.since = state.get("best"), int(state.get("since", 0))
+
+    def diverged(self, row: Row) -> str | None:
+        """Has the objective left all bounds?"""
+        objective = row["objective"]
+        self.first = objective if self.first is None else self.first
+        if not math.isfinite(objective):
+            return f"diverged: the objective is {objective}"
+        if abs(objective) > DIVERGED * max(abs(self.first), 1.0):
+            return f"diverged: the objective {objective:.3g} is {DIVERGED:g} times the first, {self.first:.3g}"
+        return None
+
+    def satisfied(self, row: Row) -> str | None:
+        """The first rule that a measured row meets, or None."""
+        reasons = [self._accuracy(row), self._objective(row["objective"]), self._residual(row), self._patience(row)]
+        return next((reason for reason in reasons if reason), None)
+
+    def _accuracy(self, row: Row) -> str | None:
+        target, reached = self.rules.accuracy, row.get("test_accuracy", 0.0)
+        return f"test accuracy {reached:.4f} reached {target}" if target and reached >= target else None
+
+    def _objective(self, objective: float) -> str | None:
+        last, self.last = self.last, objective
+        if last is None:
+            return None
+        change = abs(objective - last)
+        if self.rules.tolerance and change <= self.rules.tolerance * abs(last):
+            return f"objective changed by {change:.3g}, within tolerance {self.rules.tolerance:g} of {abs(last):.6g}"
+        if self.rules.tolerance_absolute and change <= self.rules.tolerance_absolute:
+            return f"objective changed by {change:.3g}, within tolerance_absolute {self.rules.tolerance_absolute:g}"
+        return None
+
+    def _residual(self, row: Row) -> str | None:
+        residual, scale = row["primal_residual"], row["scale"]
+        if self.rules.residual and residual <= self.rules.residual * scale:
+            return f"primal residual {residual:.3g} is within {self.rules.residual:g} of {scale:.6g}"
+        if self.rules.residual_absolute and residual <= self.rules.residual_absolute:
+            return f"primal residual {residual:.3g} is within {self.rules.residual_absolute:g}"
+        return None
+
+    def _patience(self, row: Row) -> str | None:
+        self.since = 0 if better(row, self.best) else self.since + 1
+        if self.since == 0:
+            self.best = row.get("test_accuracy", row.get("test_error"))
+        if self.rules.patience and self.since >= self.rules.patience:
+            return f"no better test result than {self.best:.4f} in {self.since} measured iterations"
+        return None

@@ -1,0 +1,128 @@
+"""Checkpoints: a folder of HDF5 files that holds global arrays, whatever the number of ranks.
+
+iteration-0000000010/
+    shard-<lo>-<hi>.h5   one a rank: columns lo to hi of every array in columns, as rows = samples
+    sites-<rank>.h5      one a rank: the arrays of its sites, transposed
+    checkpoint.h5        written last: the replicated arrays, the record (`checkpoint.json`), and virtual
+                         datasets that show the arrays in columns whole; these are for people, not read here
+"""
+
+import shutil
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hpcadmm.errors import UsageError
+from hpcadmm.model.state import Array, Item
+from hpcadmm.model.tiles import Tiles
+from hpcadmm.storage import folders, parts
+from hpcadmm.storage.durable import spoken
+from hpcadmm.storage.folders import MASTER, newest
+from hpcadmm.storage.hdf5 import CheckpointError, naming
+from hpcadmm.storage.record import Record
+from hpcadmm.storage.weights import read_weights
+
+if TYPE_CHECKING:
+    from hpcadmm.comm.world import World
+
+__all__ = ["CheckpointError", "load", "load_newest", "newest", "read_weights", "save"]
+
+
+def save(folder: Path, items: Sequence[Item], tiles: Tiles, meta: dict[str, Any], world: "World", keep: int) -> Path:
+    """Write the checkpoint of `meta["iteration"]` on all ranks, keep the newest `keep`, and return its folder.
+
+    meta is anything JSON can hold. Earlier checkpoints stay until this one is committed. Collective. An error of the
+    file system (a full disk) is a UsageError on all ranks; it leaves the earlier ones and removes what was written.
+    """
+    final = folders.place(folder, meta["iteration"])
+    partial = folders.beside(final, ".partial")
+    identity = world.share(uuid.uuid4().hex)
+    with _removed_on_error(partial, world):
+        with world.together("preparing a checkpoint"), spoken(f"make the checkpoint {final}"):
+            if world.first:
+                folder.mkdir(parents=True, exist_ok=True)
+                folders.sweep(folder)
+                partial.mkdir()
+        with world.together("writing a checkpoint"), spoken(f"write the checkpoint {final}"):
+            mine = parts.write_part(partial, items, tiles, identity)
+        every = world.gather(mine.plain())
+        with world.together("committing a checkpoint"), spoken(f"write the checkpoint {final}"):
+            if world.first:
+                parts.write_master(partial, parts.joined(identity, meta, items, tiles, every), items)
+                folders.commit(partial, final)
+    with world.together("removing old checkpoints"), spoken(f"remove checkpoints in {folder}"):
+        if world.first:
+            folders.prune(folder, meta["iteration"], keep)
+    return final
+
+
+@contextmanager
+def _removed_on_error(partial: Path, world: "World") -> Iterator[None]:
+    """All ranks fail together, so no rank writes any more when the first removes the folder."""
+    try:
+        yield
+    except Exception:
+        if world.first:
+            shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+def load(path: Path, items: Sequence[Item], tiles: Tiles, world: "World") -> dict[str, Any]:
+    """Fill the arrays of the items from one checkpoint, on any number of ranks; return its meta.
+
+    Collective. A file that is damaged, hostile or of another job is a UsageError on all ranks, which names the file
+    and the reason; the arrays may then be filled in part.
+    """
+    text = ""
+    with world.together("reading a checkpoint"):
+        if world.first:
+            text = parts.read_record(path)
+    record = Record.parse(world.share(text))
+    with world.together("comparing a checkpoint with the job"), naming(path / MASTER):
+        record.match(items, tiles.n)
+    with world.together("reading a checkpoint"):
+        if world.first:
+            parts.read_replicated(path, record, items)
+    for item in items:
+        if item.lies == "replicated":
+            _spread(item.array, world)
+    with world.together("reading a checkpoint"):
+        parts.read_part(path, record, items, tiles)
+    return record.meta
+
+
+def _spread(array: Array, world: "World") -> None:
+    """Overwrite an array of any memory order with the first rank's."""
+    rows = array if array.flags.c_contiguous else array.T
+    if rows.flags.c_contiguous:
+        world.broadcast(rows)
+    else:
+        array[...] = world.broadcast(array.copy(order="C"))
+
+
+def load_newest(
+    folder: Path, items: Sequence[Item], tiles: Tiles, world: "World", warn: Callable[[str], None]
+) -> dict[str, Any]:
+    """Fill the arrays of the items from the newest valid checkpoint in a folder; return its meta.
+
+    Collective. All ranks use the same one. Each that is refused is passed to `warn` on the first rank, with the file
+    and the reason. UsageError on all ranks if there is none.
+    """
+    names: list[str] = []
+    with world.together("looking for checkpoints"), spoken(f"read {folder}"):
+        if world.first:
+            folders.sweep(folder)
+            names = [path.name for path in newest(folder)]
+    names = world.share(names)
+    for name in names:
+        try:
+            return load(folder / name, items, tiles, world)
+        except UsageError as error:
+            if world.first:
+                warn(f"checkpoint {name} is not used: {error}")
+            reason = str(error)
+    if not names:
+        raise UsageError(f"{folder} holds no checkpoint; start again with `hpcadmm train`")
+    raise UsageError(f"none of the {len(names)} checkpoints in {folder} can be used; the oldest: {reason}")

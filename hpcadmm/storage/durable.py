@@ -1,0 +1,120 @@
+"""Files that are whole or absent: written aside, fsynced, renamed; and a file that HDF5 can fill without crashing."""
+
+import io
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hpcadmm.errors import UsageError
+
+
+def sync_folder(folder: Path) -> None:
+    """Make what was created, renamed or removed in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write or replace a file so that a crash leaves the old one or the new one, never a part."""
+    aside = path.with_name(path.name + ".partial")
+    with open(aside, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.rename(aside, path)
+    sync_folder(path.parent)
+
+
+@contextmanager
+def spoken(what: str) -> Iterator[None]:
+    """Say an error of the file system (full, not permitted, ...) as one message: `cannot <what>: <reason>`."""
+    try:
+        yield
+    except OSError as error:
+        place = f" ({error.filename})" if error.filename else ""
+        raise UsageError(f"cannot {what}: {error.strerror or error}{place}") from error
+
+
+class Source(io.RawIOBase):
+    """A regular file (a symbolic link is refused) that HDF5 reads, without a copy."""
+
+    def __init__(self, path: Path) -> None:
+        self.descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        self.status = os.fstat(self.descriptor)
+        self.position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self.position
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self.position, os.SEEK_END: os.fstat(self.descriptor).st_size}[whence]
+        self.position = start + offset
+        return self.position
+
+    def readinto(self, buffer: Any) -> int:
+        view, done = memoryview(buffer), 0
+        while done < len(view) and (got := os.preadv(self.descriptor, [view[done:]], self.position + done)):
+            done += got
+        view[done:] = bytes(len(view) - done)
+        self.position += done
+        return done
+
+    def close(self) -> None:
+        if not self.closed:
+            super().close()
+            os.close(self.descriptor)
+
+
+class Sink(Source):
+    """A new file that HDF5 writes.
+
+    HDF5 2.0 ends the process with a segmentation fault after a write that failed (a full disk). So the first error
+    is kept, the rest of the data is dropped, HDF5 is told that all is well, and `finish` raises.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        self.path = path
+        self.position = 0
+        self.error: OSError | None = None
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, buffer: Any) -> int:
+        view = memoryview(buffer)
+        try:
+            done = len(view) if self.error else 0
+            while done < len(view):
+                done += os.pwrite(self.descriptor, view[done:], self.position + done)
+        except OSError as error:
+            self.error = error
+        self.position += len(view)
+        return len(view)
+
+    def truncate(self, size: int | None = None) -> int:
+        length = self.position if size is None else size
+        try:
+            if not self.error:
+                os.ftruncate(self.descriptor, length)
+        except OSError as error:
+            self.error = error
+        return length
+
+    def finish(self) -> int:
+        """Raise what went wrong while writing, or make the file durable and return its size in bytes."""
+        if self.error:
+            raise OSError(self.error.errno, self.error.strerror, str(self.path))
+        os.fsync(self.descriptor)
+        return os.fstat(self.descriptor).st_size

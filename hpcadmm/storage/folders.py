@@ -1,0 +1,82 @@
+"""Names of checkpoint folders, and the commit: a folder is written as `.partial` and renamed.
+
+iteration-0000000010           committed
+iteration-0000000010.partial   being written or being removed; an orphan if the job is gone
+iteration-0000000010.old       committed, about to be replaced by one of the same iteration
+"""
+
+import os
+import re
+import shutil
+from pathlib import Path
+
+from hpcadmm.storage.durable import sync_folder
+
+MASTER = "checkpoint.h5"
+COMMITTED = re.compile(r"iteration-(\d{10,18})(\.old)?", re.ASCII)
+ORPHAN = re.compile(r"iteration-\d{10,18}\.partial", re.ASCII)
+
+
+def place(folder: Path, iteration: int) -> Path:
+    """Where the checkpoint of an iteration lies.
+
+    >>> place(Path("checkpoints"), 10).name
+    'iteration-0000000010'
+    """
+    return folder / f"iteration-{iteration:010d}"
+
+
+def beside(final: Path, suffix: str) -> Path:
+    """The folder of the same iteration with a suffix."""
+    return final.with_name(final.name.removesuffix(".old") + suffix)
+
+
+def iteration_of(path: Path) -> int:
+    """The iteration in a folder's name; -1 if it is not the name of a committed checkpoint."""
+    found = COMMITTED.fullmatch(path.name)
+    return int(found[1]) if found else -1
+
+
+def newest(folder: Path) -> list[Path]:
+    """The committed checkpoints in a folder, newest first; none if there is no folder."""
+    try:
+        names = {entry.name for entry in os.scandir(folder) if entry.is_dir(follow_symlinks=False)}
+    except FileNotFoundError:
+        return []
+    there = [n for n in names if COMMITTED.fullmatch(n) and not (n.endswith(".old") and n[:-4] in names)]
+    return sorted((folder / name for name in there), key=iteration_of, reverse=True)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what a killed job left, and finish or undo a replacement it had begun."""
+    for entry in list(folder.iterdir()) if folder.is_dir() else []:
+        final = beside(entry, "")
+        if ORPHAN.fullmatch(entry.name) or (entry != final and COMMITTED.fullmatch(entry.name) and final.exists()):
+            shutil.rmtree(entry, ignore_errors=True)
+        elif entry != final and COMMITTED.fullmatch(entry.name):
+            os.rename(entry, final)
+
+
+def commit(partial: Path, final: Path) -> None:
+    """Rename a written folder to its final name, durably; one of the same iteration is replaced."""
+    sync_folder(partial)
+    old = beside(final, ".old")
+    if final.exists():
+        os.rename(final, old)
+    os.rename(partial, final)
+    sync_folder(final.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def prune(folder: Path, iteration: int, keep: int) -> None:
+    """Keep the newest `keep` checkpoints up to `iteration`; later ones are of a future that was given up.
+
+    What cannot be removed now (in use on a network file system) is left as an orphan for the next sweep.
+    """
+    there = newest(folder)
+    kept = [path for path in there if iteration_of(path) <= iteration][: max(keep, 1)]
+    for path in there:
+        if path not in kept:
+            gone = beside(path, ".partial")
+            os.rename(path, gone)
+            shutil.rmtree(gone, ignore_errors=True)

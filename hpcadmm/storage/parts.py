@@ -1,0 +1,144 @@
+"""What the files of a checkpoint contain: written and read by each rank for itself, without communication."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from hpcadmm.model.state import Array, Item
+from hpcadmm.model.tiles import Tiles
+from hpcadmm.storage import hdf5
+from hpcadmm.storage.folders import MASTER
+from hpcadmm.storage.hdf5 import Refused
+from hpcadmm.storage.record import LONGEST, Entry, Record, Shard, entry_of
+
+RECORD, IDENTITY = "checkpoint.json", "checkpoint.id"  # no array has a point in its name
+
+
+@dataclass
+class Part:
+    """What one rank has written: its shard, if it has columns, the bytes of its files, its sites' arrays."""
+
+    shards: list[Shard] = field(default_factory=list)
+    sizes: dict[str, int] = field(default_factory=dict)
+    sites: dict[str, Entry] = field(default_factory=dict)
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON can hold it."""
+        return asdict(self)
+
+
+def write_part(folder: Path, items: Sequence[Item], tiles: Tiles, identity: str) -> Part:
+    """Write this rank's columns and sites. Raises OSError, and ValueError for an array that cannot be saved."""
+    part = Part()
+    for item in items:
+        entry_of(item, tiles.n)
+        if item.lies == "columns" and item.array.shape[-1:] != (tiles.hi - tiles.lo,):
+            raise ValueError(f"{item.path} is {item.array.shape}, but this rank has {tiles.hi - tiles.lo} columns")
+    if tiles.hi > tiles.lo and any(i.lies == "columns" for i in items):
+        shard = Shard(f"shard-{tiles.lo}-{tiles.hi}.h5", tiles.lo, tiles.hi)
+        part.shards.append(shard)
+        _write_file(folder / shard.name, [i for i in items if i.lies == "columns"], identity, part.sizes, tiles.width)
+    mine = [item for item in items if item.lies == "sites"]
+    if mine:
+        name = f"sites-{tiles.rank}.h5"
+        part.sites = {i.path: entry_of(i, tiles.n, file=name) for i in mine}
+        _write_file(folder / name, mine, identity, part.sizes, 1)
+    return part
+
+
+def _write_file(path: Path, items: Sequence[Item], identity: str, sizes: dict[str, int], width: int) -> None:
+    with hdf5.writing(path, sizes) as file:
+        hdf5.write_text(file, IDENTITY, identity)
+        for item in items:
+            hdf5.write_array(file, item.path, item.array.T, width)
+
+
+def joined(identity: str, meta: dict[str, Any], items: Sequence[Item], tiles: Tiles, parts: list[Any]) -> Record:
+    """The record of a checkpoint whose ranks have written these parts (as `Part.plain` gives them)."""
+    record = Record(identity, tiles.n, meta)
+    for item in items:
+        if item.lies != "sites":
+            digest = sha256(item.array) if item.lies == "replicated" else ""
+            record.entries[item.path] = entry_of(item, tiles.n, sha256=digest)
+    for part in parts:
+        record.shards.extend(Shard(**shard) for shard in part["shards"])
+        record.sizes.update(part["sizes"])
+        for path, entry in part["sites"].items():
+            if path in record.entries:
+                raise ValueError(f"two ranks hold the site {path}")
+            record.entries[path] = Entry(**entry)
+    return record
+
+
+def write_master(folder: Path, record: Record, items: Sequence[Item]) -> None:
+    """Write `checkpoint.h5`: replicated arrays, the record, and the arrays in columns as virtual datasets."""
+    with hdf5.writing(folder / MASTER, {}) as file:
+        hdf5.write_text(file, RECORD, record.text())
+        for item in items:
+            if item.lies == "replicated":
+                hdf5.write_array(file, item.path, item.array)
+        for path, entry in record.entries.items():
+            if entry.lies == "columns" and np.prod(entry.shape):
+                _show_whole(file, path, entry, record.shards)
+
+
+def _show_whole(file: h5py.File, path: str, entry: Entry, shards: list[Shard]) -> None:
+    """A virtual dataset (samples, rows) over the sibling shards."""
+    _, *rest = entry.shape[::-1]
+    layout = h5py.VirtualLayout(entry.shape[::-1], entry.dtype)
+    for shard in shards:
+        layout[shard.lo : shard.hi] = h5py.VirtualSource(shard.name, path, (shard.hi - shard.lo, *rest))
+    file.create_virtual_dataset(path, layout)
+
+
+def read_record(folder: Path) -> str:
+    """The text of the record of a checkpoint, checked. Raises CheckpointError."""
+    with hdf5.reading(folder / MASTER) as file:
+        text = hdf5.read_text(file, RECORD, LONGEST)
+        Record.parse(text)
+        return text
+
+
+def read_replicated(folder: Path, record: Record, items: Sequence[Item]) -> None:
+    """Fill the replicated arrays. Raises CheckpointError."""
+    with hdf5.reading(folder / MASTER) as file:
+        for item in items:
+            if item.lies == "replicated":
+                hdf5.read_array(file, item.path, item.array)
+                if sha256(item.array) != record.entries[item.path].sha256:
+                    raise Refused(f"damaged: {item.path} has another sha256 than when it was saved")
+
+
+def read_part(folder: Path, record: Record, items: Sequence[Item], tiles: Tiles) -> None:
+    """Fill this rank's columns and sites from whatever files hold them. Raises CheckpointError."""
+    wanted = [item for item in items if item.lies == "columns" and item.array.size]
+    for shard in record.shards if wanted else []:
+        lo, hi = max(shard.lo, tiles.lo), min(shard.hi, tiles.hi)
+        if lo >= hi:
+            continue
+        with hdf5.reading(folder / shard.name, record.sizes[shard.name]) as file:
+            _same_checkpoint(file, record)
+            for item in wanted:
+                rows = item.array.T[lo - tiles.lo : hi - tiles.lo]
+                hdf5.read_array(file, item.path, rows, lo - shard.lo, shard.hi - shard.lo)
+    for name in sorted({record.entries[item.path].file for item in items if item.lies == "sites"}):
+        with hdf5.reading(folder / name, record.sizes[name]) as file:
+            _same_checkpoint(file, record)
+            for item in items:
+                if item.lies == "sites" and record.entries[item.path].file == name:
+                    hdf5.read_array(file, item.path, item.array.T)
+
+
+def _same_checkpoint(file: h5py.File, record: Record) -> None:
+    if hdf5.read_text(file, IDENTITY, 100) != record.identity:
+        raise Refused("it belongs to another checkpoint")
+
+
+def sha256(array: Array) -> str:
+    """Of an array's bytes in C order, as hexadecimal digits."""
+    return hashlib.sha256(memoryview(np.ascontiguousarray(array).reshape(-1).view(np.uint8))).hexdigest()

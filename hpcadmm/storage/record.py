@@ -1,0 +1,145 @@
+"""The commit record of a checkpoint: what it holds, in which files, of which sizes. JSON text in `checkpoint.h5`."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from hpcadmm.model.state import Item, Lies
+from hpcadmm.storage.hdf5 import Refused
+
+FORMAT = 1
+LONGEST = 1 << 26  # bytes of a record that is read
+PATH = re.compile(r"[A-Za-z]\w*(/\w+)*", re.ASCII)
+SHARD = re.compile(r"shard-(\d{1,18})-(\d{1,18})\.h5", re.ASCII)
+SITES = re.compile(r"sites-\d{1,9}\.h5", re.ASCII)
+DTYPE = re.compile(r"[<>|][fiu]\d{1,2}", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One array: its global shape as in the paper, (rows, samples), and its dtype as numpy writes it (`<f8`)."""
+
+    lies: Lies
+    shape: tuple[int, ...]
+    dtype: str
+    sha256: str = ""  # of a replicated array's bytes in C order
+    file: str = ""  # of an array that lies on a site
+
+
+@dataclass(frozen=True)
+class Shard:
+    """The file with the columns [lo, hi) of every array that lies in columns."""
+
+    name: str
+    lo: int
+    hi: int
+
+
+@dataclass(frozen=True)
+class Record:
+    """`identity` is in every file of a checkpoint, `sizes` has the bytes of each; `samples` is the global number."""
+
+    identity: str
+    samples: int
+    meta: dict[str, Any]
+    shards: list[Shard] = field(default_factory=list)
+    sizes: dict[str, int] = field(default_factory=dict)
+    entries: dict[str, Entry] = field(default_factory=dict)
+
+    def text(self) -> str:
+        """The record as ASCII JSON."""
+        text = json.dumps({"format": FORMAT, **asdict(self)})
+        if len(text) > LONGEST:
+            raise ValueError(f"a checkpoint's record has {len(text)} bytes, at most {LONGEST} are allowed")
+        return text
+
+    @classmethod
+    def parse(cls, text: str) -> "Record":
+        """Read and check a record that is not trusted. Raises Refused, or what a malformed one makes of JSON."""
+        raw = json.loads(text)
+        if raw["format"] != FORMAT:
+            raise Refused(f"it has the format {raw['format']!r}; this version of hpcadmm reads {FORMAT}")
+        if not (isinstance(raw["meta"], dict) and isinstance(raw["identity"], str)):
+            raise Refused("damaged: the record has no meta data")
+        samples = _count(raw["samples"])
+        shards = [_shard(s) for s in raw["shards"]]
+        sizes = {_file_name(name): _count(size) for name, size in raw["sizes"].items()}
+        entries = {_path(path): _entry(e, samples, sizes) for path, e in raw["entries"].items()}
+        if shards:
+            _cover(shards, samples, sizes)
+        elif samples and any(e.lies == "columns" for e in entries.values()):
+            raise Refused("damaged: the record lists no shards")
+        return cls(raw["identity"], samples, raw["meta"], shards, sizes, entries)
+
+    def match(self, items: Sequence[Item], samples: int) -> None:
+        """Refuse the checkpoint if it does not hold these arrays, with these shapes and dtypes."""
+        for item in items:
+            entry = self.entries.get(item.path)
+            if entry is None:
+                kept = "weights only" if all(e.lies == "replicated" for e in self.entries.values()) else "other arrays"
+                raise Refused(f"it holds no {item.path} ({kept})")
+            shape = global_shape(item, samples)
+            if (entry.lies, entry.shape) != (item.lies, shape):
+                raise Refused(
+                    f"{item.path} is {entry.lies} with the shape {entry.shape}; this job needs {item.lies}, {shape}"
+                )
+            if entry.dtype != item.array.dtype.str:
+                raise Refused(f"{item.path} has the type {entry.dtype}; this job needs {item.array.dtype.str}")
+
+
+def global_shape(item: Item, samples: int) -> tuple[int, ...]:
+    """The shape over all ranks of an array of which this rank may hold some columns."""
+    return (*item.array.shape[:-1], samples) if item.lies == "columns" else item.array.shape
+
+
+def entry_of(item: Item, samples: int, **more: str) -> Entry:
+    """The entry of an array that is being saved. Raises ValueError for a path or type that cannot be."""
+    if not PATH.fullmatch(item.path) or not DTYPE.fullmatch(item.array.dtype.str):
+        raise ValueError(f"cannot save {item.path!r} of type {item.array.dtype}")
+    return Entry(item.lies, global_shape(item, samples), item.array.dtype.str, **more)
+
+
+def _count(value: Any) -> int:
+    if type(value) is not int or not 0 <= value < 1 << 62:
+        raise Refused(f"damaged: {value!r} is not a count")
+    return value
+
+
+def _path(name: str) -> str:
+    if not PATH.fullmatch(name) or len(name) > 200:
+        raise Refused(f"{name[:80]!r} is not a name of an array")
+    return name
+
+
+def _file_name(name: str) -> str:
+    if not (SHARD.fullmatch(name) or SITES.fullmatch(name)):
+        raise Refused(f"{name[:80]!r} is not a file name of a checkpoint")
+    return name
+
+
+def _shard(raw: dict[str, Any]) -> Shard:
+    shard = Shard(_file_name(raw["name"]), _count(raw["lo"]), _count(raw["hi"]))
+    if shard.name != f"shard-{shard.lo}-{shard.hi}.h5":
+        raise Refused(f"damaged: {shard.name} is said to hold the columns {shard.lo} to {shard.hi}")
+    return shard
+
+
+def _entry(raw: dict[str, Any], samples: int, sizes: dict[str, int]) -> Entry:
+    lies, shape, dtype = raw["lies"], tuple(_count(n) for n in raw["shape"]), raw["dtype"]
+    if lies not in ("replicated", "columns", "sites") or not DTYPE.fullmatch(dtype) or len(shape) > 8:
+        raise Refused(f"damaged: {lies!r}, {dtype!r} do not describe an array")
+    if lies == "columns" and shape[-1:] != (samples,):
+        raise Refused(f"damaged: an array in columns has the shape {shape}, but there are {samples} samples")
+    if lies == "sites" and raw["file"] not in sizes:
+        raise Refused(f"damaged: the file {raw['file']!r} of a site is not listed")
+    return Entry(lies, shape, dtype, str(raw["sha256"]), str(raw["file"]))
+
+
+def _cover(shards: list[Shard], samples: int, sizes: dict[str, int]) -> None:
+    ends = [0] + [shard.hi for shard in shards]
+    if [shard.lo for shard in shards] != ends[:-1] or ends[-1] != samples:
+        raise Refused(f"damaged: the shards do not cover the {samples} samples")
+    if any(shard.name not in sizes for shard in shards):
+        raise Refused("damaged: the size of a shard is not listed")

@@ -1,0 +1,216 @@
+"""The outer loop, the only one in the package: step, agree, measure, log, checkpoint, stop."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from hpcadmm.comm.launch import phase
+from hpcadmm.comm.signals import Signals
+from hpcadmm.comm.world import World
+from hpcadmm.errors import Diverged, Interrupted, UsageError
+from hpcadmm.job import Job, parse
+from hpcadmm.measure import Clock, Row, measure, weights_sha256
+from hpcadmm.model.problem import Problem
+from hpcadmm.model.state import items
+from hpcadmm.progress import Progress
+from hpcadmm.setup import Setup, set_up
+from hpcadmm.stopping import Stopping
+from hpcadmm.storage import checkpoint
+from hpcadmm.storage.environment import environment
+from hpcadmm.storage.run import Run, read_job
+
+RESUMABLE = ("stop", "save", "evaluate", "threads", "data.path")  # what may change when a run goes on
+
+
+@dataclass
+class Training:
+    """One run in progress on this rank."""
+
+    job: Job
+    setup: Setup
+    state: Any
+    world: World
+    run: Run
+    progress: Progress
+    clock: Clock
+    stopping: Stopping
+    iteration: int = 0
+    row: Row = field(default_factory=dict)  # the last measured one
+    saved: int = -1  # the iteration of the last checkpoint
+    saved_at: float = 0.0  # solver seconds then
+
+    @property
+    def problem(self) -> Problem:
+        return self.setup.problem
+
+
+def train(job: Job, out: Path | None, world: World, progress: Progress) -> dict[str, Any]:
+    """A new run from the job's start to its stop; returns the summary. Collective.
+
+    Raises UsageError for what the job or the folder has wrong, Interrupted after a signal.
+    """
+    with threadpool_limits(job.head.threads):
+        setup = set_up(job, world)
+        facts = environment(world, job.head.threads, world.library)
+        with Run.create(world, out, job.head.name, job.to_toml(), facts) as run:
+            with phase("starting"):
+                state = job.solver.blank(setup.problem)
+                job.solver.start(state, setup.problem, world)
+            clock = Clock(world)
+            t = Training(job, setup, state, world, run, progress, clock, Stopping(job.stop))
+            return _finish(t)
+
+
+def resume(folder: Path, overrides: Sequence[str], world: World, progress: Progress) -> dict[str, Any]:
+    """Go on with a run from its newest valid checkpoint, on any number of ranks. Collective."""
+    job = _job_of(folder, overrides, world)
+    with threadpool_limits(job.head.threads):
+        setup = set_up(job, world)
+        facts = environment(world, job.head.threads, world.library)
+        with Run.reopen(world, folder, facts) as run:
+            with phase("reading the checkpoint"):
+                state, meta = _restore(job, setup, run, world)
+            clock = Clock(world, before=meta["totals"])
+            stopping = Stopping(job.stop)
+            stopping.restore(meta["stopping"])
+            t = Training(job, setup, state, world, run, progress, clock, stopping, meta["iteration"], meta["row"])
+            t.saved, t.saved_at = t.iteration, clock.total_seconds
+            run.truncate_metrics(t.iteration)
+            return _finish(t)
+
+
+def _job_of(folder: Path, overrides: Sequence[str], world: World) -> Job:
+    """The run's own job with the overrides that do not make it another run."""
+    text = ""
+    with world.together("reading the run"):
+        if world.first:
+            text = read_job(folder)
+    for override in overrides:
+        if not override.split("=")[0].strip().startswith(RESUMABLE):
+            raise UsageError(f"--set {override}: a run goes on with its own job; {', '.join(RESUMABLE)} may change")
+    return parse(world.share(text), overrides)
+
+
+def _restore(job: Job, setup: Setup, run: Run, world: World) -> tuple[Any, dict[str, Any]]:
+    """The state and the meta of the newest valid checkpoint."""
+    problem, solver = setup.problem, job.solver
+    state = solver.blank(problem)
+    meta = checkpoint.load_newest(run.checkpoints, _saved(state, job), problem.tiles, world, run.log)
+    if job.save.state == "weights":
+        weights = [None if W is None else W.copy() for W in solver.weights(state)]
+        solver.set_weights(state, weights, problem, world)
+    return state, meta
+
+
+def _saved(state: Any, job: Job) -> list[Any]:
+    """What a checkpoint holds of the state."""
+    everything = list(items(state))
+    return everything if job.save.state == "full" else [i for i in everything if i.path.startswith("W/")]
+
+
+def _finish(t: Training) -> dict[str, Any]:
+    """Prepare, loop, and write the summary."""
+    with phase("preparing"):
+        t.job.solver.prepare(t.state, t.problem, t.world)
+    sizes = "-".join(map(str, t.problem.network.n))
+    t.run.log(f"{t.job.solver.name} on {t.world.size} ranks: {t.problem.tiles.n} samples, network {sizes}")
+    with Signals() as signals, t.progress.of(t.job, t.iteration):
+        reason = loop(t, signals)
+    summary = {
+        "stop_reason": reason,
+        "iterations": t.iteration,
+        "ranks": t.world.size,
+        **t.row,
+        "seconds": t.row.get("seconds", 0.0),
+        "weights_sha256": weights_sha256(t.job.solver.weights(t.state)),
+    }
+    t.run.summary(summary)
+    t.run.log(f"stopped after {t.iteration} iterations: {reason}")
+    t.progress.end(summary, t.run.folder)
+    if signals.raised:
+        raise Interrupted(f"{reason}; go on with: hpcadmm resume {t.run.folder}")
+    if reason.startswith("diverged"):
+        raise Diverged(f"{reason}; the last good checkpoint, if one was due, is in {t.run.checkpoints}")
+    return summary
+
+
+def loop(t: Training, signals: Signals) -> str:
+    """Iterate until a rule stops the run; returns the reason. All ranks leave in the same iteration."""
+    reason = f"{t.iteration} iterations were done before" if t.iteration >= t.job.stop.iterations else None
+    while reason is None:
+        with phase(f"iteration {t.iteration + 1}"):
+            with t.clock.solver():
+                t.job.solver.step(t.state, t.problem, t.world)
+            t.iteration += 1
+            reason, save = _agree(t, signals)
+            if reason and reason.startswith("diverged"):
+                return reason
+            if not signals.raised and (reason or _due(t.iteration, t.job.evaluate.every)):
+                reason = _measured(t, reason)
+                if reason and reason.startswith("diverged"):
+                    return reason
+            if reason or save or _due(t.iteration, t.job.save.every):
+                _save(t)
+        t.progress.step(t.iteration, t.row)
+    if t.saved < t.iteration:
+        _save(t)
+    return reason
+
+
+def _due(iteration: int, every: int) -> bool:
+    return every > 0 and iteration % every == 0
+
+
+def _agree(t: Training, signals: Signals) -> tuple[str | None, bool]:
+    """Why all ranks stop now, if any of them has a reason, and whether a checkpoint is due by time."""
+    stop, save = t.job.stop, t.job.save
+    seconds = t.clock.total_seconds
+    flags = [
+        not t.job.solver.finite(t.state),
+        signals.raised is not None,
+        stop.minutes is not None and seconds >= 60 * stop.minutes,
+        save.minutes is not None and seconds - t.saved_at >= 60 * save.minutes,
+    ]
+    nan, signalled, late, due = (bool(f) for f in t.world.max(np.array(flags, dtype=np.float64))[0])
+    signals.raised = (signals.raised or "a signal on another rank") if signalled else None
+    if nan:
+        return f"diverged: NaN or infinity in iteration {t.iteration}", False
+    if signalled:
+        return f"{signals.raised} in iteration {t.iteration}", True
+    if late:
+        return f"{stop.minutes:g} minutes of solver time", True
+    return (f"{t.iteration} iterations" if t.iteration >= stop.iterations else None), due
+
+
+def _measured(t: Training, reason: str | None) -> str | None:
+    """Append a row to metrics.jsonl; returns the reason, or that of a rule that the row meets."""
+    row = {"iteration": t.iteration, **t.clock.row(), **measure(t.job.solver, t.state, t.problem, t.world)}
+    found = t.stopping.diverged(row) or t.stopping.satisfied(row)
+    del row["scale"]
+    t.row = row
+    t.run.metric(row)
+    return found or reason
+
+
+def _save(t: Training) -> None:
+    """A checkpoint of this iteration."""
+    problem, data = t.problem, t.setup.data
+    meta = {
+        "iteration": t.iteration,
+        "seed": problem.seed,
+        "job": t.job.resolved(),
+        "network": {"sizes": list(problem.network.n), "bias": problem.network.bias},
+        "classes": problem.classes,
+        "names": data.names,
+        "transform": data.transform.record(),
+        "totals": t.clock.row(),
+        "row": t.row,
+        "stopping": t.stopping.state(),
+    }
+    with phase("writing the checkpoint"):
+        checkpoint.save(t.run.checkpoints, _saved(t.state, t.job), problem.tiles, meta, t.world, t.job.save.keep)
+    t.saved, t.saved_at = t.iteration, t.clock.total_seconds

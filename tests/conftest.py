@@ -1,0 +1,154 @@
+"""Fixtures that run programs on ranks, in processes of their own; a program that hangs is killed and fails its test."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+FIXTURES = {"mpirun", "hpcadmm", "spawn"}
+# Open MPI refuses to run as root, and with more ranks than cores, unless told otherwise. MPICH does not read these.
+OPEN_MPI = {
+    "OMPI_ALLOW_RUN_AS_ROOT": "1",
+    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+    "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
+}
+LAUNCHED = ("OMPI_", "PMI_", "PMIX_", "PRTE_", "HYDI_", "MPI_LOCAL", "SLURM_", "MV2_")  # of a launcher around pytest
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A program that has ended: the ranks it ran on (0: without a launcher), its exit code and what it printed."""
+
+    n: int
+    returncode: int
+    stdout: str
+    stderr: str
+
+    @property
+    def output(self) -> str:
+        return self.stdout + self.stderr
+
+    def check(self) -> "Finished":
+        """Itself, if it ended well."""
+        assert self.returncode == 0, self.output
+        return self
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.mpi)
+
+
+def mpiexec() -> str:
+    """The launcher: $HPCADMM_MPIEXEC, the one of this environment, or the one on the PATH."""
+    beside = Path(sys.executable).parent / "mpiexec"
+    found = os.environ.get("HPCADMM_MPIEXEC") or (str(beside) if beside.exists() else shutil.which("mpiexec"))
+    if not found:
+        pytest.skip("no mpiexec found")
+    return found
+
+
+def ranks(n: int) -> int:
+    """n, or what `make test-4` asks for where n is more than one."""
+    return int(os.environ.get("HPCADMM_TEST_RANKS", n)) if n > 1 else n
+
+
+def environment(changes: Mapping[str, str | None] | None) -> dict[str, str]:
+    """That of the tests, without an outer launcher's variables; one thread a rank; a change to None removes one."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(LAUNCHED)}
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    base = {**OPEN_MPI, **kept, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    base |= {name: value for name, value in (changes or {}).items() if value is not None}
+    return {name: value for name, value in base.items() if (changes or {}).get(name, "") is not None}
+
+
+def kill_session(leader: int) -> None:
+    """Kill every process of a session: launchers put ranks into process groups of their own."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if os.getsid(int(entry.name)) == leader:
+                os.kill(int(entry.name), signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            continue
+    if not Path("/proc/self").exists():
+        os.killpg(leader, signal.SIGKILL)
+
+
+def finish(
+    argv: Sequence[str], n: int, timeout: float, env: Mapping[str, str | None] | None, cwd: Path
+) -> Finished:
+    """Run a program in a session of its own until it ends; after `timeout` seconds kill all of it and fail."""
+    with subprocess.Popen(
+        argv,
+        cwd=cwd,
+        env=environment(env),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            stdout, stderr = process.communicate(timeout=timeout)
+        except BaseException as error:
+            kill_session(process.pid)
+            stdout, stderr = process.communicate()
+            if isinstance(error, subprocess.TimeoutExpired):
+                pytest.fail(f"hung for {timeout} s: {' '.join(argv)}\n{stdout}{stderr}", pytrace=False)
+            raise
+        kill_session(process.pid)  # ranks that outlived their launcher
+    return Finished(n, process.returncode, stdout, stderr)
+
+
+@pytest.fixture
+def spawn(tmp_path: Path) -> Callable[..., Finished]:
+    """spawn(n, *arguments of python, timeout=60, env={}): python on n ranks, or without a launcher if n is 0."""
+
+    def run(n: int, *arguments: str, timeout: float = 60, env: Mapping[str, str | None] | None = None) -> Finished:
+        n = ranks(n)
+        prefix = [mpiexec(), "-n", str(n)] if n else []
+        return finish([*prefix, sys.executable, *arguments], n, timeout, env, tmp_path)
+
+    return run
+
+
+@pytest.fixture
+def mpirun(spawn: Callable[..., Finished], tmp_path: Path) -> Callable[..., Finished]:
+    """mpirun(n, code or [script or -m module, arguments...], timeout=60, env={}): a program on n ranks.
+
+    Run by `python -m mpi4py`, so that an exception on one rank ends them all; in the folder tmp_path.
+    """
+
+    def run(n: int, program: str | Sequence[str], **options: object) -> Finished:
+        if isinstance(program, str):
+            script = tmp_path / f"program-{len(list(tmp_path.glob('program-*.py')))}.py"
+            script.write_text(program)
+            program = [str(script)]
+        return spawn(n, "-m", "mpi4py", *map(str, program), **options)
+
+    return run
+
+
+@pytest.fixture
+def hpcadmm(spawn: Callable[..., Finished]) -> Callable[..., Finished]:
+    """hpcadmm(*arguments, n=0, timeout=60, env={}): the command line, on n ranks, in the folder tmp_path."""
+
+    def run(*arguments: object, n: int = 0, **options: object) -> Finished:
+        return spawn(n, "-m", "hpcadmm", *map(str, arguments), **options)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def mpi_library() -> str:
+    """The name of the MPI library: "MPICH" or "Open MPI" or another."""
+    code = "from mpi4py import MPI; print(MPI.get_vendor()[0])"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment(None)).stdout.strip()
