@@ -1,13 +1,13 @@
 """What a person sees of a run: a bar on a terminal, plain lines elsewhere, nothing if quiet or not the first rank."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
 from hpcadmm.job import Job
@@ -23,15 +23,19 @@ SHOWN = {
 }
 
 
-def sentence(row: Row) -> str:
+BRIEF = ("objective", "test_accuracy", "test_error")  # beside a bar, in 80 columns
+
+
+def sentence(row: Row, keys: Iterable[str] = SHOWN) -> str:
     """The last measured row in a few words.
 
     >>> sentence({"objective": 12.5, "test_accuracy": 0.9531})
     'objective 12.5  test 95.31 %'
     """
     words = []
-    for key, name in SHOWN.items():
+    for key in keys:
         if key in row:
+            name = SHOWN[key]
             words.append(f"{name} {row[key]:.2%}".replace("%", " %") if "accuracy" in key else f"{name} {row[key]:.6g}")
     return "  ".join(words)
 
@@ -53,7 +57,7 @@ class Progress:
             yield
             return
         text = TextColumn("{task.description}")
-        columns = (BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(), text)
+        columns = (BarColumn(bar_width=12), MofNCompleteColumn(), TimeRemainingColumn(), text)
         with Bar(*columns, console=console) as self._bar:
             self._task = self._bar.add_task("", total=job.stop.iterations, completed=done)
             yield
@@ -62,7 +66,7 @@ class Progress:
     def step(self, iteration: int, row: Row) -> None:
         """After an iteration; `row` is the last measured one."""
         if self._bar is not None:
-            self._bar.update(self._task, completed=iteration, description=sentence(row))
+            self._bar.update(self._task, completed=iteration, description=sentence(row, BRIEF))
         elif self.shown and row.get("iteration") == iteration != self._last:
             self._last = iteration
             print(f"iteration {iteration}  {row['seconds']:.3f} s  {sentence(row)}", file=sys.stderr, flush=True)

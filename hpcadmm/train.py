@@ -71,7 +71,7 @@ def resume(folder: Path, overrides: Sequence[str], world: World, progress: Progr
     with threadpool_limits(job.head.threads):
         setup = set_up(job, world)
         facts = environment(world, job.head.threads, world.library)
-        with Run.reopen(world, folder, facts) as run:
+        with Run.reopen(world, folder, facts, job.to_toml()) as run:
             with phase("reading the checkpoint"):
                 state, meta = _restore(job, setup, run, world)
             clock = Clock(world, before=meta["totals"])

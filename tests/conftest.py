@@ -10,6 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("hpcadmm", deadline=None, max_examples=40)
+settings.load_profile("hpcadmm")
 
 ROOT = Path(__file__).resolve().parents[1]
 FIXTURES = {"mpirun", "hpcadmm", "spawn"}
@@ -65,7 +69,13 @@ def environment(changes: Mapping[str, str | None] | None) -> dict[str, str]:
     """That of the tests, without an outer launcher's variables; one thread a rank; a change to None removes one."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(LAUNCHED)}
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    base = {**OPEN_MPI, **kept, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    base = {
+        **OPEN_MPI,
+        **kept,
+        "PYTHONPATH": os.pathsep.join(paths),
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+    }
     base |= {name: value for name, value in (changes or {}).items() if value is not None}
     return {name: value for name, value in base.items() if (changes or {}).get(name, "") is not None}
 
@@ -82,9 +92,7 @@ def kill_session(leader: int) -> None:
         os.killpg(leader, signal.SIGKILL)
 
 
-def finish(
-    argv: Sequence[str], n: int, timeout: float, env: Mapping[str, str | None] | None, cwd: Path
-) -> Finished:
+def finish(argv: Sequence[str], n: int, timeout: float, env: Mapping[str, str | None] | None, cwd: Path) -> Finished:
     """Run a program in a session of its own until it ends; after `timeout` seconds kill all of it and fail."""
     with subprocess.Popen(
         argv,
@@ -151,4 +159,6 @@ def hpcadmm(spawn: Callable[..., Finished]) -> Callable[..., Finished]:
 def mpi_library() -> str:
     """The name of the MPI library: "MPICH" or "Open MPI" or another."""
     code = "from mpi4py import MPI; print(MPI.get_vendor()[0])"
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment(None)).stdout.strip()
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment(None)
+    ).stdout.strip()

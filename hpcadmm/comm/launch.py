@@ -50,7 +50,8 @@ def check_launcher(world: "World") -> None:
     """Raise UsageError with the cure if the launcher started more processes than `world` has ranks."""
     from mpi4py import MPI
 
-    launcher.check_size(world.size, MPI.Get_library_version())
+    name, version = MPI.get_vendor()
+    launcher.check_size(world.size, f"{name} {'.'.join(map(str, version))}")
 
 
 def _meet() -> "Meeting":

@@ -49,11 +49,11 @@ def first_on_node() -> bool:
 def launcher_name() -> str:
     """The launcher as a user knows it; "none" without one.
 
-    PMI variables come from MPICH's Hydra and its relatives, or from srun --mpi=pmi2.
+    PMI variables come from MPICH's Hydra and its relatives (these set MPI_LOCALNRANKS too) or from srun --mpi=pmi2.
     """
     if "OMPI_COMM_WORLD_SIZE" in os.environ:
         return "mpirun (Open MPI)"
-    if in_srun() and "HYDI_CONTROL_FD" not in os.environ:
+    if in_srun() and "MPI_LOCALNRANKS" not in os.environ:
         return "srun"
     if "PMI_SIZE" in os.environ:
         return "mpiexec (MPICH)"
@@ -70,7 +70,7 @@ def limit_threads() -> None:
 
 
 def matching_launcher(library: str) -> str:
-    """How a program with this MPI library (its version text) is to be started."""
+    """How a program with this MPI library (name and version) is to be started."""
     beside = Path(sys.executable).parent / "mpiexec"
     mpiexec = str(beside) if beside.exists() else shutil.which("mpiexec") or "mpiexec"
     plugin = "pmix" if library.startswith("Open MPI") else "pmi2"
@@ -82,10 +82,9 @@ def check_size(size: int, library: str) -> None:
     expected = expected_size()
     if expected <= size:
         return
-    short = library.splitlines()[0].split(",")[0].strip("\0 ")
     raise UsageError(
         f"the launcher, {launcher_name()}, started {expected} processes, but COMM_WORLD has {size}: "
-        f"it does not belong to the MPI library, {' '.join(short.split())}.\n"
+        f"it does not belong to the MPI library, {library}.\n"
         f"Start with {matching_launcher(library)};\n"
         "or give mpi4py the launcher's library: MPI4PY_LIBMPI=/path/to/libmpi.so"
     )

@@ -57,8 +57,10 @@ def cast(block: Array, dtype: Any, where: str) -> Array:
     return out
 
 
-def write_part(file: h5py.File, suffix: str, source: Source, dtype: Any, compress: bool) -> None:
-    """Write X and y of one part."""
+def write_part(
+    file: h5py.File, suffix: str, source: Source, dtype: Any, compress: bool, classes: list[int] | None
+) -> None:
+    """Write X and y of one part; `classes`: the only labels left, if a subset was asked for."""
     table, n = source.table, len(source.rows)
     rows = max(1, min(n, CHUNK // (table.features * np.dtype(dtype).itemsize)))
     packed = {"chunks": (rows, table.features), "compression": "gzip", "shuffle": True} if compress and n else {}
@@ -71,8 +73,12 @@ def write_part(file: h5py.File, suffix: str, source: Source, dtype: Any, compres
         x.attrs["image"] = table.image
     if table.maximum:
         x.attrs["maximum"] = table.maximum
-    if table.names:
-        y.attrs["names"] = json.dumps(list(table.names))
+    if table.values is not None:
+        known = sorted(classes or table.values)
+        y.attrs["labels"] = known
+        if table.names:
+            named = dict(zip(table.values, table.names, strict=True))
+            y.attrs["names"] = json.dumps([named[value] for value in known])
 
 
 def noted(notes: Sequence[str]) -> dict[str, str]:
@@ -102,7 +108,8 @@ def convert(
             file.attrs.update(notes)
             for suffix, source in parts.items():
                 raw = np.dtype(source.table.dtype)
-                write_part(file, suffix, source, dtype or (np.uint8 if raw.kind == "b" else raw), compress)
+                kept = dtype or (np.uint8 if raw.kind == "b" else raw)
+                write_part(file, suffix, source, kept, compress, dataset.classes)
         os.replace(aside, out)
     except OSError as error:
         raise UsageError(f"{out}: cannot be written: {error}") from error

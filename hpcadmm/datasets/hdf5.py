@@ -99,11 +99,11 @@ def names_of(labels: h5py.Dataset) -> list[str] | None:
 
 
 def numbers(found: h5py.Dataset, attribute: str) -> list[float]:
-    """A small attribute of numbers as a list, empty if there is none."""
+    """An attribute of numbers as a list, empty if there is none."""
     if attribute not in found.attrs:
         return []
     values = np.asarray(found.attrs[attribute])
-    return [float(v) for v in values.reshape(-1)] if values.dtype.kind in "iuf" and values.size <= 16 else []
+    return [float(v) for v in values.reshape(-1)] if values.dtype.kind in "iuf" else []
 
 
 class Hdf5Table(Table):
@@ -117,6 +117,7 @@ class Hdf5Table(Table):
             self.features = int(np.prod(x.shape[1:]))
             self.targets = 0 if y is None else targets_of(task, y.shape, y.dtype, str(path))
             self.names = None if y is None else names_of(y)
+            self.values = None if y is None or self.targets else [int(v) for v in numbers(y, "labels")] or None
             shape = [int(v) for v in numbers(x, "image")] or ([1, *x.shape[1:]] if x.ndim == 3 else [])
             self.image = (shape[0], shape[1], shape[2]) if len(shape) == 3 else None
             bytes_of_image = 255.0 if self.image and x.dtype == np.uint8 else None

@@ -6,6 +6,7 @@ import os
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
@@ -65,21 +66,51 @@ def gzipped(path: Path) -> bool:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[IO[bytes]]:
-    """The file's bytes, unpacked if it is gzip; seeking forward in gzip reads and drops.
-
-    Raises UsageError, naming the file, where it cannot be read or is damaged.
-    """
+def blamed(path: Path) -> Iterator[None]:
+    """Turn a fault in reading the file into a UsageError that names it."""
     try:
-        with cast(IO[bytes], gzip.open(path, "rb") if gzipped(path) else path.open("rb")) as file:
-            yield file
+        yield
     except (gzip.BadGzipFile, zlib.error, EOFError) as error:
         raise UsageError(f"{path}: damaged or cut gzip file ({error}); get it again") from error
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
-def take(file: IO[bytes], count: int, path: Path) -> bytes:
+@dataclass(frozen=True)
+class Stream:
+    """An open file whose faults name it, whatever other files are open."""
+
+    path: Path
+    file: IO[bytes]
+
+    def read(self, count: int) -> bytes:
+        with blamed(self.path):
+            return self.file.read(count)
+
+    def seek(self, offset: int) -> int:
+        with blamed(self.path):
+            return self.file.seek(offset)
+
+    def __iter__(self) -> Iterator[bytes]:
+        """The lines."""
+        with blamed(self.path):
+            for line in self.file:  # noqa: UP028  (`yield from` would close the file with the generator)
+                yield line
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Stream]:
+    """The file's bytes, unpacked if it is gzip; seeking forward in gzip reads and drops.
+
+    Raises UsageError, naming the file, where it cannot be read or is damaged.
+    """
+    with blamed(path):
+        packed = gzipped(path)
+    with cast(IO[bytes], gzip.open(path, "rb") if packed else path.open("rb")) as file:
+        yield Stream(path, file)
+
+
+def take(file: IO[bytes] | Stream, count: int, path: Path) -> bytes:
     """Exactly `count` bytes, or a UsageError."""
     data = file.read(count)
     if len(data) != count:

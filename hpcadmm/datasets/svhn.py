@@ -18,13 +18,19 @@ from hpcadmm.datasets.remote import Remote
 from hpcadmm.datasets.table import Array, Read, Source, Table
 from hpcadmm.errors import UsageError
 
-BROKEN = (ValueError, TypeError, KeyError, OSError, EOFError, NotImplementedError, zlib.error)  # what scipy raises
 URL = "http://ufldl.stanford.edu/housenumbers/"
 FILES = ("train_32x32.mat", "test_32x32.mat")
 HASHES = (
     "435e94d69a87fde4fd4d7f3dd208dfc32cb6ae8af2240d066de1df7508d083b8",
     "cdce80dfb2a2c4c6160906d0bd7c68ec5a99d7ca4831afa54f09182025b6a75b",
 )
+
+
+def broken() -> tuple[type[Exception], ...]:
+    """What scipy raises for a file that is no .mat, or a damaged one."""
+    from scipy.io.matlab import MatReadError
+
+    return MatReadError, ValueError, TypeError, KeyError, OSError, EOFError, NotImplementedError, zlib.error
 
 
 class SvhnTable(Table):
@@ -44,7 +50,7 @@ class SvhnTable(Table):
 
         try:
             shapes = {name: (tuple(shape), kind) for name, shape, kind in whosmat(path)}
-        except BROKEN as error:
+        except broken() as error:
             raise UsageError(f"{path}: no Matlab file: {error}") from error
         shape, kind = shapes.get("X", ((), "nothing"))
         if len(shape) != 4 or shape[:3] != (32, 32, 3) or kind != "uint8" or shape[3] < 1:
@@ -60,7 +66,7 @@ class SvhnTable(Table):
 
         try:
             found = loadmat(self.files[0], variable_names=["X", "y"])
-        except BROKEN as error:
+        except broken() as error:
             raise UsageError(f"{self.files[0]}: damaged Matlab file: {error}") from error
         planes = found["X"].transpose(3, 2, 0, 1)  # to samples, channels, height, width
         digits = found["y"][:, 0].astype(np.int64)

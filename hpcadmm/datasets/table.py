@@ -10,7 +10,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcadmm.datasets.lookup import take
+from hpcadmm.datasets.lookup import Stream, take
 
 Array = NDArray[Any]
 Rows = range | NDArray[np.int64]  # row numbers of a table, in the order wanted
@@ -76,7 +76,7 @@ class Source:
         return cls(table, range(table.rows))
 
 
-def records(file: IO[bytes], path: Path, offset: int, width: int, start: int, stop: int) -> NDArray[np.uint8]:
+def records(file: IO[bytes] | Stream, path: Path, offset: int, width: int, start: int, stop: int) -> NDArray[np.uint8]:
     """Records start..stop of `width` bytes each, the first of all at `offset`: uint8 (stop - start, width)."""
     file.seek(offset + start * width)
     return np.frombuffer(take(file, (stop - start) * width, path), np.uint8).reshape(stop - start, width)

@@ -5,19 +5,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import IO, Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from annotated_types import Len
 from numpy.typing import NDArray
 
 from hpcadmm.datasets.generic import Generic, as_labels
-from hpcadmm.datasets.lookup import opened
+from hpcadmm.datasets.lookup import Stream, opened
 from hpcadmm.datasets.table import Array, Read, Source, Table, step
 from hpcadmm.errors import UsageError
 
 
-def lines(file: IO[bytes]) -> Iterator[bytes]:
+def lines(file: Stream) -> Iterator[bytes]:
     """The lines that are not blank."""
     return (line for line in file if not line.isspace())
 
@@ -48,7 +48,7 @@ class TextTable(Table):
         first = top[0] if top else []
         self.header = header if header is not None else not any(map(number, first))
         self.rows = count - self.header
-        self.columns = len(top[-1]) if top else 0
+        self.columns = len(top[min(int(self.header), len(top) - 1)]) if top else 0
         least = 1 if target is None else 2
         if self.rows < 1 or self.columns < least:
             said = f"{max(self.rows, 0)} rows of {self.columns} columns; at least 1 of {least} are needed"

@@ -1,11 +1,12 @@
 """What the training loop asks of a solver."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol
 
 from hpcadmm.comm.world import World
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Arrays
+from hpcadmm.solvers.products import Product
 
 
 class Solver(Protocol):
@@ -50,6 +51,6 @@ class Solver(Protocol):
         """`objective` and `primal_residual`, and `scale`, what the residual is relative to; over all ranks."""
         ...
 
-    def floor(self, state: Any, problem: Problem) -> Mapping[str, Callable[[], None]]:
+    def floor(self, state: Any, problem: Problem) -> Mapping[str, Product]:
         """The necessary matrix products of one iteration on this rank, by name, each to be timed alone."""
         ...

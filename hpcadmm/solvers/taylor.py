@@ -4,7 +4,7 @@ Taylor, Burmeister, Xu, Singh, Patel, Goldstein: Training Neural Networks Withou
 Approach, ICML 2016, Algorithm 1.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -17,6 +17,7 @@ from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array, Arrays, columns, replicated
 from hpcadmm.solvers import taylor_measures
 from hpcadmm.solvers.normal import SweepSums, gram_of_data
+from hpcadmm.solvers.products import Product
 from hpcadmm.solvers.start import forward, gaussian
 from hpcadmm.subproblems.activations import FitActivation
 from hpcadmm.subproblems.scratch import Scratch
@@ -167,7 +168,7 @@ class Taylor:
     def measure(self, s: State, p: Problem, world: World) -> Mapping[str, float]:
         return taylor_measures.measure(self, s, p, world)
 
-    def floor(self, s: State, p: Problem) -> Mapping[str, Callable[[], None]]:
+    def floor(self, s: State, p: Problem) -> Mapping[str, Product]:
         return taylor_measures.floor(s, p)
 
 

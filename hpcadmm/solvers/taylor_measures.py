@@ -1,7 +1,6 @@
 """What is measured of a Taylor iterate, and the matrix products that a sweep cannot do without."""
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,7 +8,8 @@ import numpy as np
 from hpcadmm.comm.exact import sum_by_tile
 from hpcadmm.comm.world import World
 from hpcadmm.model.problem import Problem
-from hpcadmm.subproblems.scratch import Scratch
+from hpcadmm.model.state import Array
+from hpcadmm.solvers.products import Product
 
 
 def square(x: Any) -> float:
@@ -52,7 +52,7 @@ def _tile(s: Any, p: Problem, t: slice, beta: list[float], gamma: list[float]) -
     return objective, residual, scale
 
 
-def floor(s: Any, p: Problem) -> dict[str, Callable[[], None]]:
+def floor(s: Any, p: Problem) -> dict[str, Product]:
     """The GEMM and SYRK calls of one sweep on this rank, at the sweep's shapes, tiles and precision, by name.
 
     For every layer m = W_l a_{l-1} and z_l a_{l-1}^T; a_l a_l^T for the hidden ones (a_0 a_0^T never changes); and
@@ -67,16 +67,13 @@ def floor(s: Any, p: Problem) -> dict[str, Callable[[], None]]:
             factors[f"a{l - 1} a{l - 1}^T"] = s.a[l - 1], s.a[l - 1]
         if l < L and n[l + 1] >= n[l]:
             factors[f"W{l + 1}^T z{l + 1}"] = s.W[l + 1][:, : n[l]].T, s.z[l + 1]
-            factors[f"G{l} s{l}"] = np.ones((n[l], n[l]), p.dtype, order="F"), s.z[l]
+            factors[f"G{l} s{l}"] = _small(n[l], n[l], p.dtype), s.z[l]
         elif l < L:
             factors[f"W{l + 1} h{l}"] = s.W[l + 1], s.a[l]
-            factors[f"P{l} e{l}"] = np.ones((n[l], n[l + 1]), p.dtype, order="F"), s.z[l + 1]
-    return {name: partial(_product, name.endswith("^T"), left, right, p) for name, (left, right) in factors.items()}
+            factors[f"P{l} e{l}"] = _small(n[l], n[l + 1], p.dtype), s.z[l + 1]
+    return {name: Product(*pair, p.tiles, outer=name.endswith("^T")) for name, pair in factors.items()}
 
 
-def _product(outer: bool, left: Any, right: Any, p: Problem) -> None:
-    """left right, or over samples left right^T, one tile of columns after the other."""
-    scratch = Scratch(p.dtype)
-    for _, t in p.tiles:
-        A, B = (left[:, t], right[:, t].T) if outer else (left, right[:, t])
-        np.matmul(A, B, out=scratch("product", A.shape[0], B.shape[1]))
+def _small(rows: int, columns: int, dtype: Any) -> Array:
+    """A matrix in the place of one that a step forms."""
+    return np.asfortranarray(np.random.default_rng(0).standard_normal((rows, columns)), dtype)

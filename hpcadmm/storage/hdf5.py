@@ -20,7 +20,6 @@ from hpcadmm.storage.durable import Sink, Source
 
 SMALL_CHUNK = 1 << 20  # bytes; tiles are put together up to this
 LARGE_CHUNK = 1 << 22  # bytes; tiles are cut down to this
-NAMES = {h5py.h5t.INTEGER: "integers", h5py.h5t.FLOAT: "floats", h5py.h5t.STRING: "text"}
 
 
 class CheckpointError(UsageError):
@@ -102,8 +101,10 @@ def read_array(file: h5py.File, name: str, rows: Array, start: int = 0, total: i
     if found.shape != whole:
         raise Refused(f"{name} has the shape {found.shape}, expected {whole}")
     kind = found.id.get_type().get_class()
-    if kind not in (h5py.h5t.INTEGER, h5py.h5t.FLOAT) or found.dtype != rows.dtype:
-        raise Refused(f"{name} holds {found.dtype if kind in NAMES else 'no plain numbers'}, expected {rows.dtype}")
+    if kind not in (h5py.h5t.INTEGER, h5py.h5t.FLOAT):
+        raise Refused(f"{name} holds no plain numbers, expected {rows.dtype}")
+    if found.dtype != rows.dtype:
+        raise Refused(f"{name} holds {found.dtype}, expected {rows.dtype}")
     if not rows.size:
         return
     _checksummed(found, name, LARGE_CHUNK)

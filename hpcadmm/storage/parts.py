@@ -141,4 +141,4 @@ def _same_checkpoint(file: h5py.File, record: Record) -> None:
 
 def sha256(array: Array) -> str:
     """Of an array's bytes in C order, as hexadecimal digits."""
-    return hashlib.sha256(memoryview(np.ascontiguousarray(array).reshape(-1).view(np.uint8))).hexdigest()
+    return hashlib.sha256(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data).hexdigest()

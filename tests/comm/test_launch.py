@@ -1,11 +1,13 @@
 """Whatever one rank does, all ranks end, with a code that is not zero and one traceback. The timeout is the test."""
 
 import os
-import shutil
-import sys
+import signal
 from pathlib import Path
 
 import pytest
+
+from hpcadmm.comm import launcher
+from hpcadmm.comm.signals import Signals
 
 WAYS = [["-m", "mpi4py"], []]  # `python -m mpi4py program` ends all ranks by itself; plain python does not
 PROGRAM = """
@@ -56,13 +58,16 @@ def one_traceback(done, phase, *words):
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("others", ["world.barrier()", "pass", "time.sleep(1000)", "world.sum(1.0); world.barrier()"])
 def test_one_rank_raises(guarded, way, others):
-    body = START + f"""
+    body = (
+        START
+        + f"""
 with phase("training"):
     if last:
         with phase("reading the data"):
             raise ValueError("seven")
     {others}
 """
+    )
     done = guarded(3, body, way)
     one_traceback(done, "reading the data", f"rank {done.n - 1} of", "ValueError: seven")
 
@@ -103,7 +108,9 @@ def test_raises_while_the_others_need_no_mpi(guarded):
 
 
 def test_raises_while_the_others_are_in_the_start(guarded):
-    body = "import mpi4py.MPI\nif mpi4py.MPI.COMM_WORLD.rank == 1:\n    raise ValueError('seven')\nstart_mpi().barrier()"
+    body = (
+        "import mpi4py.MPI\nif mpi4py.MPI.COMM_WORLD.rank == 1:\n    raise ValueError('seven')\nstart_mpi().barrier()"
+    )
     one_traceback(guarded(2, body), "command line", "ValueError: seven")
 
 
@@ -175,7 +182,10 @@ def test_a_killed_rank(guarded):
 
 
 def test_a_stopped_rank(guarded):
-    body = START + "with phase('training'):\n    if last:\n        os.kill(os.getpid(), signal.SIGSTOP)\n    world.barrier()"
+    body = (
+        START
+        + "with phase('training'):\n    if last:\n        os.kill(os.getpid(), signal.SIGSTOP)\n    world.barrier()"
+    )
     done = guarded(3, body, env={"HPCADMM_WATCHDOG": "2"})
     assert done.returncode != 0
     assert f"rank 0 of {done.n} on {os.uname().nodename}, phase: training" in done.output
@@ -234,10 +244,6 @@ def test_no_mpi_library(guarded, n, tmp_path):
 
 
 def test_signals_only_set_a_flag():
-    import signal
-
-    from hpcadmm.comm.signals import Signals
-
     before = signal.getsignal(signal.SIGUSR1)
     with Signals() as signals:
         assert signals.raised is None
@@ -248,8 +254,6 @@ def test_signals_only_set_a_flag():
 
 
 def test_one_thread_a_rank_unless_the_user_says_otherwise(monkeypatch):
-    from hpcadmm.comm import launcher
-
     for name in launcher.THREADS:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PMI_SIZE", "2")

@@ -1,0 +1,114 @@
+"""The figures of a job: its iteration, the floor under it, its memory, and another job's iteration beside it."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpcadmm.bench.report import Report
+from hpcadmm.bench.subject import WARM, Subject
+from hpcadmm.bench.timing import peak_bytes, table
+from hpcadmm.measure import weights_sha256
+from hpcadmm.solvers.products import Product
+
+ALLOWANCE = 250e6  # bytes a rank may hold besides 1.25 x (state + data)
+Products = Mapping[str, Product]
+Slowest = tuple[list[float], list[float]]  # of each round, over the ranks: seconds by the clock, and of the CPU
+
+
+def memory_figures(report: Report, subject: Subject) -> None:
+    """The peak of set-up, iterations and evaluation against the bar, on the rank that is worst off. Collective."""
+    peaks, held = table(subject.world, [peak_bytes(), subject.held_bytes]).T
+    bars = 1.25 * held + ALLOWANCE
+    worst = int(np.argmax(peaks / bars))
+    report.add("peak_memory_mb", peaks[worst] / 1e6, "MB")
+    report.add("memory_bar_mb", bars[worst] / 1e6, "MB")
+    report.add("memory_over_bar", peaks[worst] / bars[worst])
+
+
+def traffic_figures(report: Report, subject: Subject) -> int:
+    """Messages and bytes of one iteration, by this rank; returns the bytes of a message, in whole float64 numbers."""
+    size, count = subject.sent
+    report.add("messages_per_iteration", count)
+    report.add("bytes_per_iteration", size, "B")
+    return size // count // 8 * 8 if count else 8
+
+
+def against_floor(report: Report, subject: Subject, rounds: int) -> None:
+    """Iteration, floor, iteration, floor, ... Collective."""
+    products = subject.products()
+    subject.floor(products)
+    subject.floors.clear()
+    subject.floor_cpu.clear()
+    for _ in range(rounds):
+        subject.step()
+        subject.floor(products)
+    steps = step_figures(report, subject, products)
+    floors = floor_figures(report, subject, products)
+    ratios(report, "iteration_over_floor", steps, floors)
+
+
+def against_another(report: Report, subject: Subject, other: Subject, rounds: int) -> None:
+    """One iteration of each, then of each in the other order, and so on. Collective."""
+    for k in range(rounds):
+        for one in (subject, other) if k % 2 == 0 else (other, subject):
+            one.step()
+    steps = step_figures(report, subject, subject.products())
+    others = step_figures(report, other, other.products(), "against_")
+    ratios(report, "seconds_over_against", steps, others)
+
+
+def alone(report: Report, subject: Subject, rounds: int) -> None:
+    """Iterations and nothing else. Collective."""
+    for _ in range(rounds):
+        subject.step()
+    step_figures(report, subject, subject.products())
+
+
+def step_figures(report: Report, subject: Subject, products: Products, prefix: str = "") -> Slowest:
+    """Seconds of an iteration, the slowest rank's; how busy the core was; the share of communication. Collective.
+
+    communicate_share is the mean rank's and includes waiting for slower ranks. cpu_share well below 1 (times the
+    threads) says that others used the cores meanwhile.
+    """
+    world = subject.world
+    samples = table(world, subject.steps)  # (ranks, rounds, 3)
+    wall, cpu, communicate = np.moveaxis(samples, -1, 0)
+    seconds = [float(s) for s in wall.max(axis=0)]
+    report.seconds(prefix + "iteration_seconds", seconds)
+    report.add(prefix + "iteration_cpu_share", float(np.median((cpu / wall).min(axis=0))))
+    report.add(prefix + "communicate_share", float(np.median(communicate.mean(axis=0) / wall.mean(axis=0))))
+    work = float(table(world, [product.flops for product in products.values()]).sum()) / world.size
+    report.rate(prefix + "iteration_gemm_gflops", work / 1e9, seconds, "GFLOP/s")
+    report.samples[prefix + "iteration_seconds"] = seconds
+    report.notes[prefix + "weights_sha256"] = weights_sha256(subject.job.solver.weights(subject.state))
+    report.add(prefix + "iterations_done", WARM + len(subject.steps))
+    if not subject.finite:
+        report.notes[prefix + "diverged"] = "the iterate is not finite"
+    return seconds, cpu.max(axis=0).tolist()
+
+
+def floor_figures(report: Report, subject: Subject, products: Products) -> Slowest:
+    """Seconds of the products together, the slowest rank's; of each in the fastest round. Collective."""
+    samples = table(subject.world, subject.floors)  # (ranks, rounds, products)
+    work = table(subject.world, [product.flops for product in products.values()]) / 1e9  # (ranks, products)
+    sums: NDArray[np.float64] = samples.sum(axis=2)
+    seconds = [float(s) for s in sums.max(axis=0)]
+    cpu = table(subject.world, subject.floor_cpu)
+    best = int(np.argmin(seconds))
+    slowest = int(np.argmax(sums[:, best]))
+    report.seconds("floor_seconds", seconds)
+    report.add("floor_cpu_share", float(np.median((cpu[..., 1] / cpu[..., 0]).min(axis=0))))
+    report.rate("floor_gemm_gflops", float(work[slowest].sum()), seconds, "GFLOP/s")
+    for k, name in enumerate(products):
+        report.add(f"floor[{name}]", samples[slowest, best, k], "s")
+    for k, name in enumerate(products):
+        report.add(f"gemm_gflops[{name}]", work[slowest, k] / samples[slowest, best, k], "GFLOP/s")
+    report.samples["floor_seconds"] = seconds
+    return seconds, cpu[..., 1].max(axis=0).tolist()
+
+
+def ratios(report: Report, name: str, over: Slowest, under: Slowest) -> None:
+    """By the clock and, `_cpu`, by CPU seconds: those do not count while another process has the core."""
+    report.ratio(name, over[0], under[0])
+    report.ratio(name + "_cpu", over[1], under[1])

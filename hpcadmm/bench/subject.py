@@ -1,0 +1,109 @@
+"""A job under measurement: set up as a run would be, then stepped one timed iteration after the other."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from threadpoolctl import ThreadpoolController
+
+from hpcadmm.bench.timing import Sample, timed
+from hpcadmm.comm.launch import phase
+from hpcadmm.comm.world import World
+from hpcadmm.job import Job
+from hpcadmm.measure import measure
+from hpcadmm.model.problem import Part
+from hpcadmm.model.state import items
+from hpcadmm.setup import Setup, set_up
+from hpcadmm.solvers.products import Product
+
+WARM = 3  # iterations before the first sample: kernels are compiled, buffers made, grids of the sums settled
+
+
+@dataclass
+class Subject:
+    """One job in progress on this rank."""
+
+    job: Job
+    setup: Setup
+    state: Any
+    world: World
+    pools: ThreadpoolController = field(default_factory=ThreadpoolController)
+    steps: list[Sample] = field(default_factory=list)
+    floors: list[list[float]] = field(default_factory=list)  # seconds of each product, a round each
+    floor_cpu: list[Sample] = field(default_factory=list)  # of a round's products together
+    sent: tuple[int, int] = (0, 0)  # bytes and messages of the last warm iteration
+
+    @classmethod
+    def start(cls, job: Job, world: World, like: "Subject | None" = None) -> "Subject":
+        """Set the job up and warm it; with the data of `like` where the jobs differ in the solver only. Collective."""
+        setup = like.setup if like and same_problem(job, like.job) else None
+        pools = ThreadpoolController()
+        with pools.limit(limits=job.head.threads):
+            setup = setup or set_up(job, world)
+            with phase("starting"):
+                state = job.solver.blank(setup.problem)
+                job.solver.start(state, setup.problem, world)
+            with phase("preparing"):
+                job.solver.prepare(state, setup.problem, world)
+        subject = cls(job, setup, state, world, pools)
+        subject.warm()
+        return subject
+
+    def warm(self) -> None:
+        """Iterations that do not count, and one evaluation, for its memory."""
+        traffic = self.world.traffic
+        with self.pools.limit(limits=self.job.head.threads), phase("warming up"):
+            for _ in range(WARM):
+                before = traffic.bytes, traffic.messages
+                self.iterate()
+            self.sent = traffic.bytes - before[0], traffic.messages - before[1]
+            measure(self.job.solver, self.state, self.setup.problem, self.world)
+
+    def iterate(self) -> None:
+        self.job.solver.step(self.state, self.setup.problem, self.world)
+
+    def step(self) -> None:
+        """One iteration, timed."""
+        with self.pools.limit(limits=self.job.head.threads), phase(f"iteration {len(self.steps) + 1}"):
+            self.steps.append(timed(self.iterate, self.world))
+
+    def products(self) -> Mapping[str, Product]:
+        """The necessary products of an iteration on this rank, on its real arrays."""
+        return self.job.solver.floor(self.state, self.setup.problem)
+
+    def floor(self, products: Mapping[str, Product]) -> None:
+        """Each product of an iteration, timed alone, all ranks beginning the round together."""
+        seconds: list[float] = []
+
+        def run() -> None:
+            for product in products.values():
+                start = time.perf_counter()
+                product()
+                seconds.append(time.perf_counter() - start)
+
+        with self.pools.limit(limits=self.job.head.threads), phase(f"floor {len(self.floors) + 1}"):
+            self.floor_cpu.append(timed(run, self.world))
+        self.floors.append(seconds)
+
+    @property
+    def finite(self) -> bool:
+        """Is the iterate finite on all ranks? Collective."""
+        return not self.world.max(float(not self.job.solver.finite(self.state)))[0]
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of the state and of the data of this rank's columns."""
+        parts: list[Part] = [self.setup.problem.train, self.setup.problem.test]
+        data = sum(np.asarray(array).nbytes for part in parts for array in (part.x, part.y, part.labels))
+        return data + sum(item.array.nbytes for item in items(self.state))
+
+
+def same_problem(job: Job, other: Job) -> bool:
+    """Do both jobs pose the same problem, so that one may use the other's data?"""
+    parts = ("data", "layers", "activation", "loss")
+    heads = ("seed", "precision")
+    return all(getattr(job, p) == getattr(other, p) for p in parts) and all(
+        getattr(job.head, h) == getattr(other.head, h) for h in heads
+    )

@@ -1,0 +1,131 @@
+"""`hpcadmm evaluate`, `predict`, `show`, `plot`, `export`: what one does with a run."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+RUN = click.argument("run", type=click.Path(path_type=Path))
+RUNS = click.argument("runs", nargs=-1, type=click.Path(path_type=Path))
+ITERATION = click.option("--iteration", type=int, metavar="K", help="The checkpoint of this iteration, not the newest.")
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+FORCE = click.option("--force", is_flag=True, help="Replace FILE if it is there.")
+WIDE = 200  # characters a line where the output is no terminal
+
+
+@click.command()
+@RUN
+@click.option("--data", "overrides", multiple=True, metavar="KEY=VALUE",
+              help="Other data: a key of the run's [data] table (KEY= unsets it), a dataset's name, the path of a data "
+              "file, or a TOML file with a table [data]; repeatable.")  # fmt: skip
+@click.option("--part", type=click.Choice(["train", "test", "all"]),
+              help="Which samples; by default the test part, or all of a file that has none.")  # fmt: skip
+@ITERATION
+@JSON
+def evaluate(run: Path, overrides: tuple[str, ...], part: str | None, iteration: int | None, as_json: bool) -> None:
+    """Measure the network of RUN: accuracy, a row for each class, confusion matrix; or the errors of a regression.
+
+    On the run's own data, or on others, which are scaled as those of the training were. Under mpirun on all ranks.
+    """
+    from hpcadmm.comm.launch import start_mpi
+
+    world = start_mpi()
+    from hpcadmm import evaluate as evaluating
+
+    result = evaluating.evaluate(run, overrides, part, iteration, world, warn)
+    if world.first:
+        report(result, as_json, lambda width: evaluating.shown(result))
+
+
+@click.command()
+@RUN
+@click.argument("source", metavar="INPUT", type=click.Path(path_type=Path))
+@click.option("-o", "out", required=True, metavar="FILE", type=click.Path(path_type=Path), help=".csv, .npz or .h5.")
+@click.option("--as", "kind", metavar="NAME", help="Read INPUT as npz, csv, hdf5 or libsvm, whatever its bytes say.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="An option of [data] for INPUT; repeatable."
+)
+@click.option(
+    "--ignore", "ignored", metavar="COLUMN", help="A csv column that is no feature: its name or number from 0."
+)
+@ITERATION
+@FORCE
+def predict(run: Path, source: Path, out: Path, kind: str | None, settings: tuple[str, ...], ignored: str | None,
+            iteration: int | None, force: bool) -> None:  # fmt: skip
+    """Write what the network of RUN says of the samples in INPUT: class, name and scores, or a regression's values.
+
+    INPUT is .npz or HDF5 (array X), csv, or LIBSVM; labels are not needed. Its features are scaled as in the training.
+    """
+    from hpcadmm.comm.launch import start_mpi
+
+    world = start_mpi()
+    from hpcadmm import predict as predicting
+
+    how = predicting.Reading(kind, settings, ignored)
+    said = predicting.predict(run, source, out, how, force, iteration, world, warn)
+    if world.first:
+        click.echo(f"{said['out']}: {said['samples']} samples, {', '.join(said['holds'])}")
+
+
+@click.command()
+@RUNS
+@JSON
+def show(runs: tuple[Path, ...], as_json: bool) -> None:
+    """Print a table of RUNS, by default of all in results/runs: what they are, how far they came, what they reached."""
+    from hpcadmm import show as showing
+
+    rows = showing.show(runs)
+    if rows or as_json:
+        report(rows, as_json, lambda width: [showing.shown(rows, width)])
+    else:
+        click.echo(f"there are no runs in {showing.RUNS}")
+
+
+@click.command()
+@RUNS
+@click.option("-o", "out", required=True, metavar="FILE", type=click.Path(path_type=Path), help=".png, .svg or .pdf.")
+@click.option("--x", type=click.Choice(["iterations", "seconds", "both"]), default="both", show_default=True,
+              help="What lies across.")  # fmt: skip
+def plot(runs: tuple[Path, ...], out: Path, x: str) -> None:
+    """Draw objective, residual and accuracy (or error) of RUNS, several overlaid."""
+    from hpcadmm import plot as plotting
+
+    click.echo(plotting.plot(runs, out, x))
+
+
+@click.command()
+@RUN
+@click.option("-o", "out", required=True, metavar="FILE", type=click.Path(path_type=Path), help=".npz or .onnx.")
+@ITERATION
+@FORCE
+def export(run: Path, out: Path, iteration: int | None, force: bool) -> None:
+    """Write the network of RUN for other programs: numpy's .npz, or an ONNX graph that takes features unscaled."""
+    from hpcadmm.comm.launch import start_mpi
+
+    world = start_mpi()
+    from hpcadmm import export as exporting
+
+    said = exporting.export(run, out, force, iteration, world, warn)
+    if world.first:
+        click.echo(f"{said['out']}: network {said['sizes']} of iteration {said['iteration']}")
+
+
+def warn(line: str) -> None:
+    """Tell of a checkpoint that is not used."""
+    click.echo(f"Warning: {line}", err=True)
+
+
+def report(result: Any, as_json: bool, parts: Any) -> None:
+    """Print JSON that every reader takes (null for NaN), or the parts for people, `parts(width)`."""
+    from hpcadmm.storage.readers import plain
+
+    if as_json:
+        click.echo(json.dumps(plain(result), indent=2, allow_nan=False))
+        return
+    from rich.console import Console
+
+    console = Console(width=None if sys.stdout.isatty() else WIDE)
+    for part in parts(console.width):
+        console.print(part, highlight=False, markup=False, soft_wrap=isinstance(part, str))

@@ -1,0 +1,179 @@
+"""How good a trained network is, on its own data or on others: the same numbers on any number of ranks."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.box import SIMPLE_HEAD
+from rich.table import Column, Table
+from threadpoolctl import threadpool_limits
+
+from hpcadmm.comm.exact import sum_by_tile
+from hpcadmm.comm.launch import phase
+from hpcadmm.comm.world import World
+from hpcadmm.datasets.base import Samples
+from hpcadmm.datasets.transform import Affine
+from hpcadmm.errors import UsageError
+from hpcadmm.model.losses.base import decide
+from hpcadmm.otherdata import choose, load
+from hpcadmm.trained import Trained, Warn, read
+
+PARTS = ("train", "test", "all")
+SHOWN = {"accuracy": "accuracy", "mean_squared_error": "mean squared error", "rmse": "RMSE", "mae": "MAE", "r2": "R^2"}
+WIDEST = 25  # classes of a confusion matrix that is printed
+Vector = NDArray[np.float64]
+
+
+def evaluate(
+    run: Path, overrides: Sequence[str], part: str | None, iteration: int | None, world: World, warn: Warn
+) -> dict[str, Any]:
+    """The measures of a run's network, as JSON knows them, on every rank. Collective.
+
+    overrides: other data than the run's own (see `otherdata.choose`); part: one of PARTS, None: the test part, or
+    all of other data that have no test part of their own.
+    Raises UsageError, on all ranks, where run, checkpoint or data will not do.
+    """
+    trained = read(run, iteration, world, warn)
+    with threadpool_limits(trained.job.head.threads):
+        with phase("reading the data"):
+            choice = choose(trained, overrides, world)
+            loaded = load(trained, choice, world)
+        chosen = part or ("all" if choice.whole else "test")
+        parts = [getattr(loaded, name) for name in (("train", "test") if chosen == "all" else (chosen,))]
+        samples = sum(p.n for p in parts)
+        if not samples:
+            raise UsageError(f"the {chosen} part has no samples; choose another with --part")
+        with phase("evaluating"):
+            measured = (classified if trained.classes else regressed)(trained, parts, world)
+    said = {"run": str(run), "name": trained.job.head.name, "iteration": trained.iteration}
+    return {**said, "data": choice.dataset.name, "part": chosen, "samples": samples, **measured}
+
+
+def classified(trained: Trained, parts: Sequence[Samples], world: World) -> dict[str, Any]:
+    """Accuracy, a row for each class, and the confusion matrix: rows are true classes, columns predicted ones."""
+    k = trained.classes
+    counts = np.zeros(k * k)
+    for part in parts:
+        for _, t in part.tiles:
+            predicted = decide(trained.output(part.x[:, t]))
+            counts += np.bincount(part.labels[t] * k + predicted, minlength=k * k)
+    confusion = world.sum(counts)[0].reshape(k, k).astype(np.int64)  # whole numbers: exact in any order
+    rows = [class_row(trained.names[c], confusion, c) for c in range(k)]
+    means = {key: mean([row[key] for row in rows]) for key in ("precision", "recall", "f1")}
+    accuracy = int(np.trace(confusion)) / int(confusion.sum())
+    return {"accuracy": accuracy, "macro": means, "classes": rows, "confusion": confusion.tolist()}
+
+
+def class_row(name: str, confusion: NDArray[np.int64], c: int) -> dict[str, Any]:
+    """The measures of class c; None where they are 0 / 0."""
+    right, told, true = int(confusion[c, c]), int(confusion[:, c].sum()), int(confusion[c].sum())
+    return {
+        "name": name,
+        "precision": ratio(right, told),
+        "recall": ratio(right, true),
+        "f1": ratio(2 * right, told + true),
+        "support": true,
+    }
+
+
+def ratio(part: float, whole: float) -> float | None:
+    """part / whole, None for a whole of 0."""
+    return part / whole if whole else None
+
+
+def mean(values: Sequence[float | None]) -> float | None:
+    """The mean of those that are numbers."""
+    numbers = [value for value in values if value is not None]
+    return ratio(sum(numbers), len(numbers))
+
+
+def regressed(trained: Trained, parts: Sequence[Samples], world: World) -> dict[str, Any]:
+    """Squared and absolute errors as in the training (scaled targets), and for each target in the data's own units.
+
+    r2 is 1 - squared error / squared deviation of the targets from their mean.
+    """
+    undo = trained.transform.targets or Affine.identity(trained.network.n[-1])
+    n = sum(part.n for part in parts)
+    centre = total(parts, world, lambda part, t: np.atleast_2d(part.labels)[:, t].sum(axis=1)) / n
+
+    def errors(part: Samples, t: slice) -> Vector:
+        """Sums over a tile: as metrics.jsonl's test_error, then |error|, and three for each target in its own units."""
+        y = np.atleast_2d(part.labels)[:, t]
+        scaled = np.array(y, order="F")  # a copy
+        undo.apply(scaled)
+        z = trained.output(part.x[:, t])
+        error = z - scaled.astype(z.dtype)
+        raw = undo.undo(z) - y
+        each = [np.square(raw), np.abs(raw), np.square(y - centre[:, None])]
+        own = [
+            float(np.square(error).sum(dtype=np.float64)) / len(z),
+            float(np.abs(error).sum(dtype=np.float64)) / len(z),
+        ]
+        return np.concatenate([own, *(e.sum(axis=1) for e in each)])
+
+    sums = total(parts, world, errors)
+    squares, absolutes, deviations = np.split(sums[2:], 3)
+    rows = [
+        {"name": str(i), "rmse": float(np.sqrt(s / n)), "mae": float(a / n), "r2": determination(float(s), float(d))}
+        for i, (s, a, d) in enumerate(zip(squares, absolutes, deviations, strict=True))
+    ]
+    error, mae = float(sums[0]) / n, float(sums[1]) / n
+    r2 = mean([row["r2"] for row in rows])
+    return {"mean_squared_error": error, "rmse": float(np.sqrt(error)), "mae": mae, "r2": r2, "targets": rows}
+
+
+def total(parts: Sequence[Samples], world: World, of: Callable[[Samples, slice], Vector]) -> Vector:
+    """The sum of of(part, columns of a tile) over all tiles, each entry by itself: the same bits at any rank count."""
+    sums: Vector | float = 0.0
+    for part in parts:
+        width = len(of(part, slice(0, 0)))
+        rows = [of(part, t) for _, t in part.tiles]
+        columns = np.array(rows, np.float64).reshape(len(rows), width).T
+        sums = sums + np.array([sum_by_tile(world, part.tiles, column[:, None])[0] for column in columns])
+    return np.asarray(sums)
+
+
+def determination(squares: float, deviations: float) -> float | None:
+    """R^2; None if the targets are all the same."""
+    return 1 - squares / deviations if deviations else None
+
+
+def shown(result: dict[str, Any]) -> Iterator[str | Table]:
+    """The result for people: a sentence, a row for each class or target with their means, the confusion matrix."""
+    scores = ", ".join(f"{SHOWN[key]} {number(result[key])}" for key in SHOWN if key in result)
+    what = f"{result['part']} part of {result['data']}" if result["part"] != "all" else f"all of {result['data']}"
+    yield f"{result['name']}, iteration {result['iteration']}, {what}, {result['samples']} samples: {scores}"
+    rows = result.get("classes") or result["targets"]
+    each = Table("class" if "macro" in result else "target", *map(right, list(rows[0])[1:]), box=SIMPLE_HEAD)
+    for row in rows:
+        each.add_row(*map(number, row.values()))
+    if "macro" in result:
+        each.add_section()
+        each.add_row("mean", *map(number, result["macro"].values()), str(result["samples"]))
+    yield each
+    if 0 < len(result.get("confusion", [])) <= WIDEST:
+        names = [row["name"] for row in rows]
+        confusion = Table("true \\ predicted", *map(right, names), box=SIMPLE_HEAD)
+        for name, counts in zip(names, result["confusion"], strict=True):
+            confusion.add_row(name, *(str(count) if count else "." for count in counts))
+        yield confusion
+
+
+def right(name: str) -> Column:
+    """A column of numbers."""
+    return Column(name, justify="right")
+
+
+def number(value: Any) -> str:
+    """A cell: whole numbers and text as they are, others to four digits; what is undefined as a dash.
+
+    >>> number(0.95), number(None), number(1234567.0), number(7)
+    ('0.9500', '-', '1.235e+06', '7')
+    """
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.4f}" if 1e-2 <= abs(value) < 1e5 or value == 0 else f"{value:.3e}"
+    return str(value)

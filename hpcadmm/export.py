@@ -1,0 +1,66 @@
+"""A trained network in files that other programs read: numpy's .npz, and ONNX."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hpcadmm import __version__
+from hpcadmm.comm.world import World
+from hpcadmm.model.state import Array
+from hpcadmm.onnx_graph import write_onnx
+from hpcadmm.outfile import absent, kind, written
+from hpcadmm.trained import Trained, Warn, read
+
+
+def export(run: Path, out: Path, force: bool, iteration: int | None, world: World, warn: Warn) -> dict[str, Any]:
+    """Write the run's network to a .npz or .onnx file; returns what was written. The first rank does it.
+
+    Raises UsageError, on all ranks, where the run or the file will not do or the package onnx is missing.
+    """
+    trained = read(run, iteration, world, warn)
+    with world.together("exporting"):
+        if world.first:
+            write = WRITERS[kind(out, WRITERS)]
+            absent(out, force)
+            written(out, lambda aside: write(aside, trained))
+    return {"out": str(out), "sizes": list(trained.network.n), "iteration": trained.iteration}
+
+
+def write_npz(path: Path, trained: Trained) -> None:
+    """The arrays of `arrays`; no pickle."""
+    np.savez(path, allow_pickle=False, **arrays(trained))
+
+
+def arrays(trained: Trained) -> dict[str, Array]:
+    """W1..WL (n_l, n_{l-1}), b1..bL (n_l,) if there are biases, and what a reader needs to use them.
+
+    a_0 = (x - input_shift) / input_divisor; z_l = W_l a_{l-1} + b_l; a_l = h(z_l); a regression's values are
+    z_L * target_divisor + target_shift.
+    """
+    network, transform = trained.network, trained.transform
+    found: dict[str, Array] = {}
+    for l, (W, b) in enumerate(trained.layers(), 1):
+        found[f"W{l}"] = W
+        if b is not None:
+            found[f"b{l}"] = b
+    found |= {"sizes": np.array(network.n, np.int64), "activation": np.array(network.activation.name)}
+    found |= {f"activation_{key}": np.array(value) for key, value in parameters(trained).items()}
+    found |= {"input_shift": transform.inputs.shift, "input_divisor": transform.inputs.divisor}
+    if transform.targets is not None:
+        found |= {"target_shift": transform.targets.shift, "target_divisor": transform.targets.divisor}
+    if trained.classes:
+        found["classes"] = np.array(trained.names)
+    made = {"loss": trained.job.loss.name, "name": trained.job.head.name, "hpcadmm": __version__}
+    return found | {key: np.array(value) for key, value in made.items()} | {"iteration": np.array(trained.iteration)}
+
+
+def parameters(trained: Trained) -> dict[str, float]:
+    """The activation's own."""
+    activation: Any = trained.network.activation
+    return asdict(activation)
+
+
+WRITERS: Mapping[str, Callable[[Path, Trained], None]] = {".npz": write_npz, ".onnx": write_onnx}

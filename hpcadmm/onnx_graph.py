@@ -1,0 +1,147 @@
+"""A trained network as an ONNX graph: from the features as they are in the files to scores and class, or values."""
+
+import json
+from dataclasses import asdict
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hpcadmm import __version__
+from hpcadmm.datasets.transform import Affine
+from hpcadmm.errors import UsageError
+from hpcadmm.model.state import Array
+from hpcadmm.trained import Trained
+
+OPSET, IR = 17, 8  # of 2022: old enough for any runtime in use
+
+
+def write_onnx(path: Path, trained: Trained) -> None:
+    """Write the checked graph. Raises UsageError if the package onnx is missing, OSError."""
+    path.write_bytes(model(trained).SerializeToString())
+
+
+def library() -> Any:
+    """The package onnx."""
+    try:
+        return import_module("onnx")
+    except ImportError as error:
+        raise UsageError(f"export to .onnx needs the package onnx: pip install 'hpcadmm[onnx]' ({error})") from None
+
+
+class Graph:
+    """Nodes one after another: each takes what the last one gave, in `last`."""
+
+    def __init__(self, trained: Trained) -> None:
+        self.helper = import_module("onnx.helper")
+        self.numpy = import_module("onnx.numpy_helper")
+        self.dtype = np.dtype(trained.dtype)
+        self.nodes: list[Any] = []
+        self.constants: list[Any] = []
+        self.outputs: list[Any] = []
+        self.last = "features"
+
+    @property
+    def type(self) -> int:
+        """ONNX's number for the dtype."""
+        kind: int = self.helper.np_dtype_to_tensor_dtype(self.dtype)
+        return kind
+
+    def constant(self, name: str, value: Array) -> str:
+        """A tensor that is part of the graph, in the dtype of the network."""
+        self.constants.append(self.numpy.from_array(np.ascontiguousarray(value, self.dtype), name))
+        return name
+
+    def add(self, operator: str, *more: str, name: str, source: str | None = None, **attributes: Any) -> str:
+        """A node that takes `source` (or what the last one gave) and `more`, and gives `name`."""
+        given = [source or self.last, *more]
+        self.nodes.append(self.helper.make_node(operator, given, [name], name=name, **attributes))
+        self.last = name
+        return name
+
+    def output(self, name: str, kind: int, *shape: int) -> None:
+        """Make a tensor an output: (batch, *shape)."""
+        self.outputs.append(self.helper.make_tensor_value_info(name, kind, ["batch", *shape]))
+
+
+def model(trained: Trained) -> Any:
+    """The ONNX model, checked: features (batch, n_0) to its outputs, in the precision of the training.
+
+    With classes: scores (batch, n_L), class (batch,) int64, for cross entropy probabilities too; else values
+    (batch, n_L) in the data's own units.
+    """
+    onnx = library()
+    graph = Graph(trained)
+    affine(graph, trained.transform.inputs, into=True)
+    for l, (W, b) in enumerate(trained.layers(), 1):
+        names = [graph.constant(f"W{l}", W)] + ([graph.constant(f"b{l}", b)] if b is not None else [])
+        last = l == trained.network.depth
+        graph.add("Gemm", *names, name="scores" if last and trained.classes else f"z{l}", transB=1)
+        if not last:
+            activation = trained.network.activation
+            graph.add(activation.onnx, name=f"a{l}", **attributes(activation))
+    if trained.classes:
+        classes(graph, trained)
+    else:
+        affine(graph, trained.transform.targets or Affine.identity(trained.network.n[-1]), into=False)
+        graph.add("Identity", name="values")
+        graph.output("values", graph.type, trained.network.n[-1])
+    helper = graph.helper
+    inputs = [helper.make_tensor_value_info("features", graph.type, ["batch", trained.features])]
+    made = helper.make_graph(graph.nodes, "hpcadmm", inputs, graph.outputs, graph.constants)
+    opset = [helper.make_opsetid("", OPSET)]
+    whole = helper.make_model(
+        made, producer_name="hpcadmm", producer_version=__version__, opset_imports=opset, ir_version=IR
+    )
+    helper.set_model_props(whole, properties(trained))
+    onnx.checker.check_model(whole, full_check=True)
+    return whole
+
+
+def affine(graph: Graph, transform: Affine, into: bool) -> None:
+    """(x - shift) / divisor, or back; nothing for steps that change nothing."""
+    steps = [("Sub", "Add", "shift", transform.shift, 0.0), ("Div", "Mul", "divisor", transform.divisor, 1.0)]
+    where = "input" if into else "target"
+    for forward, back, what, value, neutral in steps if into else reversed(steps):
+        if (value != neutral).any():
+            operator = forward if into else back
+            graph.add(operator, graph.constant(f"{where}_{what}", value), name=f"{where}_{operator.lower()}")
+
+
+def attributes(activation: Any) -> dict[str, float]:
+    """The activation's parameters under the names that its ONNX operator has for them, in the operator's order."""
+    known = list(library().defs.get_schema(activation.onnx, OPSET).attributes)
+    own = asdict(activation)
+    if set(own) <= set(known):
+        return own
+    return dict(zip(known, own.values(), strict=True))
+
+
+def classes(graph: Graph, trained: Trained) -> None:
+    """The outputs of a network that tells classes."""
+    outputs, integer = trained.network.n[-1], graph.helper.np_dtype_to_tensor_dtype(np.dtype(np.int64))
+    graph.output("scores", graph.type, outputs)
+    if trained.job.loss.name == "cross-entropy":
+        graph.add("Softmax", source="scores", name="probabilities", axis=1)
+        graph.output("probabilities", graph.type, outputs)
+    if outputs > 1:
+        graph.add("ArgMax", source="scores", name="class", axis=1, keepdims=0)
+    else:
+        graph.add("Greater", graph.constant("zero", np.zeros(1)), source="scores", name="positive")
+        graph.add("Cast", name="number", to=integer)
+        graph.constants.append(graph.numpy.from_array(np.array([1], np.int64), "axis"))
+        graph.add("Squeeze", "axis", name="class")
+    graph.output("class", integer)
+
+
+def properties(trained: Trained) -> dict[str, str]:
+    """What the graph cannot say: the classes' names, where it comes from, how features are made of images."""
+    said = {"run": trained.job.head.name, "iteration": str(trained.iteration), "loss": trained.job.loss.name}
+    if trained.classes:
+        said["classes"] = json.dumps(trained.names)
+    if trained.job.data.downsample > 1:
+        said["downsample"] = (
+            f"features are means of {trained.job.data.downsample} by {trained.job.data.downsample} pixels"
+        )
+    return said

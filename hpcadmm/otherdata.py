@@ -1,0 +1,144 @@
+"""The data that a trained network is tried on: its own, or others that are brought to the features it knows."""
+
+import tomllib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hpcadmm.comm.world import World
+from hpcadmm.datasets import DATASETS
+from hpcadmm.datasets.base import Dataset, Loaded, Samples, Transform
+from hpcadmm.datasets.recognise import recognised, typed
+from hpcadmm.datasets.transform import Affine
+from hpcadmm.errors import UsageError
+from hpcadmm.tables import named
+from hpcadmm.trained import Trained
+
+MEANING = ("downsample", "classes", "positive")  # options that other data keep: what features and classes mean
+RAW = Transform(Affine.identity(1), Affine.identity(1))  # as it is in the files
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A dataset; whole: all of it is for testing, since it is other data without a test part of its own."""
+
+    dataset: Dataset
+    whole: bool
+
+
+def choose(trained: Trained, overrides: Sequence[str], world: World) -> Choice:
+    """The run's own data, or those that the overrides describe, the first rank reading for all. Collective.
+
+    An override is KEY=VALUE for a key of the run's [data] table (KEY= unsets it), the path of a data file, the name
+    of a dataset, or the path of a .toml file whose table [data] is taken. Another name keeps only MEANING.
+    """
+    told: list[dict[str, Any]] = []
+    with world.together("reading --data"):
+        if world.first:
+            told = [described(text) for text in overrides]
+    given: dict[str, Any] = {key: value for table in world.share(told) for key, value in table.items()}
+    own = {"name": trained.job.data.name, **asdict(trained.job.data)}
+    table = merged(own, given)
+    names = {f.name for f in fields(DATASETS[table["name"]])} if table.get("name") in DATASETS else set()
+    if "features" in names and table.get("downsample", 1) == 1:
+        table.setdefault("features", trained.features)  # a sparse file may not use the last ones
+    faults: list[str] = []
+    dataset = named(DATASETS, table, "data", faults)
+    if faults:
+        raise UsageError("--data:\n  " + "\n  ".join(faults))
+    other = {"name", "path", "train"} & given.keys()
+    whole = False
+    if other and not {"split", "test"} & given.keys():
+        with world.together("reading the data"):
+            whole = dataset.sources(trained.job.head.seed)[1] is None
+    return Choice(dataset, whole)
+
+
+def described(text: str) -> dict[str, Any]:
+    """The keys of [data] that one override sets."""
+    path = Path(text).expanduser()
+    if path.suffix == ".toml" and path.is_file():
+        return table_of(path)
+    if "=" in text and not path.is_file():
+        key, value = typed(text.removeprefix("data."))
+        return {key: None if value == "" else value}
+    cls, options = recognised(text, None, DATASETS)
+    if cls.name not in DATASETS:
+        raise UsageError(f"--data {text}: is one of several files; name the dataset and its folder, or convert it")
+    return {"name": cls.name, **options}
+
+
+def table_of(path: Path) -> dict[str, Any]:
+    """The table [data] of a job file, or the whole file if it has no such table."""
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"--data {path}: {error}") from None
+    table = tables.get("data", tables)
+    if not isinstance(table, dict):
+        raise UsageError(f"--data {path}: data must be a table, [data]")
+    return table
+
+
+def merged(own: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """The run's table with what was given; options that belong to the files left behind are dropped.
+
+    >>> merged({"name": "csv", "path": "a.csv", "classes": [1, 2]}, {"name": "hdf5", "path": "b.h5"})
+    {'classes': [1, 2], 'name': 'hdf5', 'path': 'b.h5'}
+    """
+    kept = own
+    if given.get("name", own["name"]) != own["name"]:
+        kept = {key: value for key, value in own.items() if key in MEANING}
+    elif "path" in given and Path(str(given["path"])).expanduser().is_file():
+        kept = {key: value for key, value in own.items() if key not in ("train", "test")}
+    return {key: value for key, value in (kept | given).items() if value is not None}
+
+
+def load(trained: Trained, choice: Choice, world: World) -> Loaded:
+    """This rank's columns, features as the network was trained on, labels its classes; collective.
+
+    The targets of a regression are left in the data's own units.
+    """
+    ones = trained.network.bias
+    loaded = choice.dataset.load(trained.job.head.seed, world, trained.dtype, ones=ones, transform=RAW)
+    if loaded.features != trained.features:
+        raise UsageError(f"the data have {loaded.features} features, the network takes {trained.features}")
+    if bool(loaded.classes) != bool(trained.classes):
+        kinds = ["real targets", "classes"]
+        raise UsageError(
+            f"the data have {kinds[bool(loaded.classes)]}, the network was trained on {kinds[bool(trained.classes)]}"
+        )
+    codes = np.array(matched(loaded.names or [], trained.names), np.int64)
+    for part in (loaded.train, loaded.test):
+        trained.transform.inputs.apply(part.x[: trained.features])
+        if trained.classes:
+            part.labels = codes[part.labels]
+        else:
+            check_targets(part, trained)
+    return loaded
+
+
+def check_targets(part: Samples, trained: Trained) -> None:
+    """Raise UsageError if the samples have another number of targets than the network has outputs."""
+    targets = len(np.atleast_2d(part.labels))
+    if targets != trained.network.n[-1]:
+        raise UsageError(f"the data have {targets} target(s), the network has {trained.network.n[-1]} output(s)")
+
+
+def matched(names: Sequence[str], known: Sequence[str]) -> list[int]:
+    """The network's class of each class of the data: by name, or by place if no name is shared and all have one.
+
+    >>> matched(["7", "3"], ["3", "5", "7"]), matched(["cat", "dog"], ["0", "1"])
+    ([2, 0], [0, 1])
+    """
+    if not set(names) & set(known) and len(names) == len(known):
+        return list(range(len(known)))
+    if strange := [name for name in names if name not in known]:
+        raise UsageError(
+            f"the data have {len(names)} classes, the network knows {len(known)}, and not {', '.join(strange[:10])}; "
+            "choose and order them with --data classes=[...]"
+        )
+    return [known.index(name) for name in names]

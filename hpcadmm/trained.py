@@ -1,0 +1,128 @@
+"""A trained network out of a checkpoint, with all that it needs to serve new data: for evaluate, predict and export."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tomli_w
+
+from hpcadmm.comm.launch import phase
+from hpcadmm.comm.world import World
+from hpcadmm.datasets.base import Transform
+from hpcadmm.errors import UsageError
+from hpcadmm.job import Job, parse
+from hpcadmm.model.network import Network
+from hpcadmm.model.state import Array, Arrays
+from hpcadmm.setup import PRECISIONS
+from hpcadmm.storage import folders
+from hpcadmm.storage.weights import read_weights
+
+Warn = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The network of one iteration, the same on every rank.
+
+    weights: W[1..L], W[0] is None; classes: 0 for a regression; names: the classes', in their order; transform: from
+    the features (and targets) as they are in the files to those that the network was trained on.
+    """
+
+    job: Job
+    iteration: int
+    network: Network
+    weights: Arrays
+    classes: int
+    names: list[str]
+    transform: Transform
+
+    @property
+    def dtype(self) -> Any:
+        """That of the weights: numpy.float64 or numpy.float32."""
+        return PRECISIONS[self.job.head.precision]
+
+    @property
+    def features(self) -> int:
+        """n_0, without the row of ones."""
+        return self.network.n[0]
+
+    def inputs(self, columns: int) -> Array:
+        """Room for samples: (features + ones, columns), the row of ones filled in, the rest not."""
+        return self.network.activations(0, columns, self.dtype)
+
+    def layers(self) -> list[tuple[Array, Array | None]]:
+        """W_l (n_l, n_{l-1}) and b_l (n_l,), None without biases, for l = 1..L."""
+        W = [w for w in self.weights if w is not None]
+        cut = zip(W, self.network.n[:-1], strict=True)
+        return [(w[:, :below], w[:, below] if self.network.bias else None) for w, below in cut]
+
+    def output(self, x: Array) -> Array:
+        """z_L (n_L, columns) for transformed inputs x (features + ones, columns)."""
+        return self.network.forward(self.weights, x)
+
+
+def read(run: Path, iteration: int | None, world: World, warn: Warn) -> Trained:
+    """The network of a run's newest valid checkpoint, or of the one of `iteration`. Collective.
+
+    A checkpoint that is refused is passed to `warn` and the one before is used. Raises UsageError, on all ranks, for
+    what is no run, has no valid checkpoint, or was not written by this program.
+    """
+    meta: dict[str, Any] = {}
+    weights: list[Array] = []
+    with phase("reading the checkpoint"):
+        with world.together("reading the checkpoint"):
+            if world.first:
+                meta, weights = read_weights(located(run, iteration), warn)
+        meta, shapes = world.share([meta, [[w.shape, w.dtype.str] for w in weights]])
+        if not world.first:
+            weights = [np.empty(shape, dtype, order="F") for shape, dtype in shapes]
+        for w in weights:
+            world.broadcast(w.T)
+    return made(meta, weights, run)
+
+
+def located(run: Path, iteration: int | None) -> Path:
+    """What `read_weights` is to read: the run itself, or its checkpoint of an iteration."""
+    if not run.exists():
+        raise UsageError(f"there is no run folder {run}")
+    if iteration is None:
+        return run
+    there = folders.newest(run / "checkpoints")
+    found = [path for path in there if folders.iteration_of(path) == iteration]
+    if not found:
+        kept = ", ".join(str(folders.iteration_of(path)) for path in reversed(there)) or "none"
+        raise UsageError(f"--iteration {iteration}: {run} has no such checkpoint; it has {kept}")
+    return found[0]
+
+
+def made(meta: dict[str, Any], weights: Sequence[Array], run: Path) -> Trained:
+    """A trained network of a checkpoint's meta, which is not trusted, and its weights W_1..W_L."""
+    try:
+        job = parse(tomli_w.dumps(meta["job"]))
+        network = Network(tuple(meta["network"]["sizes"]), job.activation, bool(meta["network"]["bias"]))
+        classes, names = int(meta["classes"]), [str(name) for name in meta["names"] or []]
+        transform = Transform.of(meta["transform"])
+        trained = Trained(job, int(meta["iteration"]), network, [None, *weights], classes, names, transform)
+        whole = consistent(trained)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UsageError(f"{run}: the checkpoint's record is not what `hpcadmm train` writes: {error!r}") from error
+    except UsageError as error:
+        raise UsageError(f"{run}: the checkpoint's job is not one of this version: {error}") from error
+    if not whole:
+        raise UsageError(f"{run}: the checkpoint's network, transform and classes do not belong together")
+    return trained
+
+
+def consistent(trained: Trained) -> bool:
+    """Do weights, transform and names have the sizes that the network says?"""
+    n, targets, W = trained.network.n, trained.transform.targets, trained.weights
+    vectors = [(trained.transform.inputs, n[0])] + ([(targets, n[-1])] if targets else [])
+    affine = all(v.shape == (size,) for one, size in vectors for v in (one.shift, one.divisor))
+    shapes = len(W) == trained.network.depth + 1 and all(
+        w is not None and w.shape == trained.network.shape(l) and w.dtype == trained.dtype
+        for l, w in enumerate(W[1:], 1)
+    )
+    outputs = trained.job.loss.outputs(trained.classes) == n[-1] if trained.classes else targets is not None
+    return affine and shapes and outputs and len(trained.names) == trained.classes

@@ -1,0 +1,111 @@
+"""hpcadmm doctor: the findings, their cures and the exit code."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from hpcadmm import doctor
+from hpcadmm.comm import probe
+from hpcadmm.comm.world import World
+from hpcadmm.storage import disk
+
+NAMES = {"MPI library", "launcher", "ranks", "cores", "BLAS", "numba cache", "HDF5", "folder", "locks"}
+
+
+def fact(host="a", cores=(0, 1), threads=1, blas="openblas 0.3 Haswell"):
+    return {"host": host, "cores": list(cores), "threads": threads, "blas": blas}
+
+
+@pytest.mark.parametrize("n", [0, 1, 3])
+def test_doctor_reports_once(hpcadmm, n):
+    done = hpcadmm("doctor", "--json", n=n).check()
+    findings = json.loads(done.stdout)
+    names = {finding["name"] for finding in findings}
+    assert names == NAMES | ({"ping-pong", "Allreduce"} if done.n > 1 else {"messages"})
+    assert {finding["level"] for finding in findings} <= {"ok", "warning"}
+    assert all(finding["cure"] for finding in findings if finding["level"] != "ok")
+
+
+def test_doctor_as_text(hpcadmm):
+    done = hpcadmm("doctor", n=2).check()
+    assert f"{done.n}: {done.n} on " in done.stdout
+    assert all(line.startswith(("ok", "warning", " ")) for line in done.stdout.splitlines())
+
+
+@pytest.mark.parametrize("n", [0, 2])
+def test_a_folder_that_is_missing_is_an_error(hpcadmm, n):
+    done = hpcadmm("doctor", "--folder", "nosuch", n=n)
+    assert done.returncode == 1
+    assert "No such file" in done.stdout
+    assert "--folder DIR" in done.stdout
+
+
+def test_a_launcher_that_does_not_match_is_an_error(hpcadmm):
+    env = {"MV2_COMM_WORLD_SIZE": "4", "MV2_COMM_WORLD_RANK": "0"}
+    done = hpcadmm("doctor", env=env)
+    assert done.returncode == 1
+    assert "started 4 processes, but COMM_WORLD has 1" in done.stdout
+    assert hpcadmm("doctor", env=env | {"MV2_COMM_WORLD_RANK": "1"}).output == ""
+
+
+def test_more_threads_than_cores_is_a_warning():
+    (finding,) = doctor.cores([fact(threads=2), fact(threads=2)])
+    assert finding.level == "warning"
+    assert "more threads than cores" in finding.text
+
+
+def test_ranks_bound_to_one_core_are_a_warning():
+    first, second = doctor.cores([fact(cores=[0]), fact(cores=[0]), fact(cores=[1])])
+    assert (first.level, second.level) == ("warning", "ok")
+    assert "bound to the same cores [0]" in first.text
+
+
+def test_a_core_for_each_thread_is_fine():
+    facts = [fact(threads=2), fact("b", threads=2)]
+    assert [finding.level for finding in doctor.cores(facts)] == ["ok", "ok"]
+
+
+def test_unequal_blas_is_a_warning(monkeypatch):
+    monkeypatch.delenv("OPENBLAS_CORETYPE", raising=False)
+    (finding,) = doctor.blas([fact(), fact(blas="openblas 0.3 SkylakeX")])
+    assert finding.level == "warning"
+
+
+def test_forced_kernels_are_a_warning(monkeypatch):
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
+    monkeypatch.setattr(doctor, "own_kernels", lambda: "SkylakeX")
+    (finding,) = doctor.blas([fact()])
+    assert finding.cure == "unset OPENBLAS_CORETYPE"
+
+
+def test_locks(tmp_path):
+    assert disk.locks(tmp_path)
+    assert doctor.lock(tmp_path, disk.locks).level == "ok"
+    assert doctor.lock(tmp_path, lambda folder: False).level == "warning"
+
+
+def test_nothing_is_left_in_the_folder(tmp_path):
+    assert [finding.level for finding in doctor.disk(tmp_path)] == ["ok"] * 3
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_ping_pong_needs_two_ranks():
+    with pytest.raises(ValueError, match="two ranks"):
+        probe.pingpong(World.alone(), 8)
+
+
+def test_figures_are_the_same_on_all_ranks(mpirun, tmp_path):
+    program = """
+import json
+from hpcadmm.comm import probe
+from hpcadmm.comm.world import World
+world = World()
+figures = [probe.pingpong(world, 100), probe.pingpong(world, 100_000), probe.allreduce(world, 9)]
+with open(f"rank-{world.rank}.json", "w") as file:
+    json.dump(figures, file)
+"""
+    done = mpirun(3, program).check()
+    first, *others = [json.loads(Path(tmp_path, f"rank-{rank}.json").read_text()) for rank in range(done.n)]
+    assert all(figure > 0 for figure in first)
+    assert others == [first] * (done.n - 1)

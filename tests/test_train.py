@@ -1,0 +1,270 @@
+"""The training loop end to end: same bits at any rank count, resume, stop rules, signals, crashes, damage."""
+
+import json
+import signal
+from pathlib import Path
+
+import pytest
+
+from hpcadmm.solvers import SOLVERS
+
+ROOT = Path(__file__).resolve().parents[1]
+DIGITS = ROOT / "jobs" / "digits-taylor.toml"
+SMALL = ("--set", "network.hidden=[13, 7]", "--set", "data.first=999", "--set", "evaluate.every=5", "--quiet")
+
+
+def iterations(count):
+    return ("--set", f"stop.iterations={count}")
+
+
+def summary(folder):
+    return json.loads((folder / "summary.json").read_text())
+
+
+def rows(folder):
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def saved(folder):
+    return sorted(int(path.name.removeprefix("iteration-")) for path in (folder / "checkpoints").iterdir())
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    """The summary of 20 iterations on one rank, for the runs that must end with the same weights."""
+    from tests.conftest import finish  # noqa: PLC0415
+
+    import sys
+
+    out = tmp_path_factory.mktemp("whole") / "run"
+    argv = [sys.executable, "-m", "hpcadmm", "train", str(DIGITS), "--out", str(out), *SMALL, *iterations(20)]
+    finish(argv, 0, 120, None, out.parent).check()
+    return summary(out)
+
+
+# A wrapper of the command line that does something to `Taylor.step` in one iteration of one rank.
+PATCHED = """
+import os, signal, sys
+import numpy as np
+from hpcadmm.cli import main
+from hpcadmm.solvers.taylor import Taylor
+
+step, done = Taylor.step, [0]
+
+def patched(self, s, p, world):
+    step(self, s, p, world)
+    done[0] += 1
+    if done[0] == {iteration} and world.rank == {rank}:
+        {deed}
+
+Taylor.step = patched
+sys.argv = ["hpcadmm", *{arguments!r}]
+sys.exit(main())
+"""
+
+
+@pytest.fixture
+def patched(mpirun):
+    """patched(n, deed, iteration, rank, *arguments): the command line on n ranks with a deed done in one of them."""
+
+    def run(n, deed, iteration, rank, *arguments):
+        program = PATCHED.format(iteration=iteration, rank=rank, deed=deed, arguments=[str(a) for a in arguments])
+        return mpirun(n, program, timeout=120)
+
+    return run
+
+
+def test_the_job_of_make_train_reaches_95_percent(hpcadmm, tmp_path):
+    finished = hpcadmm("train", DIGITS, "--out", tmp_path / "run", n=2).check()
+    result = summary(tmp_path / "run")
+    assert result["test_accuracy"] >= 0.95
+    assert result["stop_reason"] == "100 iterations"
+    assert "test 96" in finished.stdout or "test 95" in finished.stdout
+    assert "run folder" in finished.stdout
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("solver", list(SOLVERS))
+def test_weights_are_bit_identical_at_any_rank_count(hpcadmm, tmp_path, solver, precision):
+    options = ("--set", f"solver.name={solver}", "--set", f"precision={precision}", *SMALL, *iterations(10))
+    found = set()
+    for n in (1, 2, 3):
+        hpcadmm("train", DIGITS, "--out", tmp_path / str(n), *options, n=n).check()
+        result = summary(tmp_path / str(n))
+        found.add((result["weights_sha256"], result["objective"], result["test_accuracy"], result["train_accuracy"]))
+    assert len(found) == 1
+
+
+def test_more_ranks_than_tiles_and_samples(hpcadmm, tmp_path):
+    few = ("--set", "data.first=3", "--set", "data.first_test=1", "--set", "network.hidden=[5]", "--quiet", *iterations(3))
+    for n in (1, 4):
+        hpcadmm("train", DIGITS, "--out", tmp_path / str(n), *few, n=n).check()
+    assert summary(tmp_path / "1")["weights_sha256"] == summary(tmp_path / "4")["weights_sha256"]
+
+
+@pytest.mark.parametrize(("first", "second"), [(3, 1), (1, 2)])
+def test_ten_and_resume_and_ten_are_twenty(hpcadmm, tmp_path, uninterrupted, first, second):
+    run = tmp_path / "run"
+    hpcadmm("train", DIGITS, "--out", run, *SMALL, *iterations(10), n=first).check()
+    hpcadmm("resume", run, "--quiet", *iterations(20), n=second).check()
+    result = summary(run)
+    assert result["weights_sha256"] == uninterrupted["weights_sha256"]
+    assert result["objective"] == uninterrupted["objective"]
+    assert [row["iteration"] for row in rows(run)] == [5, 10, 15, 20]
+    seconds = [row["seconds"] for row in rows(run)]
+    assert seconds == sorted(seconds)
+    assert "stop" in (run / "job.toml").read_text()
+
+
+def test_a_checkpoint_of_weights_restarts_from_them(hpcadmm, tmp_path):
+    run = tmp_path / "run"
+    hpcadmm("train", DIGITS, "--out", run, *SMALL, *iterations(10), "--set", "save.state=weights").check()
+    size = sum(f.stat().st_size for f in run.glob("checkpoints/*/*"))
+    assert size < 100_000
+    hpcadmm("resume", run, "--quiet", *iterations(15), n=2).check()
+    assert summary(run)["iterations"] == 15
+    assert summary(run)["test_accuracy"] >= rows(run)[0]["test_accuracy"] - 0.05
+
+
+def test_a_finished_run_resumed_says_so(hpcadmm, tmp_path):
+    run = tmp_path / "run"
+    hpcadmm("train", DIGITS, "--out", run, *SMALL, *iterations(5)).check()
+    before = summary(run)
+    finished = hpcadmm("resume", run).check()
+    assert "5 iterations were done before" in finished.stdout
+    assert summary(run)["weights_sha256"] == before["weights_sha256"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "reason"),
+    [
+        ("stop.accuracy=0.5", "reached 0.5"),
+        ("stop.tolerance=0.5", "within tolerance"),
+        ("stop.residual=0.9", "primal residual"),
+        ("stop.minutes=1e-9", "minutes of solver time"),
+        ("stop.patience=1", "no better test result"),
+    ],
+)
+def test_stop_rules(hpcadmm, tmp_path, rule, reason):
+    hpcadmm("train", DIGITS, "--out", tmp_path / "run", *SMALL, *iterations(500), "--set", rule, n=2).check()
+    result = summary(tmp_path / "run")
+    assert reason in result["stop_reason"]
+    assert result["iterations"] < 500
+    assert saved(tmp_path / "run")[-1] == result["iterations"] == rows(tmp_path / "run")[-1]["iteration"]
+
+
+def test_rows_hold_what_is_promised(hpcadmm, tmp_path):
+    hpcadmm("train", DIGITS, "--out", tmp_path / "run", *SMALL, *iterations(5), n=2).check()
+    (row,) = rows(tmp_path / "run")
+    for key in ("seconds", "objective", "primal_residual", "train_accuracy", "test_accuracy", "bytes", "messages"):
+        assert row[key] > 0
+    for key in ("compute_seconds", "communicate_seconds"):
+        assert 0 <= row[key]["min"] <= row[key]["mean"] <= row[key]["max"] <= row["seconds"]
+
+
+def test_nan_on_one_rank_stops_all_and_the_last_good_checkpoint_stays(patched, tmp_path):
+    run = tmp_path / "run"
+    arguments = ("train", DIGITS, "--out", run, *SMALL, *iterations(20), "--set", "save.every=2")
+    finished = patched(2, "s.lam[0, 0] = np.nan", 5, 1, *arguments)
+    assert finished.returncode == 1
+    assert finished.output.count("NaN or infinity in iteration 5") == 1
+    assert "Traceback" not in finished.output
+    assert saved(run)[-1] == 4
+    assert summary(run)["stop_reason"] == "diverged: NaN or infinity in iteration 5"
+
+
+@pytest.mark.parametrize("name", ["SIGUSR1", "SIGTERM"])
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_signal_saves_and_exits_with_75_and_resume_goes_on(patched, hpcadmm, tmp_path, uninterrupted, name, rank):
+    run = tmp_path / "run"
+    deed = f"os.kill(os.getpid(), signal.{name})"
+    finished = patched(2, deed, 7, rank, "train", DIGITS, "--out", run, *SMALL, *iterations(20))
+    assert finished.returncode == 75, finished.output
+    assert f"hpcadmm resume {run}" in finished.output
+    assert saved(run) == [7]
+    hpcadmm("resume", run, "--quiet", n=3).check()
+    assert summary(run)["weights_sha256"] == uninterrupted["weights_sha256"]
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_kill_9_ends_the_job_and_loses_nothing_that_was_saved(patched, hpcadmm, tmp_path, uninterrupted, rank):
+    run = tmp_path / "run"
+    arguments = ("train", DIGITS, "--out", run, *SMALL, *iterations(20), "--set", "save.every=3")
+    finished = patched(2, f"os.kill(os.getpid(), {int(signal.SIGKILL)})", 8, rank, *arguments)
+    assert finished.returncode != 0
+    assert saved(run) == [3, 6]
+    hpcadmm("resume", run, "--quiet", n=2).check()
+    assert summary(run)["weights_sha256"] == uninterrupted["weights_sha256"]
+
+
+def test_an_exception_on_one_rank_ends_all_with_one_traceback(patched, tmp_path):
+    arguments = ("train", DIGITS, "--out", tmp_path / "run", *SMALL, *iterations(20))
+    finished = patched(2, "raise ZeroDivisionError('on purpose')", 4, 1, *arguments)
+    assert finished.returncode != 0
+    assert finished.output.count("Traceback (most recent call last)") == 1
+    assert "rank 1 of 2" in finished.output
+    assert "iteration 4" in finished.output
+
+
+def test_a_damaged_checkpoint_is_passed_over(hpcadmm, tmp_path, uninterrupted):
+    run = tmp_path / "run"
+    hpcadmm("train", DIGITS, "--out", run, *SMALL, *iterations(10), "--set", "save.every=5", n=2).check()
+    shard = sorted((run / "checkpoints" / "iteration-0000000010").glob("shard-*"))[-1]
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 1
+    shard.write_bytes(content)
+    hpcadmm("resume", run, "--quiet", *iterations(20), n=2).check()
+    assert summary(run)["weights_sha256"] == uninterrupted["weights_sha256"]
+    assert shard.name in (run / "log.txt").read_text()
+
+
+def test_a_folder_that_is_used_is_refused(hpcadmm, tmp_path):
+    hpcadmm("train", DIGITS, "--out", tmp_path / "run", *SMALL, *iterations(2)).check()
+    finished = hpcadmm("train", DIGITS, "--out", tmp_path / "run", *SMALL, *iterations(2), n=2)
+    assert finished.returncode == 2
+    assert finished.output.count("Error:") == 1
+    assert "--out" in finished.output
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("solver.beta=-1", ["solver.beta", "-1", "greater than 0"]),
+        ("solver.betta=1", ["solver.betta", "unknown key", "beta"]),
+        ("stop.accuracy=95", ["stop.accuracy", "95", "less than or equal to 1"]),
+        ("data.name=mnits", ["mnits", "mnist"]),
+        ("data.classes=[3, 99]", ["99"]),
+        ("loss.name=quadratic", ["quadratic", "squared"]),
+        ("network.hidden=[10.5]", ["network.hidden", "integer"]),
+    ],
+)
+def test_bad_jobs_are_refused_before_any_work(hpcadmm, tmp_path, override, words):
+    for n in (0, 2):
+        finished = hpcadmm("train", DIGITS, "--out", tmp_path / "run", "--set", override, n=n)
+        assert finished.returncode == 2, finished.output
+        assert finished.output.count("Error:") == 1
+        assert "Traceback" not in finished.output
+        for word in words:
+            assert word in finished.output
+        assert not (tmp_path / "run").exists()
+
+
+def test_a_missing_job_and_a_run_that_is_none(hpcadmm, tmp_path):
+    for arguments in (("train", tmp_path / "none.toml"), ("resume", tmp_path)):
+        finished = hpcadmm(*arguments, n=2)
+        assert finished.returncode == 2
+        assert finished.output.count("Error:") == 1
+
+
+def test_resume_refuses_to_become_another_run(hpcadmm, tmp_path):
+    hpcadmm("train", DIGITS, "--out", tmp_path / "run", *SMALL, *iterations(2)).check()
+    finished = hpcadmm("resume", tmp_path / "run", "--set", "solver.beta=2")
+    assert finished.returncode == 2
+    assert "solver.beta=2" in finished.output
+
+
+def test_print_job_is_a_job(hpcadmm, tmp_path):
+    printed = hpcadmm("train", DIGITS, "--print-job", *iterations(3), n=2).check().stdout
+    (tmp_path / "again.toml").write_text(printed)
+    assert hpcadmm("train", tmp_path / "again.toml", "--print-job").check().stdout == printed
+    assert "iterations = 3" in printed
