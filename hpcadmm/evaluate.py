@@ -107,10 +107,7 @@ def regressed(trained: Trained, parts: Sequence[Samples], world: World) -> dict[
         error = z - scaled.astype(z.dtype)
         raw = undo.undo(z) - y
         each = [np.square(raw), np.abs(raw), np.square(y - centre[:, None])]
-        own = [
-            float(np.square(error).sum(dtype=np.float64)) / len(z),
-            float(np.abs(error).sum(dtype=np.float64)) / len(z),
-        ]
+        own = [float(e.sum(dtype=np.float64)) / len(z) for e in (np.square(error), np.abs(error))]
         return np.concatenate([own, *(e.sum(axis=1) for e in each)])
 
     sums = total(parts, world, errors)
@@ -120,7 +117,7 @@ def regressed(trained: Trained, parts: Sequence[Samples], world: World) -> dict[
         for i, (s, a, d) in enumerate(zip(squares, absolutes, deviations, strict=True))
     ]
     error, mae = float(sums[0]) / n, float(sums[1]) / n
-    r2 = mean([row["r2"] for row in rows])
+    r2 = mean([determination(float(s), float(d)) for s, d in zip(squares, deviations, strict=True)])
     return {"mean_squared_error": error, "rmse": float(np.sqrt(error)), "mae": mae, "r2": r2, "targets": rows}
 
 

@@ -53,12 +53,11 @@ class Graph:
         self.constants.append(self.numpy.from_array(np.ascontiguousarray(value, self.dtype), name))
         return name
 
-    def add(self, operator: str, *more: str, name: str, source: str | None = None, **attributes: Any) -> str:
+    def add(self, operator: str, *more: str, name: str, source: str = "", **attributes: Any) -> None:
         """A node that takes `source` (or what the last one gave) and `more`, and gives `name`."""
         given = [source or self.last, *more]
         self.nodes.append(self.helper.make_node(operator, given, [name], name=name, **attributes))
         self.last = name
-        return name
 
     def output(self, name: str, kind: int, *shape: int) -> None:
         """Make a tensor an output: (batch, *shape)."""
@@ -91,9 +90,8 @@ def model(trained: Trained) -> Any:
     inputs = [helper.make_tensor_value_info("features", graph.type, ["batch", trained.features])]
     made = helper.make_graph(graph.nodes, "hpcadmm", inputs, graph.outputs, graph.constants)
     opset = [helper.make_opsetid("", OPSET)]
-    whole = helper.make_model(
-        made, producer_name="hpcadmm", producer_version=__version__, opset_imports=opset, ir_version=IR
-    )
+    maker = {"producer_name": "hpcadmm", "producer_version": __version__}
+    whole = helper.make_model(made, opset_imports=opset, ir_version=IR, **maker)
     helper.set_model_props(whole, properties(trained))
     onnx.checker.check_model(whole, full_check=True)
     return whole
@@ -109,7 +107,7 @@ def affine(graph: Graph, transform: Affine, into: bool) -> None:
             graph.add(operator, graph.constant(f"{where}_{what}", value), name=f"{where}_{operator.lower()}")
 
 
-def attributes(activation: Any) -> dict[str, float]:
+def attributes(activation: Any) -> dict[str, Any]:
     """The activation's parameters under the names that its ONNX operator has for them, in the operator's order."""
     known = list(library().defs.get_schema(activation.onnx, OPSET).attributes)
     own = asdict(activation)
@@ -140,8 +138,6 @@ def properties(trained: Trained) -> dict[str, str]:
     said = {"run": trained.job.head.name, "iteration": str(trained.iteration), "loss": trained.job.loss.name}
     if trained.classes:
         said["classes"] = json.dumps(trained.names)
-    if trained.job.data.downsample > 1:
-        said["downsample"] = (
-            f"features are means of {trained.job.data.downsample} by {trained.job.data.downsample} pixels"
-        )
+    if (by := trained.job.data.downsample) > 1:
+        said["downsample"] = f"features are means of {by} by {by} pixels"
     return said

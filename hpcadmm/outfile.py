@@ -27,7 +27,7 @@ def absent(out: Path, force: bool) -> None:
 
 
 def written(out: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` fill a file beside `out`, then give it that name. Raises UsageError where the disk does not let it."""
+    """Let `write` fill a file beside `out`, then give it that name. Raises UsageError where the disk refuses."""
     aside = out.with_name(f".{out.stem}.{os.getpid()}{out.suffix}")
     try:
         with spoken(f"write {out}"):

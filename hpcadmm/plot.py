@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from hpcadmm.errors import UsageError
 from hpcadmm.outfile import kind, written
@@ -79,7 +79,7 @@ class Curves:
         return any(finite(row.get(key)) for row in self.rows for key in panel.keys)
 
 
-def finite(value: Any) -> bool:
+def finite(value: Any) -> TypeGuard[float]:
     """Is this a number to draw?"""
     return isinstance(value, int | float) and math.isfinite(value)
 
@@ -204,7 +204,6 @@ def legend(figure: Any, panels: Sequence[Panel], runs: Sequence[Curves], width: 
         lines.Line2D([], [], color=COLOURS[number % len(COLOURS)], label=run.name) for number, run in enumerate(runs)
     ]
     if any(len(panel.keys) > 1 for panel in panels):
-        handles += [
-            lines.Line2D([], [], color="#666666", linestyle=s, label=t) for s, t in (("-", "test"), (":", "train"))
-        ]
+        parts = (("-", "test"), (":", "train"))
+        handles += [lines.Line2D([], [], color="#666666", linestyle=style, label=part) for style, part in parts]
     figure.legend(handles=handles, loc="outside upper center", ncols=legend_columns(runs, width), handlelength=1.8)

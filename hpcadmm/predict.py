@@ -13,13 +13,10 @@ from threadpoolctl import threadpool_limits
 
 from hpcadmm.comm.world import World
 from hpcadmm.datasets import DATASETS
-from hpcadmm.datasets.fill import empty_labels, gather
-from hpcadmm.datasets.hdf5 import Hdf5, Hdf5Table
-from hpcadmm.datasets.libsvm import Libsvm, LibsvmTable
-from hpcadmm.datasets.npz import Npz, NpzTable
-from hpcadmm.datasets.recognise import recognised, typed
-from hpcadmm.datasets.table import Table, step
+from hpcadmm.datasets.base import Dataset
+from hpcadmm.datasets.recognise import format_of, typed
 from hpcadmm.datasets.text import Csv, TextTable
+from hpcadmm.datasets.unlabelled import load_inputs
 from hpcadmm.errors import UsageError
 from hpcadmm.model.losses.base import decide
 from hpcadmm.model.state import Array
@@ -30,19 +27,16 @@ from hpcadmm.trained import Trained, Warn, read
 
 ROWS = 10_000  # rows of text made at a time
 ONE = {"scores": "score", "probabilities": "probability", "values": "value"}  # the name of one column of a csv
-OWN = ("delimiter", "header", "inputs", "zero_based", "image")  # options of the run's data that hold for INPUT too
+
+Columns = dict[str, Array]  # what OUT holds: (samples,) or (samples, outputs) each
 
 
 @dataclass(frozen=True)
 class Reading:
-    """How INPUT is read: `kind` a dataset's name if not by its content; `settings` KEY=VALUE; `ignored` a csv column."""
+    """How INPUT is read. settings: KEY=VALUE, options of its format; ignored: the csv column that is no feature."""
 
-    kind: str | None = None
     settings: Sequence[str] = ()
     ignored: str | None = None
-
-
-Columns = dict[str, Array]  # what OUT holds: (samples,) or (samples, outputs) each
 
 
 def predict(
@@ -58,72 +52,54 @@ def predict(
         if world.first:
             write = WRITERS[kind(out, WRITERS)]
             absent(out, force)
-            columns = predicted(trained, opened(trained, source, how))
+            columns = predicted(trained, source, how)
             written(out, lambda aside: write(aside, columns, trained.names))
             said = {"out": str(out), "samples": len(next(iter(columns.values()))), "holds": list(columns)}
     shared: dict[str, Any] = world.share(said)
     return shared
 
 
-def opened(trained: Trained, source: Path, how: Reading) -> Table:
-    """The file as a table without labels, checked against the network."""
+def predicted(trained: Trained, source: Path, how: Reading) -> Columns:
+    """The network's answers for all samples of a file, in their order."""
+    like, ones = reader(trained, source, how), trained.network.bias
+    samples = load_inputs(source, like, trained.transform, World.alone(), trained.dtype, ones=ones)
+    z = np.empty((trained.network.n[-1], samples.n), trained.dtype, order="F")
+    for _, t in samples.tiles:
+        z[:, t] = trained.output(samples.x[:, t])
+    return meant(trained, z)
+
+
+def reader(trained: Trained, source: Path, how: Reading) -> Dataset:
+    """A dataset of the file's format with the options that hold for it: the run's, where they are of that format."""
     if not source.is_file():
-        raise UsageError(f"{source}: no such file")
-    cls, options = recognised(str(source), how.kind, DATASETS)
-    own = asdict(trained.job.data) if trained.job.data.name == cls.name else {}
-    options |= {key: own[key] for key in OWN if own.get(key) is not None} | dict(map(typed, how.settings))
+        raise UsageError(f"{source}: there is no such file")
+    own, name = trained.job.data, format_of(source).name
+    given = dict(map(typed, how.settings))
+    if how.ignored is not None and name == Csv.name:
+        given["target"] = int(how.ignored) if how.ignored.lstrip("-").isdigit() else how.ignored
+    if name not in DATASETS:
+        if given:
+            raise UsageError(f"{source}: is {name}, which takes no options")
+        return own
+    options = asdict(own) if own.name == name else {"downsample": own.downsample}
+    options = {key: value for key, value in (options | given).items() if value is not None}
     faults: list[str] = []
-    dataset = named(DATASETS, {"name": cls.name, **options}, "data", faults)
+    dataset: Dataset = named(DATASETS, {"name": name, **options}, "data", faults)
     if faults:
         raise UsageError("\n".join(faults))
-    if how.ignored is not None and not isinstance(dataset, Csv):
-        raise UsageError(f"--ignore {how.ignored}: is for csv; of {cls.name} the labels are never looked at")
-    table: Table = dataset.described(unlabelled(dataset, source, how.ignored, trained.features)).table
-    factor(trained, table)
-    return table
+    if how.ignored is not None:
+        check_ignored(trained, source, dataset, how.ignored)
+    return dataset
 
 
-def unlabelled(dataset: Any, source: Path, ignored: str | None, features: int) -> Table:
-    """The table of features that the dataset's options describe."""
-    if isinstance(dataset, Npz):
-        return NpzTable(source, dataset.inputs, None, "auto")
-    if isinstance(dataset, Hdf5):
-        return Hdf5Table(source, dataset.inputs, None, "auto")
-    if isinstance(dataset, Csv):
-        column = None if ignored is None else int(ignored) if ignored.lstrip("-").isdigit() else ignored
-        return TextTable(source, dataset.delimiter, dataset.header, column, classes=False)
-    if isinstance(dataset, Libsvm):
-        table = LibsvmTable(source, int(not dataset.zero_based), classes=False)
-        table.features = max(table.features, dataset.features or features)
-        return table
-    raise UsageError(f"{source}: is {dataset.name}; predict reads npz, csv, hdf5 and libsvm: hpcadmm data convert")
-
-
-def factor(trained: Trained, table: Table) -> int:
-    """By how much the table's images are averaged; UsageError where its features are not the network's."""
-    wanted, averaged = trained.features, trained.job.data.downsample
-    if table.features == wanted:
-        return 1
-    if averaged > 1 and table.features == wanted * averaged**2:
-        return averaged
-    hints = ""
-    if isinstance(table, TextTable) and table.features == wanted + 1:
-        hints = "; if one is a label, say which: --ignore COLUMN (a name, or a number from 0; -1 is the last)"
-    raise UsageError(f"{table.where}: {table.features} features, the network takes {wanted}{hints}")
-
-
-def predicted(trained: Trained, table: Table) -> Columns:
-    """The network's answers for all rows of a table, in their order."""
-    z = np.empty((trained.network.n[-1], table.rows), trained.dtype, order="F")
-    by, size = factor(trained, table), step(table.features)
-    with table.reader() as reader:
-        for start in range(0, table.rows, size):
-            rows = range(start, min(start + size, table.rows))
-            x = trained.inputs(len(rows))
-            gather(table, reader, rows, x.T[:, : trained.features], empty_labels(table, len(rows)), by)
-            trained.transform.inputs.apply(x[: trained.features])
-            z[:, rows.start : rows.stop] = trained.output(x)
-    return meant(trained, z)
+def check_ignored(trained: Trained, source: Path, dataset: Dataset, ignored: str) -> None:
+    """Raise UsageError unless the file has the features and the column that is to be ignored."""
+    if not isinstance(dataset, Csv):
+        raise UsageError(f"--ignore {ignored}: is for csv; {source} is {dataset.name}, whose labels are not looked at")
+    found = TextTable(source, dataset.delimiter, dataset.header, dataset.target, classes=False).features
+    wanted = trained.features * trained.job.data.downsample**2
+    if found != wanted:
+        raise UsageError(f"{source}: {found} features besides the column {ignored}, the network takes {wanted}")
 
 
 def meant(trained: Trained, z: Array) -> Columns:

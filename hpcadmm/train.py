@@ -53,7 +53,7 @@ def train(job: Job, out: Path | None, world: World, progress: Progress) -> dict[
 
     Raises UsageError for what the job or the folder has wrong, Interrupted after a signal.
     """
-    with threadpool_limits(job.head.threads):
+    with Signals() as signals, threadpool_limits(job.head.threads):
         setup = set_up(job, world)
         facts = environment(world, job.head.threads, world.library)
         with Run.create(world, out, job.head.name, job.to_toml(), facts) as run:
@@ -62,13 +62,13 @@ def train(job: Job, out: Path | None, world: World, progress: Progress) -> dict[
                 job.solver.start(state, setup.problem, world)
             clock = Clock(world)
             t = Training(job, setup, state, world, run, progress, clock, Stopping(job.stop))
-            return _finish(t)
+            return _finish(t, signals)
 
 
 def resume(folder: Path, overrides: Sequence[str], world: World, progress: Progress) -> dict[str, Any]:
     """Go on with a run from its newest valid checkpoint, on any number of ranks. Collective."""
     job = _job_of(folder, overrides, world)
-    with threadpool_limits(job.head.threads):
+    with Signals() as signals, threadpool_limits(job.head.threads):
         setup = set_up(job, world)
         facts = environment(world, job.head.threads, world.library)
         with Run.reopen(world, folder, facts, job.to_toml()) as run:
@@ -80,7 +80,7 @@ def resume(folder: Path, overrides: Sequence[str], world: World, progress: Progr
             t = Training(job, setup, state, world, run, progress, clock, stopping, meta["iteration"], meta["row"])
             t.saved, t.saved_at = t.iteration, clock.total_seconds
             run.truncate_metrics(t.iteration)
-            return _finish(t)
+            return _finish(t, signals)
 
 
 def _job_of(folder: Path, overrides: Sequence[str], world: World) -> Job:
@@ -112,13 +112,13 @@ def _saved(state: Any, job: Job) -> list[Any]:
     return everything if job.save.state == "full" else [i for i in everything if i.path.startswith("W/")]
 
 
-def _finish(t: Training) -> dict[str, Any]:
+def _finish(t: Training, signals: Signals) -> dict[str, Any]:
     """Prepare, loop, and write the summary."""
     with phase("preparing"):
         t.job.solver.prepare(t.state, t.problem, t.world)
     sizes = "-".join(map(str, t.problem.network.n))
     t.run.log(f"{t.job.solver.name} on {t.world.size} ranks: {t.problem.tiles.n} samples, network {sizes}")
-    with Signals() as signals, t.progress.of(t.job, t.iteration):
+    with t.progress.of(t.job, t.iteration):
         reason = loop(t, signals)
     summary = {
         "stop_reason": reason,

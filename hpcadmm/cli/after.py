@@ -8,7 +8,6 @@ from typing import Any
 import click
 
 RUN = click.argument("run", type=click.Path(path_type=Path))
-RUNS = click.argument("runs", nargs=-1, type=click.Path(path_type=Path))
 ITERATION = click.option("--iteration", type=int, metavar="K", help="The checkpoint of this iteration, not the newest.")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 FORCE = click.option("--force", is_flag=True, help="Replace FILE if it is there.")
@@ -43,34 +42,31 @@ def evaluate(run: Path, overrides: tuple[str, ...], part: str | None, iteration:
 @RUN
 @click.argument("source", metavar="INPUT", type=click.Path(path_type=Path))
 @click.option("-o", "out", required=True, metavar="FILE", type=click.Path(path_type=Path), help=".csv, .npz or .h5.")
-@click.option("--as", "kind", metavar="NAME", help="Read INPUT as npz, csv, hdf5 or libsvm, whatever its bytes say.")
-@click.option(
-    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="An option of [data] for INPUT; repeatable."
-)
-@click.option(
-    "--ignore", "ignored", metavar="COLUMN", help="A csv column that is no feature: its name or number from 0."
-)
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="An option of [data] for INPUT.")
+@click.option("--ignore", "ignored", metavar="COLUMN",
+              help="The csv column that is no feature, by name or number from 0; by default the last, if there is one.")  # fmt: skip
 @ITERATION
 @FORCE
-def predict(run: Path, source: Path, out: Path, kind: str | None, settings: tuple[str, ...], ignored: str | None,
+def predict(run: Path, source: Path, out: Path, settings: tuple[str, ...], ignored: str | None,
             iteration: int | None, force: bool) -> None:  # fmt: skip
     """Write what the network of RUN says of the samples in INPUT: class, name and scores, or a regression's values.
 
-    INPUT is .npz or HDF5 (array X), csv, or LIBSVM; labels are not needed. Its features are scaled as in the training.
+    INPUT is .npz or HDF5 (array X), csv, LIBSVM or IDX images; labels are not needed, nor looked at. The features are
+    scaled as in the training.
     """
     from hpcadmm.comm.launch import start_mpi
 
     world = start_mpi()
     from hpcadmm import predict as predicting
 
-    how = predicting.Reading(kind, settings, ignored)
+    how = predicting.Reading(settings, ignored)
     said = predicting.predict(run, source, out, how, force, iteration, world, warn)
     if world.first:
         click.echo(f"{said['out']}: {said['samples']} samples, {', '.join(said['holds'])}")
 
 
 @click.command()
-@RUNS
+@click.argument("runs", nargs=-1, type=click.Path(path_type=Path))
 @JSON
 def show(runs: tuple[Path, ...], as_json: bool) -> None:
     """Print a table of RUNS, by default of all in results/runs: what they are, how far they came, what they reached."""
@@ -84,7 +80,7 @@ def show(runs: tuple[Path, ...], as_json: bool) -> None:
 
 
 @click.command()
-@RUNS
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("-o", "out", required=True, metavar="FILE", type=click.Path(path_type=Path), help=".png, .svg or .pdf.")
 @click.option("--x", type=click.Choice(["iterations", "seconds", "both"]), default="both", show_default=True,
               help="What lies across.")  # fmt: skip

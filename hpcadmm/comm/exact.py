@@ -38,6 +38,13 @@ def fold(acc, partial, bits, magnitude, largest, magic):  # type: ignore[no-unty
     return largest
 
 
+@njit(cache=True, error_model="numpy")
+def add_plainly(acc, partial):  # type: ignore[no-untyped-def]
+    """acc += partial in float64: the sum whose bits depend on the order, for comparison."""
+    for i in range(partial.size):
+        acc[i] += partial[i]
+
+
 INTEGER = {np.dtype(np.float32): (np.int32, 0x7FFFFFFF), np.dtype(np.float64): (np.int64, 0x7FFFFFFFFFFFFFFF)}
 
 
@@ -100,7 +107,10 @@ class Exact:
         if partial.shape != self.shape or partial.dtype != self.dtype:
             raise TypeError(f"partial is {partial.dtype} {partial.shape}, the sum {self.dtype} {self.shape}")
         flat = partial.reshape(-1, order="A")
-        magic = 0.0 if self.plain else 1.5 * 2.0**self.grid
+        if self.plain:
+            add_plainly(self._flat, flat)
+            return
+        magic = 1.5 * 2.0**self.grid
         bits = self._integer(0)
         bits = fold(self._flat, flat, flat.view(self._integer), self._magnitude, bits, magic)
         size = float(np.array(bits, self._integer).view(self.dtype))

@@ -3,6 +3,7 @@
 import socket
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -58,7 +59,11 @@ def _meet() -> "Meeting":
     """The agreement of this process; starts MPI. Raises UsageError if there is no MPI library."""
     if not _meetings:
         try:
-            from hpcadmm.comm.agreement import Meeting
+            with (
+                warnings.catch_warnings()
+            ):  # mpi4py suspects a foreign launcher on every rank; check_launcher says it once
+                warnings.filterwarnings("ignore", "suspicious MPI", RuntimeWarning)
+                from hpcadmm.comm.agreement import Meeting
         except (ImportError, RuntimeError) as error:
             raise UsageError(
                 f"no MPI library can be loaded ({str(error).splitlines()[0]}).\n"

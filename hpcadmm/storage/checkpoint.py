@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from hpcadmm.errors import UsageError
 from hpcadmm.model.state import Array, Item
 from hpcadmm.model.tiles import Tiles
@@ -94,12 +96,13 @@ def load(path: Path, items: Sequence[Item], tiles: Tiles, world: "World") -> dic
 
 
 def _spread(array: Array, world: "World") -> None:
-    """Overwrite an array of any memory order with the first rank's."""
-    rows = array if array.flags.c_contiguous else array.T
-    if rows.flags.c_contiguous:
-        world.broadcast(rows)
-    else:
-        array[...] = world.broadcast(array.copy(order="C"))
+    """Overwrite an array of any memory order and type with the first rank's."""
+    if array.size == 0:
+        return
+    rows = array.T if array.T.flags.c_contiguous else np.ascontiguousarray(array)
+    world.broadcast(rows.reshape(-1).view(np.uint8))
+    if not np.shares_memory(rows, array):
+        array[...] = rows
 
 
 def load_newest(

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import cho_solve
 
 from hpcadmm.model.activations.base import Activation
 from hpcadmm.model.state import Array
+from hpcadmm.subproblems.cholesky import cholesky
 from hpcadmm.subproblems.scratch import Scratch
 
 
@@ -54,11 +55,11 @@ class FitActivation:
         if not np.isfinite(V).all():
             return cls(W, np.full((units, units), np.nan, W.dtype, order="F"), None, shift, beta, gamma)
         if W.shape[0] >= units:
-            factor = cho_factor(beta * V.T @ V + gamma * np.eye(units), lower=True)
-            G = cho_solve(factor, np.eye(units))
+            factor = cholesky(beta * V.T @ V + gamma * np.eye(units), units)
+            G = cho_solve(factor, np.eye(units), check_finite=False)
             return cls(W, np.asfortranarray(G, W.dtype), None, shift, beta, gamma)
-        factor = cho_factor(gamma * np.eye(W.shape[0]) + beta * V @ V.T, lower=True)
-        P = beta * cho_solve(factor, V).T
+        factor = cholesky(gamma * np.eye(W.shape[0]) + beta * V @ V.T, W.shape[0])
+        P = beta * cho_solve(factor, V, check_finite=False).T
         return cls(W, None, np.asfortranarray(P, W.dtype), shift, beta, gamma)
 
     def __call__(self, z: Array, z_next: Array, activation: Activation, scratch: Scratch, a: Array) -> None:

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import click
 import pytest
 
 from hpcadmm import doctor
@@ -30,7 +31,7 @@ def test_doctor_reports_once(hpcadmm, n):
 def test_doctor_as_text(hpcadmm):
     done = hpcadmm("doctor", n=2).check()
     assert f"{done.n}: {done.n} on " in done.stdout
-    assert all(line.startswith(("ok", "warning", " ")) for line in done.stdout.splitlines())
+    assert all(line.startswith(("ok", "warning", " ")) for line in click.unstyle(done.stdout).splitlines())
 
 
 @pytest.mark.parametrize("n", [0, 2])

@@ -146,7 +146,6 @@ def test_derivative_at_zero_is_that_of_the_left(h):
 
 
 @every
-def test_a_nan_is_not_lost(h):
-    """The z step may map NaN to a number only if a or m, which the weights see, still holds it."""
+def test_value_of_nan_is_nan(h):
     z = np.full((1, 1), np.nan, order="F")
     assert np.isnan(h.value(z, out=np.empty((1, 1), order="F"))).all()

@@ -17,10 +17,8 @@ def values(activation, z):
 def test_forward_is_the_layers_one_after_the_other(name, bias, hidden):
     activation = ACTIVATIONS[name]()
     network = Network((5, *hidden, 2), activation, bias)
-    W = network.random_weights(3, np.float64)
-    for w in W[1:]:
-        w += 0.1  # biases too
     random = np.random.default_rng(0)
+    W = [None, *(random.standard_normal(network.shape(l)) for l in range(1, network.depth + 1))]
     x = random.standard_normal((5, 11))
     a = x
     for l in range(1, network.depth + 1):

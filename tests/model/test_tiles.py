@@ -1,5 +1,7 @@
 """Dealing columns to ranks: nothing lost, nothing twice, and a tile does not depend on the ranks."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,7 +23,7 @@ def test_tiles_partition_the_columns(n, width, size):
     ranks = [Tiles(n, width, size, rank) for rank in range(size)]
     assert ranks[0].lo == 0
     assert ranks[-1].hi == n
-    assert all(one.hi == following.lo for one, following in zip(ranks, ranks[1:], strict=False))
+    assert all(one.hi == following.lo for one, following in pairwise(ranks))
     found = [(t, one.lo + s.start, one.lo + s.stop) for one in ranks for t, s in one]
     assert found == [(t, t * width, min((t + 1) * width, n)) for t in range(ranks[0].count)]
     assert sum(len(one) for one in ranks) == ranks[0].count

@@ -113,6 +113,33 @@ def test_a_crash_while_metrics_are_cut_leaves_all_or_the_cut_ones(tmp_path: Path
     assert found == {6, 3}
 
 
+def test_all_is_durable_before_the_rename_and_the_rename_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine that loses its power keeps what was fsynced, in whatever order the rest is written."""
+    done: list[str] = []
+
+    def noted(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+        def function(first: Any, *others: Any) -> Any:
+            place = os.readlink(f"/proc/self/fd/{first}") if isinstance(first, int) else str(first)
+            done.append(f"{name} {Path(place).relative_to(tmp_path)}")
+            return real(first, *others)
+
+        return function
+
+    for name in ("fsync", "rename"):
+        monkeypatch.setattr(os, name, noted(name, getattr(os, name)))
+    save_state(tmp_path / "checkpoints", 10, World.alone())
+    partial = "checkpoints/iteration-0000000010.partial"
+    files = ["shard-0-200.h5", "sites-0.h5", "checkpoint.h5"]
+    assert done == [
+        *(f"fsync {partial}/{name}" for name in files),
+        f"fsync {partial}",
+        f"rename {partial}",
+        "fsync checkpoints",
+    ]
+
+
 @pytest.mark.parametrize("call", ["mkdir", "open", "fsync", "rename"])
 def test_an_error_of_the_system_is_told_and_leaves_the_earlier(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str

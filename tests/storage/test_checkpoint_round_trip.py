@@ -120,5 +120,5 @@ def test_what_cannot_be_saved_is_refused_and_leaves_nothing(item: Item, says: st
 
 def test_a_folder_that_cannot_be_made_is_a_usage_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError, match="cannot make the checkpoint .*Not a directory"):
+    with pytest.raises(UsageError, match=r"cannot make the checkpoint .*Not a directory"):
         save(tmp_path / "file" / "checkpoints", [], Tiles(10, 64), {"iteration": 5}, World.alone(), keep=1)

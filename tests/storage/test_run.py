@@ -85,11 +85,11 @@ def test_what_cannot_be_made_is_a_usage_error_and_holds_no_lock(
     tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError, match="cannot make the run folder .*Not a directory"):
+    with pytest.raises(UsageError, match=r"cannot make the run folder .*Not a directory"):
         Run.create(world, tmp_path / "file" / "run", "job", JOB, {})
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
-        with pytest.raises(UsageError, match="cannot make the run folder .*: No space left on device"):
+        with pytest.raises(UsageError, match=r"cannot make the run folder .*: No space left on device"):
             Run.create(world, tmp_path / "run", "job", JOB, {})
     with pytest.raises(UsageError, match="not empty"):
         Run.create(world, tmp_path / "run", "job", JOB, {})

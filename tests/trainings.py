@@ -1,0 +1,96 @@
+"""Small runs, made by the real command line once a session, for the tests of what one does with a run."""
+
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hpcadmm.comm.world import World
+from hpcadmm.trained import Trained, read
+
+DIGITS = """
+name = "digits"
+{head}
+[data]
+name = "digits"
+{data}
+[network]
+hidden = {hidden}
+activation = "{activation}"
+bias = {bias}
+[loss]
+name = "{loss}"
+[solver]
+name = "taylor"
+[stop]
+iterations = {iterations}
+[save]
+every = 3
+keep = 9
+[evaluate]
+every = 2
+"""
+PLAIN = {"head": "", "data": "", "hidden": [20], "activation": "relu", "bias": "true", "loss": "hinge", "iterations": 6}
+JOBS = {
+    "digits": {},
+    "leaky": {"activation": "leaky-relu", "loss": "cross-entropy", "head": 'precision = "float32"', "hidden": [12, 9]},
+    "one output": {"data": "positive = [3, 5]\ndownsample = 2", "hidden": [7]},
+    "linear": {"hidden": [], "loss": "squared", "bias": "false", "data": "classes = [7, 1, 3]\nstandardise = true"},
+}
+REGRESSION = """
+name = "regression"
+[data]
+name = "npz"
+path = "{path}"
+standardise = true
+standardise_targets = true
+[network]
+hidden = [6]
+[loss]
+name = "squared"
+[solver]
+name = "taylor"
+[stop]
+iterations = 12
+"""
+
+
+def command(*arguments: object, cwd: Path) -> None:
+    """Run hpcadmm in a process of its own."""
+    argv = [sys.executable, "-m", "hpcadmm", *map(str, arguments)]
+    done = subprocess.run(argv, cwd=cwd, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@cache
+def run(name: str, folder: Path) -> Path:
+    """The folder of a finished run: one of JOBS, or "regression" on made-up data of two targets."""
+    place = folder / name.replace(" ", "-")
+    place.mkdir()
+    text = DIGITS.format(**(PLAIN | JOBS[name])) if name in JOBS else REGRESSION.format(path=samples(place))
+    (place / "job.toml").write_text(text)
+    command("train", "job.toml", "--out", "run", "--quiet", cwd=place)
+    return place / "run"
+
+
+@cache
+def made(factory: pytest.TempPathFactory) -> Path:
+    """The one folder of all runs of a session."""
+    return factory.mktemp("trainings")
+
+
+def samples(place: Path) -> Path:
+    """Two noisy linear targets of four features that have very different scales."""
+    random = np.random.default_rng(4)
+    x = random.standard_normal((150, 4)) * [1.0, 100.0, 0.01, 5.0] + [0.0, 3000.0, 1.0, -7.0]
+    y = np.c_[x @ [3.0, 0.5, 20.0, 1.0], x @ [10.0, 0.0, -500.0, 0.0]] + random.standard_normal((150, 2))
+    np.savez(place / "data.npz", X=x, y=y, X_test=x[:37] + 0.01, y_test=y[:37])
+    return place / "data.npz"
+
+
+def trained(folder: Path) -> Trained:
+    """The network of a run's newest checkpoint."""
+    return read(folder, None, World.alone(), lambda line: None)
