@@ -1,6 +1,7 @@
 """How good a trained network is, on its own data or on others: the same numbers on any number of ranks."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from hpcadmm.datasets.base import Samples
 from hpcadmm.datasets.transform import Affine
 from hpcadmm.errors import UsageError
 from hpcadmm.model.losses.base import decide
-from hpcadmm.otherdata import choose, load
+from hpcadmm.otherdata import by_place, choose, load
 from hpcadmm.trained import Trained, Warn, read
 
 PARTS = ("train", "test", "all")
@@ -40,6 +41,9 @@ def evaluate(
         with phase("reading the data"):
             choice = choose(trained, overrides, world)
             loaded = load(trained, choice, world)
+            if world.first and by_place(loaded.names or [], trained.names):
+                pairs = ", ".join(f"{a} = {b}" for a, b in zip(loaded.names or [], trained.names, strict=True))
+                warn(f"the classes of {choice.dataset.name} share no name with the network's, and go by place: {pairs}")
         chosen = part or ("all" if choice.whole else "test")
         parts = [getattr(loaded, name) for name in (("train", "test") if chosen == "all" else (chosen,))]
         samples = sum(p.n for p in parts)
@@ -139,23 +143,29 @@ def determination(squares: float, deviations: float) -> float | None:
 
 def shown(result: dict[str, Any]) -> Iterator[str | Table]:
     """The result for people: a sentence, a row for each class or target with their means, the confusion matrix."""
-    scores = ", ".join(f"{SHOWN[key]} {number(result[key])}" for key in SHOWN if key in result)
+    classes = "macro" in result
+    cell = partial(number, how=".4f" if classes else ".5g")
+    scores = ", ".join(f"{SHOWN[key]} {cell(result[key])}" for key in SHOWN if key in result)
     what = f"{result['part']} part of {result['data']}" if result["part"] != "all" else f"all of {result['data']}"
     yield f"{result['name']}, iteration {result['iteration']}, {what}, {result['samples']} samples: {scores}"
-    rows = result.get("classes") or result["targets"]
-    each = Table("class" if "macro" in result else "target", *map(right, list(rows[0])[1:]), box=SIMPLE_HEAD)
+    rows = result["classes" if classes else "targets"]
+    each = Table("class" if classes else "target", *map(right, list(rows[0])[1:]), box=SIMPLE_HEAD)
     for row in rows:
-        each.add_row(*map(number, row.values()))
-    if "macro" in result:
+        each.add_row(*map(cell, row.values()))
+    if classes:
         each.add_section()
-        each.add_row("mean", *map(number, result["macro"].values()), str(result["samples"]))
+        each.add_row("mean", *map(cell, result["macro"].values()), str(result["samples"]))
     yield each
-    if 0 < len(result.get("confusion", [])) <= WIDEST:
-        names = [row["name"] for row in rows]
-        confusion = Table("true \\ predicted", *map(right, names), box=SIMPLE_HEAD)
-        for name, counts in zip(names, result["confusion"], strict=True):
-            confusion.add_row(name, *(str(count) if count else "." for count in counts))
-        yield confusion
+    if classes and len(rows) <= WIDEST:
+        yield confusion_table([row["name"] for row in rows], result["confusion"])
+
+
+def confusion_table(names: Sequence[str], confusion: Sequence[Sequence[int]]) -> Table:
+    """Rows are true classes; a point stands for none."""
+    table = Table("true \\ predicted", *map(right, names), box=SIMPLE_HEAD)
+    for name, counts in zip(names, confusion, strict=True):
+        table.add_row(name, *(str(count) if count else "." for count in counts))
+    return table
 
 
 def right(name: str) -> Column:
@@ -163,14 +173,10 @@ def right(name: str) -> Column:
     return Column(name, justify="right")
 
 
-def number(value: Any) -> str:
-    """A cell: whole numbers and text as they are, others to four digits; what is undefined as a dash.
+def number(value: Any, how: str) -> str:
+    """A cell: whole numbers and text as they are, what is undefined as a dash.
 
-    >>> number(0.95), number(None), number(1234567.0), number(7)
-    ('0.9500', '-', '1.235e+06', '7')
+    >>> number(0.95, ".4f"), number(None, ".4f"), number(7, ".4f")
+    ('0.9500', '-', '7')
     """
-    if value is None:
-        return "-"
-    if isinstance(value, float):
-        return f"{value:.4f}" if 1e-2 <= abs(value) < 1e5 or value == 0 else f"{value:.3e}"
-    return str(value)
+    return "-" if value is None else format(value, how) if isinstance(value, float) else str(value)

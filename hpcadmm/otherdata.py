@@ -18,6 +18,7 @@ from hpcadmm.tables import named
 from hpcadmm.trained import Trained
 
 MEANING = ("downsample", "classes", "positive")  # options that other data keep: what features and classes mean
+SCALING = ("scale", "standardise", "standardise_targets")  # all data are scaled as the training's
 RAW = Transform(Affine.identity(1), Affine.identity(1))  # as it is in the files
 
 
@@ -94,7 +95,7 @@ def merged(own: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
         kept = {key: value for key, value in own.items() if key in MEANING}
     elif "path" in given and Path(str(given["path"])).expanduser().is_file():
         kept = {key: value for key, value in own.items() if key not in ("train", "test")}
-    return {key: value for key, value in (kept | given).items() if value is not None}
+    return {key: value for key, value in (kept | given).items() if value is not None and key not in SCALING}
 
 
 def load(trained: Trained, choice: Choice, world: World) -> Loaded:
@@ -105,12 +106,11 @@ def load(trained: Trained, choice: Choice, world: World) -> Loaded:
     ones = trained.network.bias
     loaded = choice.dataset.load(trained.job.head.seed, world, trained.dtype, ones=ones, transform=RAW)
     if loaded.features != trained.features:
-        raise UsageError(f"the data have {loaded.features} features, the network takes {trained.features}")
+        raise UsageError(f"{choice.dataset.name}: {loaded.features} features, the network takes {trained.features}")
     if bool(loaded.classes) != bool(trained.classes):
         kinds = ["real targets", "classes"]
-        raise UsageError(
-            f"the data have {kinds[bool(loaded.classes)]}, the network was trained on {kinds[bool(trained.classes)]}"
-        )
+        given, known = kinds[bool(loaded.classes)], kinds[bool(trained.classes)]
+        raise UsageError(f"{choice.dataset.name}: has {given}, the network was trained on {known}")
     codes = np.array(matched(loaded.names or [], trained.names), np.int64)
     for part in (loaded.train, loaded.test):
         trained.transform.inputs.apply(part.x[: trained.features])
@@ -128,13 +128,18 @@ def check_targets(part: Samples, trained: Trained) -> None:
         raise UsageError(f"the data have {targets} target(s), the network has {trained.network.n[-1]} output(s)")
 
 
+def by_place(names: Sequence[str], known: Sequence[str]) -> bool:
+    """Are there as many names as known ones, and none the same?"""
+    return bool(known) and len(names) == len(known) and not set(names) & set(known)
+
+
 def matched(names: Sequence[str], known: Sequence[str]) -> list[int]:
     """The network's class of each class of the data: by name, or by place if no name is shared and all have one.
 
     >>> matched(["7", "3"], ["3", "5", "7"]), matched(["cat", "dog"], ["0", "1"])
     ([2, 0], [0, 1])
     """
-    if not set(names) & set(known) and len(names) == len(known):
+    if by_place(names, known):
         return list(range(len(known)))
     if strange := [name for name in names if name not in known]:
         raise UsageError(

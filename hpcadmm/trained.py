@@ -17,6 +17,7 @@ from hpcadmm.model.network import Network
 from hpcadmm.model.state import Array, Arrays
 from hpcadmm.setup import PRECISIONS
 from hpcadmm.storage import folders
+from hpcadmm.storage.durable import spoken
 from hpcadmm.storage.weights import read_weights
 
 Warn = Callable[[str], None]
@@ -72,7 +73,7 @@ def read(run: Path, iteration: int | None, world: World, warn: Warn) -> Trained:
     meta: dict[str, Any] = {}
     weights: list[Array] = []
     with phase("reading the checkpoint"):
-        with world.together("reading the checkpoint"):
+        with world.together("reading the checkpoint"), spoken(f"read {run}"):
             if world.first:
                 meta, weights = read_weights(located(run, iteration), warn)
         meta, shapes = world.share([meta, [[w.shape, w.dtype.str] for w in weights]])
@@ -85,7 +86,7 @@ def read(run: Path, iteration: int | None, world: World, warn: Warn) -> Trained:
 
 def located(run: Path, iteration: int | None) -> Path:
     """What `read_weights` is to read: the run itself, or its checkpoint of an iteration."""
-    if not run.exists():
+    if not run.is_dir() and run.name != folders.MASTER:
         raise UsageError(f"there is no run folder {run}")
     if iteration is None:
         return run

@@ -44,7 +44,8 @@ def evaluate(run: Path, overrides: tuple[str, ...], part: str | None, iteration:
 @click.option("-o", "out", required=True, metavar="FILE", type=click.Path(path_type=Path), help=".csv, .npz or .h5.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="An option of [data] for INPUT.")
 @click.option("--ignore", "ignored", metavar="COLUMN",
-              help="The csv column that is no feature, by name or number from 0; by default the last, if there is one.")  # fmt: skip
+              help="The csv column that is no feature, by name or number from 0; if there is one, by default the "
+              "last.")  # fmt: skip
 @ITERATION
 @FORCE
 def predict(run: Path, source: Path, out: Path, settings: tuple[str, ...], ignored: str | None,

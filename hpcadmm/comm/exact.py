@@ -23,6 +23,7 @@ from hpcadmm.model.tiles import Tiles
 HEADROOM = 3  # bits: how much the largest partial may grow from one sum to the next without a second pass
 LOOSEST = 16  # bits: how much it may shrink
 LOWEST = -900  # no grid below 2^LOWEST: sums of zeros need one too
+HIGHEST = 1000  # nor far above 2^HIGHEST: there float64 ends, and larger sums are as good as not finite
 
 
 @njit(cache=True, error_model="numpy")
@@ -121,13 +122,13 @@ class Exact:
         return exponent(largest) + (max(self.count, 1) - 1).bit_length() + 1
 
     def holds(self, largest: float) -> bool:
-        """Was every addition exact, and did the grid keep enough bits? (True for a sum that is not finite.)"""
+        """Was every addition exact, and did the grid keep enough bits? (True for a sum that no grid can hold.)"""
         need = self.needed(largest)
-        return self.plain or not math.isfinite(largest) or need <= self.grid <= need + LOOSEST
+        return self.plain or need > HIGHEST or need <= self.grid <= need + LOOSEST
 
     def regrid(self, largest: float) -> None:
         """Choose the grid of the next sum from the largest |partial| of this one."""
-        if math.isfinite(largest):
+        if self.needed(largest) <= HIGHEST:
             self.grid = self.needed(largest) + HEADROOM
 
 

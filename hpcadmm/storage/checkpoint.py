@@ -39,8 +39,8 @@ def save(folder: Path, items: Sequence[Item], tiles: Tiles, meta: dict[str, Any]
     file system (a full disk) is a UsageError on all ranks; it leaves the earlier ones and removes what was written.
     """
     final = folders.place(folder, meta["iteration"])
-    partial = folders.beside(final, ".partial")
     identity = world.share(uuid.uuid4().hex)
+    partial = folders.beside(final, f".{identity[:8]}.partial")  # ranks that outlive a killed job cannot meddle
     with _removed_on_error(partial, world):
         with world.together("preparing a checkpoint"), spoken(f"make the checkpoint {final}"):
             if world.first:

@@ -1,7 +1,7 @@
 """Names of checkpoint folders, and the commit: a folder is written as `.partial` and renamed.
 
 iteration-0000000010           committed
-iteration-0000000010.partial   being written or being removed; an orphan if the job is gone
+iteration-0000000010.1a2b3c4d.partial being written or being removed; an orphan if the job is gone
 iteration-0000000010.old       committed, about to be replaced by one of the same iteration
 """
 
@@ -14,7 +14,7 @@ from hpcadmm.storage.durable import sync_folder
 
 MASTER = "checkpoint.h5"
 COMMITTED = re.compile(r"iteration-(\d{10,18})(\.old)?", re.ASCII)
-ORPHAN = re.compile(r"iteration-\d{10,18}\.partial", re.ASCII)
+ORPHAN = re.compile(r"iteration-\d{10,18}\.[0-9a-z]{1,8}\.partial", re.ASCII)
 
 
 def place(folder: Path, iteration: int) -> Path:
@@ -77,6 +77,6 @@ def prune(folder: Path, iteration: int, keep: int) -> None:
     kept = [path for path in there if iteration_of(path) <= iteration][: max(keep, 1)]
     for path in there:
         if path not in kept:
-            gone = beside(path, ".partial")
+            gone = beside(path, ".gone.partial")
             os.rename(path, gone)
             shutil.rmtree(gone, ignore_errors=True)

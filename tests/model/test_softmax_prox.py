@@ -83,7 +83,10 @@ def test_newton_does_fail_and_the_dual_root_steps_in():
     """Else the fallback would be untested."""
     m, y, lam = case(0, 10, 1e3, 0.3, False, samples=50)
     work = np.empty((4, 10))
-    done = [newton(c.copy(), c, t, v, 1e-6, 1e-11, work) for c, t, v in zip(m.T.copy(), y.T.copy(), lam.T.copy(), strict=True)]
+    done = [
+        newton(c.copy(), c, t, v, 1e-6, 1e-11, work)
+        for c, t, v in zip(m.T.copy(), y.T.copy(), lam.T.copy(), strict=True)
+    ]
     assert not all(done)
 
 

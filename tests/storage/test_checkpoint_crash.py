@@ -4,6 +4,7 @@ Each trial forks, and the child ends itself without any clean-up before its k-th
 """
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -130,7 +131,8 @@ def test_all_is_durable_before_the_rename_and_the_rename_after_it(
     for name in ("fsync", "rename"):
         monkeypatch.setattr(os, name, noted(name, getattr(os, name)))
     save_state(tmp_path / "checkpoints", 10, World.alone())
-    partial = "checkpoints/iteration-0000000010.partial"
+    partial = done[-2].removeprefix("rename ")
+    assert re.fullmatch(r"checkpoints/iteration-0000000010\.[0-9a-f]{8}\.partial", partial)
     files = ["shard-0-200.h5", "sites-0.h5", "checkpoint.h5"]
     assert done == [
         *(f"fsync {partial}/{name}" for name in files),
@@ -176,7 +178,7 @@ def test_only_the_newest_are_kept_and_a_future_that_was_given_up_goes(tmp_path: 
 
 
 def test_foreign_files_are_left_alone(tmp_path: Path) -> None:
-    for name in ("notes.partial", "iteration-1.partial", "iteration-0000000007.txt"):
+    for name in ("notes.partial", "iteration-1.a.partial", "iteration-0000000007.txt"):
         (tmp_path / name).write_text("mine")
     save_state(tmp_path, 10, World.alone())
     assert len(list(tmp_path.iterdir())) == 4

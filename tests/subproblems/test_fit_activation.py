@@ -87,7 +87,7 @@ def test_cannot_be_improved(name, bias, seed, units, units_next, beta, gamma):
     a = run(FitActivation.prepare(W, units, beta, gamma), z, z_next, h, bias)
 
     def objective(x):
-        m = W @ np.vstack([x, np.ones((bias, 5))])
+        m = W @ np.vstack([x, np.ones((int(bias), 5))])
         return beta * np.sum((z_next - m) ** 2, axis=0) + gamma * np.sum((x - values(h, z)) ** 2, axis=0)
 
     best, random = objective(a), np.random.default_rng(seed)

@@ -1,12 +1,10 @@
-"""Small runs, made by the real command line once a session, for the tests of what one does with a run."""
+"""Small runs, made by the real command line, for the tests of what one does with a run."""
 
 import subprocess
 import sys
-from functools import cache
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from hpcadmm.comm.world import World
 from hpcadmm.trained import Trained, read
@@ -65,21 +63,14 @@ def command(*arguments: object, cwd: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@cache
-def run(name: str, folder: Path) -> Path:
-    """The folder of a finished run: one of JOBS, or "regression" on made-up data of two targets."""
+def train(name: str, folder: Path) -> Path:
+    """Train, and return the folder of the run: one of JOBS, or "regression" on made-up data of two targets."""
     place = folder / name.replace(" ", "-")
     place.mkdir()
     text = DIGITS.format(**(PLAIN | JOBS[name])) if name in JOBS else REGRESSION.format(path=samples(place))
     (place / "job.toml").write_text(text)
     command("train", "job.toml", "--out", "run", "--quiet", cwd=place)
     return place / "run"
-
-
-@cache
-def made(factory: pytest.TempPathFactory) -> Path:
-    """The one folder of all runs of a session."""
-    return factory.mktemp("trainings")
 
 
 def samples(place: Path) -> Path:

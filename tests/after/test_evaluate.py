@@ -1,13 +1,16 @@
 """What evaluate says of runs in this process: against metrics.jsonl, against scikit-learn, on other data."""
 
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 from sklearn.metrics import precision_recall_fscore_support, r2_score
-from trainings import JOBS, made, run, samples, trained
+from trainings import JOBS, samples, trained
 
 from hpcadmm.comm.world import World
 from hpcadmm.datasets import DATASETS
@@ -15,10 +18,7 @@ from hpcadmm.errors import UsageError
 from hpcadmm.evaluate import evaluate, shown
 from hpcadmm.otherdata import matched
 
-
-@pytest.fixture(scope="session")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return made(tmp_path_factory)
+Run = Callable[[str], Path]
 
 
 def result(folder: Path, *data: str, part: str | None = None, iteration: int | None = None) -> dict[str, Any]:
@@ -32,8 +32,8 @@ def last_row(folder: Path) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", [*JOBS, "regression"])
 @pytest.mark.parametrize("part", ["train", "test"])
-def test_agrees_with_the_last_row_of_the_metrics(runs: Path, name: str, part: str) -> None:
-    folder = run(name, runs)
+def test_agrees_with_the_last_row_of_the_metrics(run: Run, name: str, part: str) -> None:
+    folder = run(name)
     found, row = result(folder, part=part), last_row(folder)
     if name == "regression":
         assert found["mean_squared_error"] == row[f"{part}_error"]
@@ -44,8 +44,8 @@ def test_agrees_with_the_last_row_of_the_metrics(runs: Path, name: str, part: st
 
 
 @pytest.mark.parametrize("name", list(JOBS))
-def test_classes_are_measured_as_scikit_learn_does(runs: Path, name: str) -> None:
-    found = result(run(name, runs))
+def test_classes_are_measured_as_scikit_learn_does(run: Run, name: str) -> None:
+    found = result(run(name))
     confusion = np.array(found["confusion"])
     true, told = (np.repeat(grid.ravel(), confusion.ravel()) for grid in np.indices(confusion.shape))
     expected = precision_recall_fscore_support(true, told, labels=range(len(confusion)), zero_division=np.nan)
@@ -54,8 +54,8 @@ def test_classes_are_measured_as_scikit_learn_does(runs: Path, name: str) -> Non
         np.testing.assert_allclose(measured, values, err_msg=key)
 
 
-def test_a_regression_is_measured_in_the_units_of_its_data(runs: Path) -> None:
-    folder = run("regression", runs)
+def test_a_regression_is_measured_in_the_units_of_its_data(run: Run) -> None:
+    folder = run("regression")
     found = result(folder)
     network = trained(folder)
     data = np.load(folder.parent / "data.npz")
@@ -72,8 +72,8 @@ def test_a_regression_is_measured_in_the_units_of_its_data(runs: Path) -> None:
     assert found["rmse"] == pytest.approx(np.sqrt(found["mean_squared_error"]))
 
 
-def test_all_is_train_and_test_together(runs: Path) -> None:
-    folder = run("digits", runs)
+def test_all_is_train_and_test_together(run: Run) -> None:
+    folder = run("digits")
     parts = [result(folder, part=part) for part in ("train", "test", "all")]
     assert parts[2]["samples"] == 1797
     np.testing.assert_array_equal(parts[2]["confusion"], np.add(parts[0]["confusion"], parts[1]["confusion"]))
@@ -87,8 +87,8 @@ def raw_digits(folder: Path, first: int) -> tuple[np.ndarray, np.ndarray]:
     return loaded.test.x.T, loaded.test.labels
 
 
-def test_other_data_are_scaled_as_the_training_was(runs: Path, tmp_path: Path) -> None:
-    folder = run("digits", runs)
+def test_other_data_are_scaled_as_the_training_was(run: Run, tmp_path: Path) -> None:
+    folder = run("digits")
     x, y = raw_digits(folder, 100)
     np.savez(tmp_path / "a.npz", X=x, y=y)
     found, own = result(folder, str(tmp_path / "a.npz")), result(folder, "first_test=100")
@@ -98,8 +98,8 @@ def test_other_data_are_scaled_as_the_training_was(runs: Path, tmp_path: Path) -
     assert told["samples"] == 50
 
 
-def test_classes_of_other_data_are_found_by_name(runs: Path, tmp_path: Path) -> None:
-    folder = run("digits", runs)
+def test_classes_of_other_data_are_found_by_name(run: Run, tmp_path: Path) -> None:
+    folder = run("digits")
     x, y = raw_digits(folder, 200)
     some = np.isin(y, [9, 4])
     np.savetxt(tmp_path / "a.csv", np.column_stack([x, y])[some], delimiter=",", fmt="%g")
@@ -109,6 +109,20 @@ def test_classes_of_other_data_are_found_by_name(runs: Path, tmp_path: Path) -> 
     assert result(folder, str(tmp_path / "a.toml"))["confusion"] == found["confusion"]
 
 
+def test_classes_with_other_names_go_by_place_and_it_is_said(run: Run, tmp_path: Path) -> None:
+    x, y = raw_digits(run("digits"), 200)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["X"], file["y"] = x, y
+        file["y"].attrs["names"] = json.dumps(list("abcdefghij"))
+    said: list[str] = []
+    found = evaluate(run("digits"), [str(tmp_path / "a.h5")], None, None, World.alone(), said.append)
+    assert [row["support"] for row in found["classes"]] == np.bincount(y).tolist()
+    assert len(said) == 1
+    assert "go by place: a = 0, b = 1" in said[0]
+    evaluate(run("regression"), [], None, None, World.alone(), said.append)
+    assert len(said) == 1
+
+
 def test_classes_that_do_not_belong_are_refused() -> None:
     assert matched(["a", "b"], ["b", "a"]) == [1, 0]
     for names in (["0", "10"], [str(i) for i in range(1, 11)], ["cat"]):
@@ -116,18 +130,16 @@ def test_classes_that_do_not_belong_are_refused() -> None:
             matched(names, [str(i) for i in range(10)])
 
 
-def test_an_earlier_checkpoint(runs: Path) -> None:
-    folder = run("digits", runs)
+def test_an_earlier_checkpoint(run: Run) -> None:
+    folder = run("digits")
     assert result(folder, iteration=3)["iteration"] == 3
     assert result(folder, iteration=6) == result(folder)
     with pytest.raises(UsageError, match=r"--iteration 4: .* it has 3, 6"):
         result(folder, iteration=4)
 
 
-def test_a_damaged_checkpoint_is_passed_over(runs: Path, tmp_path: Path) -> None:
-    import shutil
-
-    folder = shutil.copytree(run("digits", runs), tmp_path / "copy")
+def test_a_damaged_checkpoint_is_passed_over(run: Run, tmp_path: Path) -> None:
+    folder = shutil.copytree(run("digits"), tmp_path / "copy")
     damaged = folder / "checkpoints" / "iteration-0000000006" / "checkpoint.h5"
     damaged.write_bytes(damaged.read_bytes()[:-500])
     said: list[str] = []
@@ -146,16 +158,16 @@ def test_a_damaged_checkpoint_is_passed_over(runs: Path, tmp_path: Path) -> None
         (["split=1.0"], "the test part has no samples"),
     ],
 )
-def test_data_that_will_not_do(runs: Path, data: list[str], why: str) -> None:
+def test_data_that_will_not_do(run: Run, data: list[str], why: str) -> None:
     with pytest.raises(UsageError, match=why):
-        result(run("digits", runs), *data)
+        result(run("digits"), *data)
 
 
-def test_targets_and_classes_are_not_confused(runs: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="the data have classes, the network was trained on real targets"):
-        result(run("regression", runs), "targets=y", "task=classification", f"path={labelled(tmp_path)}")
-    with pytest.raises(UsageError, match=r"2 target\(s\), the network|64"):
-        result(run("digits", runs), str(samples(tmp_path)))
+def test_targets_and_classes_are_not_confused(run: Run, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="npz: has classes, the network was trained on real targets"):
+        result(run("regression"), "targets=y", "task=classification", f"path={labelled(tmp_path)}")
+    with pytest.raises(UsageError, match="npz: 4 features, the network takes 64"):
+        result(run("digits"), str(samples(tmp_path)))
 
 
 def labelled(folder: Path) -> Path:
@@ -163,12 +175,12 @@ def labelled(folder: Path) -> Path:
     return folder / "labelled.npz"
 
 
-def test_what_people_see(runs: Path) -> None:
+def test_what_people_see(run: Run) -> None:
     from rich.console import Console
 
     console = Console(width=100, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
     for name in ("digits", "regression"):
-        for part in shown(result(run(name, runs))):
+        for part in shown(result(run(name))):
             console.print(part)
     text = console.export_text()
     assert "digits, iteration 6, test part of digits, 360 samples: accuracy 0.7556" in " ".join(text.split())

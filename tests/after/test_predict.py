@@ -1,0 +1,181 @@
+"""predict: from files of several formats to files of several formats."""
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+from scipy.special import softmax
+from trainings import JOBS, trained
+
+from hpcadmm.comm.world import World
+from hpcadmm.datasets import DATASETS
+from hpcadmm.errors import UsageError
+from hpcadmm.model.losses.base import decide
+from hpcadmm.predict import Reading, predict
+
+Run = Callable[[str], Path]
+
+
+def raw(count: int = 50) -> np.ndarray:
+    """Digits as they are in their file: (samples, 64)."""
+    loaded = DATASETS["digits"](first_test=count, scale="none").load(0, World.alone(), np.float64, ones=False)
+    return np.array(loaded.test.x.T)
+
+
+def told(run: Path, source: Path, out: Path, force: bool = False, **how: Any) -> dict[str, Any]:
+    return predict(run, source, out, Reading(**how), force, None, World.alone(), lambda line: None)
+
+
+def outputs(run: Path, x: np.ndarray) -> np.ndarray:
+    """z_L (n_L, samples) of raw features (samples, n_0)."""
+    network = trained(run)
+    inputs = network.inputs(len(x))
+    inputs[: network.features] = x.T
+    network.transform.inputs.apply(inputs[: network.features])
+    return network.output(inputs)
+
+
+def files(folder: Path, x: np.ndarray) -> dict[str, dict[str, Any]]:
+    """The same samples in several formats, with labels and without, and how each is read."""
+    labelled = np.column_stack([np.arange(len(x)), x])
+    np.savetxt(folder / "bare.csv", x, delimiter=",", fmt="%g")
+    np.savetxt(folder / "first.csv", labelled, delimiter=";", fmt="%g")
+    head = ",".join(["label", *(f"p{i}" for i in range(x.shape[1]))])
+    np.savetxt(folder / "named.csv", labelled, delimiter=",", fmt="%g", header=head, comments="")
+    np.savetxt(folder / "last.csv", labelled[:, [*range(1, x.shape[1] + 1), 0]], delimiter=",", fmt="%g")
+    np.savez(folder / "a.npz", X=x)
+    np.savez(folder / "other.npz", pixels=x, y=np.arange(len(x)))
+    with h5py.File(folder / "a.h5", "w") as file:
+        file["X"] = x
+    lines = ("0 " + " ".join(f"{i + 1}:{v:g}" for i, v in enumerate(row) if v) for row in x)
+    (folder / "a.svm").write_text("\n".join(lines))
+    plain: dict[str, dict[str, Any]] = {name: {} for name in ("bare.csv", "last.csv", "a.npz", "a.h5", "a.svm")}
+    return plain | {
+        "first.csv": {"settings": ["delimiter=;"], "ignored": "0"},
+        "named.csv": {"ignored": "label"},
+        "other.npz": {"settings": ["inputs=pixels"]},
+    }
+
+
+def test_every_format_gives_what_the_network_says(run: Run, tmp_path: Path) -> None:
+    x = raw()
+    z = outputs(run("digits"), x)
+    for name, how in files(tmp_path, x).items():
+        said = told(run("digits"), tmp_path / name, tmp_path / "out.npz", force=True, **how)
+        assert said["samples"] == 50
+        with np.load(tmp_path / "out.npz", allow_pickle=False) as found:
+            np.testing.assert_allclose(found["scores"], z.T, err_msg=name, rtol=1e-12)
+            np.testing.assert_array_equal(found["class"], decide(z))
+            assert found["name"].tolist() == [str(c) for c in decide(z)]
+
+
+def test_all_outputs_hold_the_same(run: Run, tmp_path: Path) -> None:
+    np.savez(tmp_path / "in.npz", X=raw())
+    for suffix in ("csv", "npz", "h5"):
+        told(run("leaky"), tmp_path / "in.npz", tmp_path / f"out.{suffix}")
+    z = outputs(run("leaky"), raw().astype(np.float32))
+    with np.load(tmp_path / "out.npz", allow_pickle=False) as found:
+        assert found["probabilities"].dtype == np.float32
+        np.testing.assert_allclose(found["probabilities"], softmax(z, axis=0).T, rtol=1e-4)
+        with h5py.File(tmp_path / "out.h5") as same:
+            np.testing.assert_array_equal(same["probabilities"], found["probabilities"])
+            np.testing.assert_array_equal(same["class"], found["class"])
+            assert [name.decode() for name in same["name"]] == found["name"].tolist()
+            assert json.loads(same["names"][0]) == found["names"].tolist()
+        with open(tmp_path / "out.csv", newline="") as file:
+            head, *rows = csv.reader(file)
+        assert head == ["class", "name", *(f"probability {i}" for i in range(10))]
+        assert [int(row[0]) for row in rows] == found["class"].tolist()
+        np.testing.assert_array_equal(np.array([row[2:] for row in rows], np.float32), found["probabilities"])
+
+
+def test_one_output_tells_two_classes_and_images_are_averaged(run: Run, tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "in.h5", "w") as file:
+        file["X"] = raw()
+        file["X"].attrs["image"] = (1, 8, 8)
+    told(run("one output"), tmp_path / "in.h5", tmp_path / "out.npz")
+    small = raw().reshape(-1, 4, 2, 4, 2).mean(axis=(2, 4)).reshape(-1, 16)
+    z = outputs(run("one output"), small)
+    with np.load(tmp_path / "out.npz") as found:
+        np.testing.assert_array_equal(found["class"], z[0] > 0)
+        assert set(found["name"]) == {"others", "3 or 5"}
+        assert found["scores"].shape == (50, 1)
+
+
+def test_a_regression_gives_values_in_the_units_of_its_data(run: Run, tmp_path: Path) -> None:
+    folder = run("regression")
+    data = np.load(folder.parent / "data.npz")
+    told(folder, folder.parent / "data.npz", tmp_path / "out.csv")
+    values = np.loadtxt(tmp_path / "out.csv", delimiter=",", skiprows=1)
+    assert values.shape == (150, 2)
+    assert np.corrcoef(values.T, data["y"].T)[0, 2] > 0.8
+    assert values[:, 0].mean() == pytest.approx(data["y"][:, 0].mean(), rel=0.05)
+
+
+def test_nothing_is_overwritten_or_left_behind(run: Run, tmp_path: Path) -> None:
+    np.savez(tmp_path / "in.npz", X=raw())
+    out = tmp_path / "out.csv"
+    out.write_text("mine")
+    with pytest.raises(UsageError, match="is there already"):
+        told(run("digits"), tmp_path / "in.npz", out)
+    assert out.read_text() == "mine"
+    with pytest.raises(UsageError, match="cannot write"):
+        told(run("digits"), tmp_path / "in.npz", tmp_path / "nowhere" / "out.csv")
+    told(run("digits"), tmp_path / "in.npz", out, force=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.npz", "out.csv"]
+
+
+def hostile(folder: Path) -> Path:
+    """An archive whose X is an array of objects: a pickle."""
+    np.savez(folder / "hostile.npz", X=np.array([{}], dtype=object))
+    return folder / "hostile.npz"
+
+
+def broken(folder: Path) -> Path:
+    """A csv with a value that is none."""
+    (folder / "broken.csv").write_text(",".join(["1"] * 63 + ["nan"]) + "\n")
+    return folder / "broken.csv"
+
+
+def linked(folder: Path) -> Path:
+    """HDF5 whose X lies in another file."""
+    with h5py.File(folder / "linked.h5", "w") as file:
+        file["X"] = h5py.ExternalLink("other.h5", "X")
+    return folder / "linked.h5"
+
+
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [(hostile, "never objects"), (broken, "is no number"), (linked, "link"), (lambda folder: folder, "no such file")],
+)
+def test_hostile_inputs_are_refused(run: Run, tmp_path: Path, source: Callable[[Path], Path], why: str) -> None:
+    with pytest.raises(UsageError, match=why):
+        told(run("digits"), source(tmp_path), tmp_path / "out.csv")
+    assert not (tmp_path / "out.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("how", "why"),
+    [
+        ({"ignored": "0"}, "63 features besides the column 0, the network takes 64"),
+        ({"ignored": "label"}, "there is no header line"),
+        ({"settings": ["nonsense=1"]}, "data.nonsense: unknown key"),
+        ({"settings": ["nonsense"]}, "must be key=value"),
+    ],
+)
+def test_options_that_do_not_fit(run: Run, tmp_path: Path, how: dict[str, Any], why: str) -> None:
+    np.savetxt(tmp_path / "bare.csv", raw(), delimiter=",")
+    with pytest.raises(UsageError, match=why):
+        told(run("digits"), tmp_path / "bare.csv", tmp_path / "out.csv", **how)
+
+
+@pytest.mark.parametrize("name", [*JOBS, "regression"])
+def test_a_wrong_number_of_features(run: Run, tmp_path: Path, name: str) -> None:
+    np.savez(tmp_path / "in.npz", X=np.ones((3, 17)))
+    with pytest.raises(UsageError, match=r"17 features, but the network was trained on|no images"):
+        told(run(name), tmp_path / "in.npz", tmp_path / "out.csv")

@@ -1,0 +1,305 @@
+"""Exact sums: the same bits in any order and grouping, by a check and not by spare bits of the operands."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from threads import on_ranks
+
+from hpcadmm.comm.exact import HEADROOM, LOOSEST, Exact, exponent, sum_by_tile, sum_exactly
+from hpcadmm.comm.world import World
+from hpcadmm.model.tiles import Tiles, block
+
+both = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+seeds = st.integers(0, 2**32 - 1)
+
+
+def wild(seed, count, dtype, shape=(3, 2), spread=40):
+    """Partials whose entries use every bit of their mantissa, over many magnitudes, with cancellation and zeros."""
+    random = np.random.default_rng(seed)
+    partials = []
+    for _ in range(count):
+        p = random.uniform(-2, 2, shape) * 2.0 ** random.integers(-spread, spread + 1, shape)
+        p[random.random(shape) < 0.1] = 0
+        partials.append(np.asfortranarray(p, dtype))
+        if random.random() < 0.3:
+            partials.append(-partials[-1])
+    return partials
+
+
+def summed(world, partials, total, mine=None):
+    """The sum's bits; `redone` counts the second passes."""
+    mine = partials if mine is None else mine
+    redone = []
+
+    def again():
+        redone.append(1)
+        add()
+
+    def add():
+        total.clear()
+        for p in mine:
+            total.add(p)
+
+    add()
+    sum_exactly(world, [total], again)
+    return total.total.tobytes(), len(redone)
+
+
+def alone(partials, **options):
+    """The sum on one rank, and how often it was made anew."""
+    total = Exact(partials[0].shape, partials[0].dtype, len(partials), **options)
+    bits, redone = summed(World.alone(), partials, total)
+    return total, bits, redone
+
+
+@both
+@given(seed=seeds, spread=st.sampled_from([0, 3, 40, 100]), data=st.data())
+def test_the_order_does_not_matter(dtype, seed, spread, data):
+    partials = wild(seed, 12, dtype, spread=spread)
+    order = data.draw(st.permutations(range(len(partials))))
+    assert alone(partials)[1] == alone([partials[i] for i in order])[1]
+
+
+@both
+@settings(max_examples=15)
+@given(seed=seeds, spread=st.sampled_from([0, 3, 40]), size=st.integers(2, 6))
+def test_the_ranks_do_not_matter(dtype, seed, spread, size):
+    """More ranks than partials too; the grids of the next sum agree as well."""
+    partials = wild(seed, 4, dtype, spread=spread)
+
+    def work(world):
+        total = Exact(partials[0].shape, dtype, len(partials))
+        lo, hi = block(len(partials), world.size, world.rank)
+        return *summed(world, partials, total, partials[lo:hi]), total.grid
+
+    total, bits, redone = alone(partials)
+    assert set(on_ranks(size, work)) == {(bits, redone, total.grid)}
+
+
+@both
+def test_plain_sums_of_the_same_partials_differ(dtype):
+    """Hence the guarantee does not rest on spare bits: float64 addition of these partials is not exact."""
+    plain, exact = set(), set()
+    partials = wild(7, 40, dtype, shape=(4, 5))
+    random = np.random.default_rng(0)
+    for _ in range(6):
+        order = random.permutation(len(partials))
+        plain.add(alone([partials[i] for i in order], plain=True)[1])
+        exact.add(alone([partials[i] for i in order])[1])
+    assert len(plain) == 6
+    assert len(exact) == 1
+
+
+@both
+@given(seed=seeds, spread=st.sampled_from([0, 40]))
+def test_the_error_is_that_of_the_rounding_to_the_grid(dtype, seed, spread):
+    """Half a unit an addend, and the units are small against the largest partial."""
+    partials = wild(seed, 9, dtype, spread=spread)
+    total = Exact(partials[0].shape, dtype, len(partials))
+    summed(World.alone(), partials, total)
+    grid = total.grid
+    _, redone = summed(World.alone(), partials, total)  # now with the grid that the first sum has chosen
+    assert (redone, total.grid) == (0, grid)
+    largest = max(abs(p.astype(np.float64)).max() for p in partials)
+    assert 2.0**grid <= largest * 2 * 2 * len(partials) * 2 * 2**HEADROOM or not largest
+    for at in np.ndindex(partials[0].shape):
+        exactly = math.fsum(float(p[at]) for p in partials)
+        assert abs(total.total[at] - exactly) <= len(partials) * 2.0 ** (grid - 53) + 1e-15 * abs(exactly)
+
+
+def test_sums_of_whole_numbers_are_exact():
+    partials = [np.full((2, 2), 2.0**k, order="F") for k in range(20)]
+    assert (alone(partials)[0].total == 2**20 - 1).all()
+
+
+@both
+@pytest.mark.parametrize("grid", [-60, 0, 5, 9, 10, 11, 10 + LOOSEST - 1, 10 + LOOSEST, 10 + LOOSEST + 1, 40, 500])
+def test_a_bound_that_fails_is_redone_once_and_then_holds(dtype, grid):
+    """5 partials up to 1.5 * 2^5: the least B is 2^(6 + 3 + 1) = 2^10."""
+    partials = [p * dtype(2**5) for p in wild(3, 3, dtype, spread=0)][:5]
+    partials[0][0, 0] = 1.5 * 2**5
+    partials += [partials[1]] * (5 - len(partials))
+    assert max(abs(p).max() for p in partials) > 32
+    total = Exact((3, 2), dtype, 5, grid)
+    bits, redone = summed(World.alone(), partials, total)
+    assert redone == (not 10 <= grid <= 10 + LOOSEST)
+    assert total.grid == 10 + HEADROOM
+    again, redone = summed(World.alone(), partials, total)
+    assert redone == 0
+    if not 10 <= grid <= 10 + LOOSEST:
+        assert again == bits  # the second pass was made on the grid that stays
+
+
+@both
+@given(seed=seeds)
+def test_a_sum_that_grows_and_shrinks_stays_independent_of_the_order(dtype, seed):
+    """The grid that one sum leaves to the next is too low, or too high, or good: never do the bits depend on it."""
+    random = np.random.default_rng(seed)
+    sums = [Exact((3, 2), dtype, 20) for _ in range(2)]
+    for power in (0, 2, 3, 9, 10, -8, -9, -40, 30):
+        partials = [np.asfortranarray(p * dtype(2.0**power)) for p in wild(seed, 8, dtype, spread=2)]
+        order = random.permutation(len(partials))
+        first, second = (
+            summed(World.alone(), x, s) for x, s in zip([partials, [partials[i] for i in order]], sums, strict=True)
+        )
+        assert first == second
+        assert sums[0].grid == sums[1].grid
+
+
+def test_plain_sums_are_never_redone():
+    partials = [np.full((1, 1), 1e30, order="F")] * 3
+    total, _, redone = alone(partials, plain=True, grid=-100)
+    assert redone == 0
+    assert total.total[0, 0] == pytest.approx(3e30)
+
+
+def test_operands_that_change_between_the_passes_are_noticed():
+    total = Exact((1, 1), np.float64, 2)
+    size = [1e30]
+
+    def again():
+        size[0] *= 1e30
+        total.clear()
+        total.add(np.full((1, 1), size[0], order="F"))
+
+    again()
+    with pytest.raises(ArithmeticError, match="changed"):
+        sum_exactly(World.alone(), [total], again)
+
+
+@both
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("place", range(4))
+def test_what_is_not_finite_shows_on_every_rank_and_ends(dtype, bad, place):
+    partials = wild(5, 4, dtype, spread=1)[:4]
+    partials[place][1, 1] = bad
+
+    def work(world):
+        total = Exact((3, 2), dtype, 4)
+        lo, hi = block(4, world.size, world.rank)
+        with np.errstate(invalid="ignore"):
+            summed(world, partials, total, partials[lo:hi])
+        return total.total
+
+    for size in (1, 3):
+        for found in on_ranks(size, work):
+            assert not np.isfinite(found[1, 1])
+            assert np.isfinite(np.delete(found.reshape(-1), 3)).all()
+
+
+@both
+def test_a_sum_after_one_that_was_not_finite_is_exact_again(dtype):
+    partials = wild(5, 4, dtype)
+    total = Exact((3, 2), dtype, len(partials))
+    summed(World.alone(), [np.full((3, 2), np.nan, dtype, order="F")], total)
+    assert summed(World.alone(), partials, total)[0] == alone(partials)[1]
+
+
+@pytest.mark.parametrize("size", [1e-310, 1e-200, 1e250, 1e305, 1.7e308])
+def test_the_ends_of_the_range_of_float64(size):
+    """Near overflow the value is kept; near underflow it may be lost, but nothing fails."""
+    partials = [np.full((2, 2), size, order="F"), np.full((2, 2), -size / 2, order="F")]
+    total, _, _ = alone(partials)
+    np.testing.assert_allclose(total.total, size / 2, rtol=1e-12, atol=2.0**-900)
+    summed(World.alone(), partials, total)
+    np.testing.assert_allclose(total.total, size / 2, rtol=1e-12, atol=2.0**-900)
+
+
+@pytest.mark.parametrize("size", [1e-45, 1e-30, 1e30, 3e38])
+def test_the_ends_of_the_range_of_float32(size):
+    partials = [np.full((2, 2), size, np.float32, order="F")] * 3
+    np.testing.assert_allclose(alone(partials)[0].total, 3 * np.float64(np.float32(size)), rtol=1e-12)
+
+
+@both
+@given(seed=seeds, n=st.integers(1, 6))
+def test_of_a_symmetric_sum_a_triangle_travels(dtype, seed, n):
+    random = np.random.default_rng(seed)
+    tiles = [random.standard_normal((n, 4)).astype(dtype) for _ in range(5)]
+    partials = [np.asfortranarray(x @ x.T) for x in tiles]
+    partials = [np.asfortranarray(np.tril(p) + np.tril(p, -1).T) for p in partials]
+    half, whole = alone(partials, symmetric=True), alone(partials)
+    assert half[1] == whole[1]
+    assert half[0].packed.size == n * (n + 1) // 2
+    assert (half[0].total == half[0].total.T).all()
+
+
+@both
+def test_a_symmetric_sum_is_that_of_the_lower_triangle(dtype):
+    partial = np.asfortranarray(np.arange(9).reshape(3, 3), dtype)
+    total, _, _ = alone([partial, partial], symmetric=True)
+    assert (total.total == 2 * np.array([[0, 3, 6], [3, 4, 7], [6, 7, 8]])).all()
+
+
+def test_no_partials_sum_to_zero():
+    """A rank, or all ranks, may hold no tiles."""
+    total = Exact((2, 2), np.float32, 0, grid=17)
+    bits, _ = summed(World.alone(), [], total)
+    assert bits == bytes(32)
+    assert summed(World.alone(), [], total) == (bytes(32), 0)
+
+
+def test_a_partial_of_another_shape_or_precision_is_refused():
+    total = Exact((2, 3), np.float32, 1)
+    for wrong in (np.zeros((3, 2), np.float32), np.zeros((2, 3))):
+        with pytest.raises(TypeError, match="float32"):
+            total.add(wrong)
+
+
+@given(st.floats(2**-890, 1e300))
+def test_exponent_is_that_of_the_power_of_two_above(x):
+    assert 2.0 ** (exponent(x) - 1) < x <= 2.0 ** exponent(x)
+    assert exponent(-x) == exponent(x)
+
+
+@settings(max_examples=20)
+@given(seed=seeds, n=st.integers(1, 300), size=st.integers(1, 5))
+def test_sums_by_tile_have_the_order_of_the_tiles(seed, n, size):
+    values = np.random.default_rng(seed).standard_normal((-(-n // 16), 3)) * 10.0 ** np.arange(3)
+
+    def work(world):
+        tiles = Tiles(n, 16, world.size, world.rank)
+        return sum_by_tile(world, tiles, values[slice(*tiles.held)]).tobytes()
+
+    assert set(on_ranks(size, work)) == {values.sum(axis=0).tobytes()}
+
+
+PROGRAM = """
+import hashlib, json, sys
+import numpy as np
+from hpcadmm.comm.exact import Exact, sum_exactly
+from hpcadmm.comm.world import World
+from hpcadmm.model.tiles import block
+
+world, found = World(), []
+for dtype in (np.float32, np.float64):
+    random = np.random.default_rng(0)
+    partials = [np.asfortranarray(random.standard_normal((40, 40)) * 2.0 ** random.integers(-40, 41), dtype) for _ in range(23)]
+    for plain in (True, False):
+        sums = [Exact((40, 40), dtype, 23, plain=plain), Exact((40, 40), dtype, 23, plain=plain, symmetric=True)]
+        def add():
+            for s in sums:
+                s.clear()
+                for p in partials[slice(*block(23, world.size, world.rank))]:
+                    s.add(p)
+        add()
+        sum_exactly(world, sums, add)
+        found.append(hashlib.sha256(sums[0].total.tobytes() + sums[1].total.tobytes()).hexdigest())
+everybody = world.gather(found)
+assert all(mine == found for mine in everybody)
+if world.first:
+    print(json.dumps(found))
+"""
+
+
+def test_real_ranks_give_the_same_bits_where_plain_sums_differ(mpirun):
+    found = [mpirun(n, PROGRAM).check().stdout.split("\n")[0] for n in (1, 2, 3)]
+    columns = list(zip(*(json.loads(line) for line in found), strict=True))
+    plain32, exact32, plain64, exact64 = (len(set(column)) for column in columns)
+    assert (exact32, exact64) == (1, 1)
+    assert plain32 > 1
+    assert plain64 > 1
