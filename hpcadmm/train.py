@@ -121,6 +121,7 @@ def _finish(t: Training, signals: Signals) -> dict[str, Any]:
     with t.progress.of(t.job, t.iteration):
         reason = loop(t, signals)
     summary = {
+        "state": "interrupted" if signals.raised else "diverged" if reason.startswith("diverged") else "finished",
         "stop_reason": reason,
         "iterations": t.iteration,
         "ranks": t.world.size,

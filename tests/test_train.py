@@ -2,11 +2,13 @@
 
 import json
 import signal
+import sys
 from pathlib import Path
 
 import pytest
 
 from hpcadmm.solvers import SOLVERS
+from tests.conftest import finish
 
 ROOT = Path(__file__).resolve().parents[1]
 DIGITS = ROOT / "jobs" / "digits-taylor.toml"
@@ -32,10 +34,6 @@ def saved(folder):
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
     """The summary of 20 iterations on one rank, for the runs that must end with the same weights."""
-    from tests.conftest import finish  # noqa: PLC0415
-
-    import sys
-
     out = tmp_path_factory.mktemp("whole") / "run"
     argv = [sys.executable, "-m", "hpcadmm", "train", str(DIGITS), "--out", str(out), *SMALL, *iterations(20)]
     finish(argv, 0, 120, None, out.parent).check()
@@ -78,7 +76,7 @@ def test_the_job_of_make_train_reaches_95_percent(hpcadmm, tmp_path):
     finished = hpcadmm("train", DIGITS, "--out", tmp_path / "run", n=2).check()
     result = summary(tmp_path / "run")
     assert result["test_accuracy"] >= 0.95
-    assert result["stop_reason"] == "100 iterations"
+    assert (result["state"], result["stop_reason"]) == ("finished", "100 iterations")
     assert "test 96" in finished.stdout or "test 95" in finished.stdout
     assert "run folder" in finished.stdout
 
@@ -96,7 +94,8 @@ def test_weights_are_bit_identical_at_any_rank_count(hpcadmm, tmp_path, solver, 
 
 
 def test_more_ranks_than_tiles_and_samples(hpcadmm, tmp_path):
-    few = ("--set", "data.first=3", "--set", "data.first_test=1", "--set", "network.hidden=[5]", "--quiet", *iterations(3))
+    sizes = ("data.first=3", "data.first_test=1", "network.hidden=[5]")
+    few = (*(word for size in sizes for word in ("--set", size)), "--quiet", *iterations(3))
     for n in (1, 4):
         hpcadmm("train", DIGITS, "--out", tmp_path / str(n), *few, n=n).check()
     assert summary(tmp_path / "1")["weights_sha256"] == summary(tmp_path / "4")["weights_sha256"]
@@ -171,6 +170,7 @@ def test_nan_on_one_rank_stops_all_and_the_last_good_checkpoint_stays(patched, t
     assert "Traceback" not in finished.output
     assert saved(run)[-1] == 4
     assert summary(run)["stop_reason"] == "diverged: NaN or infinity in iteration 5"
+    assert summary(run)["state"] == "diverged"
 
 
 @pytest.mark.parametrize("name", ["SIGUSR1", "SIGTERM"])
@@ -182,6 +182,7 @@ def test_a_signal_saves_and_exits_with_75_and_resume_goes_on(patched, hpcadmm, t
     assert finished.returncode == 75, finished.output
     assert f"hpcadmm resume {run}" in finished.output
     assert saved(run) == [7]
+    assert summary(run)["state"] == "interrupted"
     hpcadmm("resume", run, "--quiet", n=3).check()
     assert summary(run)["weights_sha256"] == uninterrupted["weights_sha256"]
 

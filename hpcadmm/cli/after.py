@@ -31,7 +31,7 @@ def evaluate(run: Path, overrides: tuple[str, ...], part: str | None, iteration:
     from hpcadmm.comm.launch import start_mpi
 
     world = start_mpi()
-    from hpcadmm import evaluate as evaluating
+    from hpcadmm.after import evaluate as evaluating
 
     result = evaluating.evaluate(run, overrides, part, iteration, world, warn)
     if world.first:
@@ -58,7 +58,7 @@ def predict(run: Path, source: Path, out: Path, settings: tuple[str, ...], ignor
     from hpcadmm.comm.launch import start_mpi
 
     world = start_mpi()
-    from hpcadmm import predict as predicting
+    from hpcadmm.after import predict as predicting
 
     how = predicting.Reading(settings, ignored)
     said = predicting.predict(run, source, out, how, force, iteration, world, warn)
@@ -71,7 +71,7 @@ def predict(run: Path, source: Path, out: Path, settings: tuple[str, ...], ignor
 @JSON
 def show(runs: tuple[Path, ...], as_json: bool) -> None:
     """Print a table of RUNS, by default of all in results/runs: what they are, how far they came, what they reached."""
-    from hpcadmm import show as showing
+    from hpcadmm.after import show as showing
 
     rows = showing.show(runs)
     if rows or as_json:
@@ -87,7 +87,7 @@ def show(runs: tuple[Path, ...], as_json: bool) -> None:
               help="What lies across.")  # fmt: skip
 def plot(runs: tuple[Path, ...], out: Path, x: str) -> None:
     """Draw objective, residual and accuracy (or error) of RUNS, several overlaid."""
-    from hpcadmm import plot as plotting
+    from hpcadmm.after import plot as plotting
 
     click.echo(plotting.plot(runs, out, x))
 
@@ -102,7 +102,7 @@ def export(run: Path, out: Path, iteration: int | None, force: bool) -> None:
     from hpcadmm.comm.launch import start_mpi
 
     world = start_mpi()
-    from hpcadmm import export as exporting
+    from hpcadmm.after import export as exporting
 
     said = exporting.export(run, out, force, iteration, world, warn)
     if world.first:

@@ -116,6 +116,12 @@ class Dataset(ABC):
         if self.standardise and self.scale not in ("auto", "none"):
             raise UsageError(f"data.standardise = true and data.scale = {self.scale!r}: choose one of the two")
 
+    def refuse_files(self) -> None:
+        """For datasets that read no files of the user's."""
+        for key in ("path", "train", "test"):
+            if getattr(self, key) is not None:
+                raise UsageError(f"data.{key} = {getattr(self, key)!r}: {self.name} reads no files; leave it out")
+
     @abstractmethod
     def sources(self, seed: int) -> tuple[Source, Source | None]:
         """The train and the test part as they lie in the files, headers checked; no test part: None."""

@@ -15,12 +15,13 @@ from hpcadmm.datasets.table import Source
 
 @dataclass(frozen=True, kw_only=True)
 class Digits(Dataset):
-    """Split 1,437 + 360 by the permutation of split_seed 0 unless data.split says otherwise; `path` is not used."""
+    """Split 1,437 + 360 by the permutation of split_seed 0 unless data.split says otherwise."""
 
     name: ClassVar[str] = "digits"
     what: ClassVar[str] = "handwritten digits, 1,797 grey images 8 x 8, 10 classes; part of the package"
     expects: ClassVar[tuple[str, ...]] = ("digits.h5",)
 
     def sources(self, seed: int) -> tuple[Source, Source | None]:
+        self.refuse_files()
         path = Path(str(resources.files("hpcadmm.datasets") / "files" / "digits.h5"))
         return Source.whole(Hdf5Table(path, "X", "y", "classification")), None

@@ -102,6 +102,7 @@ class Synthetic(Dataset):
             raise UsageError(f"data.outputs = {self.outputs}: a classification needs at least 2")
 
     def sources(self, seed: int) -> tuple[Source, Source | None]:
+        self.refuse_files()
         chosen = seed if self.draw is None else self.draw
         parts = [Teacher(self, chosen, part, rows) for part, rows in enumerate((self.samples, self.test_samples))]
         return Source.whole(parts[0]), Source.whole(parts[1])

@@ -79,8 +79,8 @@ class Source(io.RawIOBase):
 class Sink(Source):
     """A new file that HDF5 writes.
 
-    HDF5 2.0 ends the process with a segmentation fault after a write that failed (a full disk). So the first error
-    is kept, the rest of the data is dropped, HDF5 is told that all is well, and `finish` raises.
+    With its own files HDF5 2.0 ends the process with a segmentation fault after a write that failed (a full disk).
+    So the first error is kept, the rest of the data is dropped, HDF5 is told that all is well, and `finish` raises.
     """
 
     def __init__(self, path: Path) -> None:

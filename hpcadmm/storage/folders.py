@@ -1,8 +1,8 @@
 """Names of checkpoint folders, and the commit: a folder is written as `.partial` and renamed.
 
-iteration-0000000010           committed
-iteration-0000000010.1a2b3c4d.partial being written or being removed; an orphan if the job is gone
-iteration-0000000010.old       committed, about to be replaced by one of the same iteration
+iteration-0000000010                    committed
+iteration-0000000010.1a2b3c4d.partial   being written or being removed; an orphan if the job is gone
+iteration-0000000010.old                committed, about to be replaced by one of the same iteration
 """
 
 import os
@@ -41,7 +41,7 @@ def newest(folder: Path) -> list[Path]:
     """The committed checkpoints in a folder, newest first; none if there is no folder."""
     try:
         names = {entry.name for entry in os.scandir(folder) if entry.is_dir(follow_symlinks=False)}
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
     there = [n for n in names if COMMITTED.fullmatch(n) and not (n.endswith(".old") and n[:-4] in names)]
     return sorted((folder / name for name in there), key=iteration_of, reverse=True)

@@ -12,11 +12,11 @@ import pytest
 from sklearn.metrics import precision_recall_fscore_support, r2_score
 from trainings import JOBS, samples, trained
 
+from hpcadmm.after.evaluate import evaluate, shown
+from hpcadmm.after.otherdata import matched
 from hpcadmm.comm.world import World
 from hpcadmm.datasets import DATASETS
 from hpcadmm.errors import UsageError
-from hpcadmm.evaluate import evaluate, shown
-from hpcadmm.otherdata import matched
 
 Run = Callable[[str], Path]
 

@@ -14,13 +14,13 @@ import pytest
 from scipy.special import softmax
 from trainings import JOBS, trained
 
+from hpcadmm.after.export import export
+from hpcadmm.after.onnx_graph import model
+from hpcadmm.after.trained import Trained
 from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
-from hpcadmm.export import export
 from hpcadmm.model.activations import ACTIVATIONS
 from hpcadmm.model.losses.base import decide
-from hpcadmm.onnx_graph import model
-from hpcadmm.trained import Trained
 
 Run = Callable[[str], Path]
 EVERY = [*JOBS, "regression"]

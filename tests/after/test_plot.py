@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from matplotlib.image import imread
 
+from hpcadmm.after.plot import Curves, drawn, labels, plot
 from hpcadmm.errors import UsageError
-from hpcadmm.plot import Curves, drawn, labels, plot
 from hpcadmm.storage.run import read_metrics
 
 Run = Callable[[str], Path]

@@ -12,11 +12,11 @@ import pytest
 from scipy.special import softmax
 from trainings import JOBS, trained
 
+from hpcadmm.after.predict import Reading, predict
 from hpcadmm.comm.world import World
 from hpcadmm.datasets import DATASETS
 from hpcadmm.errors import UsageError
 from hpcadmm.model.losses.base import decide
-from hpcadmm.predict import Reading, predict
 
 Run = Callable[[str], Path]
 

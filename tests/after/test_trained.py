@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from trainings import trained
 
+from hpcadmm.after.trained import made
 from hpcadmm.errors import UsageError
 from hpcadmm.storage.weights import read_weights
-from hpcadmm.trained import made
 
 Run = Callable[[str], Path]
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from hpcadmm.after.trained import Trained, read
 from hpcadmm.comm.world import World
-from hpcadmm.trained import Trained, read
 
 DIGITS = """
 name = "digits"

@@ -278,7 +278,8 @@ from hpcadmm.model.tiles import block
 world, found = World(), []
 for dtype in (np.float32, np.float64):
     random = np.random.default_rng(0)
-    partials = [np.asfortranarray(random.standard_normal((40, 40)) * 2.0 ** random.integers(-40, 41), dtype) for _ in range(23)]
+    scale = 2.0 ** random.integers(-40, 41, (23, 1, 1))
+    partials = [np.asfortranarray(p, dtype) for p in random.standard_normal((23, 40, 40)) * scale]
     for plain in (True, False):
         sums = [Exact((40, 40), dtype, 23, plain=plain), Exact((40, 40), dtype, 23, plain=plain, symmetric=True)]
         def add():

@@ -112,7 +112,7 @@ raise SystemExit("not killed")
     done = mpirun(3, START + code)
     assert done.returncode != 0
     assert rank or "not killed" not in done.output
-    done = mpirun(2, START + "print('newest', check_newest(folder, world, print))").check()
+    done = mpirun(2, START + "print(f'newest {check_newest(folder, world, print)}')").check()
     assert "is not used" not in done.stdout
     assert "newest 15" in done.stdout or "newest 20" in done.stdout
     assert not list((tmp_path / "checkpoints").glob("*.*"))

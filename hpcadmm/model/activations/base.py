@@ -13,7 +13,7 @@ class Activation(Protocol):
     """
 
     name: ClassVar[str]
-    onnx: ClassVar[str]  # the operator of this name in ONNX, whose attributes are the fields
+    onnx: ClassVar[str]  # the operator of this name in ONNX; its attributes are the fields, in their order
 
     def value(self, z: Array, out: Array) -> Array:
         """out[: rows of z] = h(z)."""

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from hpcadmm import __version__
+from hpcadmm.after.trained import Trained
 from hpcadmm.datasets.transform import Affine
 from hpcadmm.errors import UsageError
 from hpcadmm.model.state import Array
-from hpcadmm.trained import Trained
 
 OPSET, IR = 17, 8  # of 2022: old enough for any runtime in use
 

@@ -13,7 +13,6 @@ from hpcadmm.storage.holder import holder
 from hpcadmm.storage.readers import plain
 from hpcadmm.storage.run import RUNS, read_job, read_metrics, read_summary
 
-SIGNALS = ("SIGUSR1", "SIGTERM", "a signal")  # how the reason of a run that a signal stopped begins
 EXTRA = ("network", "ranks", "train", "objective", "data", "solver", "weights", "seconds")  # the first to go first
 FOLDED = 24  # characters of a cell that is longer are folded
 NUMBERS = ("ranks", "iterations", "seconds", "train", "test", "objective")
@@ -90,10 +89,7 @@ def state(folder: Path, summary: dict[str, Any] | None, last: dict[str, Any]) ->
         return "running" if held else "killed"
     if summary is None or summary.get("iterations", 0) < last.get("iteration", 0):
         return "killed"
-    reason = str(summary.get("stop_reason"))
-    if reason.startswith("diverged"):
-        return "diverged"
-    return "interrupted" if reason.startswith(SIGNALS) else "finished"
+    return str(summary.get("state", "finished"))
 
 
 def shown(rows: Sequence[dict[str, Any]], width: int) -> Table:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from hpcadmm.after.trained import Trained
 from hpcadmm.comm.world import World
 from hpcadmm.datasets import DATASETS
 from hpcadmm.datasets.base import Dataset, Loaded, Samples, Transform
@@ -15,7 +16,6 @@ from hpcadmm.datasets.recognise import recognised, typed
 from hpcadmm.datasets.transform import Affine
 from hpcadmm.errors import UsageError
 from hpcadmm.tables import named
-from hpcadmm.trained import Trained
 
 MEANING = ("downsample", "classes", "positive")  # options that other data keep: what features and classes mean
 SCALING = ("scale", "standardise", "standardise_targets")  # all data are scaled as the training's

@@ -11,6 +11,8 @@ import numpy as np
 from scipy.special import softmax
 from threadpoolctl import threadpool_limits
 
+from hpcadmm.after.outfile import absent, kind, written
+from hpcadmm.after.trained import Trained, Warn, read
 from hpcadmm.comm.world import World
 from hpcadmm.datasets import DATASETS
 from hpcadmm.datasets.base import Dataset
@@ -20,10 +22,8 @@ from hpcadmm.datasets.unlabelled import load_inputs
 from hpcadmm.errors import UsageError
 from hpcadmm.model.losses.base import decide
 from hpcadmm.model.state import Array
-from hpcadmm.outfile import absent, kind, written
 from hpcadmm.storage.hdf5 import write_array, write_text, writing
 from hpcadmm.tables import named
-from hpcadmm.trained import Trained, Warn, read
 
 ROWS = 10_000  # rows of text made at a time
 ONE = {"scores": "score", "probabilities": "probability", "values": "value"}  # the name of one column of a csv

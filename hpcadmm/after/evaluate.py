@@ -11,6 +11,8 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Column, Table
 from threadpoolctl import threadpool_limits
 
+from hpcadmm.after.otherdata import by_place, choose, load
+from hpcadmm.after.trained import Trained, Warn, read
 from hpcadmm.comm.exact import sum_by_tile
 from hpcadmm.comm.launch import phase
 from hpcadmm.comm.world import World
@@ -18,8 +20,6 @@ from hpcadmm.datasets.base import Samples
 from hpcadmm.datasets.transform import Affine
 from hpcadmm.errors import UsageError
 from hpcadmm.model.losses.base import decide
-from hpcadmm.otherdata import by_place, choose, load
-from hpcadmm.trained import Trained, Warn, read
 
 PARTS = ("train", "test", "all")
 SHOWN = {"accuracy": "accuracy", "mean_squared_error": "mean squared error", "rmse": "RMSE", "mae": "MAE", "r2": "R^2"}

@@ -8,8 +8,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeGuard
 
+from hpcadmm.after.outfile import kind, written
 from hpcadmm.errors import UsageError
-from hpcadmm.outfile import kind, written
 from hpcadmm.storage.run import read_metrics
 
 FORMATS = (".png", ".svg", ".pdf")

@@ -1,0 +1,126 @@
+"""argmin_z gamma (a - tanh z)^2 + beta (z - m)^2, the global minimum, entry by entry, in float64.
+
+With k = gamma/beta and t = tanh z, a minimiser is a root of F(z) = z - m - k (a - t)(1 - t^2). Both a and m
+are reflected so that a >= tanh m; then z >= m and t <= a. F increases except where, left of
+(a - sqrt(a^2 + 3))/3, the hump (1 - t^2)(3 t^2 - 2 a t - 1) exceeds 1/k. Left of the hump's top F is concave, right
+of it, as far as a point `bend`, it is convex. The top therefore parts the two minima there can be:
+
+    F(top) > 0    one root surely in [m, top]; to the right none, or one that Newton from the bend reaches
+    F(top) <= 0   one root surely in [top, hi]; to the left none, or one that Newton from m reaches
+
+Roots that exist are found by Halley's step inside a bracket, halved where |F| has not halved (Newton and Halley
+alone can run in a 2-cycle). Where a root may not exist Newton's steps are monotone; the search ends when one leaves
+the bracket, at a point no better than the other root. Two roots are compared by value.
+
+Entries are worked on in blocks of columns of `work`, one row a quantity, so that the steps are plain loops
+without branches, which the compiler turns into vector instructions; `pack` drops the columns that have converged.
+No entry's result depends on its neighbours.
+"""
+
+import math
+
+import numpy as np
+from numba import njit
+
+BLOCK = 128
+ROUNDS = 100  # of two steps: a bracket is halved in every second step at least
+# The rows of work, by the place of their first entry; a block has at most two jobs an entry.
+A, M, X, LOW, HIGH, LAST, SURE, SLOT, SIGN, HUMP = (row * 2 * BLOCK for row in range(10))
+ROWS = 10
+LARGEST = 1e100  # |a| is cut to this: the objective cannot tell
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def tanh_parts(z):  # type: ignore[no-untyped-def]
+    """(tanh z, 1 - tanh^2 z), both to 3 units in the last place, the second down to 4e-304.
+
+    exp(-2|z|) = 2^n (d + 2r)/d, the rational form of fdlibm's exp, keeps one division for everything.
+    """
+    x = -2.0 * abs(z)
+    x = -700.0 if x < -700.0 else x
+    shifted = np.float64(x * 1.4426950408889634 + 6755399441055744.0)  # the last bits hold n
+    n = shifted - 6755399441055744.0
+    power = np.int64((shifted.view(np.int64) + np.int64(1023)) << np.int64(52)).view(np.float64)
+    r = (x - n * 6.93147180369123816490e-01) - n * 1.90821492927058770002e-10
+    w = r * r
+    p = 6.61375632143793436117e-05 + w * (-1.65339022054652515390e-06 + w * 4.13813679705723846039e-08)
+    d = 2.0 - (r - w * (1.66666666666666019037e-01 + w * (-2.77777777770155933842e-03 + w * p)))
+    e = power * (d + 2.0 * r)
+    inverse = 1.0 / (d + e)
+    t = ((1.0 - power) * d - power * (2.0 * r)) * inverse
+    return math.copysign(t, z), 4.0 * e * d * inverse * inverse
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def half_log(v):  # type: ignore[no-untyped-def]
+    """log(v)/2 for normal v > 0, to 1e-9: for starts and brackets."""
+    bits = np.float64(v).view(np.int64)
+    mantissa = np.int64((bits & np.int64(0xFFFFFFFFFFFFF)) | np.int64(0x3FF0000000000000)).view(np.float64)
+    exponent = np.float64((bits >> np.int64(52)) - np.int64(1023))
+    u = (mantissa - 1.4142135623730951) / (mantissa + 1.4142135623730951)
+    w = u * u
+    series = u * (1.0 + w * (1 / 3 + w * (1 / 5 + w * (1 / 7 + w * (1 / 9 + w / 11)))))
+    return 0.34657359027997264 * (exponent + 0.5) + series
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def slopes(x, t, q, a, m, k):  # type: ignore[no-untyped-def]
+    """F, F' and F''/2 at x, where t = tanh x and q = 1 - t^2."""
+    g = a - t
+    return x - m - k * g * q, 1.0 + k * q * (q + 2.0 * t * g), k * q * (q * (g - 3.0 * t) - 2.0 * t * t * g)
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def begin(work, n, k):  # type: ignore[no-untyped-def]
+    """Reflect a and m, enclose the root in [m, hi] and start from Newton's step from m; mark possible humps."""
+    for i in range(n):
+        a, m = work[A + i], work[M + i]
+        t, q = tanh_parts(m)
+        a = LARGEST if a > LARGEST else a
+        a = -LARGEST if a < -LARGEST else a
+        sign = -1.0 if a < t else 1.0
+        a, m, t = sign * a, sign * m, sign * t
+        f, slope, _ = slopes(m, t, q, a, m, k)
+        # above: where F > 0 since t >= a; or since k (a - t)(1 - t^2) < 4 k (a + 1) exp(-2z) <= 1 <= z - m
+        fit = half_log((1.0 + a) / (1.0 - a))
+        tail = half_log(4.0 * k * (a + 1.0))
+        tail = tail if tail > 0.0 else 0.0
+        tail = tail if tail > m + 1.0 else m + 1.0
+        above = fit if a < 1.0 and fit < tail else tail
+        above += 1e-6 + 1e-6 * abs(above)
+        high = m + k * (a - t)
+        high = above if above < high else high
+        x = m - f / slope
+        x = x if slope > 0.0 and x < high else high
+        work[A + i], work[M + i], work[SIGN + i], work[SLOT + i] = a, m, sign, i
+        work[LOW + i], work[HIGH + i], work[SURE + i] = m, high, 1.0
+        finite = abs(m) < np.inf
+        work[LAST + i] = np.inf if finite else -1.0
+        work[X + i] = x if finite else m
+        hump = 0.97 + 0.8 * (a - 1.0 if a > 1.0 else 0.0)
+        work[HUMP + i] = 1.0 if k * hump > 1.0 and t < -0.55735 - 0.551 / (a + 2.304) and finite else 0.0
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def advance(work, n, k, tolerance):  # type: ignore[no-untyped-def]
+    """One safeguarded step of every job; LAST is |F| before it, inf after halving, -1 once done."""
+    for i in range(n):
+        a, m, x, last, sure = work[A + i], work[M + i], work[X + i], work[LAST + i], work[SURE + i]
+        low, high = work[LOW + i], work[HIGH + i]
+        t, q = tanh_parts(x)
+        f, slope, bend = slopes(x, t, q, a, m, k)
+        low, high = (x if f <= 0.0 else low), (high if f <= 0.0 else x)
+        square = slope * slope
+        below = square - sure * f * bend
+        below = below if below > 0.5 * square else 0.5 * square
+        new = x - f * slope / below
+        inside = (slope > 0.0) & (new >= low) & (new <= high)
+        good = inside & ((abs(f) <= 0.5 * last) | (sure == 0.0))
+        new = new if good else low + 0.5 * (high - low)
+        lost = (sure == 0.0) & (not good)
+        finished = (last < 0.0) | lost
+        new = x if finished else new
+        finished = finished | (not (abs(new - x) > tolerance + 1e-15 * abs(x)))
+        last = abs(f) if good else np.inf
+        work[LAST + i] = -1.0 if finished else last
+        work[X + i], work[LOW + i], work[HIGH + i] = new, low, high

@@ -1,0 +1,62 @@
+"""Small problems made by hand: a noisy teacher's classes, or its outputs, dealt to any number of ranks."""
+
+from typing import Any
+
+import numpy as np
+
+from hpcadmm.comm.world import World
+from hpcadmm.model.activations import ACTIVATIONS
+from hpcadmm.model.losses import LOSSES
+from hpcadmm.model.network import Network
+from hpcadmm.model.problem import Part, Problem
+from hpcadmm.model.tiles import Tiles
+
+
+def problem(
+    world: World,
+    hidden: tuple[int, ...] = (7, 5),
+    loss: str = "hinge",
+    activation: str = "relu",
+    *,
+    features: int = 6,
+    classes: int = 3,
+    samples: int = 150,
+    width: int = 64,
+    bias: bool = True,
+    dtype: Any = np.float64,
+    seed: int = 0,
+    spread: int = 0,
+) -> Problem:
+    """classes = 0: a regression on two targets. spread: samples differ in size by factors of up to 2^spread."""
+    chosen = LOSSES[loss]()
+    random = np.random.default_rng([seed, 99])
+    teacher = random.standard_normal((classes or 2, features))
+    parts = []
+    for n in (samples, samples // 2 + 1):
+        x = random.standard_normal((features, n)) * 2.0 ** random.integers(-spread, spread + 1, n)
+        scores = teacher @ np.tanh(x) + 0.1 * random.standard_normal((len(teacher), n))
+        labels = np.argmax(scores, axis=0) if classes else scores
+        outputs = chosen.outputs(classes) if classes else 2
+        tiles = Tiles(n, width, world.size, world.rank)
+        mine = slice(tiles.lo, tiles.hi)
+        columns = np.vstack([x, np.ones((int(bias), n))])[:, mine]
+        y = chosen.targets(labels[..., mine], outputs, classes, dtype)
+        parts.append(Part(np.asfortranarray(columns, dtype), y, labels[..., mine], tiles))
+    network = Network((features, *hidden, outputs), ACTIVATIONS[activation](), bias)
+    return Problem(network, chosen, parts[0], parts[1], classes, seed, dtype)
+
+
+def started(solver: Any, p: Problem, world: World) -> Any:
+    """The state before the first step."""
+    state = solver.blank(p)
+    solver.start(state, p, world)
+    solver.prepare(state, p, world)
+    return state
+
+
+def stepped(solver: Any, p: Problem, world: World, steps: int) -> Any:
+    """The state after so many steps."""
+    state = started(solver, p, world)
+    for _ in range(steps):
+        solver.step(state, p, world)
+    return state
