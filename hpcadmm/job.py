@@ -150,19 +150,18 @@ def parse(text: str, overrides: Sequence[str] = (), default_name: str = "job") -
     job = _build(tables, faults)
     if faults or job is None:
         raise UsageError("the job file:\n  " + "\n  ".join(faults))
-    _check_together(job)
     return job
 
 
 def _override(tables: dict[str, Any], override: str) -> None:
     """Apply one `table.key=value` (or `key=value` for those that stand in no table)."""
     key, equals, value = override.partition("=")
-    *table, name = key.strip().split(".")
-    if not equals or not name or len(table) > 1:
+    *table, name = path = [part.strip() for part in key.split(".")]
+    if not equals or not all(path) or len(table) > 1:
         raise UsageError(f"--set {override}: write --set table.key=value, for example --set stop.iterations=50")
     try:
-        parsed = tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+        (parsed,) = tomllib.loads(f"value = {value}").values()
+    except ValueError:  # not TOML, or more than one line of it: text without quotes
         parsed = value.strip()
     place = tables.setdefault(table[0], {}) if table else tables
     if not isinstance(place, dict):
@@ -197,9 +196,14 @@ def _build(tables: dict[str, Any], faults: list[str]) -> Job | None:
         save=plain(Save, parts["save"], "save", faults),
         evaluate=plain(Evaluate, parts["evaluate"], "evaluate", faults),
     )
+    if job.layers and job.solver:
+        _check_together(job, faults)
     return None if faults else job
 
 
-def _check_together(job: Job) -> None:
+def _check_together(job: Job, faults: list[str]) -> None:
     """What one table means for another."""
-    job.solver.check(len(job.layers.hidden) + 1)
+    try:
+        job.solver.check(len(job.layers.hidden) + 1)
+    except UsageError as error:
+        faults.append(str(error))

@@ -16,7 +16,7 @@ def chosen(
     registry: Registry, name: Any, table: dict[str, Any], where: str, faults: list[str], beside: Iterable[str]
 ) -> Any:
     """The registered dataclass of this name made from a table; None where something is wrong."""
-    if name not in registry:
+    if not isinstance(name, str) or name not in registry:
         faults.append(f"{registry.kind} = {name!r}: known are {', '.join(registry)}")
         return None
     return plain(registry[name], table, where, faults, beside)
@@ -43,30 +43,60 @@ def plain(cls: Any, table: dict[str, Any], where: str, faults: list[str], beside
     for key in unknown:
         allowed = ", ".join(sorted([*beside, *known]))
         faults.append(f"{dot}{key}: unknown key; {f'[{where}]' if where else 'a job'} takes {allowed}")
-    try:
-        text = json.dumps({key: value for key, value in table.items() if key in known})
-    except TypeError as error:  # a TOML date or time
-        faults.append(f"{where}: {error}")
-        return None
+    own = {key: value for key, value in table.items() if key in known}
+    dates = [key for key, value in own.items() if not _as_json(value)]
+    faults += [f"{dot}{key} = {own[key]}: must not hold a date or a time" for key in dates]
+    text = json.dumps({key: value for key, value in own.items() if key not in dates})
     try:
         return _adapter(cls).validate_json(text, strict=True)
     except ValidationError as error:
-        faults += _faults(error, cls, dot)
+        faults += _faults(error, own, dot)
     except UsageError as error:
         faults.append(str(error))
     return None
 
 
-def _faults(error: ValidationError, cls: type, dot: str) -> list[str]:
+def _as_json(value: Any) -> str:
+    """The value as JSON text; empty if it is a TOML date or time, or holds one."""
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except TypeError:
+        return ""
+
+
+WORDS = {
+    "bool_type": "must be true or false",
+    "float_type": "must be a number",
+    "int_type": "must be a whole number",
+    "list_type": "must be a list",
+    "string_type": "must be text in quotes",
+}
+
+
+def _faults(error: ValidationError, table: dict[str, Any], dot: str) -> list[str]:
     """One line for each wrong key: its name, the value, what is allowed."""
-    lines: dict[str, list[str]] = {}
+    by_key: dict[str, list[Any]] = {}
     for one in error.errors(include_url=False):
-        key = str(one["loc"][0]) if one["loc"] else ""
-        message = one["msg"][:1].lower() + one["msg"][1:]
-        given = json.dumps(one["input"]) if one["type"] != "missing" else "(missing)"
-        if one["type"] == "dataclass_type" or not key:
-            given = ""
-        line = lines.setdefault(f"{dot}{key} = {given}" if len(one["loc"]) < 2 else f"{dot}{key}", [])
-        if message not in line:
-            line.append(message if len(one["loc"]) < 2 else f"{given} {message}")
-    return [f"{key}: {' or '.join(dict.fromkeys(messages))}" for key, messages in lines.items()]
+        if one["type"] != "missing":  # such a key is named already: it holds a date
+            by_key.setdefault(str(one["loc"][0]) if one["loc"] else "", []).append(one)
+    lines = []
+    for key, errors in by_key.items():
+        given = f"{dot}{key} = {_as_json(table[key])}" if key in table else f"{dot}{key}"
+        allowed = " or ".join(dict.fromkeys(map(_words, _telling(errors))))
+        lines.append(f"{given}: {allowed.replace(' or must be ', ' or ')}")
+    return lines
+
+
+def _telling(errors: list[Any]) -> list[Any]:
+    """Where a key may hold one of several types each complains: those about entries of a list, or about a value of
+    the right type, say what is wrong."""
+    entries = [one for one in errors if one["loc"] and isinstance(one["loc"][-1], int)]
+    right = [one for one in errors if not one["type"].endswith("_type")]
+    return entries or right or errors
+
+
+def _words(one: Any) -> str:
+    """What is allowed; of an entry of a list also which one it is, counted from 1."""
+    said = WORDS.get(one["type"], one["msg"].replace("Input should", "must", 1))
+    index = one["loc"][-1] if one["loc"] else None
+    return f"entry {index + 1}, {_as_json(one['input'])}, {said}" if isinstance(index, int) else said

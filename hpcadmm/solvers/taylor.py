@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Lt
 
 from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
@@ -23,7 +23,8 @@ from hpcadmm.subproblems.activations import FitActivation
 from hpcadmm.subproblems.scratch import Scratch
 from hpcadmm.subproblems.weights import Factor, factorise, fit_weights
 
-Positive = Annotated[float, Gt(0)]
+Positive = Annotated[float, Gt(0), Lt(np.inf)]
+NotNegative = Annotated[float, Ge(0), Lt(np.inf)]
 
 
 @dataclass
@@ -66,8 +67,8 @@ class Taylor:
 
     beta: Positive | list[Positive] = 1.0
     gamma: Positive | list[Positive] = 10.0
-    ridge: Annotated[float, Ge(0)] = 1e-2
-    decay: Annotated[float, Ge(0)] = 0.0
+    ridge: NotNegative = 1e-2
+    decay: NotNegative = 0.0
     init: Literal["forward", "gaussian"] = "forward"
     warm: Annotated[int, Ge(0)] | None = None
     dual_step: Positive = 1.0
@@ -179,5 +180,5 @@ def per_layer(name: str, value: float | list[float], count: int) -> list[float]:
     ([0.0, 2.0, 2.0, 2.0], [0.0, 1.0, 5.0])
     """
     if isinstance(value, list) and len(value) != count:
-        raise UsageError(f"solver.{name} has {len(value)} values, the network has {count} layers that take one")
+        raise UsageError(f"solver.{name} = {value}: must be one number, or a list of {count} for this network")
     return [0.0, *(value if isinstance(value, list) else [value] * count)]

@@ -27,13 +27,14 @@ def problem(
     seed: int = 0,
     spread: int = 0,
 ) -> Problem:
-    """classes = 0: a regression on two targets. spread: samples differ in size by factors of up to 2^spread."""
+    """classes = 0: a regression on two targets. spread: tiles differ in size by up to 2^(2 spread)."""
     chosen = LOSSES[loss]()
     random = np.random.default_rng([seed, 99])
     teacher = random.standard_normal((classes or 2, features))
     parts = []
     for n in (samples, samples // 2 + 1):
-        x = random.standard_normal((features, n)) * 2.0 ** random.integers(-spread, spread + 1, n)
+        size = 2.0 ** random.integers(-spread, spread + 1, -(-n // width))
+        x = random.standard_normal((features, n)) * np.repeat(size, width)[:n]
         scores = teacher @ np.tanh(x) + 0.1 * random.standard_normal((len(teacher), n))
         labels = np.argmax(scores, axis=0) if classes else scores
         outputs = chosen.outputs(classes) if classes else 2

@@ -99,7 +99,7 @@ def test_without_multiplier_and_ridge_the_objective_never_rises(decay, init, los
 @hiddens
 @losses
 def test_no_block_can_be_improved(loss, hidden):
-    """Of the box, which the sweep equals: after each block, moves of that block by any size only raise the objective."""
+    """Of the box, which the sweep equals: after each block, moving that block only raises the objective."""
     world, random = World.alone(), np.random.default_rng(0)
     p = problem(world, hidden, loss, samples=40)
     solver = Taylor(ridge=0.0, decay=0.2, beta=1.3, gamma=6.0)
@@ -146,8 +146,8 @@ def test_hinge_keeps_the_multiplier_within_one():
     assert sizes[-1] > 0.5
 
 
-@hiddens
 @losses
+@pytest.mark.parametrize("hidden", [(7,), (4, 9)], ids=str)
 def test_the_residual_falls(loss, hidden):
     world = World.alone()
     p = problem(world, hidden, loss)
@@ -158,6 +158,18 @@ def test_the_residual_falls(loss, hidden):
         solver.step(state, p, world)
     last = solver.measure(state, p, world)
     assert last["primal_residual"] < 0.5 * first["primal_residual"]
+
+
+@losses
+def test_the_multiplier_closes_the_residual_of_a_linear_model(loss):
+    """z = W a in the limit, which penalties alone do not reach. (No optimum: the paper's W step does not know lam.)"""
+    world = World.alone()
+    p = problem(world, (), loss)
+    residuals = []
+    for warm in (None, 0):
+        solver = Taylor(beta=0.1, ridge=0.0, warm=warm)
+        residuals.append(solver.measure(stepped(solver, p, world, 400), p, world)["primal_residual"])
+    assert residuals[1] < 1e-2 * residuals[0]
 
 
 def test_warm_means_so_many_sweeps_without_multiplier():
@@ -180,32 +192,37 @@ def test_first_iterates():
     assert Taylor().measure(state, p, world)["primal_residual"] < 1e-10
 
 
-@pytest.mark.parametrize("place", ["x", "a", "z", "z_L", "lam"])
-def test_a_nan_anywhere_shows_on_every_rank_within_a_sweep(place):
+@pytest.mark.parametrize("place", ["x", "z", "z_L", "lam"])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_nan_anywhere_shows_within_a_sweep(loss, place):
+    """On the rank that has it, and on all if the weights depend on it; a is not asked: a sweep makes it anew."""
+
     def work(world):
-        p = problem(world, (5, 4), classes=3)
+        p = problem(world, (5, 4), loss)
         solver = Taylor(warm=0)
         state = started(solver, p, world)
+        assert solver.finite(state)
         if world.rank == 1:
-            where = {"x": p.x, "a": state.a[2], "z": state.z[1], "z_L": state.z[3], "lam": state.lam}[place]
-            where[1, 2] = np.nan
-        before = solver.finite(state)
+            {"x": p.x, "z": state.z[1], "z_L": state.z[3], "lam": state.lam}[place][1, 2] = np.nan
         for _ in range(2):
             solver.step(state, p, world)
-        return before, solver.finite(state)
+        return solver.finite(state)
 
     with np.errstate(invalid="ignore"):
-        found = on_ranks(3, work)
-    assert found[0][0]
-    assert not any(after for _, after in found)
+        finite = on_ranks(3, work)
+    assert finite[1] is False
+    assert place == "lam" or not any(finite)
 
 
 @pytest.mark.parametrize(
     ("solver", "said"),
-    [(Taylor(beta=[1.0]), "beta has 1 value"), (Taylor(gamma=[1.0, 2.0, 3.0]), "gamma has 3 values")],
+    [
+        (Taylor(beta=[1.0]), r"solver.beta = \[1.0\]: must be one number, or a list of 3"),
+        (Taylor(gamma=[1.0, 2.0, 3.0]), r"solver.gamma = \[1.0, 2.0, 3.0\]: must be one number, or a list of 2"),
+    ],
 )
 def test_penalties_of_too_many_or_too_few_layers_are_refused(solver, said):
-    with pytest.raises(UsageError, match=f"solver.{said}"):
+    with pytest.raises(UsageError, match=said):
         solver.check(3)
 
 

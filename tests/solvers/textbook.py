@@ -48,6 +48,8 @@ def cross_entropy(m, y, lam, beta):
             while value(z[:, j] + t * d) > value(z[:, j]) and t > 1e-3:
                 t /= 2
             z[:, j] += t * d
+            if abs(d).max() < 1e-14:
+                break
     return z
 
 
@@ -65,12 +67,12 @@ class Textbook:
     def __init__(self, solver: Any, p: Any, state: Any) -> None:
         self.p, self.solver, self.L, self.n = p, solver, p.network.depth, p.network.n
         L, n = self.L, self.n
-        given = [np.float64(w) if w is not None else None for w in state.W]
+        given = [np.array(w, np.float64) if w is not None else None for w in state.W]
         self.W = [None, *(given[l][:, : n[l - 1]] for l in range(1, L + 1))]
         self.b = [None, *(given[l][:, n[l - 1] :].sum(axis=1, keepdims=True) for l in range(1, L + 1))]
-        self.a = [np.float64(a)[: n[l]] for l, a in enumerate(state.a)]
-        self.z = [None, *(np.float64(z) for z in state.z[1:])]
-        self.lam, self.y, self.sweeps = np.float64(state.lam), np.float64(p.y), 0
+        self.a = [np.array(a, np.float64)[: n[l]] for l, a in enumerate(state.a)]
+        self.z = [None, *(np.array(z, np.float64) for z in state.z[1:])]
+        self.lam, self.y, self.sweeps = np.array(state.lam, np.float64), np.array(p.y, np.float64), 0
         self.beta = [0, *(solver.beta if isinstance(solver.beta, list) else [solver.beta] * L)]
         self.gamma = [0, *(solver.gamma if isinstance(solver.gamma, list) else [solver.gamma] * (L - 1))]
         activation = p.network.activation

@@ -55,7 +55,7 @@ def test_a_full_disk_on_one_rank_fails_on_all_and_keeps_the_earlier(mpirun: Call
     code = """
 save_state(folder, 10, world)
 if world.rank == world.size - 1:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
 for _ in range(2):
     try:
         save_state(folder, 20, world)

@@ -3,8 +3,10 @@
 from hpcadmm.model.activations.base import Activation
 from hpcadmm.model.activations.leaky_relu import LeakyRelu
 from hpcadmm.model.activations.relu import Relu
+from hpcadmm.model.activations.sigmoid import Sigmoid
+from hpcadmm.model.activations.tanh import Tanh
 from hpcadmm.registry import Registry
 
-ACTIVATIONS = Registry("network.activation", Relu, LeakyRelu)
+ACTIVATIONS = Registry("network.activation", Relu, LeakyRelu, Tanh, Sigmoid)
 
-__all__ = ["ACTIVATIONS", "Activation", "LeakyRelu", "Relu"]
+__all__ = ["ACTIVATIONS", "Activation", "LeakyRelu", "Relu", "Sigmoid", "Tanh"]

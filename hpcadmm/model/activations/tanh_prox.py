@@ -96,7 +96,7 @@ def begin(work, n, k):  # type: ignore[no-untyped-def]
         work[LOW + i], work[HIGH + i], work[SURE + i] = m, high, 1.0
         finite = abs(m) < np.inf
         work[LAST + i] = np.inf if finite else -1.0
-        work[X + i] = x if finite else m
+        work[X + i] = x if finite else m + 0.0 * a
         hump = 0.97 + 0.8 * (a - 1.0 if a > 1.0 else 0.0)
         work[HUMP + i] = 1.0 if k * hump > 1.0 and t < -0.55735 - 0.551 / (a + 2.304) and finite else 0.0
 
@@ -124,3 +124,118 @@ def advance(work, n, k, tolerance):  # type: ignore[no-untyped-def]
         last = abs(f) if good else np.inf
         work[LAST + i] = -1.0 if finished else last
         work[X + i], work[LOW + i], work[HIGH + i] = new, low, high
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def top_of_hump(a):  # type: ignore[no-untyped-def]
+    """The t < 0 at which (1 - t^2)(3 t^2 - 2 a t - 1) is largest: a root of 6 t^3 - 3 a t^2 - 4 t + a, to 1e-6."""
+    t = -0.57735 - 0.551 / (a + 2.304)
+    for _ in range(2):
+        t -= (((6.0 * t - 3.0 * a) * t - 4.0) * t + a) / ((18.0 * t - 6.0 * a) * t - 4.0)
+    return t
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def split(work, i, other, k):  # type: ignore[no-untyped-def]
+    """Make of job i the jobs that its hump asks for, the second in column `other`; returns their number."""
+    a, m, start, high = work[A + i], work[M + i], work[X + i], work[HIGH + i]
+    t = top_of_hump(a)
+    q = (1.0 - t) * (1.0 + t)
+    if k * q * ((3.0 * t - 2.0 * a) * t - 1.0) <= 1.0 or q <= 0.0:
+        return 1
+    top = half_log((1.0 + t) / (1.0 - t))
+    if m >= top or high <= top:
+        return 1
+    left_sure = slopes(top, t, q, a, m, k)[0] > 0.0
+    t, q = tanh_parts(m)
+    left = left_sure or (slopes(m, t, q, a, m, k)[1] > 0.0 and start < top)
+
+    bend = a / (4.0 + 1.5186 * a) if a > 0.0 else high  # left of the point where F'' changes sign
+    bend = bend if bend < high else high
+    t, q = tanh_parts(bend)
+    f, slope, _ = slopes(bend, t, q, a, m, k)
+    low = bend if f <= 0.0 else top
+    high = high if f <= 0.0 else bend
+    right_sure = f <= 0.0 or not left_sure
+    x = bend - f / slope
+    right = right_sure or x > top
+    if left:
+        work[SURE + i] = 1.0 if left_sure else 0.0
+        work[HIGH + i] = top
+        work[X + i] = start if start < top else top
+    if not right:
+        return 1
+    place = other if left else i
+    work[A + place], work[M + place], work[LAST + place] = a, m, np.inf
+    work[LOW + place], work[HIGH + place], work[SURE + place] = low, high, 1.0 if right_sure else 0.0
+    work[X + place] = x if low < x < high else 0.5 * (low + high)
+    work[SLOT + place] = work[SLOT + i] + (BLOCK if left else 0)
+    return 2 if left else 1
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def pack(work, n, roots):  # type: ignore[no-untyped-def]
+    """Write every job's x to its slot of roots and close up over those that are done; returns how many are left."""
+    left = 0
+    for i in range(n):
+        x, last = work[X + i], work[LAST + i]
+        slot = work[SLOT + i]
+        roots[np.int64(slot)] = x
+        work[A + left], work[M + left], work[X + left] = work[A + i], work[M + i], x
+        work[LOW + left], work[HIGH + left], work[SURE + left] = work[LOW + i], work[HIGH + i], work[SURE + i]
+        work[SLOT + left], work[LAST + left] = slot, last
+        left += 0 if last < 0.0 else 1
+    return left
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def better(a, m, k, x, y):  # type: ignore[no-untyped-def]
+    """Of x and y the one of smaller k (a - tanh x)^2 + (x - m)^2."""
+    g, h = a - tanh_parts(x)[0], a - tanh_parts(y)[0]
+    # the difference of the two objectives, without the cancellation of a^2 and m^2
+    return x if k * (g - h) * (g + h) + (x - y) * ((x - m) + (y - m)) <= 0.0 else y
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def solve_block(work, roots, pairs, n, k, tolerance):  # type: ignore[no-untyped-def]
+    """roots[:n] = the minimisers for the reflected a and m, from rows A and M of work, still reflected."""
+    begin(work, n, k)
+    jobs, count = n, 0
+    for i in range(n):
+        if work[HUMP + i] > 0.0 and split(work, i, jobs, k) == 2:
+            pairs[count, 0], pairs[count, 1], pairs[count, 2] = i, work[A + i], work[M + i]
+            jobs, count = jobs + 1, count + 1
+    for _ in range(ROUNDS):
+        advance(work, jobs, k, tolerance)
+        advance(work, jobs, k, tolerance)
+        jobs = pack(work, jobs, roots)
+        if jobs == 0:
+            break
+    for p in range(count):
+        slot = np.int64(pairs[p, 0])
+        roots[slot] = better(pairs[p, 1], pairs[p, 2], k, roots[slot], roots[BLOCK + slot])
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def tanh_prox(a, m, k, scale, shift, squeeze, tolerance, z):  # type: ignore[no-untyped-def]
+    """z = argmin k (scale a + shift - tanh(squeeze z))^2 + squeeze^2 (z - m)^2; rows are samples.
+
+    Newton's or Halley's last step is at most `tolerance`, which leaves an error of order tolerance^2.
+    """
+    rows = z.shape[1]
+    work, roots, pairs = np.zeros(ROWS * 2 * BLOCK), np.zeros(2 * BLOCK), np.zeros((BLOCK, 3))
+    for start in range(0, z.size, BLOCK):
+        n = min(BLOCK, z.size - start)
+        j, i = start // rows, start % rows
+        for e in range(n):
+            work[A + e], work[M + e] = scale * a[j, i] + shift, squeeze * m[j, i]
+            i += 1
+            if i == rows:
+                i, j = 0, j + 1
+        solve_block(work, roots, pairs, n, k, tolerance)
+        j, i = start // rows, start % rows
+        for e in range(n):
+            z[j, i] = work[SIGN + e] * roots[e] / squeeze
+            i += 1
+            if i == rows:
+                i, j = 0, j + 1

@@ -1,0 +1,73 @@
+"""The necessary products of a Taylor sweep: which, of what shape, and that they are what the sweep forms."""
+
+import numpy as np
+import pytest
+from problems import problem, stepped
+from threads import on_ranks
+
+from hpcadmm.comm.world import World
+from hpcadmm.solvers import Taylor
+from hpcadmm.solvers.products import Product
+
+
+def floor(hidden, **options):
+    world = World.alone()
+    p = problem(world, hidden, **options)
+    state = stepped(Taylor(), p, world, 2)
+    return Taylor().floor(state, p), state, p
+
+
+@pytest.mark.parametrize(
+    ("hidden", "names"),
+    [
+        ((), {"W1 a0", "z1 a0^T"}),
+        ((5,), {"W1 a0", "z1 a0^T", "W2 h1", "P1 e1", "W2 a1", "z2 a1^T", "a1 a1^T"}),
+        ((2,), {"W1 a0", "z1 a0^T", "W2^T z2", "G1 s1", "W2 a1", "z2 a1^T", "a1 a1^T"}),
+    ],
+)
+def test_names(hidden, names):
+    assert set(floor(hidden)[0]) == names
+
+
+def test_the_cheaper_form_of_the_a_step_is_the_one_counted():
+    products, _, p = floor((9, 4, 6))
+    assert {"W2 h1", "P1 e1", "W3^T z3", "G2 s2", "W4 h3", "P3 e3"} < set(products)
+    assert products["P1 e1"].flops == 2 * 9 * 4 * p.tiles.n
+    assert products["G2 s2"].flops == 2 * 4 * 4 * p.tiles.n
+
+
+def test_a_product_is_the_product_tile_by_tile():
+    products, state, p = floor((9, 4))
+    for name, left, right in (("W1 a0", state.W[1], state.a[0]), ("W3 a2", state.W[3], state.a[2])):
+        tiles = [A @ B for A, B in products[name].factors()]
+        np.testing.assert_allclose(np.hstack(tiles), left @ right, rtol=1e-12)
+        assert products[name].flops == 2 * left.size * p.tiles.n
+    sums = {"z2 a1^T": (state.z[2], state.a[1]), "a1 a1^T": (state.a[1], state.a[1]), "z1 a0^T": (state.z[1], p.x)}
+    for name, (left, right) in sums.items():
+        found = sum(A @ B for A, B in products[name].factors())
+        np.testing.assert_allclose(found, left @ right.T, rtol=1e-10, atol=1e-10)
+    assert products["z2 a1^T"].flops == 2 * 4 * 10 * p.tiles.n
+    assert products["a1 a1^T"].flops == 10 * 11 * p.tiles.n  # one triangle
+
+
+def test_a_rank_counts_its_own_columns():
+    def work(world):
+        p = problem(world, (5,), samples=200)
+        state = stepped(Taylor(), p, world, 1)
+        products = Taylor().floor(state, p)
+        for product in products.values():
+            product()
+        return {name: product.flops for name, product in products.items()}
+
+    (whole,), parts = on_ranks(1, work), on_ranks(3, work)
+    assert {name: sum(part[name] for part in parts) for name in whole} == whole
+
+
+def test_a_call_writes_the_result_of_the_last_tile():
+    """So that what is timed is what is meant."""
+    world = World.alone()
+    p = problem(world, samples=100)
+    left = np.asfortranarray(np.random.default_rng(0).standard_normal((4, p.x.shape[0])))
+    product = Product(left, p.x, p.tiles)
+    product()
+    assert (product.scratch("product", 4, 36) == left @ p.x[:, 64:]).all()

@@ -1,0 +1,218 @@
+"""Every registered solver: the same bits at any number of ranks, also after a restart on another number."""
+
+import hashlib
+import json
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from problems import problem, started, stepped
+from threads import on_ranks
+
+from hpcadmm.model.losses import LOSSES
+from hpcadmm.model.state import items
+from hpcadmm.solvers import SOLVERS, Taylor
+
+every = pytest.mark.parametrize("solver", [SOLVERS[name]() for name in SOLVERS], ids=list(SOLVERS))
+both = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+
+
+def digest(*arrays):
+    return hashlib.sha256(b"".join(np.ascontiguousarray(x).tobytes() for x in arrays)).hexdigest()
+
+
+def held(state):
+    """The state's arrays on this rank, by path."""
+    return {item.path: (item.lies, item.array.copy()) for item in items(state)}
+
+
+def joined(parts):
+    """The global arrays of what the ranks hold; what is replicated must be the same on all."""
+    whole = {}
+    for path, (lies, array) in parts[0].items():
+        everybody = [part[path][1] for part in parts]
+        if lies == "replicated":
+            assert len({digest(x) for x in everybody}) == 1, path
+        whole[path] = array if lies == "replicated" else np.concatenate(everybody, axis=-1)
+    return whole
+
+
+def run(size, solver, steps, **options):
+    """The global arrays after so many steps on `size` ranks, and what is measured there."""
+
+    def work(world):
+        p = problem(world, **options)
+        state = stepped(solver, p, world, steps)
+        return held(state), dict(solver.measure(state, p, world))
+
+    found = on_ranks(size, work)
+    assert all(measured == found[0][1] for _, measured in found)
+    return joined([part for part, _ in found]), found[0][1]
+
+
+def assert_same_bits(one, other):
+    assert one.keys() == other.keys()
+    for path in one:
+        assert one[path].shape == other[path].shape, path
+        assert digest(one[path]) == digest(other[path]), path
+
+
+@every
+@both
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("size", [2, 3, 5])
+def test_ranks_agree_in_every_bit_of_the_iterate(solver, dtype, loss, size):
+    """333 samples in tiles of 64: neither divides; 5 ranks have a tile or two each."""
+    options = {"loss": loss, "dtype": dtype, "samples": 333}
+    one, other = run(1, solver, 4, **options), run(size, solver, 4, **options)
+    assert_same_bits(one[0], other[0])
+    assert one[1] == other[1]
+
+
+@every
+@settings(max_examples=15)
+@given(
+    samples=st.integers(1, 200),
+    size=st.integers(2, 6),
+    hidden=st.sampled_from([(), (5,), (3, 6)]),
+    bias=st.booleans(),
+    activation=st.sampled_from(["relu", "leaky-relu"]),
+    spread=st.sampled_from([0, 12]),
+)
+@example(samples=1, size=4, hidden=(5,), bias=True, activation="relu", spread=0)
+@example(samples=130, size=6, hidden=(3, 6), bias=True, activation="relu", spread=12)  # more ranks than tiles
+def test_ranks_agree_whatever_the_sizes(solver, samples, size, hidden, bias, activation, spread):
+    options = {"samples": samples, "hidden": hidden, "bias": bias, "activation": activation, "spread": spread}
+    assert_same_bits(run(1, solver, 3, **options)[0], run(size, solver, 3, **options)[0])
+
+
+@both
+@pytest.mark.parametrize(
+    "solver", [Taylor(warm=1, init="gaussian"), Taylor(decay=0.1, ridge=0.0, beta=[0.5, 1.0, 2.0])]
+)
+def test_ranks_agree_with_other_hyperparameters(solver, dtype):
+    assert_same_bits(run(1, solver, 4, dtype=dtype)[0], run(3, solver, 4, dtype=dtype)[0])
+
+
+@every
+@both
+@pytest.mark.parametrize(("before", "after"), [(1, 1), (1, 3), (3, 2)])
+def test_a_restart_from_what_is_saved_goes_on_in_the_same_bits(solver, dtype, before, after):
+    whole, measured = run(1, solver, 7, dtype=dtype)
+    saved, _ = run(before, solver, 4, dtype=dtype)
+
+    def work(world):
+        p = problem(world, dtype=dtype)
+        state = solver.blank(p)
+        for item in items(state):
+            given = saved[item.path]
+            item.array[...] = given[..., p.tiles.lo : p.tiles.hi] if item.lies == "columns" else given
+        solver.prepare(state, p, world)
+        for _ in range(3):
+            solver.step(state, p, world)
+        return held(state), dict(solver.measure(state, p, world))
+
+    found = on_ranks(after, work)
+    assert_same_bits(joined([part for part, _ in found]), whole)
+    assert found[0][1] == measured
+
+
+@every
+@both
+def test_a_restart_from_weights_alone_has_those_weights_and_trains(solver, dtype):
+    whole, _ = run(1, solver, 5, dtype=dtype)
+    weights = [None, *(whole[f"W/{l}"] for l in (1, 2, 3))]
+
+    def work(world):
+        p = problem(world, dtype=dtype)
+        state = solver.blank(p)
+        solver.set_weights(state, [None if w is None else w.copy() for w in weights], p, world)
+        assert digest(*solver.weights(state)[1:]) == digest(*weights[1:])
+        solver.prepare(state, p, world)
+        solver.step(state, p, world)
+        return held(state)
+
+    assert_same_bits(joined(on_ranks(2, work)), joined(on_ranks(1, work)))
+
+
+@every
+def test_a_seed_is_a_run(solver):
+    again, other = ({"seed": seed} for seed in (5, 6))
+    first = run(1, solver, 2, **again)[0]
+    assert_same_bits(first, run(1, solver, 2, **again)[0])
+    assert digest(first["W/1"]) != digest(run(1, solver, 2, **other)[0]["W/1"])
+
+
+def test_a_first_iterate_belongs_to_the_tile():
+    solver = Taylor(init="gaussian")
+
+    def work(world):
+        p = problem(world, samples=200)
+        return held(started(solver, p, world))
+
+    assert_same_bits(joined(on_ranks(1, work)), joined(on_ranks(4, work)))
+
+
+@both
+def test_communication_is_one_sum_a_layer(dtype):
+    """L - 1 Allreduces a sweep, one if L = 1; of a a^T a triangle. A sweep may be summed again only at the start."""
+
+    def work(world, hidden):
+        p = problem(world, hidden, dtype=dtype)
+        solver = Taylor()
+        state = stepped(solver, p, world, 5)
+        messages, size = world.traffic.messages, world.traffic.bytes
+        solver.step(state, p, world)
+        return world.traffic.messages - messages, world.traffic.bytes - size
+
+    def expected(hidden, features=6, outputs=3, ranks=2):
+        n = [features, *hidden, outputs]
+        sums = [n[1] * (n[0] + 1)]
+        for l in range(1, len(n) - 1):
+            wide = n[l] + 1
+            sums += [n[l + 1] * wide, wide * (wide + 1) // 2]
+        return max(len(hidden), 1), 8 * (sum(sums) + ranks * len(sums))
+
+    for hidden in ((), (5,), (7, 5), (4, 6, 3)):
+        assert on_ranks(2, lambda world, hidden=hidden: work(world, hidden)) == [expected(hidden)] * 2
+
+
+PROGRAM = """
+import hashlib, json, sys
+sys.path.insert(0, sys.argv[1])
+import numpy as np
+from problems import problem, stepped
+from hpcadmm.comm.world import World
+from hpcadmm.model.losses import LOSSES
+from hpcadmm.solvers import SOLVERS, Taylor
+
+world, found = World(), {}
+def note(key, *arrays):
+    found[key] = hashlib.sha256(b"".join(np.ascontiguousarray(x).tobytes() for x in arrays)).hexdigest()
+
+for dtype in (np.float32, np.float64):
+    for name in SOLVERS:
+        for loss in LOSSES:
+            solver, p = SOLVERS[name](), problem(world, loss=loss, samples=333, dtype=dtype)
+            state = stepped(solver, p, world, 5)
+            measured = np.array(list(solver.measure(state, p, world).values()))
+            note(f"{name} {loss} {dtype.__name__}", *solver.weights(state)[1:], measured)
+    for sums in ("exact", "plain"):
+        p = problem(world, (6,), samples=700, dtype=dtype, spread=12)
+        state = stepped(Taylor(sums=sums, warm=0), p, world, 3)
+        note(f"{sums} {dtype.__name__}", *state.W[1:], state.zaT)
+for rank, other in enumerate(world.gather(found)):
+    assert other == found, rank
+if world.first:
+    print(json.dumps(found))
+"""
+
+
+def test_real_ranks_agree_where_plain_sums_do_not(mpirun, tmp_path, request):
+    """Tiles whose products differ in size by up to 2^48 leave no spare bits in float64, of float32 ones neither."""
+    (tmp_path / "program.py").write_text(PROGRAM)
+    folder = str(request.path.parent)
+    runs = [json.loads(mpirun(n, [tmp_path / "program.py", folder]).check().stdout) for n in (1, 2, 3)]
+    different = {key for key in runs[0] if len({run[key] for run in runs}) > 1}
+    assert different == {"plain float32", "plain float64"}

@@ -1,0 +1,94 @@
+"""What the training loop, the benchmark and the job file ask of every registered solver."""
+
+from dataclasses import FrozenInstanceError, asdict, fields
+
+import numpy as np
+import pytest
+from problems import problem, started, stepped
+
+from hpcadmm.comm.world import World
+from hpcadmm.model.losses import LOSSES
+from hpcadmm.solvers import SOLVERS
+
+every = pytest.mark.parametrize("name", SOLVERS)
+hiddens = pytest.mark.parametrize("hidden", [(), (5,), (4, 6)], ids=str)
+
+
+@every
+def test_a_solver_is_a_frozen_record_of_hyperparameters_with_a_citation(name):
+    solver = SOLVERS[name]()
+    assert solver.name == name
+    assert any(year in solver.paper for year in map(str, range(1950, 2100)))
+    assert all(field.name in type(solver).__doc__ for field in fields(solver)), "the docstring explains every key"
+    for key in asdict(solver):
+        with pytest.raises(FrozenInstanceError):
+            setattr(solver, key, 1)
+
+
+@every
+@pytest.mark.parametrize("loss", LOSSES)
+def test_training_lowers_the_residual_and_learns(name, loss):
+    world, solver = World.alone(), SOLVERS[name]()
+    p = problem(world, (12,), loss, samples=300)
+    state = stepped(solver, p, world, 2)
+    first = solver.measure(state, p, world)
+    for _ in range(40):
+        solver.step(state, p, world)
+    last = solver.measure(state, p, world)
+    assert set(first) == {"objective", "primal_residual", "scale"}
+    assert all(isinstance(value, float) and np.isfinite(value) for value in last.values())
+    assert last["primal_residual"] < first["primal_residual"]
+    assert last["objective"] < first["objective"]
+    z = p.network.forward(solver.weights(state), p.x)
+    right = np.mean(np.argmax(z, axis=0) == p.train.labels)
+    assert right > 0.8
+
+
+@every
+@hiddens
+def test_weights_fit_the_network(name, hidden):
+    world, solver = World.alone(), SOLVERS[name]()
+    p = problem(world, hidden, dtype=np.float32)
+    solver.check(p.network.depth)
+    W = solver.weights(stepped(solver, p, world, 1))
+    assert W[0] is None
+    assert [w.shape for w in W[1:]] == [p.network.shape(l) for l in range(1, p.network.depth + 1)]
+    assert {w.dtype for w in W[1:]} == {np.dtype(np.float32)}
+
+
+@every
+@hiddens
+def test_the_floor_can_be_timed_and_changes_nothing(name, hidden):
+    world, solver = World.alone(), SOLVERS[name]()
+    p = problem(world, hidden)
+    state = stepped(solver, p, world, 1)
+    before = [w.copy() for w in solver.weights(state)[1:]]
+    products = solver.floor(state, p)
+    assert products
+    for product in products.values():
+        product()
+        assert product.flops > 0
+    assert all((w == old).all() for w, old in zip(solver.weights(state)[1:], before, strict=True))
+
+
+@every
+def test_finite_tells_a_nan_in_the_weights(name):
+    world, solver = World.alone(), SOLVERS[name]()
+    p = problem(world)
+    state = started(solver, p, world)
+    solver.step(state, p, world)
+    assert solver.finite(state)
+    solver.weights(state)[2][1, 1] = np.nan
+    assert not solver.finite(state)
+
+
+@every
+def test_measuring_changes_nothing(name):
+    world, solver = World.alone(), SOLVERS[name]()
+    p = problem(world)
+    one, other = (started(solver, p, world) for _ in range(2))
+    for _ in range(3):
+        solver.step(one, p, world)
+        solver.measure(one, p, world)
+        solver.step(other, p, world)
+    assert all((v == w).all() for v, w in zip(solver.weights(one)[1:], solver.weights(other)[1:], strict=True))
