@@ -1,8 +1,9 @@
-# make train | test | test-4 | lint | clean.   Variables: PYTHON, MPI=mpich|openmpi|none, RANKS, JOB
+# make train | test | test-4 | lint | clean.   Variables: PYTHON, MPI=mpich|openmpi|none, RANKS, JOB, WORKERS
 
 PYTHON ?= python3
 MPI ?= mpich
 RANKS ?= 2
+WORKERS ?= 3
 JOB ?= jobs/digits-taylor.toml
 
 BIN := .venv/bin
@@ -29,16 +30,16 @@ help:
 	@echo "make train    install into .venv, then train $(JOB) on $(RANKS) ranks"
 	@echo "make test     the tests            make test-4   those under MPI, on 4 ranks"
 	@echo "make lint     ruff, mypy, import fence            make clean    remove .venv and caches"
-	@echo "variables: PYTHON=$(PYTHON) MPI=$(MPI) (mpich, openmpi, none) RANKS=$(RANKS) JOB=$(JOB)"
+	@echo "variables: PYTHON=$(PYTHON) MPI=$(MPI) (mpich, openmpi, none) RANKS=$(RANKS) JOB=$(JOB) WORKERS=$(WORKERS) (of the tests)"
 
 train: $(BASE)
 	$(MPIRUN) -n $(RANKS) $(BIN)/hpcadmm train $(JOB)
 
 test: $(BASE)-test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 test-4: $(BASE)-test
-	HPCADMM_TEST_RANKS=4 $(BIN)/python -m pytest -m mpi
+	HPCADMM_TEST_RANKS=4 $(BIN)/python -m pytest -m mpi -n $(WORKERS) --dist worksteal
 
 lint: $(BASE)-dev
 	$(BIN)/ruff check .

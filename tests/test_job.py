@@ -103,7 +103,12 @@ def test_all_keys_arrive():
 
 
 positive = st.floats(1e-300, 1e300)
-optional = {"iterations": st.integers(1, 10**9), "minutes": positive, "tolerance": positive, "patience": st.integers(1, 9)}
+optional = {
+    "iterations": st.integers(1, 10**9),
+    "minutes": positive,
+    "tolerance": positive,
+    "patience": st.integers(1, 9),
+}
 texts = st.text(st.characters(codec="utf-8"), min_size=1)
 
 
@@ -245,8 +250,11 @@ def test_an_unknown_name_is_refused_with_the_known_ones(kind, key, known):
 
 @pytest.mark.parametrize("kind", ["data", "loss", "solver"])
 def test_a_missing_name_is_asked_for_with_the_known_ones(kind):
-    text = "\n".join(f'[{other}]\nname = "{name}"' for other, name in
-                     (("data", "digits"), ("loss", "hinge"), ("solver", "taylor")) if other != kind)
+    text = "\n".join(
+        f'[{other}]\nname = "{name}"'
+        for other, name in (("data", "digits"), ("loss", "hinge"), ("solver", "taylor"))
+        if other != kind
+    )
     known = {"data": DATASETS, "loss": LOSSES, "solver": SOLVERS}[kind]
     assert f"{kind}.name is missing: known are {', '.join(known)}" in refused(text=text)
 
@@ -297,10 +305,10 @@ def test_all_faults_are_listed_at_once():
         every = -1
     """
     message = refused(text=text)
-    assert [line.strip().split(" ")[0].rstrip(":") for line in message.splitlines()[1:]] == [
-        "other", "seed", "network.hidden", "data.name", "network.slope", "loss.name", "solver.beta", "solver.gamma",
-        "solver.warm", "stop.when", "stop.minutes", "save.keep", "evaluate.every",
-    ]  # fmt: skip
+    assert {line.strip().split(" ")[0].rstrip(":") for line in message.splitlines()[1:]} == {
+        *("other", "seed", "network.hidden", "data.name", "network.slope", "loss.name", "solver.beta"),
+        *("solver.gamma", "solver.warm", "stop.when", "stop.minutes", "save.keep", "evaluate.every"),
+    }
 
 
 def test_penalties_by_layer_are_checked_beside_other_faults():
@@ -334,7 +342,7 @@ from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
 from hpcadmm.job import read
 world = World()
-path = Path("job.toml") if world.first else Path("nowhere.toml")
+path = Path("job.toml") if world.first else Path("nowhere/job.toml")
 job = read(path, ["seed=4"], world)
 try:
     read(path, ["seed=x"], world)

@@ -236,7 +236,7 @@ def test_a_folder_that_is_used_is_refused(hpcadmm, tmp_path):
         ("data.name=mnits", ["mnits", "mnist"]),
         ("data.classes=[3, 99]", ["99"]),
         ("loss.name=quadratic", ["quadratic", "squared"]),
-        ("network.hidden=[10.5]", ["network.hidden", "integer"]),
+        ("network.hidden=[10.5]", ["network.hidden", "whole number"]),
     ],
 )
 def test_bad_jobs_are_refused_before_any_work(hpcadmm, tmp_path, override, words):

@@ -72,7 +72,7 @@ def recognised(what: str, kind: str | None, datasets: Registry) -> tuple[type[Da
     """The class for `what`, a dataset's name or a path, and the options that follow; kind: its name if given."""
     path = Path(what).expanduser()
     if kind is not None:
-        return datasets[kind], {"path": str(path.absolute())}
+        return datasets[kind], {} if what == kind else {"path": str(path.absolute())}
     if path.is_file():
         return format_of(path), {"path": str(path.absolute())}
     if what in datasets:

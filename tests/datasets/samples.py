@@ -154,5 +154,6 @@ assert list(MAKERS) == list(DATASETS), "a dataset was registered: add a maker of
 def made(name: str, folder: Path, pack: bool = False, **options: Any) -> Dataset:
     """A dataset with small files in `folder`."""
     folder.mkdir(exist_ok=True)
-    found: Dataset = DATASETS[name](**{"path": str(folder), **MAKERS[name](folder, pack), **options})
+    path = {} if MAKERS[name] in (nothing, drawn) else {"path": str(folder)}
+    found: Dataset = DATASETS[name](**{**path, **MAKERS[name](folder, pack), **options})
     return found

@@ -170,6 +170,9 @@ def test_the_class_is_a_strict_table(name: str) -> None:
 @every
 def test_a_missing_file_names_what_was_sought_and_the_cure(name: str, tmp_path: Path) -> None:
     if name in ("digits", "synthetic"):
+        for key in ("path", "train", "test"):
+            with pytest.raises(UsageError, match=f"data.{key} = 'a': {name} reads no files"):
+                alone(DATASETS[name](**{key: "a"}))
         return
     with pytest.raises(UsageError) as caught:
         alone(DATASETS[name](path=str(tmp_path / "nowhere")))

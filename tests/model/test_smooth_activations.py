@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.special import expit
 
 from hpcadmm.model.activations import Sigmoid, Tanh
-from hpcadmm.model.activations.tanh_prox import tanh_parts
+from hpcadmm.model.activations import tanh_prox as prox_kernel
 
 SMOOTH = [Tanh(), Sigmoid()]
 smooth = pytest.mark.parametrize("h", SMOOTH, ids=repr)
@@ -126,6 +126,69 @@ def ties(a, k, low, high):
 
 
 @smooth
+@settings(max_examples=40)
+@given(a=st.floats(-0.99, 10), excess=st.floats(-9, -1))
+def test_prox_is_global_where_the_hump_only_just_matters(h, a, excess):
+    t = np.linspace(-1, 0, 100001)
+    hump = (1 - t * t) * ((3 * t - 2 * a) * t - 1)
+    k, t = (1 + 10**excess) / hump.max(), t[np.argmax(hump)]
+    m = np.arctanh(t) - k * (a - t) * (1 - t * t) + np.outer([-1, 1], 10.0 ** -np.arange(1, 13)).ravel()
+    assert_global(h, targets(h, np.full(m.size, a)), m if h == Tanh() else 2 * m, *penalties(h, k), np.float64)
+
+
+def jobs(**rows):
+    """The work array of the search, one job a column."""
+    work = np.zeros(prox_kernel.ROWS * 2 * prox_kernel.BLOCK)
+    for name, values in rows.items():
+        place = getattr(prox_kernel, name)
+        work[place : place + np.size(values)] = values
+    return work
+
+
+def row(work, name, n):
+    place = getattr(prox_kernel, name)
+    return work[place : place + n].copy()
+
+
+def test_the_search_ends_at_the_only_root_in_a_bracket_from_any_start():
+    random = np.random.default_rng(0)
+    n, most = prox_kernel.BLOCK, 0
+    for _ in range(500):
+        k = 10 ** random.uniform(-3, 3)
+        m = random.uniform(-0.65, 2, n)  # right of any hump
+        a = np.tanh(m) + 10 ** random.uniform(-3, 2, n)
+        high = m + k * (a - np.tanh(m))
+        x = m + random.uniform(0, 1, n) ** random.choice([1, 5]) * np.minimum(high - m, 30)
+        work = jobs(A=a, M=m, X=x, LOW=m, HIGH=high, LAST=[np.inf] * n, SURE=[1] * n)
+        count = 0
+        while (row(work, "LAST", n) >= 0).any():
+            prox_kernel.advance(work, n, k, 1e-8)
+            count += 1
+            assert count <= 60
+        most = max(most, count)
+        z = row(work, "X", n)
+        slope = np.cosh(z) ** -2
+        residual = z - m - k * (a - np.tanh(z)) * slope
+        assert (abs(residual) <= 1e-12 * (abs(z) + abs(m) + k * (a + 1) * slope + k * 1e-3)).all()
+    assert most > 6  # some starts were bad ones
+
+
+def test_a_step_out_of_the_bracket_or_without_progress_is_replaced_by_halving():
+    root, n = 1.453660062, 100  # of k = 1, a = 8.5, m = -0.04
+    low, high = np.full(n, root - 1e-4), np.linspace(root + 0.01, 5, n)
+    free, tight, stuck = (
+        jobs(A=[8.5] * n, M=[-0.04] * n, X=high, LOW=bottom, HIGH=high, LAST=last, SURE=[1] * n)
+        for bottom, last in ((low - 50, [np.inf] * n), (low, [np.inf] * n), (low - 50, [1e-9] * n))
+    )
+    for work in (free, tight, stuck):
+        prox_kernel.advance(work, n, 1.0, 1e-8)
+    step, middle = row(free, "X", n), (low + high) / 2
+    assert (step < low).sum() > 10
+    np.testing.assert_allclose(row(tight, "X", n), np.where(step < low, middle, step), rtol=1e-12)
+    np.testing.assert_allclose(row(stuck, "X", n), middle - 25, rtol=1e-12)
+
+
+@smooth
 @both
 def test_the_case_in_which_plain_newton_cycles(h, dtype):
     m = np.array([-0.04]) if h == Tanh() else np.array([-0.08])
@@ -133,6 +196,17 @@ def test_the_case_in_which_plain_newton_cycles(h, dtype):
     assert_global(h, a, m, *penalties(h, 1.0), dtype)
     z, _, _ = prox(h, a, m, *penalties(h, 1.0), dtype)
     assert z[0] == pytest.approx(1.45366006 if h == Tanh() else 2.90732012, rel=1e-6)
+
+
+@smooth
+@both
+@pytest.mark.parametrize("k", [1e-6, 1.0, 1e6])
+def test_saturated_pairs(h, dtype, k):
+    """a at and next to the ends of h's range, m so far out that h(m) is rounded to them."""
+    a = np.array([-1, 1, *(s * np.nextafter(dtype(1), dtype(e)) for s in (-1, 1) for e in (0, 2)), 0.999, -0.999])
+    m = np.array([-40, -19.3, -18.4, -18.2, -9.02, -8.7, -3, 3, 8.7, 9.02, 18.2, 18.4, 19.3, 40.0])
+    a, m = (x.ravel() for x in np.meshgrid(a, m))
+    assert_global(h, targets(h, a), m if h == Tanh() else 2 * m, *penalties(h, k), dtype)
 
 
 @smooth
@@ -258,4 +332,4 @@ def test_derivative_is_the_slope_of_value(h):
 
 
 def test_tanh_parts_of_nan_are_nan():
-    assert np.isnan(tanh_parts(np.nan)).all()
+    assert np.isnan(prox_kernel.tanh_parts(np.nan)).all()

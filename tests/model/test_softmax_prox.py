@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.special import softmax, wrightomega
 
 from hpcadmm.model.losses import CrossEntropy
-from hpcadmm.model.losses.softmax_prox import dual_root, newton, softmax_prox, wright_omega
+from hpcadmm.model.losses.softmax_prox import direction, dual_root, newton, objective, softmax_prox, wright_omega
 
 betas = st.floats(-6, 3).map(lambda power: 10.0**power)
 sizes = st.sampled_from([0.1, 5.0, 1e3])
@@ -77,6 +77,19 @@ def test_float32_gives_the_rounded_minimiser(seed, classes, size, push, centred,
     exact = CrossEntropy().prox(*wide, beta, np.empty(m.shape, order="F"))
     scale = np.maximum(1, abs(wide[2]) + 2 * beta * abs(exact - wide[0])).max()
     assert abs(z - exact).max() <= 1e-6 * abs(exact).max() + 2e-7 * scale / beta
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([2, 3, 10]), st.floats(-2, 2).map(lambda power: 10.0**power))
+def test_the_newton_direction_is_that_of_the_whole_hessian(seed, classes, beta):
+    m, y, lam = (x[:, 0].copy() for x in case(seed, classes, 3.0, 0.5, False))
+    z, (s, g, d) = m + np.random.default_rng(seed).standard_normal(classes), np.empty((3, classes))
+    objective(z, m, y, lam, beta, s)
+    _, slope = direction(z, m, y, lam, beta, s, g, d)
+    np.testing.assert_allclose(s, softmax(z), rtol=1e-12)
+    np.testing.assert_allclose(g, softmax(z) - y + lam + 2 * beta * (z - m), rtol=1e-9, atol=1e-12)
+    hessian = np.diag(s) - np.outer(s, s) + 2 * beta * np.eye(classes)
+    np.testing.assert_allclose(hessian @ d, -g, rtol=1e-9, atol=1e-9)
+    assert slope == pytest.approx(g @ d, rel=1e-9)
 
 
 def test_newton_does_fail_and_the_dual_root_steps_in():

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from problems import problem, started, stepped
 from threads import on_ranks
 
+from hpcadmm.model.activations import ACTIVATIONS
 from hpcadmm.model.losses import LOSSES
 from hpcadmm.model.state import items
 from hpcadmm.solvers import SOLVERS, Taylor
@@ -71,13 +72,13 @@ def test_ranks_agree_in_every_bit_of_the_iterate(solver, dtype, loss, size):
 
 
 @every
-@settings(max_examples=15)
+@settings(max_examples=30)
 @given(
     samples=st.integers(1, 200),
     size=st.integers(2, 6),
     hidden=st.sampled_from([(), (5,), (3, 6)]),
     bias=st.booleans(),
-    activation=st.sampled_from(["relu", "leaky-relu"]),
+    activation=st.sampled_from(list(ACTIVATIONS)),
     spread=st.sampled_from([0, 12]),
 )
 @example(samples=1, size=4, hidden=(5,), bias=True, activation="relu", spread=0)
@@ -184,6 +185,7 @@ sys.path.insert(0, sys.argv[1])
 import numpy as np
 from problems import problem, stepped
 from hpcadmm.comm.world import World
+from hpcadmm.model.activations import ACTIVATIONS
 from hpcadmm.model.losses import LOSSES
 from hpcadmm.solvers import SOLVERS, Taylor
 
@@ -198,6 +200,9 @@ for dtype in (np.float32, np.float64):
             state = stepped(solver, p, world, 5)
             measured = np.array(list(solver.measure(state, p, world).values()))
             note(f"{name} {loss} {dtype.__name__}", *solver.weights(state)[1:], measured)
+        for activation in ACTIVATIONS:
+            state = stepped(SOLVERS[name](), problem(world, activation=activation, samples=333, dtype=dtype), world, 3)
+            note(f"{name} {activation} {dtype.__name__}", *SOLVERS[name]().weights(state)[1:])
     for sums in ("exact", "plain"):
         p = problem(world, (6,), samples=700, dtype=dtype, spread=12)
         state = stepped(Taylor(sums=sums, warm=0), p, world, 3)

@@ -22,6 +22,51 @@ def relu_like(slope):
     return h, prox
 
 
+def smooth(h, d1, d2):
+    """An activation with its first two derivatives; its z step by a grid about the best of a grid, then Newton."""
+
+    def prox(a, m, gamma, beta):
+        low, high = np.minimum(m, -6) - 1, np.maximum(m, 6) + 1
+        for _ in range(6):
+            grid = np.linspace(low, high, 401)
+            costs = gamma * (a - h(grid)) ** 2 + beta * (grid - m) ** 2
+            z = np.take_along_axis(grid, np.argmin(costs, axis=0)[None], axis=0)[0]
+            low, high = z - (high - low) / 200, z + (high - low) / 200
+        for _ in range(3):
+            slope = beta * (z - m) - gamma * (a - h(z)) * d1(z)
+            z = z - slope / (beta + gamma * (d1(z) ** 2 - (a - h(z)) * d2(z)))
+        return z
+
+    return h, prox
+
+
+def sigmoid(z):
+    return 1 / (1 + np.exp(-z))
+
+
+def activation_and_z_step(activation):
+    """By the name; one that is not known here is taken as it is."""
+    known = {
+        "relu": relu_like(0.0),
+        "leaky-relu": relu_like(getattr(activation, "slope", 0.0)),
+        "tanh": smooth(np.tanh, lambda z: 1 - np.tanh(z) ** 2, lambda z: -2 * np.tanh(z) * (1 - np.tanh(z) ** 2)),
+        "sigmoid": smooth(
+            sigmoid,
+            lambda z: sigmoid(z) * sigmoid(-z),
+            lambda z: sigmoid(z) * sigmoid(-z) * (1 - 2 * sigmoid(z)),
+        ),
+    }
+
+    def fresh(x):
+        return np.empty(x.shape, order="F")
+
+    own = (
+        lambda z: activation.value(np.asfortranarray(z), fresh(z)),
+        lambda a, m, gamma, beta: activation.prox(np.asfortranarray(a), np.asfortranarray(m), gamma, beta, fresh(m)),
+    )
+    return known.get(activation.name, own)
+
+
 def hinge(m, y, lam, beta):
     w, right, left = m - lam / (2 * beta), m + (1 - lam) / (2 * beta), m - (1 + lam) / (2 * beta)
     plus, minus = np.where(w >= 1, w, np.minimum(right, 1)), np.where(w <= -1, w, np.maximum(left, -1))
@@ -75,8 +120,7 @@ class Textbook:
         self.lam, self.y, self.sweeps = np.array(state.lam, np.float64), np.array(p.y, np.float64), 0
         self.beta = [0, *(solver.beta if isinstance(solver.beta, list) else [solver.beta] * L)]
         self.gamma = [0, *(solver.gamma if isinstance(solver.gamma, list) else [solver.gamma] * (L - 1))]
-        activation = p.network.activation
-        self.h, self.z_step = relu_like(getattr(activation, "slope", 0.0))
+        self.h, self.z_step = activation_and_z_step(p.network.activation)
         self.z_L_step = PROXES[p.loss.name]
 
     def m(self, l):

@@ -88,6 +88,7 @@ def begin(work, n, k):  # type: ignore[no-untyped-def]
         tail = tail if tail > m + 1.0 else m + 1.0
         above = fit if a < 1.0 and fit < tail else tail
         above += 1e-6 + 1e-6 * abs(above)
+        above = above if above > m else m  # where tanh m rounds to a, or to -1
         high = m + k * (a - t)
         high = above if above < high else high
         x = m - f / slope

@@ -1,0 +1,159 @@
+"""What a row of metrics holds: scores by their plain formulas, the clock's totals, the digest of weights."""
+
+import json
+import sys
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hpcadmm.comm.world import World
+from hpcadmm.measure import Clock, better, measure, score, score_name, weights_sha256
+from hpcadmm.solvers import SOLVERS
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE / "solvers"), str(HERE / "datasets")]
+
+from problems import problem, stepped  # noqa: E402
+from threads import on_ranks  # noqa: E402
+
+
+def plain_score(W, p, part):
+    z = p.network.forward(W, part.x)
+    if not p.classes:
+        return np.mean((z - part.y) ** 2)
+    decided = np.argmax(z, axis=0) if len(z) > 1 else z[0] > 0
+    return np.mean(decided == part.labels)
+
+
+CASES = [{"loss": "hinge"}, {"loss": "cross-entropy", "classes": 2}, {"loss": "hinge", "classes": 2}]
+CASES += [{"loss": "squared"}, {"loss": "squared", "classes": 0}]
+
+
+@pytest.mark.parametrize("options", CASES, ids=str)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_scores_are_their_plain_formulas(options, dtype):
+    world = World.alone()
+    p = problem(world, (5,), dtype=dtype, samples=200, **options)
+    W = p.network.random_weights(3, dtype)
+    for part in (p.train, p.test):
+        assert score(W, p, part, world) == pytest.approx(
+            plain_score(W, p, part), rel=1e-6 if dtype == np.float32 else 1e-12
+        )
+    assert score_name(p) == ("accuracy" if p.classes else "error")
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+@pytest.mark.parametrize("options", CASES, ids=str)
+def test_a_row_is_the_same_on_any_number_of_ranks(name, options):
+    solver = SOLVERS[name]()
+
+    def work(world):
+        p = problem(world, samples=200, **options)
+        return measure(solver, stepped(solver, p, world, 2), p, world)
+
+    (whole,) = on_ranks(1, work)
+    kind = "accuracy" if options.get("classes", 3) else "error"
+    assert set(whole) == {"objective", "primal_residual", "scale", f"train_{kind}", f"test_{kind}"}
+    for size in (2, 5):
+        assert on_ranks(size, work) == [whole] * size
+
+
+def test_no_test_samples_score_0():
+    world = World.alone()
+    p = problem(world)
+    nothing = type(p.train)(p.x[:, :0], p.y[:, :0], p.train.labels[:0], type(p.tiles)(0, 64))
+    assert score(p.network.random_weights(0, np.float64), p, nothing, world) == 0
+
+
+def test_the_digest_of_weights_is_that_of_their_rows():
+    W = [None, np.asfortranarray(np.arange(6.0).reshape(2, 3)), np.ones((1, 2))]
+    other = [None, np.arange(6.0).reshape(2, 3), np.ones((1, 2), order="F")]
+    assert weights_sha256(W) == weights_sha256(other)
+    assert len(weights_sha256(W)) == 64
+    for changed in (np.nextafter(1.0, 2), -1.0):
+        other[2] = np.array([[1.0, changed]])
+        assert weights_sha256(W) != weights_sha256(other)
+
+
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_better_is_a_higher_accuracy_or_a_lower_error(new, best):
+    assert better({"test_accuracy": new}, best) == (new > best)
+    assert better({"test_error": new}, best) == (new < best)
+    assert better({"test_error": new}, None)
+
+
+class Stopped:
+    """A clock for each thread, that moves when told to."""
+
+    def __init__(self):
+        self.own = threading.local()
+
+    def __call__(self):
+        return getattr(self.own, "now", 0.0)
+
+    def advance(self, seconds):
+        self.own.now = self() + seconds
+
+
+@pytest.fixture
+def time(monkeypatch):
+    stopped = Stopped()
+    monkeypatch.setattr("hpcadmm.measure.time", SimpleNamespace(perf_counter=stopped))
+    return stopped
+
+
+def step(clock, time, seconds, talking=0.25):
+    """A step of so many seconds; then an evaluation, which does not count."""
+    traffic = clock.world.traffic
+    with clock.solver():
+        time.advance(seconds)
+        traffic.seconds += talking
+        traffic.bytes += 100
+        traffic.messages += 2
+    time.advance(50)
+    traffic.seconds += 10
+    traffic.bytes += 10**6
+
+
+def test_the_clock_counts_the_solver_on_all_ranks(time):
+    def work(world):
+        clock = Clock(world)
+        for k in (1, 2, 3):
+            step(clock, time, k * (world.rank + 1))
+        return clock.row(), clock.total_seconds
+
+    found = on_ranks(3, work)
+    assert [total for _, total in found] == [6, 12, 18]
+    row = found[0][0]
+    assert all(other == row for other, _ in found)
+    assert row["seconds"] == 18
+    assert row["communicate_seconds"] == {"min": 0.75, "mean": pytest.approx(0.75), "max": 0.75}
+    assert row["compute_seconds"] == {"min": 5.25, "mean": pytest.approx(11.25), "max": 17.25}
+    assert (row["bytes"], row["messages"]) == (3 * 300, 3 * 6)
+
+
+def test_the_totals_of_earlier_sessions_are_added(time):
+    world = World.alone()
+    first = Clock(world)
+    step(first, time, 4)
+    before = json.loads(json.dumps(first.row()))  # as a checkpoint has it
+    second = Clock(world, before=before)
+    assert second.total_seconds == 4
+    assert second.row() == first.row()
+    step(second, time, 2)
+    row = second.row()
+    assert second.total_seconds == row["seconds"] == 6
+    assert row["compute_seconds"] == {"min": 5.5, "mean": 5.5, "max": 5.5}
+    assert (row["bytes"], row["messages"]) == (200, 4)
+
+
+def test_a_step_that_fails_is_not_counted(time):
+    clock = Clock(World.alone())
+    with pytest.raises(ZeroDivisionError), clock.solver():
+        raise ZeroDivisionError
+    assert clock.row()["seconds"] == 0
