@@ -1,7 +1,7 @@
 """The W step: regularised least squares from the summed products z a^T and a a^T."""
 
 import numpy as np
-from scipy.linalg import cho_solve
+from scipy.linalg.blas import dtrsm
 
 from hpcadmm.model.state import Array
 from hpcadmm.subproblems.cholesky import Factor, cholesky
@@ -23,5 +23,7 @@ def fit_weights(zaT: Array, factor: Factor, out: Array) -> Array:
 
     zaT: (n_l, n) in float64; out: (n_l, n), any precision.
     """
-    out[...] = cho_solve(factor, zaT.T, check_finite=False).T
+    L, lower = factor
+    right = dtrsm(1.0, L, zaT, side=1, lower=lower, trans_a=lower)
+    out[...] = dtrsm(1.0, L, right, side=1, lower=lower, trans_a=not lower, overwrite_b=True)
     return out
