@@ -21,7 +21,7 @@ from hpcadmm.comm.world import World
 from hpcadmm.model.tiles import Tiles
 
 HEADROOM = 3  # bits: how much the largest partial may grow from one sum to the next without a second pass
-LOOSEST = 16  # bits: how much it may shrink
+LOOSEST = 8  # bits: how much it may shrink
 LOWEST = -900  # no grid below 2^LOWEST: sums of zeros need one too
 HIGHEST = 1000  # nor far above 2^HIGHEST: there float64 ends, and larger sums are as good as not finite
 
