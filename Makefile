@@ -25,11 +25,12 @@ export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM ?= 1
 endif
 endif
 
-.PHONY: help train test test-4 lint clean
+.PHONY: help train test test-4 lint results clean
 help:
 	@echo "make train    install into .venv, then train $(JOB) on $(RANKS) ranks"
 	@echo "make test     the tests            make test-4   those under MPI, on 4 ranks"
 	@echo "make lint     ruff, mypy, import fence            make clean    remove .venv and caches"
+	@echo "make results  measure what results/README.md says (20 minutes, a quiet machine)"
 	@echo "variables: PYTHON=$(PYTHON) MPI=$(MPI) (mpich, openmpi, none) RANKS=$(RANKS) JOB=$(JOB) WORKERS=$(WORKERS) (of the tests)"
 
 train: $(BASE)
@@ -40,6 +41,10 @@ test: $(BASE)-test
 
 test-4: $(BASE)-test
 	HPCADMM_TEST_RANKS=4 $(BIN)/python -m pytest -m mpi -n $(WORKERS) --dist worksteal
+
+# The tables and figures of results/README.md; needs HPCADMM_DATA and a quiet machine.
+results: $(BASE)-test
+	MPIRUN=$(MPIRUN) HPCADMM=$(BIN)/hpcadmm results/make.sh
 
 lint: $(BASE)-dev
 	$(BIN)/ruff check .

@@ -23,7 +23,7 @@ from hpcadmm.storage import checkpoint
 from hpcadmm.storage.environment import environment
 from hpcadmm.storage.run import Run, read_job
 
-RESUMABLE = ("stop", "save", "evaluate", "threads", "data.path")  # what may change when a run goes on
+RESUMABLE = ("stop.", "evaluate.", "save.every", "save.minutes", "save.keep", "threads", "data.path")
 
 
 @dataclass
@@ -90,8 +90,10 @@ def _job_of(folder: Path, overrides: Sequence[str], world: World) -> Job:
         if world.first:
             text = read_job(folder)
     for override in overrides:
-        if not override.split("=")[0].strip().startswith(RESUMABLE):
-            raise UsageError(f"--set {override}: a run goes on with its own job; {', '.join(RESUMABLE)} may change")
+        key = override.partition("=")[0].strip()
+        if not any(key == known or (known.endswith(".") and key.startswith(known)) for known in RESUMABLE):
+            allowed = ", ".join(known + "*" if known.endswith(".") else known for known in RESUMABLE)
+            raise UsageError(f"--set {override}: a run goes on with its own job; only {allowed} may change")
     return parse(world.share(text), overrides)
 
 
@@ -100,6 +102,8 @@ def _restore(job: Job, setup: Setup, run: Run, world: World) -> tuple[Any, dict[
     problem, solver = setup.problem, job.solver
     state = solver.blank(problem)
     meta = checkpoint.load_newest(run.checkpoints, _saved(state, job), problem.tiles, world, run.log)
+    if meta["data"] != setup.data.digest:
+        raise UsageError(f"{run.folder}: the data are not those the run began with (other files, sizes or contents)")
     if job.save.state == "weights":
         weights = [None if W is None else W.copy() for W in solver.weights(state)]
         solver.set_weights(state, weights, problem, world)
@@ -203,6 +207,7 @@ def _save(t: Training) -> None:
     meta = {
         "iteration": t.iteration,
         "seed": problem.seed,
+        "data": data.digest,
         "job": t.job.resolved(),
         "network": {"sizes": list(problem.network.n), "bias": problem.network.bias},
         "classes": problem.classes,

@@ -257,11 +257,28 @@ def test_a_missing_job_and_a_run_that_is_none(hpcadmm, tmp_path):
         assert finished.output.count("Error:") == 1
 
 
-def test_resume_refuses_to_become_another_run(hpcadmm, tmp_path):
+@pytest.mark.parametrize("override", ["solver.beta=2", "save.state=weights", "seed=1", "data.first=7", "name=other"])
+def test_resume_refuses_to_become_another_run(hpcadmm, tmp_path, override):
     hpcadmm("train", DIGITS, "--out", tmp_path / "run", *SMALL, *iterations(2)).check()
-    finished = hpcadmm("resume", tmp_path / "run", "--set", "solver.beta=2")
+    finished = hpcadmm("resume", tmp_path / "run", "--set", override)
     assert finished.returncode == 2
-    assert "solver.beta=2" in finished.output
+    assert f"--set {override}" in finished.output
+    assert "save.every" in finished.output
+
+
+def test_resume_refuses_other_data(hpcadmm, tmp_path):
+    data, run = tmp_path / "data.csv", tmp_path / "run"
+    rows = [f"{k % 7},{k % 5},{k % 2}" for k in range(200)]
+    data.write_text("\n".join(rows))
+    options = ("--set", "data.name=csv", "--set", f"data.path={data}", "--set", "network.hidden=[4]", "--quiet")
+    hpcadmm("train", DIGITS, "--out", run, *options, *iterations(2)).check()
+    data.rename(tmp_path / "data2.csv").rename(data)
+    hpcadmm("resume", run, "--quiet", *iterations(3)).check()
+    data.write_text("\n".join(rows[::-1]))
+    finished = hpcadmm("resume", run, "--quiet", *iterations(4), n=2)
+    assert finished.returncode == 2
+    assert finished.output.count("Error:") == 1
+    assert "the data are not those the run began with" in finished.output
 
 
 def test_print_job_is_a_job(hpcadmm, tmp_path):

@@ -44,7 +44,7 @@ def environment(world: "World", threads: int, mpi: dict[str, Any] | None = None)
         "hosts": _hosts(world),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "variables": {name: os.environ[name] for name in VARIABLES if name in os.environ},
-        "command": sys.argv,
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
 
