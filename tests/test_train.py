@@ -84,13 +84,24 @@ def test_the_job_of_make_train_reaches_95_percent(hpcadmm, tmp_path):
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 @pytest.mark.parametrize("solver", list(SOLVERS))
 def test_weights_are_bit_identical_at_any_rank_count(hpcadmm, tmp_path, solver, precision):
-    options = ("--set", f"solver.name={solver}", "--set", f"precision={precision}", *SMALL, *iterations(10))
+    job = ROOT / "jobs" / f"digits-{solver}.toml"  # every solver has one
+    options = ("--set", f"precision={precision}", *SMALL, *iterations(10))
     found = set()
     for n in (1, 2, 3):
-        hpcadmm("train", DIGITS, "--out", tmp_path / str(n), *options, n=n).check()
+        hpcadmm("train", job, "--out", tmp_path / str(n), *options, n=n).check()
         result = summary(tmp_path / str(n))
         found.add((result["weights_sha256"], result["objective"], result["test_accuracy"], result["train_accuracy"]))
     assert len(found) == 1
+
+
+@pytest.mark.parametrize("solver", list(SOLVERS))
+def test_every_solver_resumes_bit_for_bit_on_other_ranks(hpcadmm, tmp_path, solver):
+    job = ROOT / "jobs" / f"digits-{solver}.toml"
+    hpcadmm("train", job, "--out", tmp_path / "whole", *SMALL, *iterations(8)).check()
+    hpcadmm("train", job, "--out", tmp_path / "parts", *SMALL, *iterations(4), n=3).check()
+    hpcadmm("resume", tmp_path / "parts", "--quiet", *iterations(8), n=2).check()
+    for key in ("weights_sha256", "objective", "primal_residual"):
+        assert summary(tmp_path / "parts")[key] == summary(tmp_path / "whole")[key]
 
 
 def test_more_ranks_than_tiles_and_samples(hpcadmm, tmp_path):

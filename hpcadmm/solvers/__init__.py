@@ -2,8 +2,9 @@
 
 from hpcadmm.registry import Registry
 from hpcadmm.solvers.base import Solver
+from hpcadmm.solvers.dladmm import DlAdmm
 from hpcadmm.solvers.taylor import Taylor
 
-SOLVERS = Registry("solver.name", Taylor)
+SOLVERS = Registry("solver.name", Taylor, DlAdmm)
 
-__all__ = ["SOLVERS", "Solver", "Taylor"]
+__all__ = ["SOLVERS", "DlAdmm", "Solver", "Taylor"]

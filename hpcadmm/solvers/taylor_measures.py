@@ -10,12 +10,7 @@ from hpcadmm.comm.world import World
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array
 from hpcadmm.solvers.products import Product
-
-
-def square(x: Any) -> float:
-    """|x|^2 over all entries."""
-    flat = x.reshape(-1, order="A")
-    return float(np.dot(flat, flat))
+from hpcadmm.subproblems.norm import square
 
 
 def measure(solver: Any, s: Any, p: Problem, world: World) -> Mapping[str, float]:
