@@ -31,9 +31,8 @@ def set_up(job: Job, world: World) -> Setup:
     with phase("reading the data"):
         data = job.data.load(job.head.seed, world, dtype, ones=job.layers.bias)
     labels = data.train.labels
-    outputs = len(labels) if labels.ndim == 2 else job.loss.outputs(data.classes)
-    if data.classes == 0:
-        job.loss.outputs(0)
+    outputs = job.loss.outputs(data.classes)
+    outputs = len(labels) if labels.ndim == 2 else outputs
     world.digest_agrees(digest(job, data), "the job and the data")
     network = Network((data.features, *job.layers.hidden, outputs), job.activation, job.layers.bias)
     parts = [part(samples, job, outputs, data.classes, dtype) for samples in (data.train, data.test)]

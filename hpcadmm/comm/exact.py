@@ -149,6 +149,24 @@ def sum_exactly(world: World, sums: Sequence[Exact], again: Callable[[], None]) 
     raise ArithmeticError("an exact sum failed twice: its operands changed between the passes")
 
 
+def sum_tiles(world: World, tiles: Tiles, sums: Sequence[Exact], add: Callable[[slice], None]) -> None:
+    """The whole sums over all tiles and ranks: `add` adds the partials of one tile, given its local columns."""
+
+    def again() -> None:
+        for s in sums:
+            s.clear()
+        for _, columns in tiles:
+            add(columns)
+
+    again()
+    sum_exactly(world, sums, again)
+
+
+def first_grid(samples: int) -> int:
+    """The grid a sum over so many samples starts with: room for entries up to 8, as standardised data have."""
+    return (64 * max(samples, 1)).bit_length()
+
+
 def _reduce(world: World, sums: Sequence[Exact]) -> list[float]:
     """One Allreduce of all totals; returns the largest |partial| of each sum over all ranks.
 

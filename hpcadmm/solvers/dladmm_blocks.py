@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from hpcadmm.comm.exact import Exact, sum_by_tile, sum_exactly
+from hpcadmm.comm.exact import Exact, first_grid, sum_by_tile, sum_tiles
 from hpcadmm.comm.world import World
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array
@@ -24,7 +24,7 @@ class Work:
 
     def __init__(self, p: Problem, plain: bool) -> None:
         n, L, m = p.network.n, p.network.depth, p.x.shape[1]
-        grid = (64 * max(p.tiles.n, 1)).bit_length()
+        grid = first_grid(p.tiles.n)
         self.scratch = Scratch(p.dtype)
         self.sums = [Exact((n[l], n[l - 1]), p.dtype, p.tiles.count, grid, plain) for l in range(1, L + 1)]
         self._buffers = {name: np.empty(max(n[1:]) * m, p.dtype) for name in ("g", "V")}
@@ -71,15 +71,12 @@ class Blocks:
     def W(self, l: int) -> None:
         """W_l: one step on the quadratic bound of c_l/2 |r_l|^2 (+ <u, r_L>) + Omega(W_l)."""
         s, n, total = self.s, self.p.network.n[l - 1], self.s.work.sums[l - 1]
-        tile = np.empty(total.shape, self.p.dtype, order="F")
+        tile = s.work.scratch("product", *total.shape)
 
-        def again() -> None:
-            total.clear()
-            for _, t in self.p.tiles:
-                total.add(np.matmul(self._force(l, t), s.a[l - 1][:n, t].T, out=tile))
+        def add(t: slice) -> None:
+            total.add(np.matmul(self._force(l, t), s.a[l - 1][:n, t].T, out=tile))
 
-        again()
-        sum_exactly(self.world, [total], again)
+        sum_tiles(self.world, self.p.tiles, [total], add)
         self._move_W(l, total.total)
 
     def _move_W(self, l: int, D: Array) -> None:
@@ -97,7 +94,7 @@ class Blocks:
         for _ in range(40):
             new = soft_threshold(W + D.dtype.type(alpha) * D, alpha * decay)
             change = np.asfortranarray(new - W)
-            if c * self._through(l, change) <= square(change) / alpha * (1 + 1e-6):
+            if alpha * c * self._through(l, change) <= square(change) * (1 + 1e-6):
                 break
             alpha /= 2
         W += change

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from hpcadmm.comm.exact import Exact, sum_exactly
+from hpcadmm.comm.exact import Exact, first_grid, sum_exactly, sum_tiles
 from hpcadmm.comm.world import World
 from hpcadmm.model.network import Network
 from hpcadmm.model.state import Array, Arrays
@@ -17,8 +17,7 @@ class NormalSums:
     def __init__(
         self, shape: tuple[int, int], dtype: Any, samples: int, tiles: int, *, gram: bool, plain: bool
     ) -> None:
-        grid = (64 * max(samples, 1)).bit_length()  # room for entries up to 8, as standardised data have
-        square = (shape[1], shape[1])
+        grid, square = first_grid(samples), (shape[1], shape[1])
         self.zaT = Exact(shape, dtype, tiles, grid, plain)
         self.aaT = Exact(square, dtype, tiles, grid, plain, symmetric=True)
         self.parts = [self.zaT, self.aaT] if gram else [self.zaT]
@@ -79,14 +78,7 @@ class SweepSums:
     def first(self, z: Arrays, a: Arrays, world: World) -> None:
         """z_1 a_0^T of a start, for the first sweep's W_1."""
         total = self.of[1]
-
-        def again() -> None:
-            total.clear()
-            for _, columns in self.tiles:
-                total.add(z[1][:, columns], a[0][:, columns])
-
-        again()
-        sum_exactly(world, total.parts, again)
+        sum_tiles(world, self.tiles, total.parts, lambda t: total.add(z[1][:, t], a[0][:, t]))
 
     @property
     def _all(self) -> list[Exact]:
@@ -106,14 +98,7 @@ class SweepSums:
 def gram_of_data(x: Array, tiles: Tiles, world: World, plain: bool) -> Array:
     """a_0 a_0^T over all samples, in float64."""
     n = x.shape[0]
-    total = Exact((n, n), x.dtype, tiles.count, (64 * max(tiles.n, 1)).bit_length(), plain, symmetric=True)
+    total = Exact((n, n), x.dtype, tiles.count, first_grid(tiles.n), plain, symmetric=True)
     tile = np.empty((n, n), x.dtype, order="F")
-
-    def again() -> None:
-        total.clear()
-        for _, columns in tiles:
-            total.add(np.matmul(x[:, columns], x[:, columns].T, out=tile))
-
-    again()
-    sum_exactly(world, [total], again)
+    sum_tiles(world, tiles, [total], lambda t: total.add(np.matmul(x[:, t], x[:, t].T, out=tile)))
     return total.total

@@ -192,3 +192,14 @@ def test_the_adaptive_schedule_waits_for_three_rises(monkeypatch):
         solver._reschedule(s, p, world)
         rho.append(s.penalties[1])
     np.testing.assert_allclose(rho, [1e-3] * 6 + [1e-2] * 2)
+
+
+@pytest.mark.parametrize("penalty", ["l1", "l2"])
+def test_a_layer_on_which_no_force_acts_stays_where_it_is(penalty):
+    """As one whose units are all dead: its gradient is 0, and so is the step."""
+    world, solver = World.alone(), DlAdmm(decay=0.0 if penalty == "l2" else 0.3, penalty=penalty)
+    p = problem(world, (4,), "squared")
+    s = stepped(solver, p, world, 2)
+    before = s.W[1].copy()
+    Blocks(solver, s, p, world)._move_W(1, np.zeros((4, 6)))
+    assert (s.W[1] == before).all()
