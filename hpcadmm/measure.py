@@ -14,6 +14,7 @@ from hpcadmm.comm.world import World
 from hpcadmm.model.losses.base import decide
 from hpcadmm.model.problem import Part, Problem
 from hpcadmm.model.state import Arrays
+from hpcadmm.model.tiles import block
 
 Row = dict[str, Any]
 
@@ -68,8 +69,9 @@ def _added(row: Row, before: Row) -> Row:
 def measure(solver: Any, state: Any, problem: Problem, world: World) -> Row:
     """Objective, residual, accuracy or error on both parts. Collective."""
     row: Row = dict(solver.measure(state, problem, world))
-    row["train_" + score_name(problem)] = score(solver.weights(state), problem, problem.train, world)
-    row["test_" + score_name(problem)] = score(solver.weights(state), problem, problem.test, world)
+    W = solver.weights(state, world)
+    for name, part in (("train", problem.train), ("test", problem.test)):
+        row[f"{name}_{score_name(problem)}"] = score(W, problem, part, world)
     return row
 
 
@@ -79,9 +81,13 @@ def score_name(problem: Problem) -> str:
 
 
 def score(W: Arrays, problem: Problem, part: Part, world: World) -> float:
-    """Accuracy or mean squared error over all columns of a part. Collective; the same bits at any rank count."""
+    """Accuracy or mean squared error over all columns of a part. Collective; the same bits at any rank count.
+
+    Ranks that hold the same columns share the work.
+    """
     values = np.zeros((len(part.tiles), 1))
-    for value, (_, t) in zip(values, part.tiles, strict=True):
+    mine = slice(*block(len(part.tiles), world.chain.size, world.chain.rank))
+    for value, (_, t) in list(zip(values, part.tiles, strict=True))[mine]:
         z = problem.network.forward(W, part.x[:, t])
         if problem.classes:
             value[0] = np.count_nonzero(decide(z) == part.labels[t])

@@ -13,30 +13,36 @@ from hpcadmm.datasets.base import Loaded, Samples
 from hpcadmm.job import Job
 from hpcadmm.model.network import Network
 from hpcadmm.model.problem import Part, Problem
+from hpcadmm.model.tiles import narrowest_tile
 
 PRECISIONS = {"float64": np.float64, "float32": np.float32}
 
 
 @dataclass(frozen=True)
 class Setup:
-    """A problem and what a checkpoint must know of its data to serve `predict`."""
+    """A problem, what a checkpoint must know of its data to serve `predict`, and the ranks as the solver wants them."""
 
     problem: Problem
     data: Loaded
+    world: World
 
 
 def set_up(job: Job, world: World) -> Setup:
-    """Load this rank's columns; collective. Raises UsageError where the data and the rest do not fit."""
+    """Load this rank's columns; collective. Raises UsageError where data, ranks and the rest do not fit."""
     dtype = PRECISIONS[job.head.precision]
-    with phase("reading the data"):
-        data = job.data.load(job.head.seed, world, dtype, ones=job.layers.bias)
+    world = world.arranged(*job.solver.grid_of(len(job.layers.hidden) + 1, world.size))
+    tile = narrowest_tile(max(job.layers.hidden, default=0))
+    with phase("reading the data"), world.together("reading the data"):
+        data = job.data.load(job.head.seed, world.samples, dtype, ones=job.layers.bias, tile=tile)
     labels = data.train.labels
     outputs = job.loss.outputs(data.classes)
     outputs = len(labels) if labels.ndim == 2 else outputs
     world.digest_agrees(digest(job, data), "the job and the data")
     network = Network((data.features, *job.layers.hidden, outputs), job.activation, job.layers.bias)
     parts = [part(samples, job, outputs, data.classes, dtype) for samples in (data.train, data.test)]
-    return Setup(Problem(network, job.loss, parts[0], parts[1], data.classes, job.head.seed, dtype), data)
+    problem = Problem(network, job.loss, parts[0], parts[1], data.classes, job.head.seed, dtype)
+    job.solver.check_problem(problem, world)
+    return Setup(problem, data, world)
 
 
 def part(samples: Samples, job: Job, outputs: int, classes: int, dtype: Any) -> Part:

@@ -23,7 +23,7 @@ from hpcadmm.storage import checkpoint
 from hpcadmm.storage.environment import environment
 from hpcadmm.storage.run import Run, read_job
 
-RESUMABLE = ("stop.", "evaluate.", "save.every", "save.minutes", "save.keep", "threads", "data.path")
+RESUMABLE = ("stop.", "evaluate.", "save.every", "save.minutes", "save.keep", "threads", "data.path", "solver.grid")
 
 
 @dataclass
@@ -33,7 +33,6 @@ class Training:
     job: Job
     setup: Setup
     state: Any
-    world: World
     run: Run
     progress: Progress
     clock: Clock
@@ -47,6 +46,10 @@ class Training:
     def problem(self) -> Problem:
         return self.setup.problem
 
+    @property
+    def world(self) -> World:
+        return self.setup.world
+
 
 def train(job: Job, out: Path | None, world: World, progress: Progress) -> dict[str, Any]:
     """A new run from the job's start to its stop; returns the summary. Collective.
@@ -58,10 +61,10 @@ def train(job: Job, out: Path | None, world: World, progress: Progress) -> dict[
         facts = environment(world, job.head.threads, world.library)
         with Run.create(world, out, job.head.name, job.to_toml(), facts) as run:
             with phase("starting"):
-                state = job.solver.blank(setup.problem)
-                job.solver.start(state, setup.problem, world)
+                state = job.solver.blank(setup.problem, setup.world)
+                job.solver.start(state, setup.problem, setup.world)
             clock = Clock(world)
-            t = Training(job, setup, state, world, run, progress, clock, Stopping(job.stop))
+            t = Training(job, setup, state, run, progress, clock, Stopping(job.stop))
             return _finish(t, signals)
 
 
@@ -73,11 +76,11 @@ def resume(folder: Path, overrides: Sequence[str], world: World, progress: Progr
         facts = environment(world, job.head.threads, world.library)
         with Run.reopen(world, folder, facts, job.to_toml()) as run:
             with phase("reading the checkpoint"):
-                state, meta = _restore(job, setup, run, world)
+                state, meta = _restore(job, setup, run)
             clock = Clock(world, before=meta["totals"])
             stopping = Stopping(job.stop)
             stopping.restore(meta["stopping"])
-            t = Training(job, setup, state, world, run, progress, clock, stopping, meta["iteration"], meta["row"])
+            t = Training(job, setup, state, run, progress, clock, stopping, meta["iteration"], meta["row"])
             t.saved, t.saved_at = t.iteration, clock.total_seconds
             run.truncate_metrics(t.iteration)
             return _finish(t, signals)
@@ -97,15 +100,15 @@ def _job_of(folder: Path, overrides: Sequence[str], world: World) -> Job:
     return parse(world.share(text), overrides)
 
 
-def _restore(job: Job, setup: Setup, run: Run, world: World) -> tuple[Any, dict[str, Any]]:
+def _restore(job: Job, setup: Setup, run: Run) -> tuple[Any, dict[str, Any]]:
     """The state and the meta of the newest valid checkpoint."""
-    problem, solver = setup.problem, job.solver
-    state = solver.blank(problem)
+    problem, solver, world = setup.problem, job.solver, setup.world
+    state = solver.blank(problem, world)
     meta = checkpoint.load_newest(run.checkpoints, _saved(state, job), problem.tiles, world, run.log)
     if meta["data"] != setup.data.digest:
         raise UsageError(f"{run.folder}: the data are not those the run began with (other files, sizes or contents)")
     if job.save.state == "weights":
-        weights = [None if W is None else W.copy() for W in solver.weights(state)]
+        weights = [None if W is None else W.copy() for W in state.W]
         solver.set_weights(state, weights, problem, world)
     return state, meta
 
@@ -131,7 +134,7 @@ def _finish(t: Training, signals: Signals) -> dict[str, Any]:
         "ranks": t.world.size,
         **t.row,
         "seconds": t.row.get("seconds", 0.0),
-        "weights_sha256": weights_sha256(t.job.solver.weights(t.state)),
+        "weights_sha256": weights_sha256(t.job.solver.weights(t.state, t.world)),
     }
     t.run.summary(summary)
     t.run.log(f"stopped after {t.iteration} iterations: {reason}")
@@ -218,5 +221,6 @@ def _save(t: Training) -> None:
         "stopping": t.stopping.state(),
     }
     with phase("writing the checkpoint"):
+        t.job.solver.weights(t.state, t.world)  # now the first rank has all
         checkpoint.save(t.run.checkpoints, _saved(t.state, t.job), problem.tiles, meta, t.world, t.job.save.keep)
     t.saved, t.saved_at = t.iteration, t.clock.total_seconds

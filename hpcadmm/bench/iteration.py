@@ -81,7 +81,7 @@ def step_figures(report: Report, subject: Subject, products: Products, prefix: s
     work = float(table(world, [product.flops for product in products.values()]).sum()) / world.size
     report.rate(prefix + "iteration_gemm_gflops", work / 1e9, seconds, "GFLOP/s")
     report.samples[prefix + "iteration_seconds"] = seconds
-    report.notes[prefix + "weights_sha256"] = weights_sha256(subject.job.solver.weights(subject.state))
+    report.notes[prefix + "weights_sha256"] = weights_sha256(subject.job.solver.weights(subject.state, world))
     report.add(prefix + "iterations_done", WARM + len(subject.steps))
     if not subject.finite:
         report.notes[prefix + "diverged"] = "the iterate is not finite"

@@ -38,16 +38,16 @@ class Subject:
     @classmethod
     def start(cls, job: Job, world: World, like: "Subject | None" = None) -> "Subject":
         """Set the job up and warm it; with the data of `like` where the jobs differ in the solver only. Collective."""
-        setup = like.setup if like and same_problem(job, like.job) else None
+        setup = like.setup if like and same_problem(job, like.job, world.size) else None
         pools = ThreadpoolController()
         with pools.limit(limits=job.head.threads):
             setup = setup or set_up(job, world)
             with phase("starting"):
-                state = job.solver.blank(setup.problem)
-                job.solver.start(state, setup.problem, world)
+                state = job.solver.blank(setup.problem, setup.world)
+                job.solver.start(state, setup.problem, setup.world)
             with phase("preparing"):
-                job.solver.prepare(state, setup.problem, world)
-        subject = cls(job, setup, state, world, pools)
+                job.solver.prepare(state, setup.problem, setup.world)
+        subject = cls(job, setup, state, setup.world, pools)
         subject.warm()
         return subject
 
@@ -100,8 +100,11 @@ class Subject:
         return data + sum(item.array.nbytes for item in items(self.state))
 
 
-def same_problem(job: Job, other: Job) -> bool:
-    """Do both jobs pose the same problem, so that one may use the other's data?"""
+def same_problem(job: Job, other: Job, ranks: int) -> bool:
+    """Do both jobs pose the same problem and deal it alike, so that one may use the other's data?"""
+    L = len(job.layers.hidden) + 1
+    if job.solver.grid_of(L, ranks) != other.solver.grid_of(L, ranks):
+        return False
     parts = ("data", "layers", "activation", "loss")
     heads = ("seed", "precision")
     return all(getattr(job, p) == getattr(other, p) for p in parts) and all(

@@ -1,4 +1,4 @@
-"""The ranks that share the columns: a few verbs, each counted (calls, bytes, seconds)."""
+"""The ranks and their grid of layers x samples: a few verbs, each counted (calls, bytes, seconds)."""
 
 import json
 import time
@@ -26,21 +26,66 @@ class Traffic:
     seconds: float = 0.0
 
 
-class World:
-    """All ranks of a communicator. Serial is one rank: the same verbs, the same program."""
+class Pending:
+    """A message under way; `wait` ends when its buffer may be used again."""
 
-    def __init__(self, communicator: MPI.Intracomm | None = None) -> None:
+    def __init__(self, world: "World", requests: list[MPI.Request]) -> None:
+        self._world, self._requests = world, requests
+
+    def wait(self) -> None:
+        """Complete the message; what this takes counts as communication."""
+        with self._world.counted("message"):
+            for request in self._requests:
+                request.Wait()
+        self._requests = []
+
+
+class World:
+    """All ranks of a communicator. Serial is one rank: the same verbs, the same program.
+
+    `arranged` gives the ranks as a grid: `samples` are those with the same layers as this one and other columns,
+    `chain` those with the same columns and other layers, in the order of the layers. Unarranged, every rank has all
+    layers.
+    """
+
+    def __init__(self, communicator: MPI.Comm | None = None) -> None:
         self.mpi = MPI.COMM_WORLD if communicator is None else communicator
         self.rank: int = self.mpi.Get_rank()
         self.size: int = self.mpi.Get_size()
         self.host: str = MPI.Get_processor_name()
         self.traffic = Traffic()
         self.beat: Callable[[str | None], None] = lambda what: None  # the watchdog's: what this rank waits for
+        self.samples: World = self
+        self._chain: World | None = None
 
     @classmethod
     def alone(cls) -> "World":
         """A world of this one process."""
         return cls(MPI.COMM_SELF)
+
+    @property
+    def chain(self) -> "World":
+        """The ranks with this rank's columns, by their layers."""
+        if self._chain is None:
+            self._chain = self._part(MPI.COMM_SELF)
+        return self._chain
+
+    def arranged(self, layers: int, samples: int) -> "World":
+        """The same ranks as a grid: rank = block of layers x samples + block of samples. Collective."""
+        if layers * samples != self.size:
+            raise ValueError(f"a grid of {layers} x {samples} does not hold {self.size} ranks")
+        grid = self._part(self.mpi)
+        if layers > 1:
+            block, column = divmod(self.rank, samples)
+            grid.samples = self._part(self.mpi.Split(block, self.rank))
+            grid._chain = self._part(self.mpi.Split(column, self.rank))
+        return grid
+
+    def _part(self, communicator: MPI.Comm) -> "World":
+        """Some of these ranks; what they send counts here too."""
+        part = World(communicator)
+        part.traffic, part.beat = self.traffic, self.beat
+        return part
 
     @property
     def library(self) -> dict[str, str]:
@@ -58,19 +103,20 @@ class World:
         return self.rank == 0
 
     @contextmanager
-    def _counted(self, what: str, size: int) -> Iterator[None]:
+    def counted(self, what: str, size: int | None = None) -> Iterator[None]:
+        """Count the seconds of a verb, and a message of `size` bytes unless that is None."""
         start = time.perf_counter()
         self.beat(what)
         yield
         self.beat(None)
         self.traffic.seconds += time.perf_counter() - start
-        if self.size > 1:
+        if self.size > 1 and size is not None:
             self.traffic.messages += 1
             self.traffic.bytes += size
 
     def _reduce(self, flat: NDArray[Any], operation: MPI.Op) -> NDArray[Any]:
         """Reduce a contiguous one-dimensional array in place."""
-        with self._counted("sum", flat.nbytes):
+        with self.counted("sum", flat.nbytes):
             for lo in range(0, flat.size, CHUNK):
                 self.mpi.Allreduce(MPI.IN_PLACE, flat[lo : lo + CHUNK], operation)
         return flat
@@ -98,13 +144,23 @@ class World:
         """Sum one contiguous float64 vector over all ranks, in place and without a copy."""
         return self._reduce(flat, MPI.SUM)
 
-    def broadcast(self, array: NDArray[Any]) -> NDArray[Any]:
-        """Overwrite a contiguous array on every rank with the first rank's."""
-        flat = array.reshape(-1)
-        with self._counted("broadcast", flat.nbytes):
+    def broadcast(self, array: NDArray[Any], root: int = 0) -> NDArray[Any]:
+        """Overwrite a contiguous array on every rank with that of one, the first."""
+        flat = array.reshape(-1, order="A")
+        with self.counted("broadcast", flat.nbytes):
             for lo in range(0, flat.size, CHUNK):
-                self.mpi.Bcast(flat[lo : lo + CHUNK], 0)
+                self.mpi.Bcast(flat[lo : lo + CHUNK], root)
         return array
+
+    def send(self, array: NDArray[Any], to: int, tag: int) -> Pending:
+        """Begin to send a contiguous array, which must not change until the message is waited for."""
+        with self.counted("send", array.nbytes):
+            return Pending(self, [self.mpi.Isend(part, to, tag) for part in _chunks(array)])
+
+    def receive(self, array: NDArray[Any], source: int, tag: int) -> Pending:
+        """Begin to receive a contiguous array of the same size and type as was sent."""
+        with self.counted("receive"):
+            return Pending(self, [self.mpi.Irecv(part, source, tag) for part in _chunks(array)])
 
     def share(self, value: Any) -> Any:
         """What the first rank gives, on every rank. Travels as JSON text, never as a pickle."""
@@ -117,7 +173,7 @@ class World:
         """What each rank gives, as a list on every rank. Travels as JSON text."""
         text = np.frombuffer(json.dumps(value).encode(), np.uint8)
         lengths = np.zeros(self.size, dtype=np.int64)
-        with self._counted("gather", text.nbytes + 8):
+        with self.counted("gather", text.nbytes + 8):
             self.mpi.Allgather(np.array([text.size], dtype=np.int64), lengths)
             everything = np.empty(int(lengths.sum()), np.uint8)
             self.mpi.Allgatherv(text, [everything, lengths])
@@ -126,7 +182,7 @@ class World:
 
     def barrier(self) -> None:
         """Wait for all ranks."""
-        with self._counted("barrier", 0):
+        with self.counted("barrier", 0):
             self.mpi.Barrier()
 
     @contextmanager
@@ -160,3 +216,11 @@ class World:
         if len(set(digests)) > 1:
             shown = ", ".join(f"rank {rank}: {d[:12]}" for rank, d in enumerate(digests))
             raise UsageError(f"the ranks do not agree on {what} ({shown}); do all nodes see the same files?")
+
+
+def _chunks(array: NDArray[Any]) -> list[NDArray[Any]]:
+    """Views of a contiguous array of either order, each small enough for one message; they keep their order."""
+    flat = array.reshape(-1, order="A")
+    if not np.shares_memory(flat, array) and array.size:
+        raise ValueError(f"an array of shape {array.shape} and strides {array.strides} is not contiguous")
+    return [flat[lo : lo + CHUNK] for lo in range(0, flat.size, CHUNK)]

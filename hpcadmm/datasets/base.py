@@ -126,17 +126,20 @@ class Dataset(ABC):
     def sources(self, seed: int) -> tuple[Source, Source | None]:
         """The train and the test part as they lie in the files, headers checked; no test part: None."""
 
-    def load(self, seed: int, world: World, dtype: Any, *, ones: bool, transform: Transform | None = None) -> Loaded:
+    def load(
+        self, seed: int, world: World, dtype: Any, *, ones: bool, tile: int = 64, transform: Transform | None = None
+    ) -> Loaded:
         """Read this rank's columns; collective over `world`.
 
         seed: of the job, for data that are drawn. dtype: of x, float32 or float64. ones: x has one more row, the
-        last, of ones. transform: applied instead of the one that the train part would give.
+        last, of ones. tile: the least width of a tile. transform: applied instead of the one that the train part
+        would give.
         Raises UsageError, on all ranks, for options, files or values that will not do.
         """
         with world.together("reading the data"):
             sources = self.select(*self.sources(seed))
             labelling = self.labelling(list(dict.fromkeys(s.table for s in sources)))
-            train, test = (self.read(s, labelling, world, dtype, ones) for s in sources)
+            train, test = (self.read(s, labelling, dealt(len(s.rows), world, tile), dtype, ones) for s in sources)
         done = transform or self.measure(train, sources[0].table, ones, world)
         for part in (train, test):
             done.inputs.apply(part.x[: len(part.x) - ones])
@@ -176,10 +179,8 @@ class Dataset(ABC):
             raise UsageError(f"data.standardise_targets: {tables[0].where} has classes, not real targets")
         return Labelling.of(distinct(tables), tables[0].names, self.classes, self.positive)
 
-    def read(self, source: Source, labelling: Labelling | None, world: World, dtype: Any, ones: bool) -> Samples:
+    def read(self, source: Source, labelling: Labelling | None, tiles: Tiles, dtype: Any, ones: bool) -> Samples:
         """This rank's raw columns of one part."""
-        n = len(source.rows)
-        tiles = Tiles(n, tile_width(n), world.size, world.rank)
         mine = Source(source.table, source.rows[tiles.lo : tiles.hi])
         features = width(source.table, self.downsample)
         x = room((features + ones, len(mine.rows)), dtype)
@@ -191,7 +192,7 @@ class Dataset(ABC):
             labelling.encode(labels, source.table, mine.rows)
         elif source.table.targets == 1:
             labels = labels[:, 0]
-        return Samples(n, tiles, x, labels.T)
+        return Samples(tiles.n, tiles, x, labels.T)
 
     def measure(self, train: Samples, table: Table, ones: bool, world: World) -> Transform:
         """The transform that `scale` and `standardise` ask for; collective."""
@@ -224,6 +225,11 @@ class Dataset(ABC):
         drawn = None if any(files) else seed
         said = json.dumps([self.name, options, counts, files, drawn], sort_keys=True)
         return hashlib.sha256(said.encode()).hexdigest()
+
+
+def dealt(n: int, world: World, tile: int = 64) -> Tiles:
+    """The tiles of n columns on this rank, each at least `tile` wide."""
+    return Tiles(n, tile_width(n, tile), world.size, world.rank)
 
 
 def room(size: tuple[int, int], dtype: Any) -> NDArray[Any]:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from hpcadmm.comm.world import World
-from hpcadmm.datasets.base import Dataset, Samples, Transform
+from hpcadmm.datasets.base import Dataset, Samples, Transform, dealt
 from hpcadmm.datasets.generic import Generic
 from hpcadmm.datasets.hdf5 import Hdf5, Hdf5Table
 from hpcadmm.datasets.libsvm import Libsvm, LibsvmTable
@@ -29,7 +29,7 @@ def load_inputs(path: Path, like: Dataset, transform: Transform, world: World, d
         if table.features != features:
             raise UsageError(f"{path}: {table.features} features, but the network was trained on {features}")
         table.targets = 0
-        samples = like.read(Source.whole(table), None, world, dtype, ones)
+        samples = like.read(Source.whole(table), None, dealt(table.rows, world), dtype, ones)
     transform.inputs.apply(samples.x[: len(samples.x) - ones])
     samples.labels = np.zeros(samples.x.shape[1], np.int64)
     return samples

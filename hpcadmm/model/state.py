@@ -3,6 +3,7 @@
     W: Arrays = replicated()   the same on every rank
     z: Arrays = columns()      each rank holds the columns (samples) of its tiles
     q: Arrays = sites()        each rank holds the sites (layers, workers) dealt to it
+    p: Arrays = cells()        each rank holds the columns of its tiles, of the layers dealt to it
 
 A field is an array or a list of arrays indexed by layer, as in the paper; entries that are None do not exist.
 A field declared without one of these is not saved: it can be formed from the others and the data.
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 Arrays = list[Any]  # of Array or None
-Lies = Literal["replicated", "columns", "sites"]
+Lies = Literal["replicated", "columns", "sites", "cells"]
 
 
 def _lying(lies: Lies, first: int) -> Any:
@@ -37,6 +38,14 @@ def columns(first: int = 0) -> Any:
 def sites(first: int = 0) -> Any:
     """A field of arrays that exist on the rank that their layer or worker is dealt to."""
     return _lying("sites", first)
+
+
+def cells(first: int = 0) -> Any:
+    """A field of arrays (rows, samples): each rank holds the columns of its tiles, of the layers dealt to it.
+
+    For a grid of ranks, layers x samples; the entries of other layers are None.
+    """
+    return _lying("cells", first)
 
 
 @dataclass(frozen=True)

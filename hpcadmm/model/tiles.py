@@ -17,7 +17,7 @@ def block(n: int, size: int, rank: int) -> tuple[int, int]:
     return rank * n // size, (rank + 1) * n // size
 
 
-def tile_width(n: int, widest: int = 1024, narrowest: int = 64, aim: int = 60) -> int:
+def tile_width(n: int, narrowest: int = 64, widest: int = 1024, aim: int = 60) -> int:
     """A power of two that cuts n columns into about `aim` tiles, within the limits.
 
     >>> tile_width(1437), tile_width(9999), tile_width(60000), tile_width(10_000_000)
@@ -27,6 +27,16 @@ def tile_width(n: int, widest: int = 1024, narrowest: int = 64, aim: int = 60) -
     while width > narrowest and width * aim > n * 1.1:
         width //= 2
     return width
+
+
+def narrowest_tile(units: int) -> int:
+    """For layers of so many units: adding a tile's product to a sum of units^2 entries costs as much as multiplying
+    some 50 columns, so wide layers want wide tiles.
+
+    >>> narrowest_tile(100), narrowest_tile(300), narrowest_tile(1000), narrowest_tile(2400)
+    (64, 128, 512, 1024)
+    """
+    return min(1024, max(64, 1 << (max(1, 3 * units // 5).bit_length() - 1)))
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,9 @@
 from hpcadmm.registry import Registry
 from hpcadmm.solvers.base import Solver
 from hpcadmm.solvers.dladmm import DlAdmm
+from hpcadmm.solvers.pdadmm import PdAdmm
 from hpcadmm.solvers.taylor import Taylor
 
-SOLVERS = Registry("solver.name", Taylor, DlAdmm)
+SOLVERS = Registry("solver.name", Taylor, DlAdmm, PdAdmm)
 
-__all__ = ["SOLVERS", "DlAdmm", "Solver", "Taylor"]
+__all__ = ["SOLVERS", "DlAdmm", "PdAdmm", "Solver", "Taylor"]

@@ -19,7 +19,15 @@ class Solver(Protocol):
         """Raise UsageError where the hyperparameters do not fit L weight layers."""
         ...
 
-    def blank(self, problem: Problem) -> Any:
+    def grid_of(self, L: int, ranks: int) -> tuple[int, int]:
+        """Into how many blocks of layers and of samples the ranks divide the work; UsageError where they cannot."""
+        ...
+
+    def check_problem(self, problem: Problem, world: World) -> None:
+        """Raise UsageError, on all ranks, where network, samples and ranks do not suit the hyperparameters."""
+        ...
+
+    def blank(self, problem: Problem, world: World) -> Any:
         """A state with its arrays allocated on this rank, to be filled by `start` or from a checkpoint."""
         ...
 
@@ -35,8 +43,11 @@ class Solver(Protocol):
         """One iteration."""
         ...
 
-    def weights(self, state: Any) -> Arrays:
-        """W[1..L] (W[0] is None), the bias column last, the same on every rank."""
+    def weights(self, state: Any, world: World) -> Arrays:
+        """W[1..L] (W[0] is None), the bias column last, the same on every rank: `state.W`, brought up to date.
+
+        Collective.
+        """
         ...
 
     def set_weights(self, state: Any, weights: Arrays, problem: Problem, world: World) -> None:
@@ -54,3 +65,20 @@ class Solver(Protocol):
     def floor(self, state: Any, problem: Problem) -> Mapping[str, Product]:
         """The necessary matrix products of one iteration on this rank, by name, each to be timed alone."""
         ...
+
+
+class DataParallel:
+    """What solvers have in common of which every rank has all layers, and columns of its own."""
+
+    def check(self, L: int) -> None:
+        """Any depth will do."""
+
+    def grid_of(self, L: int, ranks: int) -> tuple[int, int]:
+        return 1, ranks
+
+    def check_problem(self, problem: Problem, world: World) -> None:
+        """Any problem will do, on any number of ranks."""
+
+    def weights(self, state: Any, world: World) -> Arrays:
+        W: Arrays = state.W
+        return W

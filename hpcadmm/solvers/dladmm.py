@@ -14,6 +14,7 @@ from hpcadmm.comm.world import World
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array, Arrays, columns, replicated
 from hpcadmm.solvers import dladmm_measures
+from hpcadmm.solvers.base import DataParallel
 from hpcadmm.solvers.dladmm_blocks import Blocks, Work
 from hpcadmm.solvers.products import Product
 from hpcadmm.solvers.start import forward
@@ -38,7 +39,7 @@ class State:
 
 
 @dataclass(frozen=True)
-class DlAdmm:
+class DlAdmm(DataParallel):
     """minimise R(z_L; y) + sum_l Omega(W_l) + nu/2 sum_{l<L} |z_l - W_l a_{l-1} - b_l|^2 + |a_l - f(z_l)|^2
     + <u, r_L> + rho/2 |r_L|^2,    r_L = z_L - W_L a_{L-1} - b_L,    R summed over the samples.
 
@@ -100,10 +101,7 @@ class DlAdmm:
             s.penalties *= self.factor
             s.cost[2] = 0
 
-    def check(self, L: int) -> None:
-        """Any depth will do."""
-
-    def blank(self, p: Problem) -> State:
+    def blank(self, p: Problem, world: World) -> State:
         """Allocate: a_0 is the data itself, everything else new."""
         n, L, m = p.network.n, p.network.depth, p.x.shape[1]
         work = Work(p, self.sums == "plain")
@@ -144,9 +142,6 @@ class DlAdmm:
         """Take the grids of the sums back."""
         for total, grid in zip(s.work.sums, s.grids, strict=True):
             total.grid = int(grid)
-
-    def weights(self, s: State) -> Arrays:
-        return s.W
 
     def finite(self, s: State) -> bool:
         """W, z_L and u show any NaN within an iteration."""

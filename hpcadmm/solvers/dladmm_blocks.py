@@ -6,6 +6,7 @@ changes r_l: no other matrix products are necessary.
 """
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from hpcadmm.comm.world import World
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array
 from hpcadmm.subproblems.norm import square
-from hpcadmm.subproblems.quadratic_bound import backtracked, soft_threshold, step_length
+from hpcadmm.subproblems.quadratic_bound import move_weights, step_along
 from hpcadmm.subproblems.scratch import Scratch
 
 
@@ -62,11 +63,9 @@ class Blocks:
 
     def _length(self, kind: int, l: int, norm: float, bend: float) -> float:
         """The step along a gradient with |g|^2 = norm whose quadratic form is bend."""
-        if self.options.update == "quadratic":
-            return step_length(norm, bend)
-        theta = backtracked(self.s.theta[kind, l], norm, bend)
-        self.s.theta[kind, l] = theta
-        return 1 / theta
+        thetas = self.s.theta[kind]
+        alpha, thetas[l] = step_along(self.options.update, float(thetas[l]), norm, bend)
+        return alpha
 
     def W(self, l: int) -> None:
         """W_l: one step on the quadratic bound of c_l/2 |r_l|^2 (+ <u, r_L>) + Omega(W_l)."""
@@ -80,25 +79,12 @@ class Blocks:
         self._move_W(l, total.total)
 
     def _move_W(self, l: int, D: Array) -> None:
-        """Along D = F_l a_{l-1}^T, less the gradient of an l2 penalty; or by the prox of an l1 penalty."""
-        W, decay, c = self.s.W[l][:, : D.shape[1]], self.options.decay, self._curvature(l)
-        l1 = self.options.penalty == "l1" and decay > 0
-        shrink = 0.0 if l1 else 2 * decay
-        D = np.asfortranarray(D - shrink * W, self.p.dtype)
-        norm = square(D)
-        alpha = self._length(0, l, norm, c * self._through(l, D) + shrink * norm)
-        if not l1:
-            W += D.dtype.type(alpha) * D
-            self._pull(l, alpha)
-            return
-        for _ in range(40):
-            new = soft_threshold(W + D.dtype.type(alpha) * D, alpha * decay)
-            change = np.asfortranarray(new - W)
-            if alpha * c * self._through(l, change) <= square(change) * (1 + 1e-6):
-                break
-            alpha /= 2
-        W += change
-        self._pull(l, 1.0)
+        """Along D = F_l a_{l-1}^T, and r_l with it."""
+        W, options = self.s.W[l][:, : D.shape[1]], self.options
+        length, through = partial(self._length, 0, l), partial(self._through, l)
+        l1 = options.penalty == "l1"
+        alpha = move_weights(W, D, self._curvature(l), options.decay, l1, length, through)
+        self._pull(l, alpha)
 
     def _through(self, l: int, D: Array) -> float:
         """V = D a_{l-1} into a buffer; returns |V|^2 over all samples."""

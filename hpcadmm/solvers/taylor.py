@@ -16,6 +16,7 @@ from hpcadmm.errors import UsageError
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array, Arrays, columns, replicated
 from hpcadmm.solvers import taylor_measures
+from hpcadmm.solvers.base import DataParallel
 from hpcadmm.solvers.normal import SweepSums, gram_of_data
 from hpcadmm.solvers.products import Product
 from hpcadmm.solvers.start import forward, gaussian
@@ -51,7 +52,7 @@ class Work:
 
 
 @dataclass(frozen=True)
-class Taylor:
+class Taylor(DataParallel):
     """minimise l(z_L, y) + <z_L, lam> + beta_L |z_L - W_L a_{L-1}|^2 + decay sum_l |W_l|^2
     + sum_{l<L} gamma_l |a_l - h(z_l)|^2 + beta_l |z_l - W_l a_{l-1}|^2        over W, a, z; a_0 = x.
 
@@ -118,7 +119,7 @@ class Taylor:
         """Raise UsageError where the hyperparameters do not fit L weight layers."""
         self.penalties(L)
 
-    def blank(self, p: Problem) -> State:
+    def blank(self, p: Problem, world: World) -> State:
         """Allocate: a_0 is the data itself, everything else new."""
         n, L, m = p.network.n, p.network.depth, p.x.shape[1]
         sums = SweepSums(p.network, p.dtype, p.tiles, self.sums == "plain")
@@ -158,9 +159,6 @@ class Taylor:
         """Factor a_0 a_0^T, and take the grids back."""
         s.work.sums.grids = s.grids
         s.work.factor = self._factor(gram_of_data(p.x, p.tiles, world, self.sums == "plain"), 1, p)
-
-    def weights(self, s: State) -> Arrays:
-        return s.W
 
     def finite(self, s: State) -> bool:
         """W, z_L and lam show any NaN within a sweep, since every layer's products are summed into a W."""

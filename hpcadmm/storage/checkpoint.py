@@ -1,10 +1,11 @@
 """Checkpoints: a folder of HDF5 files that holds global arrays, whatever the number of ranks.
 
 iteration-0000000010/
-    shard-<lo>-<hi>.h5   one a rank: columns lo to hi of every array in columns, as rows = samples
-    sites-<rank>.h5      one a rank: the arrays of its sites, transposed
-    checkpoint.h5        written last: the replicated arrays, the record (`checkpoint.json`), and virtual
-                         datasets that show the arrays in columns whole; these are for people, not read here
+    shard-<lo>-<hi>.h5          one a rank: columns lo to hi of every array in columns, as rows = samples
+    cells-<rank>-<lo>-<hi>.h5   one a rank: columns lo to hi of the arrays in cells of its layers, as rows = samples
+    sites-<rank>.h5             one a rank: the arrays of its sites, transposed
+    checkpoint.h5               written last: the replicated arrays, the record (`checkpoint.json`), and virtual
+                                datasets that show the arrays in columns and cells whole; for people, not read here
 """
 
 import shutil
@@ -35,6 +36,8 @@ __all__ = ["CheckpointError", "load", "load_newest", "newest", "read_weights", "
 def save(folder: Path, items: Sequence[Item], tiles: Tiles, meta: dict[str, Any], world: "World", keep: int) -> Path:
     """Write the checkpoint of `meta["iteration"]` on all ranks, keep the newest `keep`, and return its folder.
 
+    On a grid of ranks, layers x samples, `world` is all ranks and `tiles` those of this rank's block of samples. Such
+    a state has no columns, only cells; an array on a site is given by one rank. ValueError otherwise.
     meta is anything JSON can hold. Earlier checkpoints stay until this one is committed. Collective. An error of the
     file system (a full disk) is a UsageError on all ranks; it leaves the earlier ones and removes what was written.
     """
@@ -42,13 +45,15 @@ def save(folder: Path, items: Sequence[Item], tiles: Tiles, meta: dict[str, Any]
     identity = world.share(uuid.uuid4().hex)
     partial = folders.beside(final, f".{identity[:8]}.partial")  # ranks that outlive a killed job cannot meddle
     with _removed_on_error(partial, world):
+        _same_on_all(items, world)
         with world.together("preparing a checkpoint"), spoken(f"make the checkpoint {final}"):
+            _check_grid(items, tiles, world)
             if world.first:
                 folder.mkdir(parents=True, exist_ok=True)
                 folders.sweep(folder)
                 partial.mkdir()
         with world.together("writing a checkpoint"), spoken(f"write the checkpoint {final}"):
-            mine = parts.write_part(partial, items, tiles, identity)
+            mine = parts.write_part(partial, items, tiles, world.rank, identity)
         every = world.gather(mine.plain())
         with world.together("committing a checkpoint"), spoken(f"write the checkpoint {final}"):
             if world.first:
@@ -71,17 +76,37 @@ def _removed_on_error(partial: Path, world: "World") -> Iterator[None]:
         raise
 
 
+def _same_on_all(items: Sequence[Item], world: "World") -> None:
+    """ValueError on all ranks unless they hold the same arrays that are replicated or in columns."""
+    every = world.gather([item.path for item in items if item.lies in ("replicated", "columns")])
+    for rank, paths in enumerate(every):
+        if paths != every[0]:
+            odd = ", ".join(sorted(set(paths) ^ set(every[0]))) or "their order"
+            raise ValueError(f"the ranks 0 and {rank} differ in arrays that are replicated or in columns: {odd}")
+
+
+def _check_grid(items: Sequence[Item], tiles: Tiles, world: "World") -> None:
+    """Refuse columns that several ranks hold: they would write the same shard."""
+    columns = [item.path for item in items if item.lies == "columns"]
+    if columns and tiles.size < world.size:
+        raise ValueError(
+            f"{columns[0]} lies in columns, of which {tiles.size} blocks lie on {world.size} ranks; "
+            "on a grid with several blocks of layers a field is cells() or replicated()"
+        )
+
+
 def load(path: Path, items: Sequence[Item], tiles: Tiles, world: "World") -> dict[str, Any]:
     """Fill the arrays of the items from one checkpoint, on any number of ranks; return its meta.
 
-    Collective. A file that is damaged, hostile or of another job is a UsageError on all ranks, which names the file
-    and the reason; the arrays may then be filled in part.
+    Collective; on any grid of ranks, where several may ask for the same array. A file that is damaged, hostile or of
+    another job is a UsageError on all ranks, which names the file and the reason; arrays may then be filled in part.
     """
     text = ""
     with world.together("reading a checkpoint"):
         if world.first:
             text = parts.read_record(path)
     record = Record.parse(world.share(text))
+    _same_on_all(items, world)
     with world.together("comparing a checkpoint with the job"), naming(path / MASTER):
         record.match(items, tiles.n)
     with world.together("reading a checkpoint"):

@@ -14,41 +14,51 @@ from hpcadmm.model.tiles import Tiles
 from hpcadmm.storage import hdf5
 from hpcadmm.storage.folders import MASTER
 from hpcadmm.storage.hdf5 import Refused
-from hpcadmm.storage.record import LONGEST, Entry, Record, Shard, entry_of
+from hpcadmm.storage.record import LONGEST, SAMPLED, Entry, Record, Shard, entry_of, joined_entry
 
 RECORD, IDENTITY = "checkpoint.json", "checkpoint.id"  # no array has a point in its name
 
 
 @dataclass
 class Part:
-    """What one rank has written: its shard, if it has columns, the bytes of its files, its sites' arrays."""
+    """What one rank has written: its shard, if it has columns, the bytes of its files, its sites and cells."""
 
     shards: list[Shard] = field(default_factory=list)
     sizes: dict[str, int] = field(default_factory=dict)
-    sites: dict[str, Entry] = field(default_factory=dict)
+    entries: dict[str, Entry] = field(default_factory=dict)
 
     def plain(self) -> dict[str, Any]:
         """As JSON can hold it."""
         return asdict(self)
 
 
-def write_part(folder: Path, items: Sequence[Item], tiles: Tiles, identity: str) -> Part:
-    """Write this rank's columns and sites. Raises OSError, and ValueError for an array that cannot be saved."""
-    part = Part()
+def write_part(folder: Path, items: Sequence[Item], tiles: Tiles, rank: int, identity: str) -> Part:
+    """Write this rank's columns, cells and sites. Raises OSError, and ValueError for an array that cannot be saved."""
+    part, some = Part(), tiles.hi > tiles.lo
     for item in items:
         entry_of(item, tiles.n)
-        if item.lies == "columns" and item.array.shape[-1:] != (tiles.hi - tiles.lo,):
-            raise ValueError(f"{item.path} is {item.array.shape}, but this rank has {tiles.hi - tiles.lo} columns")
-    if tiles.hi > tiles.lo and any(i.lies == "columns" for i in items):
+    _check_columns(items, tiles)
+    columns, cells, sites = ([i for i in items if i.lies == lies] for lies in ("columns", "cells", "sites"))
+    if columns and some:
         shard = Shard(f"shard-{tiles.lo}-{tiles.hi}.h5", tiles.lo, tiles.hi)
         part.shards.append(shard)
-        _write_file(folder / shard.name, [i for i in items if i.lies == "columns"], identity, part.sizes, tiles.width)
-    mine = [item for item in items if item.lies == "sites"]
-    if mine:
-        name = f"sites-{tiles.rank}.h5"
-        part.sites = {i.path: entry_of(i, tiles.n, file=name) for i in mine}
-        _write_file(folder / name, mine, identity, part.sizes, 1)
+        _write_file(folder / shard.name, columns, identity, part.sizes, tiles.width)
+    if cells:
+        name = f"cells-{rank}-{tiles.lo}-{tiles.hi}.h5"
+        part.entries |= {i.path: entry_of(i, tiles.n, files=(name,) if some else ()) for i in cells}
+        if some:
+            _write_file(folder / name, cells, identity, part.sizes, tiles.width)
+    if sites:
+        name = f"sites-{rank}.h5"
+        part.entries |= {i.path: entry_of(i, tiles.n, file=name) for i in sites}
+        _write_file(folder / name, sites, identity, part.sizes, 1)
     return part
+
+
+def _check_columns(items: Sequence[Item], tiles: Tiles) -> None:
+    for item in items:
+        if item.lies in SAMPLED and item.array.shape[-1:] != (tiles.hi - tiles.lo,):
+            raise ValueError(f"{item.path} is {item.array.shape}, but this rank has {tiles.hi - tiles.lo} columns")
 
 
 def _write_file(path: Path, items: Sequence[Item], identity: str, sizes: dict[str, int], width: int) -> None:
@@ -62,29 +72,30 @@ def joined(identity: str, meta: dict[str, Any], items: Sequence[Item], tiles: Ti
     """The record of a checkpoint whose ranks have written these parts (as `Part.plain` gives them)."""
     record = Record(identity, tiles.n, meta)
     for item in items:
-        if item.lies != "sites":
+        if item.lies in ("replicated", "columns"):
             digest = sha256(item.array) if item.lies == "replicated" else ""
             record.entries[item.path] = entry_of(item, tiles.n, sha256=digest)
+    held: dict[str, list[Entry]] = {path: [entry] for path, entry in record.entries.items()}
     for part in parts:
         record.shards.extend(Shard(**shard) for shard in part["shards"])
         record.sizes.update(part["sizes"])
-        for path, entry in part["sites"].items():
-            if path in record.entries:
-                raise ValueError(f"two ranks hold the site {path}")
-            record.entries[path] = Entry(**entry)
+        for path, raw in part["entries"].items():
+            entry = Entry(**{**raw, "shape": tuple(raw["shape"]), "files": tuple(raw["files"])})
+            held.setdefault(path, []).append(entry)
+    record.entries.update({path: joined_entry(path, entries, tiles.n) for path, entries in held.items()})
     return record
 
 
 def write_master(folder: Path, record: Record, items: Sequence[Item]) -> None:
-    """Write `checkpoint.h5`: replicated arrays, the record, and the arrays in columns as virtual datasets."""
+    """Write `checkpoint.h5`: replicated arrays, the record, and the others in columns and cells as virtual datasets."""
     with hdf5.writing(folder / MASTER, {}) as file:
         hdf5.write_text(file, RECORD, record.text())
         for item in items:
             if item.lies == "replicated":
                 hdf5.write_array(file, item.path, item.array)
         for path, entry in record.entries.items():
-            if entry.lies == "columns" and np.prod(entry.shape):
-                _show_whole(file, path, entry, record.shards)
+            if entry.lies in SAMPLED and np.prod(entry.shape):
+                _show_whole(file, path, entry, record.holders(path))
 
 
 def _show_whole(file: h5py.File, path: str, entry: Entry, shards: list[Shard]) -> None:
@@ -115,12 +126,15 @@ def read_replicated(folder: Path, record: Record, items: Sequence[Item]) -> None
 
 
 def read_part(folder: Path, record: Record, items: Sequence[Item], tiles: Tiles) -> None:
-    """Fill this rank's columns and sites from whatever files hold them. Raises CheckpointError."""
-    wanted = [item for item in items if item.lies == "columns" and item.array.size]
-    for shard in record.shards if wanted else []:
+    """Fill this rank's columns, cells and sites from whatever files hold them. Raises CheckpointError."""
+    _check_columns(items, tiles)
+    needed: dict[Shard, list[Item]] = {}
+    for item in items:
+        for shard in record.holders(item.path) if item.lies in SAMPLED and item.array.size else []:
+            if max(shard.lo, tiles.lo) < min(shard.hi, tiles.hi):
+                needed.setdefault(shard, []).append(item)
+    for shard, wanted in needed.items():
         lo, hi = max(shard.lo, tiles.lo), min(shard.hi, tiles.hi)
-        if lo >= hi:
-            continue
         with hdf5.reading(folder / shard.name, record.sizes[shard.name]) as file:
             _same_checkpoint(file, record)
             for item in wanted:

@@ -3,8 +3,8 @@
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, get_args
 
 from hpcadmm.model.state import Item, Lies
 from hpcadmm.storage.hdf5 import Refused
@@ -14,6 +14,8 @@ LONGEST = 1 << 26  # bytes of a record that is read
 PATH = re.compile(r"[A-Za-z]\w*(/\w+)*", re.ASCII)
 SHARD = re.compile(r"shard-(\d{1,18})-(\d{1,18})\.h5", re.ASCII)
 SITES = re.compile(r"sites-\d{1,9}\.h5", re.ASCII)
+CELLS = re.compile(r"cells-\d{1,9}-(\d{1,18})-(\d{1,18})\.h5", re.ASCII)
+SAMPLED = ("columns", "cells")  # of which a rank holds the columns of its tiles
 DTYPE = re.compile(r"[<>|][fiu]\d{1,2}", re.ASCII)
 
 
@@ -26,11 +28,12 @@ class Entry:
     dtype: str
     sha256: str = ""  # of a replicated array's bytes in C order
     file: str = ""  # of an array that lies on a site
+    files: tuple[str, ...] = ()  # of an array in cells: the files with its columns, in their order
 
 
 @dataclass(frozen=True)
 class Shard:
-    """The file with the columns [lo, hi) of every array that lies in columns."""
+    """The file with the columns [lo, hi) of every array that lies in columns, or of some that lie in cells."""
 
     name: str
     lo: int
@@ -68,10 +71,18 @@ class Record:
         sizes = {_file_name(name): _count(size) for name, size in raw["sizes"].items()}
         entries = {_path(path): _entry(e, samples, sizes) for path, e in raw["entries"].items()}
         if shards:
-            _cover(shards, samples, sizes)
+            _cover(shards, samples, sizes, "shards")
         elif samples and any(e.lies == "columns" for e in entries.values()):
             raise Refused("damaged: the record lists no shards")
+        for path, entry in entries.items():
+            if entry.lies == "cells":
+                _cover([cells_file(name) for name in entry.files], samples, sizes, f"files of {path}")
         return cls(raw["identity"], samples, raw["meta"], shards, sizes, entries)
+
+    def holders(self, path: str) -> list[Shard]:
+        """The files with the columns of an array that lies in columns or cells, in their order."""
+        entry = self.entries[path]
+        return self.shards if entry.lies == "columns" else [cells_file(name) for name in entry.files]
 
     def match(self, items: Sequence[Item], samples: int) -> None:
         """Refuse the checkpoint if it does not hold these arrays, with these shapes and dtypes."""
@@ -91,14 +102,45 @@ class Record:
 
 def global_shape(item: Item, samples: int) -> tuple[int, ...]:
     """The shape over all ranks of an array of which this rank may hold some columns."""
-    return (*item.array.shape[:-1], samples) if item.lies == "columns" else item.array.shape
+    return (*item.array.shape[:-1], samples) if item.lies in SAMPLED else item.array.shape
 
 
-def entry_of(item: Item, samples: int, **more: str) -> Entry:
+def entry_of(item: Item, samples: int, **more: Any) -> Entry:
     """The entry of an array that is being saved. Raises ValueError for a path or type that cannot be."""
     if not PATH.fullmatch(item.path) or not DTYPE.fullmatch(item.array.dtype.str):
         raise ValueError(f"cannot save {item.path!r} of type {item.array.dtype}")
     return Entry(item.lies, global_shape(item, samples), item.array.dtype.str, **more)
+
+
+def joined_entry(path: str, entries: Sequence[Entry], samples: int) -> Entry:
+    """The entry of an array on sites or in cells, from those of the ranks that hold it, while it is being saved.
+
+    ValueError if it lies on one site and two ranks hold it, or in cells of which a column is held by two ranks or none.
+    """
+    first = entries[0]
+    if any((e.lies, e.shape, e.dtype) != (first.lies, first.shape, first.dtype) for e in entries):
+        raise ValueError(f"the ranks do not agree on how {path} lies, or on its shape or type")
+    if first.lies != "cells":
+        if len(entries) > 1:
+            raise ValueError(f"two ranks hold the site {path}")
+        return first
+    parts = sorted((cells_file(name) for e in entries for name in e.files), key=lambda part: part.lo)
+    end = 0
+    for part in [*parts, Shard("", samples, samples)]:
+        if part.lo < end:
+            raise ValueError(f"two ranks hold the columns {part.lo} to {min(part.hi, end)} of {path}")
+        if part.lo > end:
+            raise ValueError(f"no rank holds the columns {end} to {part.lo} of {path}")
+        end = part.hi
+    return replace(first, files=tuple(part.name for part in parts))
+
+
+def cells_file(name: str) -> Shard:
+    """A file of cells, with the columns that its name tells. Raises Refused."""
+    found = CELLS.fullmatch(name)
+    if not found:
+        raise Refused(f"{name[:80]!r} is not a file name of cells")
+    return Shard(name, int(found[1]), int(found[2]))
 
 
 def _count(value: Any) -> int:
@@ -114,7 +156,7 @@ def _path(name: str) -> str:
 
 
 def _file_name(name: str) -> str:
-    if not (SHARD.fullmatch(name) or SITES.fullmatch(name)):
+    if not any(kind.fullmatch(name) for kind in (SHARD, SITES, CELLS)):
         raise Refused(f"{name[:80]!r} is not a file name of a checkpoint")
     return name
 
@@ -128,18 +170,20 @@ def _shard(raw: dict[str, Any]) -> Shard:
 
 def _entry(raw: dict[str, Any], samples: int, sizes: dict[str, int]) -> Entry:
     lies, shape, dtype = raw["lies"], tuple(_count(n) for n in raw["shape"]), raw["dtype"]
-    if lies not in ("replicated", "columns", "sites") or not DTYPE.fullmatch(dtype) or len(shape) > 8:
+    if lies not in get_args(Lies) or not DTYPE.fullmatch(dtype) or len(shape) > 8:
         raise Refused(f"damaged: {lies!r}, {dtype!r} do not describe an array")
-    if lies == "columns" and shape[-1:] != (samples,):
-        raise Refused(f"damaged: an array in columns has the shape {shape}, but there are {samples} samples")
+    if lies in SAMPLED and shape[-1:] != (samples,):
+        raise Refused(f"damaged: an array in {lies} has the shape {shape}, but there are {samples} samples")
     if lies == "sites" and raw["file"] not in sizes:
         raise Refused(f"damaged: the file {raw['file']!r} of a site is not listed")
-    return Entry(lies, shape, dtype, str(raw["sha256"]), str(raw["file"]))
+    files = tuple(raw["files"]) if lies == "cells" else ()  # earlier versions had none
+    return Entry(lies, shape, dtype, str(raw["sha256"]), str(raw["file"]), files)
 
 
-def _cover(shards: list[Shard], samples: int, sizes: dict[str, int]) -> None:
+def _cover(shards: list[Shard], samples: int, sizes: dict[str, int], what: str) -> None:
     ends = [0] + [shard.hi for shard in shards]
-    if [shard.lo for shard in shards] != ends[:-1] or ends[-1] != samples:
-        raise Refused(f"damaged: the shards do not cover the {samples} samples")
+    forward = all(shard.lo < shard.hi for shard in shards)
+    if not forward or [shard.lo for shard in shards] != ends[:-1] or ends[-1] != samples:
+        raise Refused(f"damaged: the {what} do not cover the {samples} samples exactly once")
     if any(shard.name not in sizes for shard in shards):
-        raise Refused("damaged: the size of a shard is not listed")
+        raise Refused(f"damaged: the size of one of the {what} is not listed")

@@ -64,11 +64,15 @@ class FitActivation:
 
     def __call__(self, z: Array, z_next: Array, activation: Activation, scratch: Scratch, a: Array) -> None:
         """Write the first n_l rows of a (n_l + ones, m) for a tile: z (n_l, m), z_next (n_{l+1}, m)."""
-        units, m = z.shape
-        h = activation.value(z, out=scratch.ones("h", a.shape[0], m))
+        h = activation.value(z, out=scratch.ones("h", a.shape[0], z.shape[1]))
+        self.towards(h, z_next, scratch, a)
+
+    def towards(self, h: Array, z_next: Array, scratch: Scratch, a: Array) -> None:
+        """The same for a given h (n_l + ones, m), which has its row of ones and takes the place of h(z)."""
+        units, m = len(self.shift), a.shape[1]
         if self.G is not None:
             t = np.matmul(self.W[:, :units].T, z_next, out=scratch("s", units, m))
-            real = z.dtype.type
+            real = a.dtype.type
             right_side(t.T, h.T, self.shift, real(self.beta), real(self.gamma))
             np.matmul(self.G, t, out=a[:units])
         elif self.P is not None:

@@ -5,10 +5,16 @@ theta >= bend / |g|^2. That is the line search without trial evaluations.
 """
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
 from hpcadmm.model.state import Array
+from hpcadmm.subproblems.norm import square
+
+LEAST = 1e-30  # no theta is smaller
+MOST = 200  # doublings of a theta in one step
+HALVINGS = 40  # of the step of an l1 penalty
 
 
 def step_length(norm: float, bend: float) -> float:
@@ -21,15 +27,59 @@ def step_length(norm: float, bend: float) -> float:
 
 
 def backtracked(theta: float, norm: float, bend: float) -> float:
-    """The paper's rule: half the theta of the last time, doubled until phi <= P.
+    """The paper's rule: half the theta of the last time, doubled until phi <= P, at most MOST times.
 
-    >>> backtracked(8.0, 1.0, 3.0), backtracked(8.0, 1.0, 20.0)
-    (4.0, 32.0)
+    Where that does not suffice, infinity: no step.
+
+    >>> backtracked(8.0, 1.0, 3.0), backtracked(8.0, 1.0, 20.0), backtracked(1.0, 1.0, 1e300)
+    (4.0, 32.0, inf)
     """
-    theta = max(theta / 2, 1e-30)
+    theta = max(theta / 2, LEAST)
     if not (norm > 0 and math.isfinite(bend)):
         return 2 * theta
-    return theta * 2.0 ** max(0, math.ceil(math.log2(max(bend / (norm * theta), 1e-300))))
+    doublings = max(0, math.ceil(math.log2(max(bend / (norm * theta), 1e-300))))
+    return theta * 2.0**doublings if doublings <= MOST else math.inf
+
+
+def step_along(rule: str, theta: float, norm: float, bend: float) -> tuple[float, float]:
+    """(1/theta, theta) by the rule "quadratic" or "backtracking", the latter begun from the last theta."""
+    if rule == "quadratic":
+        return step_length(norm, bend), theta
+    found = backtracked(theta, norm, bend)
+    return 1 / found, (found if math.isfinite(found) else theta * 2.0**MOST)
+
+
+def move_weights(
+    W: Array,
+    D: Array,
+    curvature: float,
+    decay: float,
+    l1: bool,
+    step: Callable[[float, float], float],
+    through: Callable[[Array], float],
+) -> float:
+    """One step on the quadratic bound of c/2 |r - (W - W0) a|^2 + Omega(W), D = c r a^T: W += alpha D, D in place less
+    the gradient of an l2 penalty, or by the prox of an l1 penalty; returns the alpha by which V must be taken.
+
+    W, D: (n_l, n_{l-1}); `curvature` is c. through(D) forms V = D a and returns |V|^2 over all samples;
+    step(norm, bend) is the length along a gradient. With l1, V is that of the whole change and alpha 1.
+    """
+    l1 = l1 and decay > 0
+    shrink = 0.0 if l1 else 2 * decay
+    D = np.asfortranarray(D - shrink * W, W.dtype)
+    norm = square(D)
+    alpha = step(norm, curvature * through(D) + shrink * norm)
+    if not l1:
+        W += D.dtype.type(alpha) * D
+        return alpha
+    for _ in range(HALVINGS):
+        new = soft_threshold(W + D.dtype.type(alpha) * D, alpha * decay)
+        change = np.asfortranarray(new - W)
+        if alpha * curvature * through(change) <= square(change) * (1 + 1e-6):
+            break
+        alpha /= 2
+    W += change
+    return 1.0
 
 
 def soft_threshold(x: Array, size: float) -> Array:

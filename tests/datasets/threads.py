@@ -1,6 +1,8 @@
 """Ranks as threads of this process: World over a communicator of barriers, for tests of what each rank reads."""
 
+import queue
 import threading
+from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -20,13 +22,23 @@ class Board:
         self.size = size
         self.barrier = threading.Barrier(size, timeout=60)
         self.shown: list[Any] = [None] * size
+        self.mail: dict[Any, queue.Queue[Any]] = defaultdict(queue.Queue)  # by (from, to, tag)
+        self.parts: dict[Any, Board] = {}
+        self.lock = threading.Lock()
+
+
+class Request:
+    """A message whose rest is done when it is waited for."""
+
+    def __init__(self, done: Callable[[], Any]) -> None:
+        self.Wait = done
 
 
 class Communicator:
     """One rank's view of the board: the calls that World makes."""
 
     def __init__(self, board: Board, rank: int) -> None:
-        self.board, self.rank = board, rank
+        self.board, self.rank, self.splits = board, rank, 0
 
     def Get_rank(self) -> int:
         return self.rank
@@ -57,6 +69,35 @@ class Communicator:
 
     def Barrier(self) -> None:
         self.exchange(None)
+
+    def Split(self, color: int, key: int) -> "Communicator":
+        """Ranks with the same color; the keys must rise with the ranks."""
+        colors = self.exchange(color)
+        members = [rank for rank, c in enumerate(colors) if c == color]
+        splits = self.splits = self.splits + 1
+        with self.board.lock:
+            part = self.board.parts.setdefault((splits, color), Board(len(members)))
+        return Communicator(part, members.index(self.rank))
+
+    def Isend(self, array: Any, to: int, tag: int) -> Request:
+        """The values as they are when the message is waited for: a send buffer must not change before."""
+        first = array.copy()
+
+        def unchanged() -> None:
+            assert first.tobytes() == array.tobytes(), "a send buffer changed before its message was waited for"
+
+        self.board.mail[self.rank, to, tag].put(first)
+        return Request(unchanged)
+
+    def Irecv(self, array: Any, source: int, tag: int) -> Request:
+        box = self.board.mail[source, self.rank, tag]
+
+        def done() -> None:
+            message = box.get(timeout=60)
+            assert (message.dtype, message.size) == (array.dtype, array.size), "another size or type than was sent"
+            array[...] = message
+
+        return Request(done)
 
 
 def on_ranks(size: int, work: Callable[[World], Any]) -> list[Any]:

@@ -49,7 +49,7 @@ def problem(
 
 def started(solver: Any, p: Problem, world: World) -> Any:
     """The state before the first step."""
-    state = solver.blank(p)
+    state = solver.blank(p, world)
     solver.start(state, p, world)
     solver.prepare(state, p, world)
     return state

@@ -105,7 +105,7 @@ def test_a_restart_from_what_is_saved_goes_on_in_the_same_bits(solver, dtype, be
 
     def work(world):
         p = problem(world, dtype=dtype)
-        state = solver.blank(p)
+        state = solver.blank(p, world)
         for item in items(state):
             given = saved[item.path]
             item.array[...] = given[..., p.tiles.lo : p.tiles.hi] if item.lies == "columns" else given
@@ -127,9 +127,9 @@ def test_a_restart_from_weights_alone_has_those_weights_and_trains(solver, dtype
 
     def work(world):
         p = problem(world, dtype=dtype)
-        state = solver.blank(p)
+        state = solver.blank(p, world)
         solver.set_weights(state, [None if w is None else w.copy() for w in weights], p, world)
-        assert digest(*solver.weights(state)[1:]) == digest(*weights[1:])
+        assert digest(*solver.weights(state, world)[1:]) == digest(*weights[1:])
         solver.prepare(state, p, world)
         solver.step(state, p, world)
         return held(state)
@@ -199,10 +199,10 @@ for dtype in (np.float32, np.float64):
             solver, p = SOLVERS[name](), problem(world, loss=loss, samples=333, dtype=dtype)
             state = stepped(solver, p, world, 5)
             measured = np.array(list(solver.measure(state, p, world).values()))
-            note(f"{name} {loss} {dtype.__name__}", *solver.weights(state)[1:], measured)
+            note(f"{name} {loss} {dtype.__name__}", *solver.weights(state, world)[1:], measured)
         for activation in ACTIVATIONS:
             state = stepped(SOLVERS[name](), problem(world, activation=activation, samples=333, dtype=dtype), world, 3)
-            note(f"{name} {activation} {dtype.__name__}", *SOLVERS[name]().weights(state)[1:])
+            note(f"{name} {activation} {dtype.__name__}", *SOLVERS[name]().weights(state, world)[1:])
     for sums in ("exact", "plain"):
         p = problem(world, (6,), samples=700, dtype=dtype, spread=12)
         state = stepped(Taylor(sums=sums, warm=0), p, world, 3)

@@ -39,7 +39,7 @@ def test_training_lowers_the_residual_and_learns(name, loss):
     assert all(isinstance(value, float) and np.isfinite(value) for value in last.values())
     assert last["primal_residual"] < first["primal_residual"]
     assert last["objective"] < first["objective"]
-    z = p.network.forward(solver.weights(state), p.x)
+    z = p.network.forward(solver.weights(state, world), p.x)
     right = np.mean(np.argmax(z, axis=0) == p.train.labels)
     assert right > 0.8
 
@@ -50,7 +50,7 @@ def test_weights_fit_the_network(name, hidden):
     world, solver = World.alone(), SOLVERS[name]()
     p = problem(world, hidden, dtype=np.float32)
     solver.check(p.network.depth)
-    W = solver.weights(stepped(solver, p, world, 1))
+    W = solver.weights(stepped(solver, p, world, 1), world)
     assert W[0] is None
     assert [w.shape for w in W[1:]] == [p.network.shape(l) for l in range(1, p.network.depth + 1)]
     assert {w.dtype for w in W[1:]} == {np.dtype(np.float32)}
@@ -62,13 +62,13 @@ def test_the_floor_can_be_timed_and_changes_nothing(name, hidden):
     world, solver = World.alone(), SOLVERS[name]()
     p = problem(world, hidden)
     state = stepped(solver, p, world, 1)
-    before = [w.copy() for w in solver.weights(state)[1:]]
+    before = [w.copy() for w in solver.weights(state, world)[1:]]
     products = solver.floor(state, p)
     assert products
     for product in products.values():
         product()
         assert product.flops > 0
-    assert all((w == old).all() for w, old in zip(solver.weights(state)[1:], before, strict=True))
+    assert all((w == old).all() for w, old in zip(solver.weights(state, world)[1:], before, strict=True))
 
 
 @every
@@ -78,7 +78,7 @@ def test_finite_tells_a_nan_in_the_weights(name):
     state = started(solver, p, world)
     solver.step(state, p, world)
     assert solver.finite(state)
-    solver.weights(state)[2][1, 1] = np.nan
+    solver.weights(state, world)[2][1, 1] = np.nan
     assert not solver.finite(state)
 
 
@@ -91,4 +91,6 @@ def test_measuring_changes_nothing(name):
         solver.step(one, p, world)
         solver.measure(one, p, world)
         solver.step(other, p, world)
-    assert all((v == w).all() for v, w in zip(solver.weights(one)[1:], solver.weights(other)[1:], strict=True))
+    assert all(
+        (v == w).all() for v, w in zip(solver.weights(one, world)[1:], solver.weights(other, world)[1:], strict=True)
+    )

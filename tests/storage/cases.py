@@ -2,7 +2,7 @@
 
 import harm
 import numpy as np
-from harm import MASTER, SHARD, SITES, Harm
+from harm import CELLS, MASTER, SHARD, SITES, Harm
 
 ROWS = np.ones((200, 7))
 CHECKED = {"chunks": (64, 7), "fletcher32": True}
@@ -13,6 +13,11 @@ ACCIDENTS: dict[str, tuple[str, str, Harm]] = {
     "truncated shard": (SHARD, r"it has \d+ bytes, the checkpoint was written with", harm.truncated(SHARD)),
     "truncated master": (MASTER, "truncated file", harm.truncated(MASTER)),
     "truncated sites": (SITES, r"it has \d+ bytes", harm.truncated(SITES)),
+    "truncated cells": (CELLS, r"it has \d+ bytes", harm.truncated(CELLS)),
+    "empty cells": (CELLS, "it has 0 bytes", harm.emptied_file(CELLS)),
+    "missing cells": (CELLS, "the file is missing", harm.missing(CELLS)),
+    "data of the cells": (CELLS, "damaged.*(checksum|Fletcher|filter)", harm.flipped_data(CELLS, "p/2")),
+    "cells of another": (CELLS, "it belongs to another checkpoint", harm.of_another_checkpoint(CELLS)),
     "empty shard": (SHARD, "it has 0 bytes", harm.emptied_file(SHARD)),
     "empty master": (MASTER, "damaged", harm.emptied_file(MASTER)),
     "missing shard": (SHARD, "the file is missing", harm.missing(SHARD)),
@@ -67,6 +72,70 @@ HOSTILE: dict[str, tuple[str, str, Harm]] = {
         harm.dataset(SHARD, "z/1", harm.plain(ROWS, compression="gzip")),
     ),
     "without checksum": (SHARD, "not stored in chunks with a checksum", harm.dataset(SHARD, "z/1", harm.plain(ROWS))),
+    "cells are a link": (CELLS, "damaged", harm.replaced_by_link(CELLS)),
+    "cells are a pipe": (CELLS, "not a regular file", harm.replaced_by_pipe(CELLS)),
+    "cells huge": (CELLS, r"c/2 has the shape \(200, 1374", harm.dataset(CELLS, "c/2", harm.huge)),
+    "cells absent": (CELLS, "it holds no p/2", harm.dataset(CELLS, "p/2", lambda *_: None)),
+    "cells elsewhere": (CELLS, "p/2 is a link to elsewhere", harm.dataset(CELLS, "p/2", harm.external_link)),
+    "cells virtual": (CELLS, "p/2 is a virtual dataset", harm.dataset(CELLS, "p/2", harm.virtual)),
+    "cells of few samples": (
+        CELLS,
+        r"p/2 has the shape \(100, 4\), expected \(200, 4\)",
+        harm.dataset(CELLS, "p/2", harm.plain(np.ones((100, 4)), chunks=(64, 4), fletcher32=True)),
+    ),
+    "cells of another type": (
+        CELLS,
+        "p/2 holds float32, expected float64",
+        harm.dataset(CELLS, "p/2", harm.plain(np.ones((200, 4), "f4"), chunks=(64, 4), fletcher32=True)),
+    ),
+    "cells of no file": (MASTER, "files of c/2 do not cover the 200 samples", harm.cells_in()),
+    "gap before the cells": (MASTER, "files of c/2 do not cover", harm.cells_in("cells-0-64-200.h5")),
+    "gap in the cells": (MASTER, "files of c/2 do not cover", harm.cells_in("cells-0-0-64.h5", "cells-1-65-200.h5")),
+    "gap behind the cells": (MASTER, "files of c/2 do not cover", harm.cells_in("cells-0-0-199.h5")),
+    "overlapping cells": (MASTER, "exactly once", harm.cells_in("cells-0-0-65.h5", "cells-1-64-200.h5")),
+    "cells twice": (MASTER, "exactly once", harm.cells_in(CELLS, CELLS)),
+    "cells past the end": (MASTER, "files of c/2 do not cover", harm.cells_in("cells-0-0-201.h5")),
+    "cells backwards": (
+        MASTER,
+        "files of c/2 do not cover",
+        harm.cells_in("cells-0-0-128.h5", "cells-0-128-64.h5", "cells-0-64-200.h5"),
+    ),
+    "cells out of order": (MASTER, "do not cover", harm.cells_in("cells-1-64-200.h5", "cells-0-0-64.h5")),
+    "cells by a path": (MASTER, "is not a file name of cells", harm.cells_in("../" + CELLS)),
+    "cells by a path within": (MASTER, "is not a file name", harm.cells_in("cells-0-0-200.h5/../x.h5")),
+    "cells in a shard": (MASTER, "'shard-0-200.h5' is not a file name of cells", harm.cells_in(SHARD)),
+    "cells in numbers": (MASTER, "damaged", harm.cells_in(5)),
+    "cells in other digits": (MASTER, "is not a file name", harm.cells_in("cells-0-0-\u0662\u0660\u0660.h5")),
+    "cells in a file not listed": (
+        MASTER,
+        "the size of one of the files of c/2 is not listed",
+        harm.record(lambda r: r["entries"]["c/2"].update(files=["cells-7-0-200.h5"])),
+    ),
+    "cells without files": (MASTER, "damaged", harm.record(lambda r: r["entries"]["c/2"].pop("files"))),
+    "cells of another number": (
+        MASTER,
+        r"in cells has the shape \(4, 100\), but there are 200 samples",
+        harm.record(lambda r: r["entries"]["p/2"].update(shape=[4, 100])),
+    ),
+    "cells said to be columns": (
+        MASTER,
+        r"p/2 is columns with the shape \(4, 200\); this job needs cells",
+        harm.record(lambda r: r["entries"]["p/2"].update(lies="columns")),
+    ),
+    "cells of other rows": (
+        MASTER,
+        r"p/2 is cells with the shape \(9, 200\); this job needs cells, \(4, 200\)",
+        harm.record(lambda r: r["entries"]["p/2"].update(shape=[9, 200])),
+    ),
+    "backward shards": (
+        MASTER,
+        "the shards do not cover",
+        harm.record(
+            lambda r: r["shards"].extend(
+                {"name": f"shard-{lo}-{hi}.h5", "lo": lo, "hi": hi} for lo, hi in ((200, 9), (9, 200))
+            )
+        ),
+    ),
     "weights elsewhere": (MASTER, "W/1 is a link to elsewhere", harm.dataset(MASTER, "W/1", harm.external_link)),
     "weights external": (MASTER, "W/1 is stored in another file", harm.dataset(MASTER, "W/1", harm.external_storage)),
     "weights virtual": (MASTER, "W/1 is a virtual dataset", harm.dataset(MASTER, "W/1", harm.virtual)),

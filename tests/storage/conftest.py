@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "datasets"))  # threads.py
 sys.path.insert(0, str(Path(__file__).parent))  # states.py, harm.py, cases.py
 
 from states import save_state

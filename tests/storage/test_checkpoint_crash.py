@@ -133,7 +133,7 @@ def test_all_is_durable_before_the_rename_and_the_rename_after_it(
     save_state(tmp_path / "checkpoints", 10, World.alone())
     partial = done[-2].removeprefix("rename ")
     assert re.fullmatch(r"checkpoints/iteration-0000000010\.[0-9a-f]{8}\.partial", partial)
-    files = ["shard-0-200.h5", "sites-0.h5", "checkpoint.h5"]
+    files = ["shard-0-200.h5", "cells-0-0-200.h5", "sites-0.h5", "checkpoint.h5"]
     assert done == [
         *(f"fsync {partial}/{name}" for name in files),
         f"fsync {partial}",

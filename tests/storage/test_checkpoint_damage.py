@@ -8,7 +8,7 @@ import harm
 import numpy as np
 import pytest
 from cases import ACCIDENTS, HOSTILE
-from harm import MASTER, SHARD, SITES
+from harm import CELLS, MASTER, SHARD, SITES
 from states import check_newest, emptied, state
 
 from hpcadmm.comm.world import World
@@ -33,7 +33,7 @@ def test_the_one_before_is_used(case: str, checkpoints: Path) -> None:
     assert len(warning) < 700
 
 
-@pytest.mark.parametrize("name", [MASTER, SHARD, SITES])
+@pytest.mark.parametrize("name", [MASTER, SHARD, SITES, CELLS])
 def test_no_flipped_bit_is_missed(name: str, checkpoints: Path) -> None:
     (path,) = checkpoints.glob(f"*20/{name}")
     tiles, good = Tiles(200, 64), path.read_bytes()

@@ -39,7 +39,7 @@ def test_the_global_arrays_do_not_depend_on_the_ranks(mpirun: Callable, tmp_path
     for ranks in (1, 2, 3):
         mpirun(ranks, SAVE.format(n=200)).check()
         with h5py.File(tmp_path / "checkpoints" / "iteration-0000000010" / "checkpoint.h5") as file:
-            whole = [file[path][...] for path in ("W/1", "a/1", "z/1", "z/2", "y")]
+            whole = [file[path][...] for path in ("W/1", "a/1", "z/1", "z/2", "y", "p/2", "c/2")]
         assert whole[2].tobytes() == np.ascontiguousarray(values("z/1", (7, 200), 10).T).tobytes()
         digests.add(hashlib.sha256(b"".join(a.tobytes() for a in whole)).hexdigest())
     assert len(digests) == 1
@@ -48,7 +48,7 @@ def test_the_global_arrays_do_not_depend_on_the_ranks(mpirun: Callable, tmp_path
 def test_ranks_without_columns_write_no_shard(mpirun: Callable, tmp_path: Path) -> None:
     mpirun(3, SAVE.format(n=70)).check()
     (folder,) = newest(tmp_path / "checkpoints")
-    assert len(list(folder.glob("shard-*"))) == 2
+    assert len(list(folder.glob("shard-*"))) == len(list(folder.glob("cells-*"))) == 2
 
 
 def test_a_full_disk_on_one_rank_fails_on_all_and_keeps_the_earlier(mpirun: Callable, tmp_path: Path) -> None:

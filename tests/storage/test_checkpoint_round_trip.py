@@ -25,7 +25,7 @@ NAMES = st.from_regex(r"[A-Za-z][A-Za-z0-9_]{0,8}(/[0-9]{1,3})?", fullmatch=True
 @st.composite
 def arrays(draw: st.DrawFn, n: int, lies: str) -> Any:
     rows = draw(st.lists(st.integers(0, 5), max_size=2))
-    shape = (*rows, n) if lies == "columns" else tuple(rows)
+    shape = (*rows, n) if lies in ("columns", "cells") else tuple(rows)
     dtype = np.dtype(draw(st.sampled_from(TYPES)))
     bits = np.random.default_rng(draw(st.integers(0, 99))).integers(
         0, 256, int(np.prod(shape)) * dtype.itemsize, np.uint8
@@ -40,7 +40,7 @@ def arrays(draw: st.DrawFn, n: int, lies: str) -> Any:
 def states(draw: st.DrawFn) -> tuple[Tiles, list[Item]]:
     n, width = draw(st.integers(1, 300)), draw(st.sampled_from([1, 8, 64, 1024]))
     paths = draw(st.lists(NAMES, max_size=6, unique_by=lambda name: name.split("/")[0]))
-    lies = [draw(st.sampled_from(["replicated", "columns", "sites"])) for _ in paths]
+    lies = [draw(st.sampled_from(["replicated", "columns", "sites", "cells"])) for _ in paths]
     return Tiles(n, width), [Item(p, l, draw(arrays(n, l))) for p, l in zip(paths, lies, strict=True)]
 
 
@@ -110,6 +110,8 @@ def test_a_checkpoint_can_be_moved(tmp_path: Path) -> None:
         (Item("x", "replicated", np.array([None])), "cannot save 'x' of type object"),
         (Item("x", "replicated", np.array(["text"])), "cannot save 'x'"),
         (Item("x", "columns", np.zeros((2, 9))), r"x is \(2, 9\), but this rank has 10 columns"),
+        (Item("x", "cells", np.zeros((2, 9))), r"x is \(2, 9\), but this rank has 10 columns"),
+        (Item("x", "cells", np.zeros(())), r"x is \(\), but this rank has 10 columns"),
     ],
 )
 def test_what_cannot_be_saved_is_refused_and_leaves_nothing(item: Item, says: str, tmp_path: Path) -> None:

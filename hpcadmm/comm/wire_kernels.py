@@ -1,0 +1,141 @@
+"""The loops behind wire.py, over the entries of one tile as flat vectors of float32 or float64.
+
+The coding loops read `x` and `known`; only the adding ones write `known`, and both ends of a link run these. Each is
+written such that LLVM makes vectors of it without fastmath, hence without a change of any bit.
+"""
+
+import numpy as np
+from numba import njit
+
+BLOCK = 2048  # entries whose intermediate values stay in the first-level cache
+LARGEST_HALF = np.float32(65504)
+
+FRACTION = 23  # bits of a float32 below its exponent
+EXPONENT = 0x7F800000  # where its exponent lies; a float32 with all of these set is infinite or NaN
+SUBNORMAL = 113 << FRACTION  # the exponent of 2^-14: below it halves are multiples of 2^-24
+QUIET_HALF, QUIET = 0x7E00, 0x7FC00000  # NaN as a half and as a float32
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def distance(x, known, d):  # type: ignore[no-untyped-def]
+    """d = |x - known|."""
+    for i in range(x.size):
+        d[i] = abs(x[i] - known[i])
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def highest(bits, top):  # type: ignore[no-untyped-def]
+    """max(bits, top) of integers."""
+    for i in range(bits.size):
+        size = bits[i]
+        top = size if size > top else top
+    return top
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def largest(x, known, bits):  # type: ignore[no-untyped-def]
+    """max |x - known|, NaN if any difference is; bits: scratch of integers as wide as x, 1 entry or more.
+
+    For IEEE numbers without sign x <= y exactly when their bits are ordered so, NaN above infinity; and an integer
+    maximum is one in any order, so that it can be taken in vectors.
+    """
+    d = bits.view(x.dtype)
+    d[0] = 0.0
+    top = bits[0]
+    for lo in range(0, x.size, bits.size):
+        n = min(bits.size, x.size - lo)
+        distance(x[lo : lo + n], known[lo : lo + n], d)
+        top = highest(bits[:n], top)
+    bits[0] = top
+    return d[0]
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def quantize(x, known, step, codes):  # type: ignore[no-untyped-def]
+    """codes = (x - known) / step to the nearest integer, half to even; all must be finite and fit the codes."""
+    for i in range(x.size):
+        codes[i] = np.rint((x[i] - known[i]) / step)
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def add_codes(codes, step, known):  # type: ignore[no-untyped-def]
+    """known += codes step; the product and the sum are each rounded once to the type of known."""
+    for i in range(codes.size):
+        known[i] += known.dtype.type(codes[i]) * step
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def narrow(x, values):  # type: ignore[no-untyped-def]
+    """values = x rounded to their type; over its range infinite, without a warning."""
+    for i in range(x.size):
+        values[i] = x[i]
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def clipped(x, known, d):  # type: ignore[no-untyped-def]
+    """d = x - known within +-65504, as float32; NaN where x is not finite (which x - x tells)."""
+    for i in range(x.size):
+        e = x[i] - known[i]
+        e = LARGEST_HALF if e > LARGEST_HALF else e
+        e = -LARGEST_HALF if e < -LARGEST_HALF else e
+        d[i] = e + (x[i] - x[i])
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def round_to_halves(d, power, halves):  # type: ignore[no-untyped-def]
+    """halves = the bits of d, float32 within +-65504 or NaN, as halves: nearest, half to even; power: float32 scratch.
+
+    With 2^e the power of two below |d|, -14 at least, |d| + 2^(e+13) is rounded to multiples of 2^(e-10), as a half
+    is, and its bits without those of 2^(e+13) are |d| / 2^(e-10), the half's leading bit included.
+    """
+    bits, powers = d.view(np.int32), power.view(np.int32)
+    for i in range(halves.size):
+        powers[i] = max(bits[i] & EXPONENT, SUBNORMAL) + (13 << FRACTION)
+    for i in range(halves.size):
+        power[i] += abs(d[i])
+    for i in range(halves.size):
+        exponent = max(bits[i] & EXPONENT, SUBNORMAL)
+        half = powers[i] - exponent - (13 << FRACTION) + ((exponent - SUBNORMAL) >> 13)
+        half = QUIET_HALF if exponent == EXPONENT else half
+        halves[i] = half | ((bits[i] >> 16) & 0x8000)
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def halve(x, known, halves):  # type: ignore[no-untyped-def]
+    """halves = the bits of x - known as halves, clipped to +-65504; NaN where x is not finite or known NaN."""
+    d, power = np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32)
+    for lo in range(0, x.size, BLOCK):
+        hi = min(lo + BLOCK, x.size)
+        clipped(x[lo:hi], known[lo:hi], d)
+        round_to_halves(d, power, halves[lo:hi])
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def widen(halves, d, power):  # type: ignore[no-untyped-def]
+    """d = the halves as float32, exactly, and NaN for infinite ones; power: float32 scratch."""
+    powers = power.view(np.int32)
+    for i in range(halves.size):
+        exponent = (halves[i] >> 10) & 31
+        fraction = (halves[i] & 1023) + (1024 if exponent else 0)
+        d[i] = -fraction if halves[i] < 0 else fraction
+        scale = (max(exponent, 1) + 127 - 25) << FRACTION
+        powers[i] = QUIET if exponent == 31 else scale
+    for i in range(halves.size):
+        d[i] *= power[i]
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def add(d, known):  # type: ignore[no-untyped-def]
+    """known += d."""
+    for i in range(known.size):
+        known[i] += d[i]
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def add_halves(halves, known):  # type: ignore[no-untyped-def]
+    """known += the halves, given as int16; the sum is rounded once to the type of known."""
+    d, power = np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32)
+    for lo in range(0, known.size, BLOCK):
+        hi = min(lo + BLOCK, known.size)
+        widen(halves[lo:hi], d, power)
+        add(d, known[lo:hi])

@@ -1,0 +1,61 @@
+"""What pdADMM derives from the job and the grid: which layers are this rank's, buffers, sums. Not saved."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from hpcadmm.comm.exact import Exact, first_grid
+from hpcadmm.comm.world import World
+from hpcadmm.model.network import Network
+from hpcadmm.model.problem import Problem
+from hpcadmm.model.state import Array
+from hpcadmm.solvers.dealing import deal
+from hpcadmm.solvers.normal import NormalSums
+from hpcadmm.subproblems.scratch import Scratch
+
+MARKS = ("theta_W", "theta_p", "grid_0", "grid_1", "payload")
+THETA_W, THETA_P, GRID, PAYLOAD = 0, 1, slice(2, 4), 4
+PASSES = 100  # what reading and writing an entry of p, z, q, R costs over an iteration, in multiply-adds
+
+
+def costs(network: Network, products: tuple[float, float]) -> list[float]:
+    """Multiply-adds a sample of each layer; `products`: how many W-sized ones the first layer needs, and the others."""
+    n = network.n
+    return [
+        n[l] * n[l - 1] * products[l > 1] + PASSES * (n[l] + n[l - 1] * (l > 1)) for l in range(1, network.depth + 1)
+    ]
+
+
+class Work:
+    """Layers of this rank among `chain` blocks, one exact sum (or a pair) for each, and buffers over all columns."""
+
+    def __init__(self, p: Problem, world: World, products: tuple[float, float], *, exact: bool, plain: bool) -> None:
+        self.blocks = deal(costs(p.network, products), world.chain.size)
+        lo, hi = self.blocks[world.chain.rank]
+        self.mine = range(lo + 1, hi + 1)
+        self.scratch = Scratch(p.dtype)
+        grid, tiles = first_grid(p.tiles.n), p.tiles.count
+        self.sums: dict[int, list[Exact]] = {}
+        for l in self.mine:
+            shape = p.network.shape(l)
+            self.sums[l] = (
+                NormalSums(shape, p.dtype, p.tiles.n, tiles, gram=True, plain=plain).parts
+                if exact
+                else [Exact(shape, p.dtype, tiles, grid, plain)]
+            )
+        wide = 0 if exact else max(max(p.network.n[l - 1 : l + 1]) for l in self.mine)
+        self._buffers = {name: np.empty(wide * p.x.shape[1], p.dtype) for name in ("g", "V")}
+        self.links: Any = None
+
+    def owner(self, l: int) -> int:
+        """The block, and so the rank of the chain, that has layer l."""
+        return next(rank for rank, (lo, hi) in enumerate(self.blocks) if lo < l <= hi)
+
+    def buffer(self, name: str, rows: int, columns: int) -> Array:
+        """A reused array over all of this rank's columns."""
+        return self._buffers[name][: rows * columns].reshape((rows, columns), order="F")
+
+    def local(self, active: Sequence[int]) -> list[int]:
+        """This rank's layers among those that train."""
+        return [l for l in active if l in self.mine]
