@@ -81,6 +81,8 @@ def step_figures(report: Report, subject: Subject, products: Products, prefix: s
     work = float(table(world, [product.flops for product in products.values()]).sum()) / world.size
     report.rate(prefix + "iteration_gemm_gflops", work / 1e9, seconds, "GFLOP/s")
     report.samples[prefix + "iteration_seconds"] = seconds
+    for l, mean in subject.layer_seconds().items():
+        report.add(f"{prefix}layer_seconds[{l}]", mean, "s")
     report.notes[prefix + "weights_sha256"] = weights_sha256(subject.job.solver.weights(subject.state, world))
     report.add(prefix + "iterations_done", WARM + len(subject.steps))
     if not subject.finite:

@@ -34,6 +34,7 @@ class Subject:
     floors: list[list[float]] = field(default_factory=list)  # seconds of each product, a round each
     floor_cpu: list[Sample] = field(default_factory=list)  # of a round's products together
     sent: tuple[int, int] = (0, 0)  # bytes and messages of the last warm iteration
+    layers: Mapping[int, float] = field(default_factory=dict)  # seconds in each layer before the first sample
 
     @classmethod
     def start(cls, job: Job, world: World, like: "Subject | None" = None) -> "Subject":
@@ -60,6 +61,7 @@ class Subject:
                 self.iterate()
             self.sent = traffic.bytes - before[0], traffic.messages - before[1]
             measure(self.job.solver, self.state, self.setup.problem, self.world)
+        self.layers = self.job.solver.layer_seconds(self.state)
 
     def iterate(self) -> None:
         self.job.solver.step(self.state, self.setup.problem, self.world)
@@ -68,6 +70,14 @@ class Subject:
         """One iteration, timed."""
         with self.pools.limit(limits=self.job.head.threads), phase(f"iteration {len(self.steps) + 1}"):
             self.steps.append(timed(self.iterate, self.world))
+
+    def layer_seconds(self) -> dict[int, float]:
+        """Seconds an iteration of each layer, of the rank that took longest in it. Collective."""
+        mine = [
+            (l, (s - self.layers[l]) / len(self.steps)) for l, s in self.job.solver.layer_seconds(self.state).items()
+        ]
+        every = sorted(pair for said in self.world.gather(mine) for pair in said)
+        return dict(every)
 
     def products(self) -> Mapping[str, Product]:
         """The necessary products of an iteration on this rank, on its real arrays."""

@@ -94,6 +94,10 @@ class Exact:
     def unpack(self, flat: NDArray[np.float64]) -> None:
         """Take the summed entries back, and mirror the triangle."""
         self._flat[self._travels] = flat
+        self.mirror()
+
+    def mirror(self) -> None:
+        """The lower triangle of a symmetric sum is its upper one too."""
         if self.symmetric:
             upper = np.triu_indices(self.shape[0], 1)
             self.total[upper] = self.total.T[upper]
@@ -172,6 +176,10 @@ def _reduce(world: World, sums: Sequence[Exact]) -> list[float]:
 
     Each rank's largest travels in a slot of its own, since a maximum does not depend on the order either.
     """
+    if world.size == 1:
+        for s in sums:
+            s.mirror()
+        return [s.largest for s in sums]
     slots = np.zeros((len(sums), world.size))
     slots[:, world.rank] = [s.largest for s in sums]
     flat = world.sum_flat(np.concatenate([*(s.packed for s in sums), slots.reshape(-1)]))

@@ -62,6 +62,10 @@ class Solver(Protocol):
         """`objective` and `primal_residual`, and `scale`, what the residual is relative to; over all ranks."""
         ...
 
+    def layer_seconds(self, state: Any) -> Mapping[int, float]:
+        """Seconds that this rank has spent in each of its layers so far; empty where layers are not told apart."""
+        ...
+
     def floor(self, state: Any, problem: Problem) -> Mapping[str, Product]:
         """The necessary matrix products of one iteration on this rank, by name, each to be timed alone."""
         ...
@@ -78,6 +82,9 @@ class DataParallel:
 
     def check_problem(self, problem: Problem, world: World) -> None:
         """Any problem will do, on any number of ranks."""
+
+    def layer_seconds(self, state: Any) -> Mapping[int, float]:
+        return {}
 
     def weights(self, state: Any, world: World) -> Arrays:
         W: Arrays = state.W

@@ -93,18 +93,24 @@ class PdAdmm:
         """
         pdadmm_start.grow(self, s, p, world)
         links, block = s.work.links, BLOCKS[self.update](self, s, p, world)
-        first, middle, last = links.layers[:1], links.layers[1:-1], links.layers[-1:]
+        first, last = links.layers[:1], links.layers[-1:]
         links.receive_p()
         for l in [*first, *links.layers[:0:-1]]:
-            block.p(l)
-            links.send_p(l)
-            block.W_and_b(l)
-            block.z_q_and_u(l) if l in middle else block.settle(l)
-        for l in links.layers[:-1][:1]:
-            block.z_q_and_u(l)
+            with s.work.timed(l):
+                block.p(l)
+                links.send_p(l)
+                block.W_and_b(l)
+                if l in (*first, *last):
+                    block.settle(l)
+                else:
+                    block.z_q_and_u(l)
+        for l in first if first != last else []:
+            with s.work.timed(l):
+                block.z_q_and_u(l)
         links.await_p()
         for l in last:
-            block.z_q_and_u(l)
+            with s.work.timed(l):
+                block.z_q_and_u(l)
         self._reschedule(s, p, world, block.moved)
         links.exchange_w()
 
@@ -141,9 +147,9 @@ class PdAdmm:
         L, tiles = p.network.depth, p.tiles.count
         if world.samples.size > max(tiles, 1):
             raise UsageError(
-                f"{world.size} ranks as a grid of {world.chain.size} blocks of layers x {world.samples.size} of samples, "
-                f"but the job has {L} layers x {tiles} tiles of samples: at most {L * max(tiles, 1)} ranks have work, as "
-                f"multiples of {L} or by solver.grid"
+                f"{world.size} ranks make a grid of {world.chain.size} blocks of layers x {world.samples.size} of "
+                f"samples, but the job has {L} layers x {tiles} tiles of samples, work for at most "
+                f"{L * max(tiles, 1)} ranks: start fewer, or choose solver.grid = [layers, samples]"
             )
 
     def blank(self, p: Problem, world: World) -> State:
@@ -174,6 +180,9 @@ class PdAdmm:
 
     def measure(self, s: State, p: Problem, world: World) -> Mapping[str, Any]:
         return pdadmm_measures.measure(self, s, p, world)
+
+    def layer_seconds(self, s: State) -> Mapping[int, float]:
+        return dict(s.work.seconds)
 
     def floor(self, s: State, p: Problem) -> Mapping[str, Product]:
         return pdadmm_measures.floor(self, s, p)

@@ -65,7 +65,8 @@ class Quadratic:
         )
         self._keep_grids(l)
         rows = np.zeros((len(self.tiles), len(s.W[l])))  # of V, by tile
-        D, length = -self.nu * total.total[:, :n], partial(self._length, THETA_W, l)
+        D, length = self.work.scratch("D", len(rows[0]), n), partial(self._length, THETA_W, l)
+        np.multiply(total.total[:, :n], -self.nu, out=D, casting="same_kind")
         options, through = self.options, partial(self._through, l, rows)
         alpha = move_weights(s.W[l][:, :n], D, self.nu, options.decay, options.penalty == "l1", length, through)
         change = np.zeros(len(rows[0]), self.problem.dtype)

@@ -1,6 +1,8 @@
 """What pdADMM derives from the job and the grid: which layers are this rank's, buffers, sums. Not saved."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -47,6 +49,14 @@ class Work:
         wide = 0 if exact else max(max(p.network.n[l - 1 : l + 1]) for l in self.mine)
         self._buffers = {name: np.empty(wide * p.x.shape[1], p.dtype) for name in ("g", "V")}
         self.links: Any = None
+        self.seconds: dict[int, float] = dict.fromkeys(self.mine, 0.0)
+
+    @contextmanager
+    def timed(self, l: int) -> Iterator[None]:
+        """Add the seconds of a part of an iteration to those of layer l."""
+        start = time.perf_counter()
+        yield
+        self.seconds[l] += time.perf_counter() - start
 
     def owner(self, l: int) -> int:
         """The block, and so the rank of the chain, that has layer l."""

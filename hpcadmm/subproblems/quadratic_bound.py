@@ -66,7 +66,7 @@ def move_weights(
     """
     l1 = l1 and decay > 0
     shrink = 0.0 if l1 else 2 * decay
-    D = np.asfortranarray(D - shrink * W, W.dtype)
+    D = np.asfortranarray(D - shrink * W if shrink else D, W.dtype)
     norm = square(D)
     alpha = step(norm, curvature * through(D) + shrink * norm)
     if not l1:
