@@ -27,11 +27,14 @@ def memory_figures(report: Report, subject: Subject) -> None:
 
 
 def traffic_figures(report: Report, subject: Subject) -> int:
-    """Messages and bytes of one iteration, by this rank; returns the bytes of a message, in whole float64 numbers."""
+    """Messages and bytes of one iteration, of the rank with most; returns the bytes of the largest mean message, in
+    whole float64 numbers. Collective."""
     size, count = subject.sent
-    report.add("messages_per_iteration", count)
-    report.add("bytes_per_iteration", size, "B")
-    return size // count // 8 * 8 if count else 8
+    message = size // count // 8 * 8 if count else 8
+    most_bytes, most, message = (int(v) for v in subject.world.max(np.array([size, count, message]))[0])
+    report.add("messages_per_iteration", most)
+    report.add("bytes_per_iteration", most_bytes, "B")
+    return message
 
 
 def against_floor(report: Report, subject: Subject, rounds: int) -> None:
@@ -78,7 +81,7 @@ def step_figures(report: Report, subject: Subject, products: Products, prefix: s
     report.seconds(prefix + "iteration_seconds", seconds)
     report.add(prefix + "iteration_cpu_share", float(np.median((cpu / wall).min(axis=0))))
     report.add(prefix + "communicate_share", float(np.median(communicate.mean(axis=0) / wall.mean(axis=0))))
-    work = float(table(world, [product.flops for product in products.values()]).sum()) / world.size
+    work = float(world.sum(sum(product.flops for product in products.values()))[0]) / world.size
     report.rate(prefix + "iteration_gemm_gflops", work / 1e9, seconds, "GFLOP/s")
     report.samples[prefix + "iteration_seconds"] = seconds
     for l, mean in subject.layer_seconds().items():
@@ -92,20 +95,19 @@ def step_figures(report: Report, subject: Subject, products: Products, prefix: s
 
 def floor_figures(report: Report, subject: Subject, products: Products) -> Slowest:
     """Seconds of the products together, the slowest rank's; of each in the fastest round. Collective."""
-    samples = table(subject.world, subject.floors)  # (ranks, rounds, products)
-    work = table(subject.world, [product.flops for product in products.values()]) / 1e9  # (ranks, products)
-    sums: NDArray[np.float64] = samples.sum(axis=2)
+    sums: NDArray[np.float64] = table(subject.world, [sum(one) for one in subject.floors])  # (ranks, rounds)
     seconds = [float(s) for s in sums.max(axis=0)]
     cpu = table(subject.world, subject.floor_cpu)
     best = int(np.argmin(seconds))
-    slowest = int(np.argmax(sums[:, best]))
+    mine = [(name, s, p.flops / 1e9) for (name, p), s in zip(products.items(), subject.floors[best], strict=True)]
+    slowest = subject.world.gather(mine)[int(np.argmax(sums[:, best]))]
     report.seconds("floor_seconds", seconds)
     report.add("floor_cpu_share", float(np.median((cpu[..., 1] / cpu[..., 0]).min(axis=0))))
-    report.rate("floor_gemm_gflops", float(work[slowest].sum()), seconds, "GFLOP/s")
-    for k, name in enumerate(products):
-        report.add(f"floor[{name}]", samples[slowest, best, k], "s")
-    for k, name in enumerate(products):
-        report.add(f"gemm_gflops[{name}]", work[slowest, k] / samples[slowest, best, k], "GFLOP/s")
+    report.rate("floor_gemm_gflops", sum(work for _, _, work in slowest), seconds, "GFLOP/s")
+    for name, s, _ in slowest:
+        report.add(f"floor[{name}]", s, "s")
+    for name, s, work in slowest:
+        report.add(f"gemm_gflops[{name}]", work / s, "GFLOP/s")
     report.samples["floor_seconds"] = seconds
     return seconds, cpu[..., 1].max(axis=0).tolist()
 
