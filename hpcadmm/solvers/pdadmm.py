@@ -72,8 +72,8 @@ class PdAdmm:
     nu: Positive = 1.0
     rho: Positive = 1.0
     update: Literal["quadratic", "backtracking", "exact"] = "quadratic"
-    ridge: Annotated[float, Ge(0)] = 1e-2
-    pull: Literal["proximal", "plain"] = "proximal"
+    ridge: Annotated[float, Ge(0)] = 1e-3
+    pull: Literal["proximal", "plain"] = "plain"
     decay: Annotated[float, Ge(0)] = 0.0
     penalty: Literal["l2", "l1"] = "l2"
     schedule: Literal["fixed", "every", "balanced"] = "fixed"
