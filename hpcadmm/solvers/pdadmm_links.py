@@ -5,6 +5,8 @@ ranks a message is under way while other layers are worked on. Where the wire lo
 boundary, also inside a rank, use what was agreed on: `sent_p[l]` for p_l, `sent_w[l]` for w_l.
 """
 
+from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -77,11 +79,11 @@ class Links:
         """Agree on p_l with the layer below; if that is another rank's, the message leaves."""
         if l not in self.below:
             return
-        out = self.s.p[l]
-        if not self.wire.lossless:
-            out = self._encode("p_out", self.s.p[l], self.s.sent_p[l])
         self._count(l, self.p.network.n[l - 1] + self.p.network.ones)
-        if l == self.layers[0] and self.lower is not None:
+        remote, out = l == self.layers[0] and self.lower is not None, self.s.p[l]
+        if not self.wire.lossless:
+            out = self._encode("p_out" if remote else "packed", lambda t: self.s.p[l][:, t], self.s.sent_p[l])
+        if remote and self.lower is not None:
             self._leaving = self.chain.send(out, self.lower, P)
 
     def await_p(self) -> None:
@@ -108,12 +110,12 @@ class Links:
     def _send_w(self, l: int) -> Pending | None:
         self._count(l, self.p.network.n[l])
         remote = l == self.layers[-1] and self.upper is not None
-        if self.wire.lossless and not remote:
-            return None
-        w = self._w_out if remote and self._w_out is not None else self.s.work.buffer("V", *self.s.z[l].shape)
-        for _, t in self.p.tiles:
-            self.form_w(l, t, w)
-        out = w if self.wire.lossless else self._encode("w_out" if remote else "packed", w, self.s.sent_w[l])
+        if not self.wire.lossless:
+            out = self._encode("w_out" if remote else "packed", partial(self.form_w, l), self.s.sent_w[l])
+        elif remote and self._w_out is not None:
+            out = self._w_out
+            for _, t in self.p.tiles:
+                self.form_w(l, t, out)
         return self.chain.send(out, self.upper, W) if remote and self.upper is not None else None
 
     def _count(self, l: int, rows: int) -> None:
@@ -132,10 +134,11 @@ class Links:
             self._packed[name] = np.zeros(size, np.uint8)
         return self._packed[name]
 
-    def _encode(self, name: str, x: Array, known: Array) -> Array:
-        packed, lo = self._buffer(name, x), 0
-        for (_, t), size in zip(self.p.tiles, self._sizes(len(x)), strict=True):
-            self.wire.encode(x[:, t], known[:, t], packed[lo : lo + size])
+    def _encode(self, name: str, tile: Callable[[slice], Array], known: Array) -> Array:
+        """What is given tile by tile, packed; `known` becomes what is agreed on."""
+        packed, lo = self._buffer(name, known), 0
+        for (_, t), size in zip(self.p.tiles, self._sizes(len(known)), strict=True):
+            self.wire.encode(tile(t), known[:, t], packed[lo : lo + size])
             lo += size
         return packed
 
