@@ -41,8 +41,8 @@ def quantum(scale: float, levels: int, dtype: Any) -> Any:
 class Wire:
     """How the tiles of an array travel. A tile is (rows, columns), its entries of type `dtype`, float32 or float64.
 
-    name: "float64" or "float32": the values, rounded to this type (over its range to infinity). If it holds dtype exactly, the array travels as
-    it is, in its own type (a float32 array in float64 would send nothing but padding).
+    name: "float64" or "float32": the values, rounded to this type, infinite over its range. If it holds dtype
+    exactly, the array travels as it is, in its own type (a float32 array in float64 would send nothing but padding).
     "float16": the difference x - known, clipped to +-65504 and rounded to half precision; below 2^-25 it is lost.
     8 or 16: the difference in so many bits, as whole multiples of s / 127 or s / 32767, s = max |x - known| over
     the tile. Each entry's error is at most half such a step, plus the rounding of known.

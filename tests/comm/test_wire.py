@@ -1,4 +1,4 @@
-"""What travels between layers: both ends agree to the bit, errors have a bound, and constant arrays arrive in the end."""
+"""What travels between layers: both ends agree to the bit, errors have a bound, and a constant array arrives."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,6 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from hpcadmm.comm import wire_kernels as kernels
 from hpcadmm.comm.wire import Wire, quantum
 
 NAMES = ("float64", "float32", "float16", 8, 16)
@@ -18,7 +17,7 @@ every = pytest.mark.parametrize("name", NAMES)
 coded = pytest.mark.parametrize("name", LEVELS)
 seeds = st.integers(0, 2**32 - 1)
 shapes = st.tuples(st.integers(0, 70), st.integers(0, 70))
-powers = st.sampled_from([(0, 0), (-8, 8), (-30, 30), (-152, -130), (-160, 60), (100, 125)])  # denormal to huge
+powers = st.sampled_from([(0, 0), (-8, 8), (-30, 30), (-152, -130), (-160, 60), (100, 122)])  # denormal to huge
 
 
 def anything(dtype):
@@ -36,7 +35,7 @@ def tile(random, shape, dtype, power=(0, 0)):
 
 
 def send(wire, x, sender, receiver, offset=0):
-    """One message, packed in the middle of other bytes; sender and receiver become what is agreed. Returns its bytes."""
+    """One message, packed in the middle of other bytes; sender and receiver become what is agreed."""
     size = wire.tile_bytes(x.size)
     buffer = np.full(offset + size + 9, GUARD, np.uint8)
     wire.encode(x, sender, buffer[offset : offset + size])
@@ -82,16 +81,17 @@ def test_both_ends_hold_the_same_bits_after_many_messages(name, dtype, seed, sha
 @given(seed=seeds, shape=shapes, power=powers)
 @example(seed=0, shape=(70, 70), power=(0, 0))
 def test_a_message_is_the_difference_in_steps_of_its_scale(name, dtype, seed, shape, power):
-    """s = max |x - known|, codes within +-levels (never the lowest integer), agreed = known + code step: two roundings."""
+    """s = max |x - known|, which the codes of +-levels stand for, and agreed = known + code step is rounded twice."""
     random = np.random.default_rng(seed)
     x, known = tile(random, shape, dtype, power), tile(random, shape, dtype, power)
     agreed, receiver = known.copy(order="F"), known.copy(order="F")
     scale, codes = parts(name, send(Wire(name, dtype), x, agreed, receiver))
     assert scale == abs(x - known).max(initial=0)
     codes = codes.reshape(shape, order="F")
-    assert abs(codes.astype(int)).max(initial=0) == (LEVELS[name] if scale > LEVELS[name] * 1e-300 else abs(codes).max(initial=0))
+    assert abs(codes.astype(int)).max(initial=0) <= LEVELS[name]
     if scale:
         step = quantum(scale, LEVELS[name], dtype)
+        assert abs(codes.astype(int)).max() == LEVELS[name] or step < 2 * np.finfo(dtype).smallest_normal
         assert agreed.tobytes() == (known + codes.astype(dtype) * step).tobytes()
         assert abs(codes - (x - known) / step).max(initial=0) <= 0.5 + 1e-9
 
@@ -100,11 +100,11 @@ def test_a_message_is_the_difference_in_steps_of_its_scale(name, dtype, seed, sh
 @both
 @given(seed=seeds, shape=shapes, power=powers)
 def test_the_error_is_at_most_half_a_step(name, dtype, seed, shape, power):
-    random, limits = np.random.default_rng(seed), np.finfo(dtype)
+    random, eps = np.random.default_rng(seed), np.finfo(dtype).eps
     x, known = tile(random, shape, dtype, power), tile(random, shape, dtype, power)
-    allowed = limits.eps * np.maximum(abs(x), abs(known)) + 2 * limits.smallest_subnormal
+    rounding = eps * np.maximum(abs(x), abs(known)) + 2 * np.finfo(dtype).smallest_subnormal
     scale, _ = parts(name, send(Wire(name, dtype), x, known, known.copy(order="F")))
-    assert (abs(known - x) <= scale / (2 * LEVELS[name]) + 4 * limits.eps * scale + allowed).all()
+    assert (abs(known - x) <= scale / (2 * LEVELS[name]) + 4 * eps * scale + rounding).all()
 
 
 @coded
@@ -113,19 +113,15 @@ def test_the_error_is_at_most_half_a_step(name, dtype, seed, shape, power):
 def test_a_constant_array_arrives_geometrically_and_then_exactly(name, dtype, seed, shape, power):
     """Each message leaves at most 1 / (2 levels) of the error, down to the rounding of known; the last one nothing."""
     random, limits = np.random.default_rng(seed), np.finfo(dtype)
-    wire, x, known = Wire(name, dtype), tile(random, shape, dtype, power), tile(random, shape, dtype, power)
-    known, receiver = known.copy(order="F"), known.copy(order="F")
+    x, known = tile(random, shape, dtype, power), tile(random, shape, dtype, power)
     floor = limits.eps * max(abs(x).max(initial=0), abs(known).max(initial=0)) + 2 * limits.smallest_subnormal
-    error = abs(x - known).max(initial=0)
-    for _ in range(400):
-        send(wire, x, known, receiver)
+    error, messages = abs(x - known).max(initial=0), 0
+    while error and messages < 400:
+        send(Wire(name, dtype), x, known, known.copy(order="F"))
         left = abs(x - known).max(initial=0)
         assert left <= error * (0.5 / LEVELS[name] + 4 * limits.eps) + floor
-        error = left
-        if not error:
-            break
+        error, messages = left, messages + 1
     assert (known == x).all()
-    assert (receiver == x).all()
 
 
 @coded
@@ -183,22 +179,7 @@ def test_float16_sends_the_difference_as_the_nearest_half(dtype, data):
         expected = np.clip(x - was, -65504, 65504).astype(np.float32).astype(np.float16)
         np.testing.assert_array_equal(halves[finite], expected[finite])
         np.testing.assert_array_equal(known[finite], (was + halves.astype(dtype))[finite])
-
-
-def test_every_half_is_read_and_written_as_numpy_does():
-    """All 65,536, the points half way between two and their neighbours in float32."""
-    bits = np.arange(65536, dtype=np.uint16).view(np.int16)
-    halves, read = bits.view(np.float16), np.zeros(65536, np.float32)
-    kernels.add_halves(bits, read)
-    finite = np.isfinite(halves)
-    np.testing.assert_array_equal(read[finite], halves[finite].astype(np.float32))
-    assert np.isnan(read[~finite]).all()
-    exact = np.unique(halves[finite].astype(np.float32))
-    midway = (exact[1:] + exact[:-1]) / 2
-    x = np.concatenate([exact, *(np.nextafter(midway, np.float32(to)) for to in (-np.inf, np.inf)), midway])
-    written = np.empty(x.size, np.int16)
-    kernels.halve(x, np.zeros_like(x), written)
-    np.testing.assert_array_equal(written.view(np.float16), x.astype(np.float16))
+        np.testing.assert_array_equal(receiver, known)
 
 
 @both
@@ -219,7 +200,8 @@ def test_what_is_not_finite_is_seen_at_both_ends_and_stays(name, dtype, bad, at)
     x = np.asfortranarray(np.ones((50, 100)), dtype)
     sender, receiver = (np.zeros((50, 100), dtype, order="F") for _ in range(2))
     x[at % 50, at // 50] = bad
-    send(Wire(name, dtype), x, sender, receiver)
+    packed = send(Wire(name, dtype), x, sender, receiver)
+    assert name not in LEVELS or packed[8:] == bytes(len(packed) - 8)  # NaN is never made an integer
     x[at % 50, at // 50] = 1
     if name in ("float16", 8, 16):
         send(Wire(name, dtype), x, sender, receiver)
@@ -227,7 +209,7 @@ def test_what_is_not_finite_is_seen_at_both_ends_and_stays(name, dtype, bad, at)
     assert sender.tobytes() == receiver.tobytes()
 
 
-@pytest.mark.parametrize("name", LEVELS)
+@coded
 def test_a_difference_over_the_range_counts_as_not_finite(name):
     known = np.full((1, 2), -3e38, np.float32, order="F")
     send(Wire(name, np.float32), -known, known, known.copy(order="F"))
@@ -257,24 +239,3 @@ def test_a_message_that_cannot_be_written_to_is_read(name, dtype):
     known, receiver = (np.zeros((3, 4), dtype, order="F") for _ in range(2))
     wire.decode(np.frombuffer(send(wire, x, known, known.copy(order="F")), np.uint8), receiver)
     assert known.tobytes() == receiver.tobytes()
-
-
-@pytest.mark.parametrize(
-    ("name", "dtype", "expected"),
-    [
-        ("float64", np.float64, 8 * 6400),
-        ("float64", np.float32, 4 * 6400),
-        ("float32", np.float64, 4 * 6400),
-        ("float32", np.float32, 4 * 6400),
-        ("float16", np.float64, 2 * 6400),
-        (16, np.float32, 8 + 2 * 6400),
-        (8, np.float32, 8 + 6400),
-    ],
-)
-def test_the_size_of_a_message(name, dtype, expected):
-    assert Wire(name, dtype).tile_bytes(64 * 100) == expected
-    assert Wire(name, dtype).lossless == (expected == np.dtype(dtype).itemsize * 6400)
-
-
-def test_8_bits_send_almost_a_fourth_of_float32():
-    assert Wire("float32", np.float32).tile_bytes(64 * 100) / Wire(8, np.float32).tile_bytes(64 * 100) >= 3.8

@@ -109,7 +109,7 @@ def record(change: Callable[[dict[str, Any]], Any]) -> Harm:
 
 
 def cells_in(*files: Any) -> Harm:
-    """The record says that c/2 lies in these files; all that are text and no path are listed there."""
+    """The record says that c/2 lies in these files; those with such names are listed in the sizes."""
 
     def change(raw: dict[str, Any]) -> None:
         raw["entries"]["c/2"]["files"] = list(files)
