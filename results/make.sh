@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes what results/README.md shows: runs, hashes and bench figures, each with its job, commit and machine.
-# MPIRUN and HPCADMM name the programs, HPCADMM_DATA the folder of the data. Parts: runs hashes floor scaling.
+# MPIRUN and HPCADMM name the programs, HPCADMM_DATA the folder of the data. Parts: runs hashes floor scaling speedup.
 set -euo pipefail
 cd "$(dirname "$0")"
 run=${MPIRUN:-mpirun} program=${HPCADMM:-hpcadmm}
@@ -55,4 +55,9 @@ scaling() {
   "$program" bench $deep --scaling --ranks 1,2 --repeats 5 --json > taylor-floor/ranks-1-2.json 2>/dev/null
 }
 
-for part in ${*:-runs hashes floor scaling}; do "$part"; done
+# 10 minutes; finished runs are kept, so a second call goes on where the first was stopped.
+speedup() {
+  "$(dirname "$(command -v "$program")")/python" speedup.py --launcher "$(printf %q "$run")"
+}
+
+for part in ${*:-runs hashes floor scaling speedup}; do "$part"; done

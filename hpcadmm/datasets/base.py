@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from hpcadmm.comm.world import World
 from hpcadmm.datasets import transform as transforms
-from hpcadmm.datasets.choose import first, split, subset
+from hpcadmm.datasets.choose import Order, check_parts, first, ordered, split, subset
 from hpcadmm.datasets.fill import empty_labels, fill, width
 from hpcadmm.datasets.labels import Labelling, distinct
 from hpcadmm.datasets.lookup import fingerprint
@@ -25,6 +25,7 @@ from hpcadmm.model.tiles import Tiles, tile_width
 
 Count = Annotated[int, Ge(1)]
 Scale = Literal["auto", "none", "unit", "max"]
+FILE_ORDER = ("order", "file")  # the default, left out of the digest: older checkpoints know no such option
 ONE_PART = 0.8  # the split of a dataset that has no test part, if data.split is left out
 
 
@@ -73,7 +74,7 @@ class Loaded:
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset(ABC):
-    """The options every dataset has. They apply in this order: classes, split, first, positive, downsample, scale.
+    """The options every dataset has, applied in this order: classes, split, order, first, positive, downsample, scale.
 
     path: folder or file; else $HPCADMM_DATA (or its subfolder of this name), else the user's cache.
     train, test: file names of the parts.
@@ -84,6 +85,9 @@ class Dataset(ABC):
     classes: only these labels, which become 0, 1, ... in this order; positive: these labels become 1, all others 0.
     split: the fraction that goes to training where there is no test part (0.8 if left out), after a permutation drawn
     from split_seed, or in file order if shuffle is false.
+    order: of the train part, before `first` takes its n: "file" is as the options above leave it; "shuffled" by a
+    permutation drawn from split_seed; "labels" by the labels of the file, increasing (in a regression by the target),
+    equal ones as they were: dealt in contiguous blocks, each worker then has few of the classes.
     first, first_test: only the first n samples of the train and the test part.
     """
 
@@ -105,6 +109,7 @@ class Dataset(ABC):
     split: Annotated[float, Gt(0), Le(1)] | None = None
     split_seed: Annotated[int, Ge(0)] = 0
     shuffle: bool = True
+    order: Order = "file"
     first: Count | None = None
     first_test: Count | None = None
 
@@ -150,7 +155,7 @@ class Dataset(ABC):
         return Loaded(train, test, features, len(names or ()), names, self.digest(seed, sources), done)
 
     def select(self, train: Source, test: Source | None) -> tuple[Source, Source]:
-        """Both parts after the options classes, split and first."""
+        """Both parts after the options classes, split, order and first."""
         if self.classes is not None:
             self.refuse_targets(train.table, "classes")
             train, test = subset(train, self.classes), test and subset(test, self.classes)
@@ -158,10 +163,8 @@ class Dataset(ABC):
             train, test = split(train, self.split or ONE_PART, self.shuffle, self.split_seed)
         elif self.split is not None:
             raise UsageError(f"data.split = {self.split}: these data have a test part of their own; leave split out")
-        if not len(train.rows):
-            raise UsageError(f"{train.table.where}: no samples in the train part")
-        if (train.table.features, train.table.targets) != (test.table.features, test.table.targets):
-            raise UsageError(f"{test.table.where}: {shape(test.table)}, but the train part has {shape(train.table)}")
+        check_parts(train, test)
+        train = ordered(train, self.order, self.split_seed)
         return first(train, self.first, "first"), first(test, self.first_test, "first_test")
 
     def refuse_targets(self, table: Table, key: str) -> None:
@@ -219,7 +222,7 @@ class Dataset(ABC):
 
     def digest(self, seed: int, sources: Sequence[Source]) -> str:
         """sha256 of the name, the options, the counts and a fingerprint of the files; not of where they lie."""
-        options = {key: value for key, value in asdict(self).items() if key != "path"}
+        options = {key: value for key, value in asdict(self).items() if key != "path" and (key, value) != FILE_ORDER}
         files = [[fingerprint(file) for file in source.table.files] for source in sources]
         counts = [[len(s.rows), s.table.rows, s.table.features] for s in sources]
         drawn = None if any(files) else seed
@@ -239,8 +242,3 @@ def room(size: tuple[int, int], dtype: Any) -> NDArray[Any]:
     except MemoryError:
         need = size[0] * size[1] * np.dtype(dtype).itemsize / 2**30
         raise UsageError(f"a rank's samples need {need:.1f} GiB; use more ranks on more nodes, or data.first") from None
-
-
-def shape(table: Table) -> str:
-    """A table's width in words."""
-    return f"{table.features} features and {table.targets or 'no'} real targets"

@@ -1,15 +1,20 @@
-"""Which rows of a table become samples, in which order: class subset, then split, then the first n."""
+"""Which rows of a table become samples, in which order: class subset, then split, then order, then the first n."""
 
+from collections.abc import Sequence
 from decimal import Decimal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcadmm.datasets.table import Rows, Source
+from hpcadmm.datasets.table import Rows, Source, Table
 from hpcadmm.errors import UsageError
 
+Order = Literal["file", "shuffled", "labels"]
+ORDER = 1  # with split_seed the seed of an order: the split's own permutation applied twice would be no shuffle
 
-def shuffled(n: int, seed: int) -> NDArray[np.int64]:
+
+def shuffled(n: int, seed: int | Sequence[int]) -> NDArray[np.int64]:
     """The permutation of range(n) that sorts n raw draws of PCG64(seed), whose stream numpy keeps for ever.
 
     >>> shuffled(6, 0).tolist()
@@ -41,6 +46,37 @@ def split(source: Source, fraction: float, shuffle: bool, seed: int) -> tuple[So
     kept = int(Decimal(str(fraction)) * n)
     rows = pick(source.rows, shuffled(n, seed)) if shuffle else source.rows
     return Source(source.table, rows[:kept]), Source(source.table, rows[kept:])
+
+
+def ordered(source: Source, order: Order, seed: int) -> Source:
+    """The rows as they come, permuted by a draw of their own from `seed`, or by their labels.
+
+    "labels": increasing labels of the file (in a regression targets: by the first, then the next); equal ones stay as
+    they come. Every rank reads the labels of the whole table, and nothing is said between ranks.
+    """
+    if order == "file":
+        return source
+    if order == "shuffled":
+        return Source(source.table, pick(source.rows, shuffled(len(source.rows), [seed, ORDER])))
+    read = list(source.table.labels())
+    labels = np.concatenate(read) if read else np.empty(0, np.int64)
+    rows = source.rows
+    own = labels[rows.start : rows.stop] if isinstance(rows, range) else labels[rows]
+    keys = own.T[::-1] if own.ndim == 2 else own[None]
+    return Source(source.table, pick(rows, np.lexsort(keys)))
+
+
+def check_parts(train: Source, test: Source) -> None:
+    """Raise UsageError if there is nothing to train on, or the parts differ in their width."""
+    if not len(train.rows):
+        raise UsageError(f"{train.table.where}: no samples in the train part")
+    if (train.table.features, train.table.targets) != (test.table.features, test.table.targets):
+        raise UsageError(f"{test.table.where}: {shape(test.table)}, but the train part has {shape(train.table)}")
+
+
+def shape(table: Table) -> str:
+    """A table's width in words."""
+    return f"{table.features} features and {table.targets or 'no'} real targets"
 
 
 def first(source: Source, count: int | None, key: str) -> Source:

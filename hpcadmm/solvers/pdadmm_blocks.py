@@ -63,7 +63,7 @@ class Quadratic:
         sum_tiles(
             self.samples, self.tiles, [total], lambda t: total.add(np.matmul(s.R[l][:, t], s.p[l][:, t].T, out=tile))
         )
-        self._keep_grids(l)
+        self._keep_grids(l, [total])
         rows = np.zeros((len(self.tiles), len(s.W[l])))  # of V, by tile
         D, length = self.work.scratch("D", len(rows[0]), n), partial(self._length, THETA_W, l)
         np.multiply(total.total[:, :n], -self.nu, out=D, casting="same_kind")
@@ -136,14 +136,10 @@ class Quadratic:
         np.subtract(m, z, out=R)
 
     def _sums(self, l: int) -> Any:
-        """The exact sums of layer l, their grids as they were left."""
-        sums = self.work.sums[l]
-        for total, grid in zip(sums, self.s.marks[l, GRID], strict=False):
-            total.grid = int(grid)
-        return sums
+        return self.work.sums(self.problem.network.shape(l), self.s.marks[l, GRID])
 
-    def _keep_grids(self, l: int) -> None:
-        for k, total in enumerate(self.work.sums[l]):
+    def _keep_grids(self, l: int, sums: Any) -> None:
+        for k, total in enumerate(sums):
             self.s.marks[l, GRID][k] = total.grid
 
 
@@ -171,7 +167,7 @@ class Exact(Quadratic):
             sums[1].add(np.matmul(s.p[l][:, t], s.p[l][:, t].T, out=tiles[1]))
 
         sum_tiles(self.samples, self.tiles, sums, add)
-        self._keep_grids(l)
+        self._keep_grids(l, sums)
         zpT, ppT = (total.total for total in sums)
         n, ridge = self.problem.network.n[l - 1], options.ridge
         if options.pull == "proximal":

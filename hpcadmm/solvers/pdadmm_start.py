@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from hpcadmm.comm.exact import first_grid
 from hpcadmm.comm.wire import Wire
 from hpcadmm.comm.world import World
 from hpcadmm.model.problem import Problem
@@ -68,7 +69,7 @@ def set_weights(s: Any, weights: Arrays, p: Problem) -> None:
     for l in range(1, L + 1):
         s.W[l][...] = weights[l]
     for l in mine:
-        s.marks[l] = [1.0, 1.0, *([total.grid for total in s.work.sums[l]] * 2)[:2], 0.0]
+        s.marks[l] = [1.0, 1.0, first_grid(p.tiles.n), first_grid(p.tiles.n), 0.0]
     for _, t in p.tiles:
         a = p.x[:, t]
         for l in range(1, mine[-1] + 1):

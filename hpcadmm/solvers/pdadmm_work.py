@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hpcadmm.comm.exact import Exact, first_grid
+from hpcadmm.comm.exact import Exact
 from hpcadmm.comm.world import World
 from hpcadmm.model.network import Network
 from hpcadmm.model.problem import Problem
@@ -30,22 +30,19 @@ def costs(network: Network, products: tuple[float, float]) -> list[float]:
 
 
 class Work:
-    """Layers of this rank among `chain` blocks, one exact sum (or a pair) for each, and buffers over all columns."""
+    """Layers of this rank among `chain` blocks, exact sums (or pairs) for their shapes, buffers over all columns."""
 
     def __init__(self, p: Problem, world: World, products: tuple[float, float], *, exact: bool, plain: bool) -> None:
         self.blocks = deal(costs(p.network, products), world.chain.size)
         lo, hi = self.blocks[world.chain.rank]
         self.mine = range(lo + 1, hi + 1)
         self.scratch = Scratch(p.dtype)
-        grid, tiles = first_grid(p.tiles.n), p.tiles.count
-        self.sums: dict[int, list[Exact]] = {}
+        self._sums: dict[tuple[int, int], list[Exact]] = {}
         for l in self.mine:
             shape = p.network.shape(l)
-            self.sums[l] = (
-                NormalSums(shape, p.dtype, p.tiles.n, tiles, gram=True, plain=plain).parts
-                if exact
-                else [Exact(shape, p.dtype, tiles, grid, plain)]
-            )
+            if shape not in self._sums:
+                sums = NormalSums(shape, p.dtype, p.tiles.n, p.tiles.count, gram=exact, plain=plain)
+                self._sums[shape] = sums.parts
         wide = 0 if exact else max(max(p.network.n[l - 1 : l + 1]) for l in self.mine)
         self._buffers = {name: np.empty(wide * p.x.shape[1], p.dtype) for name in ("g", "V")}
         self.links: Any = None
@@ -61,6 +58,12 @@ class Work:
     def owner(self, l: int) -> int:
         """The block, and so the rank of the chain, that has layer l."""
         return next(rank for rank, (lo, hi) in enumerate(self.blocks) if lo < l <= hi)
+
+    def sums(self, shape: tuple[int, int], grids: Array) -> list[Exact]:
+        """The sums for a layer of this shape, with the grids that its last ones left."""
+        for total, grid in zip(self._sums[shape], grids, strict=False):
+            total.grid = int(grid)
+        return self._sums[shape]
 
     def buffer(self, name: str, rows: int, columns: int) -> Array:
         """A reused array over all of this rank's columns."""

@@ -1,0 +1,201 @@
+"""Who talks to whom in a decentralized method: N workers and the edges between them, in two groups.
+
+In GADMM and what follows from it (Elgabli et al., JMLR 2020; GGADMM, Ben Issaid et al., 2021) the heads calculate
+at once, then the tails: hence no edge may join two heads or two tails, and the graph must be bipartite. The groups
+are found by breadth-first search from worker 0, which is a head; in a chain the heads are 0, 2, 4, ... (the odd
+workers of the papers, which count from 1).
+"""
+
+import math
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+
+from hpcadmm.errors import UsageError
+
+Edge = tuple[int, int]
+SHOWN = 12  # of a list in a message
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A connected bipartite graph. Workers are 0..workers-1; edges: (i, j) with i < j, sorted, each once.
+
+    `Graph.of` brings edges into this form. UsageError, which names what is wrong: no workers, an edge out of range,
+    from a worker to itself, twice, or not in this form; workers out of reach; a cycle of odd length.
+    """
+
+    workers: int
+    edges: tuple[Edge, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.workers < 1:
+            raise UsageError(f"a graph of {self.workers} workers: needs at least one")
+        check_edges(self.edges, self.workers)
+        if lost := [n for n in range(self.workers) if n not in self._tree]:
+            raise UsageError(f"not connected: no path of edges joins worker 0 to {shown(map(str, lost))}")
+        if cycle := self._odd_cycle():
+            path = " - ".join(map(str, cycle))
+            raise UsageError(
+                f"not bipartite: {path} is a cycle of {len(cycle) - 1} edges; heads and tails need an even number"
+            )
+
+    @classmethod
+    def of(cls, edges: Iterable[Sequence[int]], workers: int) -> "Graph":
+        """From pairs of workers, in any order.
+
+        >>> Graph.of([(2, 1), (0, 1)], 3)
+        Graph(workers=3, edges=((0, 1), (1, 2)))
+        """
+        given = [tuple(edge) for edge in edges]
+        if wrong := [edge for edge in given if len(edge) != 2 or {type(end) for end in edge} != {int}]:
+            raise UsageError(f"an edge is a pair of workers [i, j], not {shown(str(list(edge)) for edge in wrong)}")
+        return cls(workers, tuple(sorted((min(edge), max(edge)) for edge in given)))
+
+    @classmethod
+    def chain(cls, workers: int) -> "Graph":
+        """0 - 1 - ... - (workers - 1)."""
+        return cls(workers, tuple(pairwise(range(workers))))
+
+    @classmethod
+    def ring(cls, workers: int) -> "Graph":
+        """A chain whose ends are joined, of an even number of workers. Of 2 it is one edge, of 1 none."""
+        if workers < 3:
+            return cls.chain(workers)
+        if workers % 2:
+            raise UsageError(
+                f"a ring of {workers} workers is a cycle of odd length, so that its workers cannot be parted into "
+                f"heads and tails; take {workers - 1} or {workers + 1} of them, or a chain"
+            )
+        return cls.of([*pairwise(range(workers)), (workers - 1, 0)], workers)
+
+    @classmethod
+    def star(cls, workers: int) -> "Graph":
+        """Worker 0, the only head, is joined to every other one."""
+        return cls(workers, tuple((0, n) for n in range(1, workers)))
+
+    @classmethod
+    def grid(cls, rows: int, columns: int) -> "Graph":
+        """Worker r columns + c, in row r and column c, is joined to those beside, above and below it."""
+        if rows < 1 or columns < 1:
+            raise UsageError(f"a grid of {rows} x {columns} workers: needs at least one each way")
+        return cls._rows(rows * columns, columns)
+
+    @classmethod
+    def square(cls, workers: int) -> "Graph":
+        """The grid with ceil(sqrt(workers)) columns; its last row may be shorter.
+
+        >>> Graph.square(6) == Graph.grid(2, 3)
+        True
+        >>> Graph.square(5).edges
+        ((0, 1), (0, 3), (1, 2), (1, 4), (3, 4))
+        """
+        return cls._rows(workers, math.isqrt(max(workers, 1) - 1) + 1)
+
+    @classmethod
+    def _rows(cls, workers: int, columns: int) -> "Graph":
+        """The first so many workers of a grid with so many columns."""
+        beside = [(n, n + 1) for n in range(workers - 1) if (n + 1) % columns]
+        below = [(n, n + columns) for n in range(workers - columns)]
+        return cls(workers, tuple(sorted(beside + below)))
+
+    @classmethod
+    def named(cls, topology: str | Iterable[Sequence[int]], workers: int) -> "Graph":
+        """The graph of a job file: "chain", "ring", "star", "grid" (nearly square), or a list of pairs."""
+        if not isinstance(topology, str):
+            return cls.of(topology, workers)
+        known = {"chain": cls.chain, "ring": cls.ring, "star": cls.star, "grid": cls.square}
+        if topology not in known:
+            raise UsageError(f"there is no topology {topology!r}, only {', '.join(known)}, or a list of pairs [i, j]")
+        return known[topology](workers)
+
+    def neighbours(self, n: int) -> tuple[int, ...]:
+        """The workers joined to worker n, increasing."""
+        return self._neighbours[n]
+
+    def degree(self, n: int) -> int:
+        """How many neighbours worker n has."""
+        return len(self._neighbours[n])
+
+    def is_head(self, n: int) -> bool:
+        """Does worker n calculate in the first half of an iteration?"""
+        return self._depth[n] % 2 == 0
+
+    @cached_property
+    def heads(self) -> tuple[int, ...]:
+        """The workers an even number of edges away from worker 0, increasing."""
+        return tuple(n for n in range(self.workers) if self.is_head(n))
+
+    @cached_property
+    def tails(self) -> tuple[int, ...]:
+        """The others, increasing; every edge joins one of them to a head."""
+        return tuple(n for n in range(self.workers) if not self.is_head(n))
+
+    @cached_property
+    def _neighbours(self) -> tuple[tuple[int, ...], ...]:
+        found: list[list[int]] = [[] for _ in range(self.workers)]
+        for i, j in self.edges:
+            found[i].append(j)
+            found[j].append(i)
+        return tuple(tuple(sorted(some)) for some in found)
+
+    @cached_property
+    def _tree(self) -> dict[int, int]:
+        """{worker: the one before it on a shortest path from worker 0} in the order of breadth-first search."""
+        before, queue = {0: 0}, deque([0])
+        while queue:
+            n = queue.popleft()
+            for m in self._neighbours[n]:
+                if m not in before:
+                    before[m] = n
+                    queue.append(m)
+        return before
+
+    @cached_property
+    def _depth(self) -> dict[int, int]:
+        """The number of edges between worker 0 and each one within reach."""
+        depth = {0: 0}
+        for n, before in self._tree.items():
+            depth[n] = depth[before] + 1 if n else 0
+        return depth
+
+    def _odd_cycle(self) -> list[int]:
+        """The workers of one cycle of odd length, the first also last; none: empty."""
+        for i, j in self.edges:
+            if (self._depth[i] + self._depth[j]) % 2 == 0:
+                left, right = [i], [j]  # of equal depth, since depths along an edge differ by one at most
+                while left[-1] != right[-1]:
+                    left.append(self._tree[left[-1]])
+                    right.append(self._tree[right[-1]])
+                return left[::-1] + right
+        return []
+
+
+def check_edges(edges: Sequence[Edge], workers: int) -> None:
+    """Raise UsageError for edges that are none of so many workers, or are not sorted."""
+    if wrong := [edge for edge in edges if not 0 <= min(edge) <= max(edge) < workers]:
+        raise UsageError(f"{named_edges(wrong)}: workers are 0 to {workers - 1}")
+    if wrong := [edge for edge in edges if edge[0] == edge[1]]:
+        raise UsageError(f"{named_edges(wrong)}: an edge joins two different workers")
+    if wrong := [edge for edge, times in Counter(edges).items() if times > 1]:
+        raise UsageError(f"{named_edges(wrong)}: given more than once, or both ways round")
+    if list(edges) != sorted((min(edge), max(edge)) for edge in edges):
+        raise UsageError(f"{named_edges(edges)}: must be sorted pairs (i, j) with i < j; Graph.of makes them so")
+
+
+def named_edges(edges: Sequence[Edge]) -> str:
+    """A list of edges in words.
+
+    >>> named_edges([(0, 3)]), named_edges([(0, 3), (1, 1)])
+    ('edge 0 - 3', 'edges 0 - 3, 1 - 1')
+    """
+    return f"edge{'s' if len(edges) > 1 else ''} {shown(f'{i} - {j}' for i, j in edges)}"
+
+
+def shown(items: Iterable[str]) -> str:
+    """A list, cut if it is long."""
+    said = list(items)
+    more = f", ... ({len(said)} in all)" if len(said) > SHOWN else ""
+    return ", ".join(said[:SHOWN]) + more
