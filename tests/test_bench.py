@@ -20,6 +20,7 @@ from hpcadmm.job import parse
 from hpcadmm.model.state import items
 from hpcadmm.model.tiles import Tiles
 from hpcadmm.solvers.products import Product
+from tests.conftest import ranks
 
 Run = Callable[..., Any]
 LINE = re.compile(r"FOM (?P<name>[^=]+) = (?P<value>\S+)( \S+)?|NOTE [^=]+ = .+")
@@ -279,6 +280,47 @@ def test_against_plain_sums(hpcadmm: Run, job: Path) -> None:
     assert "iteration_over_floor" not in report["figures"]
     assert report["notes"]["against"] == "solver.sums=plain"
     assert report["figures"]["seconds_over_against"] > 0
+
+
+PDADMM = ("--set", "solver.name=pdadmm", "--json")
+
+
+def test_layers_dealt_to_two_ranks(hpcadmm: Run, job: Path) -> None:
+    """Ranks have products of their own; those of the slowest are told, and add up."""
+    done = hpcadmm("bench", job, "--iterations", 2, "--only", "floor", "--only", "iteration", *PDADMM, n=2).check()
+    report = strict(done.stdout)
+    found = report["figures"]
+    products = [name for name in found if name.startswith("floor[")]
+    everything = {f"floor[{name}{l}" for l in (1, 2, 3) for name in ("D", "z", "W")}
+    assert 2 <= len(products) < 10
+    assert all(name.startswith(tuple(everything)) for name in products)
+    assert sum(found[name] for name in products) == pytest.approx(found["floor_seconds_min"])
+    assert found["ranks"] == done.n
+    assert found["iteration_over_floor"] > 0
+    assert found["messages_per_iteration"] >= 1
+    assert found["iterations_done"] == WARM + 2
+
+
+@pytest.mark.parametrize(
+    ("against", "same"), [("solver.grid=[1, RANKS]", True), ("solver.wire=8", False), ("solver.sums=plain", None)]
+)
+def test_against_another_grid_or_wire(hpcadmm: Run, job: Path, against: str, same: bool | None) -> None:
+    """Another grid has data of its own and takes the same steps."""
+    against = against.replace("RANKS", str(ranks(2)))
+    report = strict(hpcadmm("bench", job, "--iterations", 2, "--against", against, *PDADMM, n=2).check().stdout)
+    assert report["figures"]["seconds_over_against"] > 0
+    assert report["notes"]["against"] == against
+    if same is not None:
+        assert (report["notes"]["weights_sha256"] == report["notes"]["against_weights_sha256"]) is same
+
+
+def test_a_grid_of_other_ranks_is_refused(hpcadmm: Run, job: Path) -> None:
+    for arguments in (("--set", "solver.grid=[3, 3]"), ("--against", "solver.grid=[3, 3]")):
+        done = hpcadmm("bench", job, "--iterations", 1, *PDADMM, *arguments, n=2)
+        assert done.returncode == 2, done.output
+        assert done.stderr.count("solver.grid") >= 1
+        assert done.stderr.count("Error:") == 1
+        assert "Traceback" not in done.stderr
 
 
 def test_scaling(hpcadmm: Run, job: Path) -> None:

@@ -1,6 +1,7 @@
 """The training loop end to end: same bits at any rank count, resume, stop rules, signals, crashes, damage."""
 
 import json
+import re
 import signal
 import sys
 from pathlib import Path
@@ -8,11 +9,23 @@ from pathlib import Path
 import pytest
 
 from hpcadmm.solvers import SOLVERS
-from tests.conftest import finish
+from tests.conftest import finish, ranks
 
 ROOT = Path(__file__).resolve().parents[1]
 DIGITS = ROOT / "jobs" / "digits-taylor.toml"
 SMALL = ("--set", "network.hidden=[13, 7]", "--set", "data.first=999", "--set", "evaluate.every=5", "--quiet")
+
+
+def job(solver):
+    """Every solver has one on the embedded digits."""
+    return ROOT / "jobs" / f"digits-{solver}.toml"
+
+
+def placed(n, layers):
+    """The ranks (n, or as `make test-4` asks) as a grid of up to so many blocks of layers."""
+    n = ranks(n)
+    blocks = max(d for d in range(1, layers + 1) if n % d == 0)
+    return ("--set", f"solver.grid=[{blocks}, {n // blocks}]")
 
 
 def iterations(count):
@@ -32,30 +45,44 @@ def saved(folder):
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory):
-    """The summary of 20 iterations on one rank, for the runs that must end with the same weights."""
-    out = tmp_path_factory.mktemp("whole") / "run"
-    argv = [sys.executable, "-m", "hpcadmm", "train", str(DIGITS), "--out", str(out), *SMALL, *iterations(20)]
-    finish(argv, 0, 120, None, out.parent).check()
-    return summary(out)
+def whole(tmp_path_factory):
+    """whole(solver): the summary of 20 iterations on one rank, for the runs that must end with the same weights."""
+    known = {}
+
+    def run(solver):
+        if solver not in known:
+            out = tmp_path_factory.mktemp("whole") / "run"
+            argv = [sys.executable, "-m", "hpcadmm", "train", str(job(solver)), "--out", str(out)]
+            finish([*argv, *SMALL, *iterations(20)], 0, 120, None, out.parent).check()
+            known[solver] = summary(out)
+        return known[solver]
+
+    return run
 
 
-# A wrapper of the command line that does something to `Taylor.step` in one iteration of one rank.
+@pytest.fixture
+def uninterrupted(whole):
+    """That of Taylor."""
+    return whole("taylor")
+
+
+# A wrapper of the command line that does something after the `step` of one iteration of one rank.
 PATCHED = """
 import os, signal, sys
 import numpy as np
 from hpcadmm.cli import main
-from hpcadmm.solvers.taylor import Taylor
+from hpcadmm.solvers import SOLVERS
 
-step, done = Taylor.step, [0]
+step, done = {{name: SOLVERS[name].step for name in SOLVERS}}, [0]
 
 def patched(self, s, p, world):
-    step(self, s, p, world)
+    step[self.name](self, s, p, world)
     done[0] += 1
     if done[0] == {iteration} and world.rank == {rank}:
         {deed}
 
-Taylor.step = patched
+for name in SOLVERS:
+    SOLVERS[name].step = patched
 sys.argv = ["hpcadmm", *{arguments!r}]
 sys.exit(main())
 """
@@ -84,21 +111,87 @@ def test_the_job_of_make_train_reaches_95_percent(hpcadmm, tmp_path):
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 @pytest.mark.parametrize("solver", list(SOLVERS))
 def test_weights_are_bit_identical_at_any_rank_count(hpcadmm, tmp_path, solver, precision):
-    job = ROOT / "jobs" / f"digits-{solver}.toml"  # every solver has one
     options = ("--set", f"precision={precision}", *SMALL, *iterations(10))
     found = set()
     for n in (1, 2, 3):
-        hpcadmm("train", job, "--out", tmp_path / str(n), *options, n=n).check()
+        hpcadmm("train", job(solver), "--out", tmp_path / str(n), *options, n=n).check()
         result = summary(tmp_path / str(n))
         found.add((result["weights_sha256"], result["objective"], result["test_accuracy"], result["train_accuracy"]))
     assert len(found) == 1
 
 
+@pytest.mark.parametrize(("precision", "wire"), [("float32", 8), ("float64", "float64")])
+def test_weights_are_bit_identical_on_any_grid(hpcadmm, tmp_path, precision, wire):
+    options = (*SMALL, *iterations(7), "--set", f"precision={precision}", "--set", f"solver.wire={wire}")
+    found = {}
+    for n, layers in ((1, 1), (2, 1), (2, 2), (4, 2)):
+        run = tmp_path / f"{n}-{layers}"
+        hpcadmm("train", job("pdadmm"), "--out", run, *options, *placed(n, layers), n=n).check()
+        result = summary(run)
+        keys = ("weights_sha256", "objective", "primal_residual", "test_accuracy", "weight_movement", "payload_bytes")
+        found[n, layers] = [result[key] for key in keys]
+    assert all(one == found[1, 1] for one in found.values()), found
+
+
+@pytest.mark.parametrize("wire", [None, 16])
+def test_a_run_goes_on_on_another_grid_bit_for_bit(hpcadmm, tmp_path, wire):
+    """On 4 ranks, then 3, then one."""
+    options = (*SMALL, *(() if wire is None else ("--set", f"solver.wire={wire}")))
+    hpcadmm("train", job("pdadmm"), "--out", tmp_path / "whole", *options, *iterations(8)).check()
+    run = tmp_path / "parts"
+    hpcadmm("train", job("pdadmm"), "--out", run, *options, *iterations(3), *placed(4, 2), n=4).check()
+    for count, n, layers in ((5, 3, 3), (8, 1, 1)):
+        hpcadmm("resume", run, "--quiet", *iterations(count), *placed(n, layers), n=n).check()
+    for key in ("weights_sha256", "objective", "primal_residual", "payload_bytes"):
+        assert summary(run)[key] == summary(tmp_path / "whole")[key]
+    assert "grid = [" in (run / "job.toml").read_text()
+
+
+def test_resume_on_ranks_that_do_not_fit_the_grid_says_how(hpcadmm, tmp_path):
+    run = tmp_path / "run"
+    hpcadmm("train", job("pdadmm"), "--out", run, *SMALL, *iterations(2), *placed(2, 2), n=2).check()
+    before = sorted(path.name for path in run.rglob("*"))
+    finished = hpcadmm("resume", run, *iterations(4))
+    assert finished.returncode == 2
+    assert finished.output.count("Error:") == 1
+    assert "solver.grid" in finished.output
+    assert "there are 1" in finished.output
+    assert sorted(path.name for path in run.rglob("*")) == before
+    hpcadmm("resume", run, "--quiet", *iterations(4), *placed(1, 1)).check()
+
+
+@pytest.mark.parametrize(
+    ("n", "overrides", "words"),
+    [
+        (2, ["solver.grid=[3, 3]"], ["grid of 9 ranks", "start 9", "leave solver.grid out"]),
+        (2, ["solver.grid=[4, 1]"], ["3 layers", "at most 3 blocks"]),
+        (2, ["solver.grid=[0, 2]"], ["solver.grid", "greater than or equal to 1"]),
+        (2, ["solver.grid=[2]"], ["solver.grid"]),
+        (2, ["solver.grid=2"], ["solver.grid"]),
+        (4, ["network.hidden=[5]", "data.first=60"], ["2 layers x 1 tiles", "at most 2 ranks"]),
+        (2, ["network.hidden=[]", "data.first=60"], ["1 layers x 1 tiles", "at most 1 ranks"]),
+        (2, ["solver.stages=[{layers = 2, iterations = 3}]"], ["solver.stages", "all 3"]),
+        (2, ["solver.stages=[{layers = 2, iterations = 3}, {layers = 3, iterations = 1}]"], ["layer 2", "13"]),
+        (2, ["solver.wire=4"], ["solver.wire"]),
+        (2, ["solver.update=exact", "solver.penalty=l1", "solver.decay=0.1"], ["solver.penalty", "exact"]),
+    ],
+    ids=str,
+)
+def test_grids_and_networks_that_do_not_fit_leave_nothing_behind(hpcadmm, tmp_path, n, overrides, words):
+    sets = [word for override in overrides for word in ("--set", override)]
+    finished = hpcadmm("train", job("pdadmm"), "--out", tmp_path / "run", *SMALL, *sets, n=n)
+    assert finished.returncode == 2, finished.output
+    assert finished.output.count("Error:") == 1
+    assert "Traceback" not in finished.output
+    for word in words:
+        assert word in finished.output
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize("solver", list(SOLVERS))
 def test_every_solver_resumes_bit_for_bit_on_other_ranks(hpcadmm, tmp_path, solver):
-    job = ROOT / "jobs" / f"digits-{solver}.toml"
-    hpcadmm("train", job, "--out", tmp_path / "whole", *SMALL, *iterations(8)).check()
-    hpcadmm("train", job, "--out", tmp_path / "parts", *SMALL, *iterations(4), n=3).check()
+    hpcadmm("train", job(solver), "--out", tmp_path / "whole", *SMALL, *iterations(8)).check()
+    hpcadmm("train", job(solver), "--out", tmp_path / "parts", *SMALL, *iterations(4), n=3).check()
     hpcadmm("resume", tmp_path / "parts", "--quiet", *iterations(8), n=2).check()
     for key in ("weights_sha256", "objective", "primal_residual"):
         assert summary(tmp_path / "parts")[key] == summary(tmp_path / "whole")[key]
@@ -126,9 +219,10 @@ def test_ten_and_resume_and_ten_are_twenty(hpcadmm, tmp_path, uninterrupted, fir
     assert "stop" in (run / "job.toml").read_text()
 
 
-def test_a_checkpoint_of_weights_restarts_from_them(hpcadmm, tmp_path):
+@pytest.mark.parametrize(("solver", "n"), [("taylor", 0), ("dladmm", 3), ("pdadmm", 0), ("pdadmm", 3)])
+def test_a_checkpoint_of_weights_restarts_from_them(hpcadmm, tmp_path, solver, n):
     run = tmp_path / "run"
-    hpcadmm("train", DIGITS, "--out", run, *SMALL, *iterations(10), "--set", "save.state=weights").check()
+    hpcadmm("train", job(solver), "--out", run, *SMALL, *iterations(10), "--set", "save.state=weights", n=n).check()
     size = sum(f.stat().st_size for f in run.glob("checkpoints/*/*"))
     assert size < 100_000
     hpcadmm("resume", run, "--quiet", *iterations(15), n=2).check()
@@ -172,10 +266,19 @@ def test_rows_hold_what_is_promised(hpcadmm, tmp_path):
         assert 0 <= row[key]["min"] <= row[key]["mean"] <= row[key]["max"] <= row["seconds"]
 
 
-def test_nan_on_one_rank_stops_all_and_the_last_good_checkpoint_stays(patched, tmp_path):
+@pytest.mark.parametrize(
+    ("solver", "deed"),
+    [
+        ("taylor", "s.lam[0, 0] = np.nan"),
+        ("dladmm", "s.W[1][0, 0] = np.nan"),
+        ("pdadmm", "s.z[s.work.mine[0]][0, 0] = np.nan"),
+        ("pdadmm", "s.W[s.work.mine[-1]][0, 0] = np.inf"),
+    ],
+)
+def test_nan_on_one_rank_stops_all_and_the_last_good_checkpoint_stays(patched, tmp_path, solver, deed):
     run = tmp_path / "run"
-    arguments = ("train", DIGITS, "--out", run, *SMALL, *iterations(20), "--set", "save.every=2")
-    finished = patched(2, "s.lam[0, 0] = np.nan", 5, 1, *arguments)
+    arguments = ("train", job(solver), "--out", run, *SMALL, *iterations(20), "--set", "save.every=2")
+    finished = patched(2, deed, 5, 1, *arguments)
     assert finished.returncode == 1
     assert finished.output.count("NaN or infinity in iteration 5") == 1
     assert "Traceback" not in finished.output
@@ -184,37 +287,55 @@ def test_nan_on_one_rank_stops_all_and_the_last_good_checkpoint_stays(patched, t
     assert summary(run)["state"] == "diverged"
 
 
-@pytest.mark.parametrize("name", ["SIGUSR1", "SIGTERM"])
-@pytest.mark.parametrize("rank", [0, 1])
-def test_a_signal_saves_and_exits_with_75_and_resume_goes_on(patched, hpcadmm, tmp_path, uninterrupted, name, rank):
+@pytest.mark.parametrize("wire", ["float64", 8])
+def test_nan_that_a_neighbour_sends_is_seen(patched, tmp_path, wire):
+    """In q, which nobody looks at: w takes it to the layer above, where p and then z show it."""
+    run = tmp_path / "run"
+    options = (*SMALL, *iterations(20), "--set", "evaluate.every=100", "--set", f"solver.wire={wire}")
+    deed = "s.q[s.work.mine[-1]][0, 0] = np.nan if 1 in s.work.mine else 0"
+    finished = patched(2, deed, 4, 0, "train", job("pdadmm"), "--out", run, *options)
+    assert finished.returncode == 1
+    assert "Traceback" not in finished.output
+    assert re.search("NaN or infinity in iteration [5-7]", summary(run)["stop_reason"])
+
+
+INTERRUPTED = [
+    (solver, name, rank) for solver in ("taylor", "pdadmm") for name in ("SIGUSR1", "SIGTERM") for rank in (0, 1)
+]
+
+
+@pytest.mark.parametrize(("solver", "name", "rank"), INTERRUPTED)
+def test_a_signal_saves_and_exits_with_75_and_resume_goes_on(patched, hpcadmm, tmp_path, whole, solver, name, rank):
     run = tmp_path / "run"
     deed = f"os.kill(os.getpid(), signal.{name})"
-    finished = patched(2, deed, 7, rank, "train", DIGITS, "--out", run, *SMALL, *iterations(20))
+    finished = patched(2, deed, 7, rank, "train", job(solver), "--out", run, *SMALL, *iterations(20))
     assert finished.returncode == 75, finished.output
     assert f"hpcadmm resume {run}" in finished.output
     assert saved(run) == [7]
     assert summary(run)["state"] == "interrupted"
     hpcadmm("resume", run, "--quiet", n=3).check()
-    assert summary(run)["weights_sha256"] == uninterrupted["weights_sha256"]
+    assert summary(run)["weights_sha256"] == whole(solver)["weights_sha256"]
 
 
+@pytest.mark.parametrize("solver", ["taylor", "pdadmm"])
 @pytest.mark.parametrize("rank", [0, 1])
-def test_kill_9_ends_the_job_and_loses_nothing_that_was_saved(patched, hpcadmm, tmp_path, uninterrupted, rank):
+def test_kill_9_ends_the_job_and_loses_nothing_that_was_saved(patched, hpcadmm, tmp_path, whole, solver, rank):
     run = tmp_path / "run"
-    arguments = ("train", DIGITS, "--out", run, *SMALL, *iterations(20), "--set", "save.every=3")
+    arguments = ("train", job(solver), "--out", run, *SMALL, *iterations(20), "--set", "save.every=3")
     finished = patched(2, f"os.kill(os.getpid(), {int(signal.SIGKILL)})", 8, rank, *arguments)
     assert finished.returncode != 0
     assert saved(run) == [3, 6]
-    hpcadmm("resume", run, "--quiet", n=2).check()
-    assert summary(run)["weights_sha256"] == uninterrupted["weights_sha256"]
+    hpcadmm("resume", run, "--quiet", n=3).check()
+    assert summary(run)["weights_sha256"] == whole(solver)["weights_sha256"]
 
 
-def test_an_exception_on_one_rank_ends_all_with_one_traceback(patched, tmp_path):
-    arguments = ("train", DIGITS, "--out", tmp_path / "run", *SMALL, *iterations(20))
+@pytest.mark.parametrize("solver", ["taylor", "pdadmm"])
+def test_an_exception_on_one_rank_ends_all_with_one_traceback(patched, tmp_path, solver):
+    arguments = ("train", job(solver), "--out", tmp_path / "run", *SMALL, *iterations(20))
     finished = patched(2, "raise ZeroDivisionError('on purpose')", 4, 1, *arguments)
     assert finished.returncode != 0
     assert finished.output.count("Traceback (most recent call last)") == 1
-    assert "rank 1 of 2" in finished.output
+    assert f"rank 1 of {finished.n}" in finished.output
     assert "iteration 4" in finished.output
 
 

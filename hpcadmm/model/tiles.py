@@ -41,7 +41,8 @@ def narrowest_tile(units: int) -> int:
 
 @dataclass(frozen=True)
 class Tiles:
-    """The tiles of `n` global columns that lie on `rank` of `size`.
+    """The tiles of `n` global columns that lie on `rank` of `size`, of `width` columns each or, if `parts` is given, so
+    many of about the same width.
 
     `lo`, `hi` are this rank's global columns; iterating gives (global tile index, local slice).
     """
@@ -50,11 +51,16 @@ class Tiles:
     width: int
     size: int = 1
     rank: int = 0
+    parts: int = 0
 
     @property
     def count(self) -> int:
         """Tiles over all ranks."""
-        return -(-self.n // self.width)
+        return self.parts or -(-self.n // self.width)
+
+    def edge(self, t: int) -> int:
+        """The first global column of tile t."""
+        return t * self.n // self.parts if self.parts else min(t * self.width, self.n)
 
     @property
     def held(self) -> tuple[int, int]:
@@ -63,20 +69,19 @@ class Tiles:
 
     @property
     def lo(self) -> int:
-        return min(self.held[0] * self.width, self.n)
+        return self.edge(self.held[0])
 
     @property
     def hi(self) -> int:
-        return min(self.held[1] * self.width, self.n)
+        return self.edge(self.held[1])
 
     def __len__(self) -> int:
         return self.held[1] - self.held[0]
 
     def __iter__(self) -> Iterator[tuple[int, slice]]:
         for t in range(*self.held):
-            start = t * self.width
-            yield t, slice(start - self.lo, min(start + self.width, self.n) - self.lo)
+            yield t, slice(self.edge(t) - self.lo, self.edge(t + 1) - self.lo)
 
     def of(self, size: int, rank: int) -> "Tiles":
         """The same tiles as dealt to another rank or rank count."""
-        return Tiles(self.n, self.width, size, rank)
+        return Tiles(self.n, self.width, size, rank, self.parts)

@@ -75,6 +75,18 @@ def test_messages_longer_than_a_chunk_are_cut(monkeypatch):
     assert on_ranks(2, work) == [((np.arange(20.0) * 3).tolist(), np.arange(20.0).tolist())] * 2
 
 
+@pytest.mark.parametrize("root", [0, 1, 2])
+def test_broadcast_from_any_rank(monkeypatch, root):
+    monkeypatch.setattr(module, "CHUNK", 4)
+
+    def work(world):
+        array = np.asfortranarray(np.arange(6.0).reshape(2, 3) + 10 * world.rank)
+        world.broadcast(array, root)
+        return array.tolist()
+
+    assert on_ranks(3, work) == [(np.arange(6.0).reshape(2, 3) + 10 * root).tolist()] * 3
+
+
 def test_every_verb_is_counted_where_there_is_somebody_to_talk_to():
     def work(world):
         counts = []
@@ -178,12 +190,20 @@ try:
     fault = None
 except UsageError as error:
     fault = str(error)
+g = w.arranged(w.size, 1)
+x, known = np.full((2, 3), float(w.rank), order="F"), np.zeros((2, 3), order="F")
+pending = [g.chain.receive(known, w.rank - 1, 3)] if w.rank else []
+pending += [g.chain.send(x, w.rank + 1, 3)] if w.rank < w.size - 1 else []
+for one in pending:
+    one.wait()
+below = w.gather([g.chain.size, g.samples.size, known.tolist()])
+last = w.broadcast(np.array([float(w.rank)]), w.size - 1).tolist()
 w.barrier()
-mine = [a.tolist(), float(b), float(c), float(d), said, everybody, fault, w.traffic.messages]
+mine = [a.tolist(), float(b), float(c), float(d), said, everybody, fault, below, last]
 for rank, other in enumerate(w.gather(mine)):
     assert other == mine, (rank, other, mine)
 if w.first:
-    print(json.dumps(mine))
+    print(json.dumps([*mine, w.traffic.messages]))
 """
 
 
@@ -191,8 +211,10 @@ if w.first:
 def test_on_real_ranks(mpirun, n):
     done = mpirun(n, PROGRAM).check()
     n = done.n
-    a, b, c, d, said, everybody, fault, messages = json.loads(done.stdout)
+    a, b, c, d, said, everybody, fault, below, last, messages = json.loads(done.stdout)
     assert a == [[n * (n + 1) / 2] * 2] * 2
     assert (b, c, d, said, fault) == (n, n - 1, 0, {"é": [1.5, None]}, "bad")
     assert everybody == ["x" * rank for rank in range(n)]
-    assert messages == (8 if n > 1 else 0)
+    assert below == [[n, 1, [[max(rank - 1, 0)] * 3] * 2] for rank in range(n)]
+    assert last == [n - 1]
+    assert messages == (12 if n > 1 else 0)

@@ -1,6 +1,5 @@
 """Ranks as threads of this process: World over a communicator of barriers, for tests of what each rank reads."""
 
-import queue
 import threading
 from collections import defaultdict
 from collections.abc import Callable
@@ -15,23 +14,65 @@ from hpcadmm.comm.world import World
 COMBINE = [(MPI.SUM, np.add), (MPI.MAX, np.maximum), (MPI.MIN, np.minimum)]
 
 
-class Board:
-    """What the threads show one another."""
+class Failed(Exception):
+    """Another rank has failed, so that this one would wait in vain."""
 
-    def __init__(self, size: int) -> None:
+
+class Board:
+    """What the threads of a communicator show one another; `root` is that of all ranks."""
+
+    def __init__(self, size: int, root: "Board | None" = None) -> None:
         self.size = size
+        self.root = root or self
         self.barrier = threading.Barrier(size, timeout=60)
         self.shown: list[Any] = [None] * size
-        self.mail: dict[Any, queue.Queue[Any]] = defaultdict(queue.Queue)  # by (from, to, tag)
+        self.sent: dict[Any, list[Any]] = defaultdict(list)  # by (from, to, tag), in order
+        self.expected: dict[Any, int] = defaultdict(int)  # how many of them were asked for
         self.parts: dict[Any, Board] = {}
-        self.lock = threading.Lock()
+        if root is None:
+            self.news = threading.Condition(threading.RLock())
+            self.failed = False
+            self.open: set[Request] = set()  # messages not waited for
+            self.boards = [self]
+
+    def part(self, key: Any, size: int) -> "Board":
+        """The board of some of the ranks."""
+        with self.root.news:
+            if key not in self.parts:
+                self.parts[key] = Board(size, self.root)
+                self.root.boards.append(self.parts[key])
+                if self.root.failed:
+                    self.parts[key].barrier.abort()
+            return self.parts[key]
+
+    def fail(self) -> None:
+        """Nobody waits any longer."""
+        with self.news:
+            self.failed = True
+            for board in self.boards:
+                board.barrier.abort()
+            self.news.notify_all()
+
+    def check_all_arrived(self) -> None:
+        """Raise AssertionError where a message was not received or not waited for."""
+        for board in self.boards:
+            for key, messages in board.sent.items():
+                assert len(messages) == board.expected[key], f"not received: messages (from, to, tag) = {key}"
+        assert not self.open, f"{len(self.open)} messages were never waited for"
 
 
 class Request:
     """A message whose rest is done when it is waited for."""
 
-    def __init__(self, done: Callable[[], Any]) -> None:
-        self.Wait = done
+    def __init__(self, board: Board, done: Callable[[], Any]) -> None:
+        self.root, self.done = board.root, done
+        with self.root.news:
+            self.root.open.add(self)
+
+    def Wait(self) -> None:
+        self.done()
+        with self.root.news:
+            self.root.open.discard(self)
 
 
 class Communicator:
@@ -49,10 +90,16 @@ class Communicator:
     def exchange(self, mine: Any) -> list[Any]:
         """Everybody's values, by rank."""
         self.board.shown[self.rank] = mine
-        self.board.barrier.wait()
+        self._meet()
         everything = list(self.board.shown)
-        self.board.barrier.wait()
+        self._meet()
         return everything
+
+    def _meet(self) -> None:
+        try:
+            self.board.barrier.wait()
+        except threading.BrokenBarrierError:
+            raise Failed("a rank did not come to the others") from None
 
     def Allreduce(self, _: Any, flat: Any, operation: Any) -> None:
         combine = next(function for known, function in COMBINE if known == operation)
@@ -74,35 +121,61 @@ class Communicator:
         """Ranks with the same color; the keys must rise with the ranks."""
         colors = self.exchange(color)
         members = [rank for rank, c in enumerate(colors) if c == color]
-        splits = self.splits = self.splits + 1
-        with self.board.lock:
-            part = self.board.parts.setdefault((splits, color), Board(len(members)))
-        return Communicator(part, members.index(self.rank))
+        self.splits += 1
+        return Communicator(self.board.part((self.splits, color), len(members)), members.index(self.rank))
 
     def Isend(self, array: Any, to: int, tag: int) -> Request:
-        """The values as they are when the message is waited for: a send buffer must not change before."""
+        """The values leave now or when the message is waited for: the buffer must not change before."""
         first = array.copy()
 
         def unchanged() -> None:
             assert first.tobytes() == array.tobytes(), "a send buffer changed before its message was waited for"
 
-        self.board.mail[self.rank, to, tag].put(first)
-        return Request(unchanged)
+        with self.board.root.news:
+            self.board.sent[self.rank, to, tag].append(first)
+            self.board.root.news.notify_all()
+        return Request(self.board, unchanged)
 
     def Irecv(self, array: Any, source: int, tag: int) -> Request:
-        box = self.board.mail[source, self.rank, tag]
+        """The values arrive when the message is waited for; until then the buffer holds NaN, or -1."""
+        root, key = self.board.root, (source, self.rank, tag)
+        array.view(np.uint8)[...] = 255
+        with root.news:
+            order = self.board.expected[key]
+            self.board.expected[key] += 1
 
         def done() -> None:
-            message = box.get(timeout=60)
+            with root.news:
+                came = root.news.wait_for(lambda: len(self.board.sent[key]) > order or root.failed, timeout=60)
+                if not came or len(self.board.sent[key]) <= order:
+                    raise Failed(f"no message (from, to, tag) = {key} came")
+                message = self.board.sent[key][order]
+                self.board.sent[key][order] = None
             assert (message.dtype, message.size) == (array.dtype, array.size), "another size or type than was sent"
             array[...] = message
 
-        return Request(done)
+        return Request(self.board, done)
 
 
 def on_ranks(size: int, work: Callable[[World], Any]) -> list[Any]:
-    """What `work` gives on each of `size` ranks; the first rank's exception is raised."""
+    """What `work` gives on each of `size` ranks; raises the exception of the first rank that failed by itself.
+
+    Also checks that every message was received and waited for.
+    """
     board = Board(size)
     worlds = [World(Communicator(board, rank)) for rank in range(size)]  # type: ignore[arg-type]
+
+    def run(world: World) -> Any:
+        try:
+            return work(world)
+        except BaseException:
+            board.fail()
+            raise
+
     with ThreadPoolExecutor(size) as pool:
-        return [future.result() for future in [pool.submit(work, world) for world in worlds]]
+        futures = [pool.submit(run, world) for world in worlds]
+    errors = [error for error in (future.exception() for future in futures) if error is not None]
+    if errors:
+        raise next((error for error in errors if not isinstance(error, Failed)), errors[0])
+    board.check_all_arrived()
+    return [future.result() for future in futures]

@@ -27,7 +27,8 @@ def problem(
     seed: int = 0,
     spread: int = 0,
 ) -> Problem:
-    """classes = 0: a regression on two targets. spread: tiles differ in size by up to 2^(2 spread)."""
+    """The columns of `world.samples`. classes = 0: a regression on two targets. spread: tiles differ in size by up to
+    2^(2 spread)."""
     chosen = LOSSES[loss]()
     random = np.random.default_rng([seed, 99])
     teacher = random.standard_normal((classes or 2, features))
@@ -38,13 +39,21 @@ def problem(
         scores = teacher @ np.tanh(x) + 0.1 * random.standard_normal((len(teacher), n))
         labels = np.argmax(scores, axis=0) if classes else scores
         outputs = chosen.outputs(classes) if classes else 2
-        tiles = Tiles(n, width, world.size, world.rank)
+        tiles = Tiles(n, width, world.samples.size, world.samples.rank)
         mine = slice(tiles.lo, tiles.hi)
         columns = np.vstack([x, np.ones((int(bias), n))])[:, mine]
         y = chosen.targets(labels[..., mine], outputs, classes, dtype)
         parts.append(Part(np.asfortranarray(columns, dtype), y, labels[..., mine], tiles))
     network = Network((features, *hidden, outputs), ACTIVATIONS[activation](), bias)
     return Problem(network, chosen, parts[0], parts[1], classes, seed, dtype)
+
+
+def posed(solver: Any, world: World, hidden: tuple[int, ...] = (7, 5), **options: Any) -> tuple[Problem, World]:
+    """A problem and the ranks as the solver wants them; UsageError where it refuses them."""
+    world = world.arranged(*solver.grid_of(len(hidden) + 1, world.size))
+    p = problem(world, hidden, **options)
+    solver.check_problem(p, world)
+    return p, world
 
 
 def started(solver: Any, p: Problem, world: World) -> Any:

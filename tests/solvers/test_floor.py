@@ -1,12 +1,12 @@
-"""The necessary products of a Taylor sweep: which, of what shape, and that they are what the sweep forms."""
+"""The necessary products of an iteration: which, of what shape, and that they are what Taylor's sweep forms."""
 
 import numpy as np
 import pytest
-from problems import problem, stepped
+from problems import posed, problem, stepped
 from threads import on_ranks
 
 from hpcadmm.comm.world import World
-from hpcadmm.solvers import Taylor
+from hpcadmm.solvers import SOLVERS, PdAdmm, Taylor
 from hpcadmm.solvers.products import Product
 
 
@@ -50,17 +50,45 @@ def test_a_product_is_the_product_tile_by_tile():
     assert products["a1 a1^T"].flops == 10 * 11 * p.tiles.n  # one triangle
 
 
-def test_a_rank_counts_its_own_columns():
+@pytest.mark.parametrize("name", SOLVERS)
+@pytest.mark.parametrize("size", [2, 3, 4])
+def test_a_rank_counts_its_own_columns_and_layers(name, size):
+    solver = SOLVERS[name]()
+
     def work(world):
-        p = problem(world, (5,), samples=200)
-        state = stepped(Taylor(), p, world, 1)
-        products = Taylor().floor(state, p)
+        p, world = posed(solver, world, (5,), samples=300)
+        state = stepped(solver, p, world, 1)
+        products = solver.floor(state, p)
         for product in products.values():
             product()
         return {name: product.flops for name, product in products.items()}
 
-    (whole,), parts = on_ranks(1, work), on_ranks(3, work)
-    assert {name: sum(part[name] for part in parts) for name in whole} == whole
+    (whole,), parts = on_ranks(1, work), on_ranks(size, work)
+    if solver.grid_of(2, size) != (1, size):
+        assert all(set(part) < set(whole) for part in parts)
+    assert {name: sum(part.get(name, 0) for part in parts) for name in whole} == whole
+
+
+@pytest.mark.parametrize("update", ["quadratic", "backtracking", "exact"])
+@pytest.mark.parametrize("wide", [3, 9])
+def test_the_products_of_pdadmm(update, wide):
+    """Quadratic: two W-sized products in the first layer, four above; exact: by Gram matrices and the cheaper form."""
+    world, solver = World.alone(), PdAdmm(update=update)
+    p = problem(world, (4, wide), features=6, classes=3)
+    products = solver.floor(stepped(solver, p, world, 1), p)
+    m, n = p.tiles.n, p.network.n
+    first, above = {"D1 p1", "z1 p1^T"}, set()
+    if update == "exact":
+        first, above = {"W1 p1", "p1 p1^T", "z1 p1^T"}, set()
+        for l in (2, 3):
+            above |= {f"W{l} p{l}", f"p{l} p{l}^T", f"z{l} p{l}^T"}
+            above |= {f"W{l}^T z{l}", f"G{l} s{l}"} if n[l] >= n[l - 1] else {f"W{l} h{l}", f"P{l} e{l}"}
+    else:
+        for l in (2, 3):
+            above |= {f"D{l} p{l}", f"z{l} p{l}^T", f"W{l}^T R{l}", f"W{l} g{l}"}
+        flops = 2 * m * (2 * n[1] * n[0] + 4 * (n[2] * n[1] + n[3] * n[2]))
+        assert sum(product.flops for product in products.values()) == flops
+    assert set(products) == first | above
 
 
 def test_a_call_writes_the_result_of_the_last_tile():

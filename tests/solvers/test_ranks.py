@@ -1,62 +1,21 @@
 """Every registered solver: the same bits at any number of ranks, also after a restart on another number."""
 
-import hashlib
 import json
 
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from problems import problem, started, stepped
+from problems import posed, problem, started, stepped
+from solver_runs import accepted, assert_same_bits, digest, held, joined, resumed, run
 from threads import on_ranks
 
 from hpcadmm.model.activations import ACTIVATIONS
 from hpcadmm.model.losses import LOSSES
-from hpcadmm.model.state import items
 from hpcadmm.solvers import SOLVERS, Taylor
 
 every = pytest.mark.parametrize("solver", [SOLVERS[name]() for name in SOLVERS], ids=list(SOLVERS))
 both = pytest.mark.parametrize("dtype", [np.float32, np.float64])
-
-
-def digest(*arrays):
-    return hashlib.sha256(b"".join(np.ascontiguousarray(x).tobytes() for x in arrays)).hexdigest()
-
-
-def held(state):
-    """The state's arrays on this rank, by path."""
-    return {item.path: (item.lies, item.array.copy()) for item in items(state)}
-
-
-def joined(parts):
-    """The global arrays of what the ranks hold; what is replicated must be the same on all."""
-    whole = {}
-    for path, (lies, array) in parts[0].items():
-        everybody = [part[path][1] for part in parts]
-        if lies == "replicated":
-            assert len({digest(x) for x in everybody}) == 1, path
-        whole[path] = array if lies == "replicated" else np.concatenate(everybody, axis=-1)
-    return whole
-
-
-def run(size, solver, steps, **options):
-    """The global arrays after so many steps on `size` ranks, and what is measured there."""
-
-    def work(world):
-        p = problem(world, **options)
-        state = stepped(solver, p, world, steps)
-        return held(state), dict(solver.measure(state, p, world))
-
-    found = on_ranks(size, work)
-    assert all(measured == found[0][1] for _, measured in found)
-    return joined([part for part, _ in found]), found[0][1]
-
-
-def assert_same_bits(one, other):
-    assert one.keys() == other.keys()
-    for path in one:
-        assert one[path].shape == other[path].shape, path
-        assert digest(one[path]) == digest(other[path]), path
 
 
 @every
@@ -74,8 +33,8 @@ def test_ranks_agree_in_every_bit_of_the_iterate(solver, dtype, loss, size):
 @every
 @settings(max_examples=30)
 @given(
-    samples=st.integers(1, 200),
-    size=st.integers(2, 6),
+    samples=st.integers(1, 400),
+    size=st.sampled_from([2, 3, 4, 5, 6]),
     hidden=st.sampled_from([(), (5,), (3, 6)]),
     bias=st.booleans(),
     activation=st.sampled_from(list(ACTIVATIONS)),
@@ -85,7 +44,8 @@ def test_ranks_agree_in_every_bit_of_the_iterate(solver, dtype, loss, size):
 @example(samples=130, size=6, hidden=(3, 6), bias=True, activation="relu", spread=12)  # more ranks than tiles
 def test_ranks_agree_whatever_the_sizes(solver, samples, size, hidden, bias, activation, spread):
     options = {"samples": samples, "hidden": hidden, "bias": bias, "activation": activation, "spread": spread}
-    assert_same_bits(run(1, solver, 3, **options)[0], run(size, solver, 3, **options)[0])
+    several = accepted(lambda: run(size, solver, 3, **options))
+    assert_same_bits(run(1, solver, 3, **options)[0], several[0])
 
 
 @both
@@ -98,25 +58,12 @@ def test_ranks_agree_with_other_hyperparameters(solver, dtype):
 
 @every
 @both
-@pytest.mark.parametrize(("before", "after"), [(1, 1), (1, 3), (3, 2)])
+@pytest.mark.parametrize(("before", "after"), [(1, 1), (1, 3), (3, 2), (6, 1)])
 def test_a_restart_from_what_is_saved_goes_on_in_the_same_bits(solver, dtype, before, after):
-    whole, measured = run(1, solver, 7, dtype=dtype)
-    saved, _ = run(before, solver, 4, dtype=dtype)
-
-    def work(world):
-        p = problem(world, dtype=dtype)
-        state = solver.blank(p, world)
-        for item in items(state):
-            given = saved[item.path]
-            item.array[...] = given[..., p.tiles.lo : p.tiles.hi] if item.lies == "columns" else given
-        solver.prepare(state, p, world)
-        for _ in range(3):
-            solver.step(state, p, world)
-        return held(state), dict(solver.measure(state, p, world))
-
-    found = on_ranks(after, work)
-    assert_same_bits(joined([part for part, _ in found]), whole)
-    assert found[0][1] == measured
+    whole, saved = run(1, solver, 7, dtype=dtype), run(before, solver, 4, dtype=dtype)[0]
+    again = resumed(after, solver, saved, 3, dtype=dtype)
+    assert_same_bits(again[0], whole[0])
+    assert again[1] == whole[1]
 
 
 @every
@@ -126,15 +73,20 @@ def test_a_restart_from_weights_alone_has_those_weights_and_trains(solver, dtype
     weights = [None, *(whole[f"W/{l}"] for l in (1, 2, 3))]
 
     def work(world):
-        p = problem(world, dtype=dtype)
+        p, world = posed(solver, world, dtype=dtype)
         state = solver.blank(p, world)
         solver.set_weights(state, [None if w is None else w.copy() for w in weights], p, world)
         assert digest(*solver.weights(state, world)[1:]) == digest(*weights[1:])
         solver.prepare(state, p, world)
-        solver.step(state, p, world)
-        return held(state)
+        for _ in range(3):
+            solver.step(state, p, world)
+        solver.weights(state, world)
+        return held(state, p)
 
-    assert_same_bits(joined(on_ranks(2, work)), joined(on_ranks(1, work)))
+    one = joined(on_ranks(1, work))
+    assert digest(one["W/3"]) != digest(weights[3])
+    for size in (2, 3):
+        assert_same_bits(joined(on_ranks(size, work)), one)
 
 
 @every
@@ -150,7 +102,7 @@ def test_a_first_iterate_belongs_to_the_tile():
 
     def work(world):
         p = problem(world, samples=200)
-        return held(started(solver, p, world))
+        return held(started(solver, p, world), p)
 
     assert_same_bits(joined(on_ranks(1, work)), joined(on_ranks(4, work)))
 
@@ -183,7 +135,7 @@ PROGRAM = """
 import hashlib, json, sys
 sys.path.insert(0, sys.argv[1])
 import numpy as np
-from problems import problem, stepped
+from problems import posed, problem, stepped
 from hpcadmm.comm.world import World
 from hpcadmm.model.activations import ACTIVATIONS
 from hpcadmm.model.losses import LOSSES
@@ -196,13 +148,15 @@ def note(key, *arrays):
 for dtype in (np.float32, np.float64):
     for name in SOLVERS:
         for loss in LOSSES:
-            solver, p = SOLVERS[name](), problem(world, loss=loss, samples=333, dtype=dtype)
-            state = stepped(solver, p, world, 5)
-            measured = np.array(list(solver.measure(state, p, world).values()))
-            note(f"{name} {loss} {dtype.__name__}", *solver.weights(state, world)[1:], measured)
+            solver = SOLVERS[name]()
+            p, ranks = posed(solver, world, loss=loss, samples=333, dtype=dtype)
+            state = stepped(solver, p, ranks, 5)
+            measured = np.hstack(list(solver.measure(state, p, ranks).values()))
+            note(f"{name} {loss} {dtype.__name__}", *solver.weights(state, ranks)[1:], measured)
         for activation in ACTIVATIONS:
-            state = stepped(SOLVERS[name](), problem(world, activation=activation, samples=333, dtype=dtype), world, 3)
-            note(f"{name} {activation} {dtype.__name__}", *SOLVERS[name]().weights(state, world)[1:])
+            p, ranks = posed(solver, world, activation=activation, samples=333, dtype=dtype)
+            state = stepped(solver, p, ranks, 3)
+            note(f"{name} {activation} {dtype.__name__}", *solver.weights(state, ranks)[1:])
     for sums in ("exact", "plain"):
         p = problem(world, (6,), samples=700, dtype=dtype, spread=12)
         state = stepped(Taylor(sums=sums, warm=0), p, world, 3)

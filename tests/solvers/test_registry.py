@@ -1,5 +1,6 @@
 """What the training loop, the benchmark and the job file ask of every registered solver."""
 
+import json
 from dataclasses import FrozenInstanceError, asdict, fields
 
 import numpy as np
@@ -32,11 +33,12 @@ def test_training_lowers_the_residual_and_learns(name, loss):
     p = problem(world, (12,), loss, samples=300)
     state = stepped(solver, p, world, 2)
     first = solver.measure(state, p, world)
-    for _ in range(40):
+    for _ in range(150):
         solver.step(state, p, world)
     last = solver.measure(state, p, world)
-    assert set(first) == {"objective", "primal_residual", "scale"}
-    assert all(isinstance(value, float) and np.isfinite(value) for value in last.values())
+    assert {"objective", "primal_residual", "scale"} <= set(first) == set(last)
+    assert all(isinstance(value, float | int | list) and np.isfinite(value).all() for value in last.values())
+    assert json.loads(json.dumps(last)) == dict(last), "a row of metrics is JSON"
     assert last["primal_residual"] < first["primal_residual"]
     assert last["objective"] < first["objective"]
     z = p.network.forward(solver.weights(state, world), p.x)
