@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Makes what results/README.md shows: runs, hashes and bench figures, each with its job, commit and machine.
-# MPIRUN and HPCADMM name the programs, HPCADMM_DATA the folder of the data. Parts: runs hashes floor scaling speedup.
+# MPIRUN and HPCADMM name the programs, HPCADMM_DATA the folder of the data. Parts: runs hashes floor scaling
+# layers grids wires convergence accuracy speedup.
 set -euo pipefail
 cd "$(dirname "$0")"
 run=${MPIRUN:-mpirun} program=${HPCADMM:-hpcadmm}
@@ -55,9 +56,72 @@ scaling() {
   "$program" bench $deep --scaling --ranks 1,2 --repeats 5 --json > taylor-floor/ranks-1-2.json 2>/dev/null
 }
 
+# pdADMM: the floor under its iteration, two ranks against one, and the same weights on every grid.
+layers() {
+  mkdir -p pdadmm-layers
+  for n in 1 2; do
+    "$run" -n $n "$program" bench ../jobs/layers-pdadmm.toml --only floor --only iteration --iterations 7 \
+      --json > pdadmm-layers/floor-$n.json 2>/dev/null
+  done
+  "$program" bench ../jobs/layers-pdadmm.toml --scaling --ranks 1,2 --repeats 5 --iterations 4 \
+    --json > pdadmm-layers/ranks-1-2.json 2>/dev/null
+}
+
+grids() {
+  mkdir -p pdadmm-grids
+  echo "precision,update,wire,ranks,grid,weights_sha256" > pdadmm-grids/table.csv
+  local deep=../jobs/digits-pdadmm-deep.toml hidden='network.hidden=[40,40,40,40,40,40,40,40,40]'
+  for choice in "float32 quadratic float32" "float64 quadratic float64" "float32 exact float32" "float64 exact 8"; do
+    read -r precision update wire <<< "$choice"
+    for grid in "1 1" "2 1" "3 1" "5 1" "10 1" "1 2" "1 3" "2 2" "5 2" "3 3"; do
+      read -r blocks samples <<< "$grid"
+      rm -rf runs/hash
+      "$run" -n $((blocks * samples)) "$program" train $deep --set "$hidden" --set precision=$precision \
+        --set solver.update=$update --set solver.wire="$wire" --set "solver.grid=[$blocks,$samples]" \
+        --set stop.iterations=20 --set evaluate.every=0 --out runs/hash --quiet
+      sha=$(python3 -c 'import json; print(json.load(open("runs/hash/summary.json"))["weights_sha256"])')
+      echo "$precision,$update,$wire,$((blocks * samples)),$blocks x $samples,$sha" >> pdadmm-grids/table.csv
+    done
+  done
+  cp runs/hash/environment.json pdadmm-grids/
+}
+
+# The jobs of a folder of jobs/, each run on two ranks, and one figure of those of each data set.
+collection() {
+  mkdir -p "$1"
+  for job in ../jobs/"$1"/*.toml; do
+    name=$(basename "$job" .toml)
+    rm -rf "runs/$1/$name"
+    "$run" -n 2 "$program" train "$job" --out "runs/$1/$name" --quiet
+    for part in metrics.jsonl summary.json environment.json; do cp "runs/$1/$name/$part" "$1/$name-$part"; done
+  done
+  for data in $(basename -a ../jobs/"$1"/*.toml | sed 's/-.*//' | sort -u); do
+    "$program" plot runs/"$1"/"$data"-* -o "$1/$data.png"
+  done
+}
+
+convergence() { collection convergence; }
+accuracy() { collection accuracy; }
+
+# A byte an entry against four: bytes on the wire and accuracy on the same two ranks.
+wires() {
+  mkdir -p pdadmm-wires
+  echo "job,wire,test_accuracy,bytes,payload_bytes" > pdadmm-wires/table.csv
+  for job in digits-pdadmm digits-pdadmm-deep accuracy/mnist-pdadmm; do
+    for wire in float32 float16 16 8; do
+      rm -rf runs/wire
+      "$run" -n 2 "$program" train ../jobs/$job.toml --set precision=float32 --set solver.wire=$wire \
+        --set evaluate.every=0 --out runs/wire --quiet
+      python3 -c 'import json; r = json.load(open("runs/wire/summary.json"))
+print("'"$job,$wire"'", r["test_accuracy"], r["bytes"], r["payload_bytes"], sep=",")' >> pdadmm-wires/table.csv
+    done
+  done
+  cp runs/wire/environment.json pdadmm-wires/
+}
+
 # 10 minutes; finished runs are kept, so a second call goes on where the first was stopped.
 speedup() {
   "$(dirname "$(command -v "$program")")/python" speedup.py --launcher "$(printf %q "$run")"
 }
 
-for part in ${*:-runs hashes floor scaling speedup}; do "$part"; done
+for part in ${*:-runs hashes floor scaling layers grids wires convergence accuracy speedup}; do "$part"; done

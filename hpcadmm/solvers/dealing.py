@@ -8,7 +8,7 @@ from hpcadmm.errors import UsageError
 def deal(costs: Sequence[float], blocks: int) -> list[tuple[int, int]]:
     """Cut the items into `blocks` contiguous half-open ranges, none empty; the largest sum of costs is least.
 
-    Among the best cuts the ones with the earliest ends are taken. Raises ValueError for more blocks than items.
+    Each block in turn ends as early as the best cut allows. Raises ValueError for more blocks than items.
 
     >>> deal([2, 4, 4, 4, 4, 4], 2), deal([9, 1, 1, 1], 3)
     ([(0, 3), (3, 6)], [(0, 1), (1, 2), (2, 4)])
