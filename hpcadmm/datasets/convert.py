@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 
 from hpcadmm.datasets.base import Dataset
-from hpcadmm.datasets.choose import first, subset
+from hpcadmm.datasets.choose import first, ordered, subset
 from hpcadmm.datasets.fill import empty_labels, gather
 from hpcadmm.datasets.table import Array, Source
 from hpcadmm.errors import UsageError
@@ -29,7 +29,7 @@ def chosen(dataset: Dataset, seed: int = 0) -> list[Source]:
     if test is not None or dataset.split is not None:
         return list(dataset.select(train, test))
     train = subset(train, dataset.classes) if dataset.classes else train
-    return [first(train, dataset.first, "first")]
+    return [first(ordered(train, dataset.order, dataset.split_seed), dataset.first, "first")]
 
 
 def batches(source: Source) -> Iterator[tuple[slice, Array, Array]]:

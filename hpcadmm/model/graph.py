@@ -1,6 +1,6 @@
 """Who talks to whom in a decentralized method: N workers and the edges between them, in two groups.
 
-In GADMM and what follows from it (Elgabli et al., JMLR 2020; GGADMM, Ben Issaid et al., 2021) the heads calculate
+In GADMM and what follows from it (Elgabli et al., JMLR 2020; GGADMM, Ben Issaid et al., 2022) the heads calculate
 at once, then the tails: hence no edge may join two heads or two tails, and the graph must be bipartite. The groups
 are found by breadth-first search from worker 0, which is a head; in a chain the heads are 0, 2, 4, ... (the odd
 workers of the papers, which count from 1).
@@ -139,7 +139,7 @@ class Graph:
         for i, j in self.edges:
             found[i].append(j)
             found[j].append(i)
-        return tuple(tuple(sorted(some)) for some in found)
+        return tuple(map(tuple, found))  # increasing, since the edges are sorted
 
     @cached_property
     def _tree(self) -> dict[int, int]:
@@ -156,7 +156,7 @@ class Graph:
     @cached_property
     def _depth(self) -> dict[int, int]:
         """The number of edges between worker 0 and each one within reach."""
-        depth = {0: 0}
+        depth: dict[int, int] = {}
         for n, before in self._tree.items():
             depth[n] = depth[before] + 1 if n else 0
         return depth
