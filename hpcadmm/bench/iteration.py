@@ -71,7 +71,8 @@ def alone(report: Report, subject: Subject, rounds: int) -> None:
 def step_figures(report: Report, subject: Subject, products: Products, prefix: str = "") -> Slowest:
     """Seconds of an iteration, the slowest rank's; how busy the core was; the share of communication. Collective.
 
-    communicate_share is the mean rank's and includes waiting for slower ranks. cpu_share well below 1 (times the
+    communicate_share is the mean rank's and includes waiting for slower ranks; communicate_share_least is that of the
+    rank which waits least, the one that the others wait for. cpu_share well below 1 (times the
     threads) says that others used the cores meanwhile.
     """
     world = subject.world
@@ -81,6 +82,7 @@ def step_figures(report: Report, subject: Subject, products: Products, prefix: s
     report.seconds(prefix + "iteration_seconds", seconds)
     report.add(prefix + "iteration_cpu_share", float(np.median((cpu / wall).min(axis=0))))
     report.add(prefix + "communicate_share", float(np.median(communicate.mean(axis=0) / wall.mean(axis=0))))
+    report.add(prefix + "communicate_share_least", float(np.median((communicate / wall).min(axis=0))))
     work = float(world.sum(sum(product.flops for product in products.values()))[0]) / world.size
     report.rate(prefix + "iteration_gemm_gflops", work / 1e9, seconds, "GFLOP/s")
     report.samples[prefix + "iteration_seconds"] = seconds
