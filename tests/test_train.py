@@ -224,7 +224,9 @@ def test_ten_and_resume_and_ten_are_twenty(hpcadmm, tmp_path, uninterrupted, fir
     assert "stop" in (run / "job.toml").read_text()
 
 
-@pytest.mark.parametrize(("solver", "n"), [("taylor", 0), ("dladmm", 3), ("pdadmm", 0), ("pdadmm", 3), ("gadmm", 3)])
+@pytest.mark.parametrize(
+    ("solver", "n"), [("taylor", 0), ("dladmm", 3), ("pdadmm", 0), ("pdadmm", 3), ("gadmm", 3), ("qgadmm", 2)]
+)
 def test_a_checkpoint_of_weights_restarts_from_them(hpcadmm, tmp_path, solver, n):
     run = tmp_path / "run"
     hpcadmm(
@@ -309,7 +311,7 @@ def test_nan_that_a_neighbour_sends_is_seen(patched, tmp_path, wire):
 
 INTERRUPTED = [
     (solver, name, rank)
-    for solver in ("taylor", "pdadmm", "gadmm")
+    for solver in ("taylor", "pdadmm", "qgadmm")
     for name in ("SIGUSR1", "SIGTERM")
     for rank in (0, 1)
 ]

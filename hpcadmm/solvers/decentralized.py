@@ -12,7 +12,7 @@ from hpcadmm.model.network import Network
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array, Arrays
 from hpcadmm.solvers.optimum import OPTIMA
-from hpcadmm.solvers.workers import HEADS, TAILS, Workers
+from hpcadmm.solvers.workers import Workers
 from hpcadmm.subproblems.local_least_squares import LocalLeastSquares
 from hpcadmm.subproblems.local_newton import LocalNewton
 
@@ -30,25 +30,6 @@ def shaped(theta: Array, network: Network) -> Array:
     return theta.reshape(network.shape(1), order="F")
 
 
-class Plain:
-    """Vectors travel as they are."""
-
-    masked = False
-
-    def __init__(self, known: Array) -> None:
-        self.known = known
-
-    def write(self, row: int) -> Array:
-        return self.known[row].view(np.uint8)
-
-    def read(self, data: Array, known: Array) -> int:
-        known[...] = data[: known.nbytes].view(known.dtype)
-        return known.nbytes
-
-    def most(self, d: int) -> int:
-        return d * self.known.itemsize
-
-
 class Work:
     """This rank's workers as stacks, a row each in the order of `workers.rows`; lists of the state are views of them.
 
@@ -64,6 +45,7 @@ class Work:
         self.before = np.zeros_like(self.known)  # known, before the last iteration
         self.local: Any = None
         self.optimum: Any = None
+        self.drawn: tuple[int, Any] = -1, None  # an iteration, and its random numbers by row
 
     def count(self, some: Any, bits: Any) -> None:
         """A message of so many bits from each of these workers to all its neighbours; none where it has none."""
@@ -130,16 +112,12 @@ class Decentralized:
         work.theta[...] = flat(weights[1])
         work.known[work.own] = work.theta
 
-    def connect(self, s: Any, p: Problem, world: World, c: Array) -> None:
-        """Factor the local problems with c/2 |theta|^2 (k,), learn what neighbours elsewhere are known for, and find
-        the optimum."""
+    def pose(self, s: Any, p: Problem, world: World, c: Array) -> None:
+        """Factor the local problems with c/2 |theta|^2 (k,), and find the optimum of one model for all."""
         work: Work = s.work
         part = dict(p.tiles)
         tiles = [part[n] for n in work.workers.mine]
         work.local = LOCAL[p.loss.name]([p.x[:, t] for t in tiles], [p.y[:, t] for t in tiles], c)
-        for group in (HEADS, TAILS):
-            work.workers.tell(group, work.known, Plain(work.known))
-        work.before[...] = work.known
         work.optimum = OPTIMA[p.loss.name](work.local, work.workers.mine, p, world)
 
     def weights(self, s: Any, world: World) -> Arrays:

@@ -16,7 +16,8 @@ from hpcadmm.comm.world import World
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array, Arrays, replicated, sites
 from hpcadmm.solvers import gadmm_measures
-from hpcadmm.solvers.decentralized import Decentralized, Plain, Work
+from hpcadmm.solvers.decentralized import Decentralized, Work
+from hpcadmm.solvers.gadmm_wire import Censor, Vectors, speaking, whole
 from hpcadmm.solvers.products import Product
 from hpcadmm.solvers.workers import HEADS, TAILS
 
@@ -43,7 +44,8 @@ class Gadmm(Decentralized):
 
     Instead of lam every worker keeps mu_n = sum_m lam_nm - sum_l lam_ln, which is all that its own step needs.
     workers: N; a rank carries one or several. topology: "chain", "ring", "star", "grid" or a list of edges [n, m] of
-    workers 0..N-1. rho: the penalty of an edge.
+    workers 0..N-1. rho: the penalty of an edge. censor: {threshold, decay}: in iteration k = 0, 1, ... a worker stays
+    silent that is nowhere threshold decay^k away from what its neighbours know, which then goes on to count.
     """
 
     name: ClassVar[str] = "gadmm"
@@ -52,6 +54,7 @@ class Gadmm(Decentralized):
     workers: Annotated[int, Ge(1)] = 10
     topology: str | list[list[int]] = "chain"
     rho: Positive = 1.0
+    censor: Censor | None = None
 
     def step(self, s: State, p: Problem, world: World) -> None:
         """One iteration of Algorithm 1: heads minimise and tell their neighbours, then tails, then all duals move."""
@@ -67,11 +70,9 @@ class Gadmm(Decentralized):
 
     def publish(self, s: State, p: Problem, group: int) -> None:
         """The neighbours learn the new values of a group, as they are."""
-        work: Work = s.work
-        some = work.workers.groups[group]
-        work.known[some] = work.theta[some]
-        work.count(some, 8 * work.theta.itemsize * work.theta.shape[1])
-        work.workers.tell(group, work.known, Plain(work.known))
+        work, k = s.work, int(s.done[0])
+        said = whole(work, speaking(self.censor, work, group, k))
+        work.workers.tell(group, work.known, Vectors(said, self.censor is not None))
 
     def blank(self, p: Problem, world: World) -> State:
         """Every worker at 0, which all know."""
@@ -90,8 +91,14 @@ class Gadmm(Decentralized):
         """At 0, as the paper."""
 
     def prepare(self, s: State, p: Problem, world: World) -> None:
-        """The local problems have the penalties rho/2 |theta|^2 of all edges at once."""
-        self.connect(s, p, world, self.rho * s.work.workers.degree)
+        """The local problems have the penalties rho/2 |theta|^2 of all edges at once; what is known of neighbours on
+        other ranks comes from there."""
+        work: Work = s.work
+        self.pose(s, p, world, self.rho * work.workers.degree)
+        own = {k: work.known[k].view(np.uint8) for k in range(len(work.theta))}
+        for group in (HEADS, TAILS):
+            work.workers.tell(group, work.known, Vectors(own, False))
+        work.before[...] = work.known
 
     def measure(self, s: State, p: Problem, world: World) -> Mapping[str, Any]:
         return gadmm_measures.measure(self, s, p, world)

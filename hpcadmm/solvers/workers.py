@@ -33,8 +33,8 @@ class Codec(Protocol):
         """Take the message that `data` begins with; its bytes."""
         ...
 
-    def most(self, d: int) -> int:
-        """The most bytes that the message of a vector (d,) can have."""
+    def most(self, known: Array) -> int:
+        """The most bytes that a message about this row can have."""
         ...
 
 
@@ -91,7 +91,7 @@ class Workers:
         waiting: list[Pending] = []
         incoming: list[tuple[Array, list[int]]] = []
         for rank, some in self._receive[group].items():
-            buffer = np.zeros(codec.masked * bytes_of_mask(some) + len(some) * codec.most(known.shape[1]), np.uint8)
+            buffer = np.zeros(codec.masked * bytes_of_mask(some) + len(some) * codec.most(known[0]), np.uint8)
             waiting.append(self.world.receive(buffer, rank, TAG))
             incoming.append((buffer, some))
         for rank, some in self._send[group].items():
