@@ -25,7 +25,7 @@ from hpcadmm.model.tiles import Tiles, tile_width
 
 Count = Annotated[int, Ge(1)]
 Scale = Literal["auto", "none", "unit", "max"]
-FILE_ORDER = ("order", "file")  # the default, left out of the digest: older checkpoints know no such option
+LATER = ("order", "file"), ("columns", None)  # defaults left out of the digest: older checkpoints know no such option
 ONE_PART = 0.8  # the split of a dataset that has no test part, if data.split is left out
 
 
@@ -231,7 +231,7 @@ class Dataset(ABC):
 
     def digest(self, seed: int, sources: Sequence[Source]) -> str:
         """sha256 of the name, the options, the counts and a fingerprint of the files; not of where they lie."""
-        options = {key: value for key, value in asdict(self).items() if key != "path" and (key, value) != FILE_ORDER}
+        options = {key: value for key, value in asdict(self).items() if key != "path" and (key, value) not in LATER}
         files = [[fingerprint(file) for file in source.table.files] for source in sources]
         counts = [[len(s.rows), s.table.rows, s.table.features] for s in sources]
         drawn = None if any(files) else seed
