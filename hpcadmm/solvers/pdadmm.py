@@ -19,6 +19,7 @@ from hpcadmm.errors import UsageError
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array, Arrays, cells, replicated
 from hpcadmm.solvers import pdadmm_measures, pdadmm_start
+from hpcadmm.solvers.base import Versatile
 from hpcadmm.solvers.dealing import grid
 from hpcadmm.solvers.growing import Stage, check_stages, check_widths
 from hpcadmm.solvers.pdadmm_blocks import BLOCKS
@@ -48,7 +49,7 @@ class State:
 
 
 @dataclass(frozen=True)
-class PdAdmm:
+class PdAdmm(Versatile):
     """minimise R(z_L; y) + sum_l Omega(W_l) + nu/2 sum_l |z_l - W_l p_l - b_l|^2 + nu/2 sum_{l<L} |q_l - f(z_l)|^2
     + sum_{l<L} <u_l, p_{l+1} - q_l> + rho/2 |p_{l+1} - q_l|^2,    p_1 = x, R summed over the samples.
 
