@@ -231,6 +231,16 @@ def test_weight_movement_is_relative_to_the_start_and_all_layers_move():
     assert min(moved) > 1e-2
 
 
+@pytest.mark.parametrize(("init", "spread", "bias"), [("he", (2 / 40) ** 0.5, 0.0), ("normal", 0.1, 0.1)])
+def test_the_first_weights(init, spread, bias):
+    world, solver = World.alone(), PdAdmm(nu=0.7, rho=1.9, init=init)
+    s = started(solver, problem(world, (40, 60)), world)
+    W, b = s.W[2][:, :40], s.W[2][:, 40]
+    np.testing.assert_allclose([W.std(), b.std()], [spread, bias], rtol=0.25)
+    assert not set(W.flat) & set(s.W[1].flat)
+    assert s.penalties.tolist() == [0.7, 1.9, 0.7]
+
+
 def test_an_exact_step_with_an_l1_penalty_is_refused():
     with pytest.raises(UsageError, match="l1"):
         PdAdmm(update="exact", penalty="l1", decay=0.1).check(3)
