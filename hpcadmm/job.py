@@ -51,7 +51,10 @@ class Stop:
     iterations; minutes of solver time; test accuracy reached (a fraction; in a regression use tolerance);
     tolerance, tolerance_absolute: change of the objective between two measured iterations, relative and absolute;
     residual, residual_absolute: the primal residual, relative to the norm of the variables and absolute;
-    patience: so many measured iterations without a better test accuracy (or error).
+    patience: so many measured iterations without a better test accuracy (or error);
+    error: of solvers that know the optimum f*: `objective_error` and `mean_error`, the objective where the workers are
+    and at their mean against f*, are both within it, and the primal residual within its root, relative to the scale
+    (the first alone crosses 0 long before the workers agree).
     """
 
     iterations: Count = 100
@@ -62,6 +65,7 @@ class Stop:
     residual: Positive | None = None
     residual_absolute: Positive | None = None
     patience: Count | None = None
+    error: Positive | None = None
 
 
 @dataclass(frozen=True)
@@ -203,7 +207,18 @@ def _build(tables: dict[str, Any], faults: list[str]) -> Job | None:
 
 def _check_together(job: Job, faults: list[str]) -> None:
     """What one table means for another."""
+    solver, L = job.solver, len(job.layers.hidden) + 1
+    said = f'solver.name = "{solver.name}"'
+    if solver.most_layers is not None and solver.most_layers < L:
+        faults.append(
+            f"{said} trains networks of {solver.most_layers} layers of weights at most, not {L}: "
+            f"network.hidden may have {solver.most_layers - 1} entries"
+        )
+    if job.loss and solver.losses is not None and job.loss.name not in solver.losses:
+        faults.append(f'{said} and loss.name = "{job.loss.name}": it minimises {", ".join(solver.losses)}')
+    if job.stop and job.stop.error is not None and not solver.knows_optimum:
+        faults.append(f"stop.error = {job.stop.error:g}: {said} does not know the optimum; use tolerance or residual")
     try:
-        job.solver.check(len(job.layers.hidden) + 1)
+        solver.check(L)
     except UsageError as error:
         faults.append(str(error))

@@ -33,7 +33,9 @@ def set_up(job: Job, world: World) -> Setup:
     world = world.arranged(*job.solver.grid_of(len(job.layers.hidden) + 1, world.size))
     tile = narrowest_tile(max(job.layers.hidden, default=0))
     with phase("reading the data"), world.together("reading the data"):
-        data = job.data.load(job.head.seed, world.samples, dtype, ones=job.layers.bias, tile=tile)
+        data = job.data.load(
+            job.head.seed, world.samples, dtype, ones=job.layers.bias, tile=tile, parts=job.solver.parts
+        )
     labels = data.train.labels
     outputs = job.loss.outputs(data.classes)
     outputs = len(labels) if labels.ndim == 2 else outputs

@@ -40,6 +40,7 @@ class Stopping:
     def satisfied(self, row: Row) -> str | None:
         """The first rule that a measured row meets, or None."""
         reasons = [self._accuracy(row), self._objective(row["objective"]), self._residual(row), self._patience(row)]
+        reasons.append(self._error(row))
         return next((reason for reason in reasons if reason), None)
 
     def _accuracy(self, row: Row) -> str | None:
@@ -63,6 +64,15 @@ class Stopping:
             return f"primal residual {residual:.3g} is within {self.rules.residual:g} of {scale:.6g}"
         if self.rules.residual_absolute and residual <= self.rules.residual_absolute:
             return f"primal residual {residual:.3g} is within {self.rules.residual_absolute:g}"
+        return None
+
+    def _error(self, row: Row) -> str | None:
+        error = self.rules.error
+        if error is None or "objective_error" not in row:
+            return None
+        most = max(row["objective_error"], row["mean_error"])
+        if most <= error and row["primal_residual"] <= math.sqrt(error) * row["scale"]:
+            return f"objective within {most:.3g} of the optimum, also at the mean, reached error {error:g}"
         return None
 
     def _patience(self, row: Row) -> str | None:

@@ -171,6 +171,16 @@ def test_penalties_by_layer_are_checked_beside_other_faults():
     assert "stop.iterations = 0" in message
 
 
+def test_what_a_solver_cannot_train_is_refused_with_the_cure():
+    text = '[data]\nname = "digits"\n[loss]\nname = "hinge"\n[solver]\nname = "gadmm"\n[network]\nhidden = [5]'
+    message = refused(text=text)
+    assert 'solver.name = "gadmm" trains networks of 1 layers of weights at most, not 2' in message
+    assert 'loss.name = "hinge": it minimises squared, cross-entropy' in message
+    assert "stop.error = 0.1" in refused("stop.error=0.1")
+    ring = refused("solver.topology=ring", "solver.workers=5", text=text)
+    assert "solver.topology: a ring of 5 workers" in ring
+
+
 @pytest.mark.parametrize("text", ["[data", "x = 1\nx = 2", "x = ", "\x00", "[a]\n[a]", "x = 1979-13-99", "'"])
 def test_what_is_not_toml_is_refused_with_the_place(text):
     message = refused(text=text)

@@ -56,6 +56,16 @@ CASES = {
         [row(residual=0.2), row(residual=0.1)],
         "primal residual 0.1 is within 0.01 of 10",
     ),
+    "error, also at the mean and with workers that agree": (
+        Stop(error=1e-4),
+        [
+            row(residual=0.1, objective_error=1e-5, mean_error=1e-3),
+            row(residual=0.1, objective_error=1e-3, mean_error=1e-5),
+            row(residual=0.11, objective_error=1e-5, mean_error=1e-5),
+            row(residual=0.1, objective_error=1e-5, mean_error=9e-5),
+        ],
+        "objective within 9e-05 of the optimum, also at the mean, reached error 0.0001",
+    ),
     "absolute residual": (
         Stop(residual_absolute=0.2),
         [row(residual=0.3), row(residual=0.2)],

@@ -113,7 +113,7 @@ class Subject:
 def same_problem(job: Job, other: Job, ranks: int) -> bool:
     """Do both jobs pose the same problem and deal it alike, so that one may use the other's data?"""
     L = len(job.layers.hidden) + 1
-    if job.solver.grid_of(L, ranks) != other.solver.grid_of(L, ranks):
+    if job.solver.grid_of(L, ranks) != other.solver.grid_of(L, ranks) or job.solver.parts != other.solver.parts:
         return False
     parts = ("data", "layers", "activation", "loss")
     heads = ("seed", "precision")

@@ -158,7 +158,7 @@ class World:
             return Pending(self, [self.mpi.Isend(part, to, tag) for part in _chunks(array)])
 
     def receive(self, array: NDArray[Any], source: int, tag: int) -> Pending:
-        """Begin to receive a contiguous array of the same size and type as was sent."""
+        """Begin to receive a contiguous array of the type and of at least the size that was sent."""
         with self.counted("receive"):
             return Pending(self, [self.mpi.Irecv(part, source, tag) for part in _chunks(array)])
 

@@ -25,7 +25,7 @@ from hpcadmm.model.tiles import Tiles, tile_width
 
 Count = Annotated[int, Ge(1)]
 Scale = Literal["auto", "none", "unit", "max"]
-FILE_ORDER = ("order", "file")  # the default, left out of the digest: older checkpoints know no such option
+LATER = ("order", "file"), ("columns", None)  # defaults left out of the digest: older checkpoints know no such option
 ONE_PART = 0.8  # the split of a dataset that has no test part, if data.split is left out
 
 
@@ -132,19 +132,28 @@ class Dataset(ABC):
         """The train and the test part as they lie in the files, headers checked; no test part: None."""
 
     def load(
-        self, seed: int, world: World, dtype: Any, *, ones: bool, tile: int = 64, transform: Transform | None = None
+        self,
+        seed: int,
+        world: World,
+        dtype: Any,
+        *,
+        ones: bool,
+        tile: int = 64,
+        parts: int = 0,
+        transform: Transform | None = None,
     ) -> Loaded:
         """Read this rank's columns; collective over `world`.
 
         seed: of the job, for data that are drawn. dtype: of x, float32 or float64. ones: x has one more row, the
-        last, of ones. tile: the least width of a tile. transform: applied instead of the one that the train part
-        would give.
+        last, of ones. tile: the least width of a tile. parts: cut the train part into so many even parts instead.
+        transform: applied instead of the one that the train part would give.
         Raises UsageError, on all ranks, for options, files or values that will not do.
         """
         with world.together("reading the data"):
             sources = self.select(*self.sources(seed))
             labelling = self.labelling(list(dict.fromkeys(s.table for s in sources)))
-            train, test = (self.read(s, labelling, dealt(len(s.rows), world, tile), dtype, ones) for s in sources)
+            tiles = [dealt(len(s.rows), world, tile, cut) for s, cut in zip(sources, (parts, 0), strict=True)]
+            train, test = (self.read(s, labelling, t, dtype, ones) for s, t in zip(sources, tiles, strict=True))
         done = transform or self.measure(train, sources[0].table, ones, world)
         for part in (train, test):
             done.inputs.apply(part.x[: len(part.x) - ones])
@@ -222,7 +231,7 @@ class Dataset(ABC):
 
     def digest(self, seed: int, sources: Sequence[Source]) -> str:
         """sha256 of the name, the options, the counts and a fingerprint of the files; not of where they lie."""
-        options = {key: value for key, value in asdict(self).items() if key != "path" and (key, value) != FILE_ORDER}
+        options = {key: value for key, value in asdict(self).items() if key != "path" and (key, value) not in LATER}
         files = [[fingerprint(file) for file in source.table.files] for source in sources]
         counts = [[len(s.rows), s.table.rows, s.table.features] for s in sources]
         drawn = None if any(files) else seed
@@ -230,9 +239,9 @@ class Dataset(ABC):
         return hashlib.sha256(said.encode()).hexdigest()
 
 
-def dealt(n: int, world: World, tile: int = 64) -> Tiles:
-    """The tiles of n columns on this rank, each at least `tile` wide."""
-    return Tiles(n, tile_width(n, tile), world.size, world.rank)
+def dealt(n: int, world: World, tile: int = 64, parts: int = 0) -> Tiles:
+    """The tiles of n columns on this rank, each at least `tile` wide, or so many parts."""
+    return Tiles(n, tile_width(n, tile), world.size, world.rank, parts)
 
 
 def room(size: tuple[int, int], dtype: Any) -> NDArray[Any]:

@@ -1,6 +1,6 @@
 """Tables of numbers in text: csv, tab or space separated, plain or gzipped; read in blocks of lines."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -54,8 +54,17 @@ class TextTable(Table):
             said = f"{max(self.rows, 0)} rows of {self.columns} columns; at least 1 of {least} are needed"
             raise UsageError(f"{path}: {said}")
         self.target = None if target is None else self.column(target, first)
-        self.features = self.columns - (target is not None)
+        self.inputs = [c for c in range(self.columns) if c != self.target]
+        self.features = len(self.inputs)
         self.targets = 0 if classes else 1
+
+    def only(self, features: Sequence[int]) -> None:
+        """Keep these features, by number from 0, in this order. UsageError where there are no such."""
+        if not features or len(set(features)) < len(features) or not set(features) <= set(range(self.features)):
+            known = f"{self.where} has features 0 to {self.features - 1}"
+            raise UsageError(f"data.columns = {list(features)}: {known}; choose at least one, each once")
+        self.inputs = [self.inputs[k] for k in features]
+        self.features = len(self.inputs)
 
     def fields(self, line: bytes) -> list[bytes]:
         """The fields of one line."""
@@ -82,7 +91,6 @@ class TextTable(Table):
 
     @contextmanager
     def reader(self) -> Iterator[Read]:
-        inputs = [c for c in range(self.columns) if c != self.target]
         with self.rows_of() as stream:
             position = 0
 
@@ -92,7 +100,7 @@ class TextTable(Table):
                 position = stop
                 values = self.parse(taken, start)
                 found = np.zeros(len(values)) if self.target is None else values[:, self.target]
-                return values[:, inputs], as_labels(found, self.targets, self.where, start)
+                return values[:, self.inputs], as_labels(found, self.targets, self.where, start)
 
             yield read
 

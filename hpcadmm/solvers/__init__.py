@@ -3,9 +3,11 @@
 from hpcadmm.registry import Registry
 from hpcadmm.solvers.base import Solver
 from hpcadmm.solvers.dladmm import DlAdmm
+from hpcadmm.solvers.gadmm import Gadmm
 from hpcadmm.solvers.pdadmm import PdAdmm
+from hpcadmm.solvers.qgadmm import QGadmm
 from hpcadmm.solvers.taylor import Taylor
 
-SOLVERS = Registry("solver.name", Taylor, DlAdmm, PdAdmm)
+SOLVERS = Registry("solver.name", Taylor, DlAdmm, PdAdmm, Gadmm, QGadmm)
 
-__all__ = ["SOLVERS", "DlAdmm", "PdAdmm", "Solver", "Taylor"]
+__all__ = ["SOLVERS", "DlAdmm", "Gadmm", "PdAdmm", "QGadmm", "Solver", "Taylor"]

@@ -14,6 +14,14 @@ class Solver(Protocol):
 
     name: ClassVar[str]
     paper: ClassVar[str]
+    most_layers: ClassVar[int | None]  # of weights in a network that it can train: 1 is a linear model, None any
+    losses: ClassVar[tuple[str, ...] | None]  # that it can minimise; None: all
+    knows_optimum: ClassVar[bool]  # does `measure` give `objective_error` and `mean_error`?
+
+    @property
+    def parts(self) -> int:
+        """Into how many parts the training samples are cut, by which they are dealt to ranks; 0: into tiles."""
+        ...
 
     def check(self, L: int) -> None:
         """Raise UsageError where the hyperparameters do not fit L weight layers."""
@@ -71,7 +79,16 @@ class Solver(Protocol):
         ...
 
 
-class DataParallel:
+class Versatile:
+    """What solvers have in common that train any network, by tiles of the samples."""
+
+    most_layers: ClassVar[int | None] = None
+    losses: ClassVar[tuple[str, ...] | None] = None
+    knows_optimum: ClassVar[bool] = False
+    parts: ClassVar[int] = 0
+
+
+class DataParallel(Versatile):
     """What solvers have in common of which every rank has all layers, and columns of its own."""
 
     def check(self, L: int) -> None:

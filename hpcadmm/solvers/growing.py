@@ -32,14 +32,23 @@ def check_stages(stages: Sequence[Stage], L: int) -> None:
         raise UsageError(f"solver.stages with {layers} layers: must rise from 2 or more to all {L} of the network")
 
 
-def check_widths(stages: Sequence[Stage], network: Network) -> None:
-    """Raise UsageError where a layer that joins later is not square and so cannot begin as an identity."""
-    for l in sorted(set(range(1, network.depth)) - set(active(stages, network.depth, 0))):
+def check_identities(stages: Sequence[Stage], network: Network) -> None:
+    """Raise UsageError where a layer that joins later cannot begin as an identity: it is not square, or h(h(z)) is not
+    h(z), so that the network with it would be another one."""
+    later = sorted(set(range(1, network.depth)) - set(active(stages, network.depth, 0)))
+    for l in later:
         if network.n[l] != network.n[l - 1]:
             raise UsageError(
                 f"solver.stages: layer {l} joins later as an identity, but has {network.n[l]} units on "
                 f"{network.n[l - 1]}; give network.hidden equal widths from there on, or begin with more layers"
             )
+    z = np.linspace(-3, 3, 13)[None].copy(order="F")
+    once = network.activation.value(z, out=np.empty_like(z))
+    if later and not np.allclose(network.activation.value(once, out=np.empty_like(z)), once):
+        raise UsageError(
+            f'solver.stages: layers {later} join later as identities, but {network.activation.name} changes its own '
+            f'values; use network.activation = "relu"'
+        )
 
 
 def active(stages: Sequence[Stage], L: int, done: int) -> list[int]:

@@ -19,8 +19,9 @@ from hpcadmm.errors import UsageError
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array, Arrays, cells, replicated
 from hpcadmm.solvers import pdadmm_measures, pdadmm_start
+from hpcadmm.solvers.base import Versatile
 from hpcadmm.solvers.dealing import grid
-from hpcadmm.solvers.growing import Stage, check_stages, check_widths
+from hpcadmm.solvers.growing import Stage, check_identities, check_stages
 from hpcadmm.solvers.pdadmm_blocks import BLOCKS
 from hpcadmm.solvers.products import Product
 
@@ -48,22 +49,25 @@ class State:
 
 
 @dataclass(frozen=True)
-class PdAdmm:
+class PdAdmm(Versatile):
     """minimise R(z_L; y) + sum_l Omega(W_l) + nu/2 sum_l |z_l - W_l p_l - b_l|^2 + nu/2 sum_{l<L} |q_l - f(z_l)|^2
     + sum_{l<L} <u_l, p_{l+1} - q_l> + rho/2 |p_{l+1} - q_l|^2,    p_1 = x, R summed over the samples.
 
     update: how p and W move: "quadratic" takes one step along the gradient, as long as the paper's condition phi <= P
     allows, in closed form; "backtracking" finds the step by the paper's doubling, begun at half the last theta;
-    "exact" solves the normal equations, with `ridge` added to those of W relative to their mean diagonal, which pulls
-    W to what it was ("proximal") or to 0 ("plain"), by `pull`. penalty, decay: Omega = decay |W|_F^2 ("l2") or
-    decay sum |W_ij| ("l1"). schedule: "every" multiplies nu and rho by `factor` each `period` iterations, up to
-    `limit` of rho; "balanced" multiplies or divides rho by `factor`, each `period` iterations, where the primal
-    residual |p - q| is over ten times the dual one rho |q - q_old|, or under a tenth of it.
+    "exact" solves the normal equations, with `ridge` added to those of W relative to their mean diagonal. By `pull`
+    the ridge pulls W to what it was ("proximal", with which the Lagrangian cannot rise) or to 0 ("plain").
+    penalty, decay: Omega = decay |W|_F^2 ("l2") or decay sum |W_ij| ("l1").
+    schedule: "every" multiplies nu and rho by `factor` each `period` iterations, up to `limit` of rho; "balanced"
+    multiplies or divides rho by `factor`, each `period` iterations, where the primal residual |p - q| is over ten times
+    the dual one rho |q - q_old|, or under a tenth of it.
     wire: of the messages between layers, by default as `precision`; 8 and 16 are bits, uniformly spaced a tile, of the
     difference to what the neighbour knows (as is "float16"); layers of one rank use the same values.
     grid: [blocks of layers, blocks of samples] that the ranks form, by default as many blocks of layers as can be.
     stages: networks of the first layers and the last, trained so many iterations each; the layers in between join as
-    identities. init: He's random weights, or N(0, 0.1). sums: "plain" gives up the same bits on any grid.
+    identities, which needs an activation that leaves its own values as they are, as relu does. The network's output
+    stays as it was; the Lagrangian need not, since a q may be negative where h of it is not.
+    init: He's random weights, or N(0, 0.1). sums: "plain" gives up the same bits on any grid.
     """
 
     name: ClassVar[str] = "pdadmm"
@@ -128,7 +132,7 @@ class PdAdmm:
         sums = sum_by_tile(world, p.tiles, moved)
         primal, dual = np.sqrt(sums[0::2].sum()), rho * np.sqrt(sums[1::2].sum())
         if primal > 10 * dual:
-            s.penalties[1] = min(rho * self.factor, self.limit)
+            s.penalties[1] = max(rho, min(rho * self.factor, self.limit))
         elif dual > 10 * primal:
             s.penalties[1] = rho / self.factor
 
@@ -143,7 +147,7 @@ class PdAdmm:
 
     def check_problem(self, p: Problem, world: World) -> None:
         """Raise UsageError where layers that join later are not square, or ranks would have nothing to do."""
-        check_widths(self.stages, p.network)
+        check_identities(self.stages, p.network)
         L, tiles = p.network.depth, p.tiles.count
         if world.samples.size > max(tiles, 1):
             raise UsageError(

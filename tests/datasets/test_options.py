@@ -204,6 +204,26 @@ def test_higgs_has_its_test_part_at_the_end(tmp_path: Path) -> None:
     np.testing.assert_array_equal(loaded.test.labels, y[TRAIN:] > 0)
 
 
+def test_california_columns_are_those_chosen_in_their_order(tmp_path: Path) -> None:
+    table = np.arange(1.0, 46.0).reshape(5, 9)
+    csv_file(tmp_path / "cal_housing.data", table)
+    options = {"path": str(tmp_path), "split": 1.0, "shuffle": False}
+    loaded, whole = (load(DATASETS["california"](**options, **chosen)) for chosen in ({"columns": [6, 0]}, {}))
+    assert loaded.features == 2
+    np.testing.assert_array_equal(loaded.train.x, table[:, [6, 0]].T)
+    np.testing.assert_array_equal(loaded.train.labels, table[:, 8])
+    assert loaded.digest != whole.digest
+    for wrong in ([], [0, 0], [8], [-1]):
+        with pytest.raises(UsageError, match=r"data.columns = .*features 0 to 7"):
+            load(DATASETS["california"](**options, columns=wrong))
+
+
+def test_parts_cut_the_train_part_evenly_and_leave_the_test_part(tmp_path: Path) -> None:
+    loaded = DATASETS["digits"](first=23, first_test=200).load(0, World.alone(), np.float64, ones=True, parts=5)
+    assert [t.stop - t.start for _, t in loaded.train.tiles] == [4, 5, 4, 5, 5]
+    assert [t.stop - t.start for _, t in loaded.test.tiles] == [64, 64, 64, 8]
+
+
 def test_csv_columns_headers_and_delimiters(tmp_path: Path) -> None:
     x, y = rows(30, 3, 1)
     expected = load(DATASETS["csv"](path=str(csv_file(tmp_path / "a.csv", np.column_stack([x, y]))), split=1.0)).train

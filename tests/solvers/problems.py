@@ -26,32 +26,44 @@ def problem(
     dtype: Any = np.float64,
     seed: int = 0,
     spread: int = 0,
+    parts: int = 0,
 ) -> Problem:
     """The columns of `world.samples`. classes = 0: a regression on two targets. spread: tiles differ in size by up to
-    2^(2 spread)."""
+    2^(2 spread). parts: so many of the training samples, instead of tiles."""
     chosen = LOSSES[loss]()
     random = np.random.default_rng([seed, 99])
     teacher = random.standard_normal((classes or 2, features))
-    parts = []
-    for n in (samples, samples // 2 + 1):
+    made = []
+    for n, cut in ((samples, parts), (samples // 2 + 1, 0)):
         size = 2.0 ** random.integers(-spread, spread + 1, -(-n // width))
         x = random.standard_normal((features, n)) * np.repeat(size, width)[:n]
         scores = teacher @ np.tanh(x) + 0.1 * random.standard_normal((len(teacher), n))
         labels = np.argmax(scores, axis=0) if classes else scores
         outputs = chosen.outputs(classes) if classes else 2
-        tiles = Tiles(n, width, world.samples.size, world.samples.rank)
+        tiles = Tiles(n, width, world.samples.size, world.samples.rank, cut)
         mine = slice(tiles.lo, tiles.hi)
         columns = np.vstack([x, np.ones((int(bias), n))])[:, mine]
         y = chosen.targets(labels[..., mine], outputs, classes, dtype)
-        parts.append(Part(np.asfortranarray(columns, dtype), y, labels[..., mine], tiles))
+        made.append(Part(np.asfortranarray(columns, dtype), y, labels[..., mine], tiles))
     network = Network((features, *hidden, outputs), ACTIVATIONS[activation](), bias)
-    return Problem(network, chosen, parts[0], parts[1], classes, seed, dtype)
+    return Problem(network, chosen, made[0], made[1], classes, seed, dtype)
+
+
+def fitting(solver: Any, hidden: tuple[int, ...]) -> tuple[int, ...]:
+    """As many of the hidden layers as the solver can train."""
+    return hidden if solver.most_layers is None else hidden[: solver.most_layers - 1]
+
+
+def minimises(solver: Any, loss: str) -> bool:
+    """Can the solver train with this loss?"""
+    return solver.losses is None or loss in solver.losses
 
 
 def posed(solver: Any, world: World, hidden: tuple[int, ...] = (7, 5), **options: Any) -> tuple[Problem, World]:
     """A problem and the ranks as the solver wants them; UsageError where it refuses them."""
-    world = world.arranged(*solver.grid_of(len(hidden) + 1, world.size))
-    p = problem(world, hidden, **options)
+    world = world.arranged(*solver.grid_of(len(fitting(solver, hidden)) + 1, world.size))
+    options.setdefault("loss", "hinge" if minimises(solver, "hinge") else solver.losses[0])
+    p = problem(world, fitting(solver, hidden), parts=solver.parts, **options)
     solver.check_problem(p, world)
     return p, world
 

@@ -38,12 +38,17 @@ def held(state: Any, p: Problem) -> dict[str, Piece]:
 
 
 def joined(parts: list[dict[str, Piece]]) -> Whole:
-    """The global arrays of what the ranks hold; what is replicated must be the same on all, columns be held once."""
+    """The global arrays of what the ranks hold; what is replicated must be the same on all, the others be held
+    once."""
     whole = {}
     for path in sorted(set().union(*parts)):
         pieces = [part[path] for part in parts if path in part]
         lies, array, _, samples = pieces[0]
         assert {piece.lies for piece in pieces} == {lies}, path
+        if lies == "sites":
+            assert len(pieces) == 1, f"{path} is on {len(pieces)} ranks"
+            whole[path] = array
+            continue
         if lies != "cells":
             assert len(pieces) == len(parts), f"{path} is on some ranks only"
         if lies == "replicated":
@@ -89,7 +94,7 @@ def resumed(size: int, solver: Any, saved: Whole, steps: int, **options: Any) ->
         state = solver.blank(p, world)
         for item in items(state):
             given = saved[item.path]
-            item.array[...] = given if item.lies == "replicated" else given[..., p.tiles.lo : p.tiles.hi]
+            item.array[...] = given if item.lies in ("replicated", "sites") else given[..., p.tiles.lo : p.tiles.hi]
         solver.prepare(state, p, world)
         for _ in range(steps):
             solver.step(state, p, world)

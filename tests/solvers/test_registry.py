@@ -5,7 +5,7 @@ from dataclasses import FrozenInstanceError, asdict, fields
 
 import numpy as np
 import pytest
-from problems import problem, started, stepped
+from problems import minimises, posed, started, stepped
 
 from hpcadmm.comm.world import World
 from hpcadmm.model.losses import LOSSES
@@ -26,11 +26,10 @@ def test_a_solver_is_a_frozen_record_of_hyperparameters_with_a_citation(name):
             setattr(solver, key, 1)
 
 
-@every
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize(("name", "loss"), [(n, l) for n in SOLVERS for l in LOSSES if minimises(SOLVERS[n], l)])
 def test_training_lowers_the_residual_and_learns(name, loss):
     world, solver = World.alone(), SOLVERS[name]()
-    p = problem(world, (12,), loss, samples=300)
+    p, _ = posed(solver, world, (12,), loss=loss, samples=300)
     state = stepped(solver, p, world, 2)
     first = solver.measure(state, p, world)
     for _ in range(150):
@@ -40,7 +39,8 @@ def test_training_lowers_the_residual_and_learns(name, loss):
     assert all(isinstance(value, float | int | list) and np.isfinite(value).all() for value in last.values())
     assert json.loads(json.dumps(last)) == dict(last), "a row of metrics is JSON"
     assert last["primal_residual"] < first["primal_residual"]
-    assert last["objective"] < first["objective"]
+    falls = "objective_error" if solver.knows_optimum else "objective"  # off consensus an objective may also rise
+    assert last[falls] < first[falls]
     z = p.network.forward(solver.weights(state, world), p.x)
     right = np.mean(np.argmax(z, axis=0) == p.train.labels)
     assert right > 0.8
@@ -50,7 +50,7 @@ def test_training_lowers_the_residual_and_learns(name, loss):
 @hiddens
 def test_weights_fit_the_network(name, hidden):
     world, solver = World.alone(), SOLVERS[name]()
-    p = problem(world, hidden, dtype=np.float32)
+    p, _ = posed(solver, world, hidden, dtype=np.float32)
     solver.check(p.network.depth)
     W = solver.weights(stepped(solver, p, world, 1), world)
     assert W[0] is None
@@ -62,7 +62,7 @@ def test_weights_fit_the_network(name, hidden):
 @hiddens
 def test_the_floor_can_be_timed_and_changes_nothing(name, hidden):
     world, solver = World.alone(), SOLVERS[name]()
-    p = problem(world, hidden)
+    p, _ = posed(solver, world, hidden)
     state = stepped(solver, p, world, 1)
     before = [w.copy() for w in solver.weights(state, world)[1:]]
     products = solver.floor(state, p)
@@ -76,18 +76,18 @@ def test_the_floor_can_be_timed_and_changes_nothing(name, hidden):
 @every
 def test_finite_tells_a_nan_in_the_weights(name):
     world, solver = World.alone(), SOLVERS[name]()
-    p = problem(world)
+    p, _ = posed(solver, world)
     state = started(solver, p, world)
     solver.step(state, p, world)
     assert solver.finite(state)
-    solver.weights(state, world)[2][1, 1] = np.nan
+    solver.weights(state, world)[-1][1, 1] = np.nan
     assert not solver.finite(state)
 
 
 @every
 def test_measuring_changes_nothing(name):
     world, solver = World.alone(), SOLVERS[name]()
-    p = problem(world)
+    p, _ = posed(solver, world)
     one, other = (started(solver, p, world) for _ in range(2))
     for _ in range(3):
         solver.step(one, p, world)

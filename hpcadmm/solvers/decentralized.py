@@ -1,0 +1,139 @@
+"""What decentralized solvers have in common: workers dealt to ranks, each with samples and weights of its own."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from hpcadmm.comm.world import World
+from hpcadmm.errors import UsageError
+from hpcadmm.model.graph import Graph
+from hpcadmm.model.network import Network
+from hpcadmm.model.problem import Problem
+from hpcadmm.model.state import Array, Arrays
+from hpcadmm.solvers.optimum import OPTIMA
+from hpcadmm.solvers.workers import Workers
+from hpcadmm.subproblems.local_least_squares import LocalLeastSquares
+from hpcadmm.subproblems.local_newton import LocalNewton
+
+LOCAL = {"squared": LocalLeastSquares, "cross-entropy": LocalNewton}  # by loss, for linear models
+MARKS = 4  # of a worker: payload bits and messages so far, bits an entry and R of the last message
+
+
+def flat(W: Array) -> Array:
+    """A weight matrix as a vector, by columns."""
+    return W.reshape(-1, order="F")
+
+
+def shaped(theta: Array, network: Network) -> Array:
+    """The weight matrix (n_1, n_0 + ones) of a linear model from its vector."""
+    return theta.reshape(network.shape(1), order="F")
+
+
+class Work:
+    """This rank's workers as stacks, a row each in the order of `workers.rows`; lists of the state are views of them.
+
+    Not saved.
+    """
+
+    def __init__(self, graph: Graph, p: Problem, world: World) -> None:
+        self.workers = Workers(graph, world)
+        k, d = len(self.workers.mine), int(np.prod(p.network.shape(1)))
+        self.own = slice(0, k)
+        self.theta, self.mu, self.marks = np.zeros((k, d), p.dtype), np.zeros((k, d), p.dtype), np.zeros((k, MARKS))
+        self.known = np.zeros((self.workers.zero + 1, d), p.dtype)
+        self.before = np.zeros_like(self.known)  # known, before the last iteration
+        self.local: Any = None
+        self.optimum: Any = None
+        self.drawn: tuple[int, Any] = -1, None  # an iteration, and its random numbers by row
+
+    def count(self, some: Any, bits: Any) -> None:
+        """A message of so many bits from each of these workers to all its neighbours; none where it has none."""
+        told = self.workers.degree[some] > 0
+        self.marks[some, 0] += bits * told
+        self.marks[some, 1] += told
+
+    def by_worker(self, stack: Array) -> Arrays:
+        """The rows of this rank's workers as a list by worker."""
+        rows, mine = self.workers.rows, set(self.workers.mine)
+        return [stack[rows[n]] if n in mine else None for n in range(self.workers.graph.workers)]
+
+    def gathered(self, stack: Array, world: World) -> Array:
+        """The rows of all workers on all ranks, in the order of the workers, as float64."""
+        every = np.zeros((self.workers.graph.workers, *stack.shape[1:]))
+        every[self.workers.mine] = stack
+        return world.sum_flat(every.reshape(-1)).reshape(every.shape)
+
+
+class Decentralized:
+    """Mixin of solvers whose `workers` have parts of the samples; `topology` says who talks to whom."""
+
+    most_layers: ClassVar[int | None] = 1
+    losses: ClassVar[tuple[str, ...] | None] = tuple(LOCAL)
+    knows_optimum: ClassVar[bool] = True
+    workers: int
+    topology: str | list[list[int]]
+
+    @property
+    def parts(self) -> int:
+        """The samples are cut into as many parts as there are workers."""
+        return self.workers
+
+    @property
+    def graph(self) -> Graph:
+        return Graph.named(self.topology, self.workers)
+
+    def check(self, L: int) -> None:
+        """Raise UsageError for a graph that is not connected and bipartite."""
+        try:
+            _ = self.graph
+        except UsageError as error:
+            raise UsageError(f"solver.topology: {error}") from None
+
+    def grid_of(self, L: int, ranks: int) -> tuple[int, int]:
+        """Ranks have whole workers."""
+        if ranks > self.workers:
+            raise UsageError(
+                f"{ranks} ranks, but solver.workers = {self.workers}, of which a rank has whole ones: "
+                f"start at most {self.workers} ranks"
+            )
+        return 1, ranks
+
+    def check_problem(self, problem: Problem, world: World) -> None:
+        """A worker may even be without samples."""
+
+    def layer_seconds(self, state: Any) -> Mapping[int, float]:
+        return {}
+
+    def set_weights(self, s: Any, weights: Arrays, p: Problem, world: World) -> None:
+        """All workers begin from the same weights, known to all, with duals 0."""
+        work: Work = s.work
+        s.W[1][...] = weights[1]
+        work.theta[...] = flat(weights[1])
+        work.known[work.own] = work.theta
+
+    def pose(self, s: Any, p: Problem, world: World, c: Array) -> None:
+        """Factor the local problems with c/2 |theta|^2 (k,), and find the optimum of one model for all."""
+        work: Work = s.work
+        part = dict(p.tiles)
+        tiles = [part[n] for n in work.workers.mine]
+        work.local = LOCAL[p.loss.name]([p.x[:, t] for t in tiles], [p.y[:, t] for t in tiles], c)
+        work.optimum = OPTIMA[p.loss.name](work.local, work.workers.mine, p, world)
+
+    def weights(self, s: Any, world: World) -> Arrays:
+        """The mean of the workers' models."""
+        every = s.work.gathered(s.work.theta, world)
+        s.W[1][...] = mean(every).reshape(s.W[1].shape, order="F")
+        W: Arrays = s.W
+        return W
+
+    def finite(self, s: Any) -> bool:
+        """What is known of a worker comes into the duals of its neighbours within an iteration."""
+        stacks: Iterable[Array] = (s.work.theta, s.work.mu, s.W[1])
+        return all(bool(np.isfinite(x).all()) for x in stacks)
+
+
+def mean(every: Array) -> Array:
+    """The mean of all rows, from the first one: of equal rows it is that row to the bit."""
+    found: Array = every[0] + (every - every[0]).sum(axis=0) / len(every)
+    return found

@@ -1,0 +1,73 @@
+"""Newton with conjugate gradients for a smooth convex function, to a tight tolerance, always in the same steps."""
+
+from typing import Any, Protocol
+
+import numpy as np
+
+from hpcadmm.model.state import Array
+
+NEWTON, CG, BACKTRACKS = 60, 200, 30  # most steps
+ULPS = 8 * np.finfo(np.float64).eps
+
+
+class Smooth(Protocol):
+    """A convex function of an array (any shape), float64."""
+
+    def at(self, x: Array) -> tuple[float, Array, Any]:
+        """Its value, its gradient, and whatever `bend` needs of this point."""
+        ...
+
+    def bend(self, point: Any, v: Array) -> Array:
+        """The Hessian at the point times v."""
+        ...
+
+
+def minimise(f: Smooth, x: Array, tolerance: float) -> tuple[float, Array]:
+    """The least value and the minimiser, from x, to |gradient| <= tolerance, or to where rounding ends all progress.
+
+    A function without a minimiser (separable classes) is followed for NEWTON steps at most.
+    """
+    value, g, point = f.at(x)
+    for _ in range(NEWTON):
+        size = norm(g)
+        if not size > tolerance:
+            break
+        d = direction(f, point, g, min(0.1, size) * size)
+        slope = float((g * d).sum())
+        if not slope < 0:
+            break
+        t, blind = 1.0, -slope <= ULPS * abs(value)  # blind: the value cannot tell any more, but the gradient can
+        new = f.at(x + d)
+        for _ in range(0 if blind else BACKTRACKS):
+            if new[0] <= value + 1e-4 * t * slope:
+                break
+            t *= 0.5
+            new = f.at(x + t * d)
+        if (blind and norm(new[1]) >= size) or new[0] > value + ULPS * abs(value):
+            break
+        x = x + t * d
+        value, g, point = new
+    return value, x
+
+
+def direction(f: Smooth, point: Any, g: Array, enough: float) -> Array:
+    """d with |H d + g| <= enough, or where CG ends: after CG steps, or where H has no curvature left to tell."""
+    d, r = np.zeros_like(g), -g
+    v, rr = r, float((r * r).sum())
+    for k in range(CG):
+        Hv = f.bend(point, v)
+        curvature = float((v * Hv).sum())
+        if not curvature > np.finfo(np.float64).eps ** 2 * float((v * v).sum()):
+            return d if k else -g
+        step = rr / curvature
+        d, r = d + step * v, r - step * Hv
+        rr, old = float((r * r).sum()), rr
+        if rr <= enough**2:
+            break
+        v = r + (rr / old) * v
+    return d
+
+
+def norm(x: Array) -> float:
+    """The root of the sum of squares."""
+    return float(np.sqrt((x * x).sum()))

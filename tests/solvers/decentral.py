@@ -1,0 +1,79 @@
+"""Decentralized solvers stepped on small convex problems, and what their theory says of the iterates."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from problems import posed, started
+from solver_runs import held, together
+from threads import on_ranks
+
+from hpcadmm.comm.world import World
+from hpcadmm.model.problem import Problem
+from hpcadmm.model.state import Array
+
+
+class Textbook(NamedTuple):
+    """min sum_n 1/2 |X_n' theta - Y_n|^2 in float64: f_n by worker, and the optimum by lstsq."""
+
+    X: list[Array]
+    Y: list[Array]
+    best: Array  # (features, outputs)
+
+    def value(self, n: int, T: Array) -> float:
+        return 0.5 * float(np.square(T.T @ self.X[n] - self.Y[n]).sum())
+
+    def gradient(self, n: int, T: Array) -> Array:
+        return self.X[n] @ (T.T @ self.X[n] - self.Y[n]).T
+
+    def total(self, Ts: list[Array]) -> float:
+        return sum(self.value(n, T) for n, T in enumerate(Ts))
+
+    @property
+    def least(self) -> float:
+        return self.total([self.best] * len(self.X))
+
+    @property
+    def duals(self) -> list[Array]:
+        """lam*_n of a chain's edges n - (n + 1): 0 = gradient f_n + lam_n - lam_{n-1}."""
+        return list(np.cumsum([-self.gradient(n, self.best) for n in range(len(self.X))], axis=0)[:-1])
+
+
+def textbook(p: Problem) -> Textbook:
+    """Of a problem that lies on one rank."""
+    tiles = [t for _, t in p.tiles]
+    best = np.linalg.lstsq(p.x.T, p.y.T, rcond=None)[0]
+    return Textbook([p.x[:, t] for t in tiles], [p.y[:, t] for t in tiles], best)
+
+
+def models(s: Any, p: Problem) -> list[Array]:
+    """theta_n as (features, outputs), by worker; all on this rank."""
+    return [theta.reshape(p.network.shape(1)[::-1]) for theta in s.theta]
+
+
+def chain_duals(s: Any, p: Problem) -> list[Array]:
+    """lam_n = mu_1 + ... + mu_n of the edges of a chain."""
+    return list(np.cumsum([mu.reshape(p.network.shape(1)[::-1]) for mu in s.mu], axis=0)[:-1])
+
+
+def alone(solver: Any, **options: Any) -> tuple[Any, Problem, World]:
+    """The state before the first step, on one rank; a regression in least squares unless told otherwise."""
+    p, world = posed(solver, World.alone(), (), **{"loss": "squared", "classes": 0, **options})
+    return started(solver, p, world), p, world
+
+
+def rows(size: int, solver: Any, steps: int, **options: Any) -> Any:
+    """The global arrays and what is measured after so many steps on `size` ranks, with the traffic of all of them."""
+
+    def work(world: World) -> Any:
+        p, world = posed(solver, world, (), **{"loss": "squared", "classes": 0, **options})
+        s = started(solver, p, world)
+        before = world.traffic.bytes
+        for _ in range(steps):
+            solver.step(s, p, world)
+        sent = world.traffic.bytes - before
+        measured = dict(solver.measure(s, p, world))
+        solver.weights(s, world)
+        return held(s, p), measured, sent
+
+    found = on_ranks(size, work)
+    return *together([(part, measured) for part, measured, _ in found]), sum(sent for _, _, sent in found)
