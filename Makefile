@@ -30,7 +30,7 @@ help:
 	@echo "make train    install into .venv, then train $(JOB) on $(RANKS) ranks"
 	@echo "make test     the tests            make test-4   those under MPI, on 4 ranks"
 	@echo "make lint     ruff, mypy, import fence            make clean    remove .venv and caches"
-	@echo "make results  measure what results/README.md says (20 minutes, a quiet machine)"
+	@echo "make results  measure what results/README.md says (an hour, a quiet machine)"
 	@echo "variables: PYTHON=$(PYTHON) MPI=$(MPI) (mpich, openmpi, none) RANKS=$(RANKS) JOB=$(JOB) WORKERS=$(WORKERS) (of the tests)"
 
 train: $(BASE)
