@@ -46,7 +46,7 @@ def check_identities(stages: Sequence[Stage], network: Network) -> None:
     once = network.activation.value(z, out=np.empty_like(z))
     if later and not np.allclose(network.activation.value(once, out=np.empty_like(z)), once):
         raise UsageError(
-            f'solver.stages: layers {later} join later as identities, but {network.activation.name} changes its own '
+            f"solver.stages: layers {later} join later as identities, but {network.activation.name} changes its own "
             f'values; use network.activation = "relu"'
         )
 

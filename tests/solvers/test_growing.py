@@ -95,3 +95,26 @@ def test_layers_that_join_later_must_be_square():
     with pytest.raises(UsageError, match=r"layer 3 .* 5 units on 6"):
         solver.check_problem(p, world)
     PdAdmm(stages=[Stage(4, 5)]).check_problem(p, world)
+
+
+@pytest.mark.parametrize("activation", ["leaky-relu", "tanh", "sigmoid"])
+def test_layers_join_only_where_an_identity_is_one(activation):
+    world, p = World.alone(), problem(World.alone(), (6, 6, 6), activation=activation)
+    with pytest.raises(UsageError, match=f"layers .2, 3. join later.*{activation}"):
+        PdAdmm(stages=[Stage(2, 5), Stage(4, 5)]).check_problem(p, world)
+    PdAdmm().check_problem(p, world)
+
+
+def test_a_balanced_rho_over_its_limit_does_not_fall_for_it():
+    world, solver = World.alone(), PdAdmm(rho=1e-2, limit=4e-3, schedule="balanced", period=1)
+    p = problem(world, (6, 6))
+    s = started(solver, p, world)
+    for _ in range(5):
+        before = s.penalties[1]
+        solver.step(s, p, world)
+        assert s.penalties[1] in (
+            before,
+            before / solver.factor,
+            min(before * solver.factor, max(before, solver.limit)),
+        )
+        assert s.penalties[1] != solver.limit
