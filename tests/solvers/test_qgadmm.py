@@ -209,6 +209,24 @@ def test_adaptive_steps_never_grow_and_bits_are_counted_as_they_are():
     assert solver.measure(s, p, world)["payload_bits"] == bits
 
 
+@pytest.mark.parametrize("bits", [2, 3, 5])
+def test_what_is_known_is_within_a_step_of_theta_and_theta_in_the_mean(bits):
+    """R is the distance to what was known, not to the theta before; rounding up is as likely as the rest is large."""
+    solver = QGadmm(workers=5, bits=bits, rho=3.0)
+    s, p, world = alone(solver)
+    slopes = []
+    for _ in range(150):
+        old = np.array(s.known)
+        solver.step(s, p, world)
+        theta, new = np.array(s.theta), np.array(s.known)
+        R = np.abs(theta - old).max(axis=1, keepdims=True)
+        step = 2 * R / (2**bits - 1)
+        assert (np.abs(new - theta) <= step * (1 + 1e-6)).all()
+        up = (theta - old + R) / step % 1
+        slopes.append((new - theta) / step * (1 - 2 * up))
+    assert abs(np.mean(slopes)) < 0.02  # it would be 1/3 for the probability of rounding down
+
+
 def test_random_numbers_belong_to_seed_worker_and_iteration():
     solver = QGadmm(workers=4, bits=1)
     assert_same_bits(run(1, solver, 3)[0], run(1, solver, 3)[0])
