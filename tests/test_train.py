@@ -93,6 +93,16 @@ sys.exit(main())
 """
 
 
+def assert_refused(finished, words, folder):
+    """Exit code 2, one message with these words, and no run folder."""
+    assert finished.returncode == 2, finished.output
+    assert finished.output.count("Error:") == 1
+    assert "Traceback" not in finished.output
+    for word in words:
+        assert word in finished.output
+    assert not folder.exists()
+
+
 @pytest.fixture
 def patched(mpirun):
     """patched(n, deed, iteration, rank, *arguments): the command line on n ranks with a deed done in one of them."""
@@ -185,12 +195,7 @@ def test_resume_on_ranks_that_do_not_fit_the_grid_says_how(hpcadmm, tmp_path):
 def test_grids_and_networks_that_do_not_fit_leave_nothing_behind(hpcadmm, tmp_path, n, overrides, words):
     sets = [word for override in overrides for word in ("--set", override)]
     finished = hpcadmm("train", job("pdadmm"), "--out", tmp_path / "run", *SMALL, *sets, n=n)
-    assert finished.returncode == 2, finished.output
-    assert finished.output.count("Error:") == 1
-    assert "Traceback" not in finished.output
-    for word in words:
-        assert word in finished.output
-    assert not (tmp_path / "run").exists()
+    assert_refused(finished, words, tmp_path / "run")
 
 
 @pytest.mark.parametrize("solver", list(SOLVERS))
@@ -387,12 +392,7 @@ def test_a_folder_that_is_used_is_refused(hpcadmm, tmp_path):
 def test_bad_jobs_are_refused_before_any_work(hpcadmm, tmp_path, override, words):
     for n in (0, 2):
         finished = hpcadmm("train", DIGITS, "--out", tmp_path / "run", "--set", override, n=n)
-        assert finished.returncode == 2, finished.output
-        assert finished.output.count("Error:") == 1
-        assert "Traceback" not in finished.output
-        for word in words:
-            assert word in finished.output
-        assert not (tmp_path / "run").exists()
+        assert_refused(finished, words, tmp_path / "run")
 
 
 def test_a_missing_job_and_a_run_that_is_none(hpcadmm, tmp_path):

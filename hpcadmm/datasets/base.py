@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from hpcadmm.comm.world import World
 from hpcadmm.datasets import transform as transforms
-from hpcadmm.datasets.choose import Order, check_parts, first, ordered, split, subset
+from hpcadmm.datasets.choose import Order, check_parts, dealt, first, ordered, split, subset
 from hpcadmm.datasets.fill import empty_labels, fill, width
 from hpcadmm.datasets.labels import Labelling, distinct
 from hpcadmm.datasets.lookup import fingerprint
@@ -21,7 +21,7 @@ from hpcadmm.datasets.remote import Remote
 from hpcadmm.datasets.table import Source, Table
 from hpcadmm.datasets.transform import Affine
 from hpcadmm.errors import UsageError
-from hpcadmm.model.tiles import Tiles, tile_width
+from hpcadmm.model.tiles import Tiles
 
 Count = Annotated[int, Ge(1)]
 Scale = Literal["auto", "none", "unit", "max"]
@@ -237,11 +237,6 @@ class Dataset(ABC):
         drawn = None if any(files) else seed
         said = json.dumps([self.name, options, counts, files, drawn], sort_keys=True)
         return hashlib.sha256(said.encode()).hexdigest()
-
-
-def dealt(n: int, world: World, tile: int = 64, parts: int = 0) -> Tiles:
-    """The tiles of n columns on this rank, each at least `tile` wide, or so many parts."""
-    return Tiles(n, tile_width(n, tile), world.size, world.rank, parts)
 
 
 def room(size: tuple[int, int], dtype: Any) -> NDArray[Any]:

@@ -7,8 +7,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from hpcadmm.comm.world import World
 from hpcadmm.datasets.table import Rows, Source, Table
 from hpcadmm.errors import UsageError
+from hpcadmm.model.tiles import Tiles, tile_width
 
 Order = Literal["file", "shuffled", "labels"]
 ORDER = 1  # with split_seed the seed of an order: the split's own permutation applied twice would be no shuffle
@@ -86,3 +88,8 @@ def first(source: Source, count: int | None, key: str) -> Source:
     if count > len(source.rows):
         raise UsageError(f"data.{key} = {count}: that part has {len(source.rows)} samples after the other options")
     return Source(source.table, source.rows[:count])
+
+
+def dealt(n: int, world: World, tile: int = 64, parts: int = 0) -> Tiles:
+    """The tiles of n columns on this rank, each at least `tile` wide, or so many parts."""
+    return Tiles(n, tile_width(n, tile), world.size, world.rank, parts)

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from hpcadmm.comm.world import World
-from hpcadmm.datasets.base import Dataset, Samples, Transform, dealt
+from hpcadmm.datasets.base import Dataset, Samples, Transform
+from hpcadmm.datasets.choose import dealt
 from hpcadmm.datasets.generic import Generic
 from hpcadmm.datasets.hdf5 import Hdf5, Hdf5Table
 from hpcadmm.datasets.libsvm import Libsvm, LibsvmTable

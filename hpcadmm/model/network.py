@@ -42,13 +42,14 @@ class Network:
 
     def random_weights(self, seed: int, dtype: Any) -> Arrays:
         """W[1..L] by He et al. 2015: N(0, 2 / n_{l-1}), biases zero. W[0] is None."""
-        weights: Arrays = [None]
-        for l in range(1, self.depth + 1):
-            random = np.random.default_rng([seed, 1, l])
-            W = np.zeros(self.shape(l), dtype, order="F")
-            W[:, : self.n[l - 1]] = random.standard_normal((self.n[l], self.n[l - 1])) * np.sqrt(2 / self.n[l - 1])
-            weights.append(W)
-        return weights
+        return [None, *(self.random_layer(l, seed, dtype) for l in range(1, self.depth + 1))]
+
+    def random_layer(self, l: int, seed: int, dtype: Any) -> Array:
+        """W_l of `random_weights`."""
+        random = np.random.default_rng([seed, 1, l])
+        W = np.zeros(self.shape(l), dtype, order="F")
+        W[:, : self.n[l - 1]] = random.standard_normal((self.n[l], self.n[l - 1])) * np.sqrt(2 / self.n[l - 1])
+        return W
 
     def forward(self, W: Arrays, x: Array) -> Array:
         """The output z_L (n_L, columns) for the inputs x (n_0 + ones, columns)."""

@@ -17,7 +17,7 @@ from hpcadmm.solvers import dladmm_measures
 from hpcadmm.solvers.base import DataParallel
 from hpcadmm.solvers.dladmm_blocks import Blocks, Work
 from hpcadmm.solvers.products import Product
-from hpcadmm.solvers.start import forward
+from hpcadmm.solvers.start import first_layer, forward
 
 Positive = Annotated[float, Gt(0)]
 
@@ -120,12 +120,7 @@ class DlAdmm(DataParallel):
 
     def start(self, s: State, p: Problem, world: World) -> None:
         """Random weights, a forward pass, and z_L = +1 / -1 (in a regression the targets)."""
-        W = p.network.random_weights(p.seed, p.dtype)
-        if self.init == "normal":
-            for l in range(1, p.network.depth + 1):
-                W[l] = np.asfortranarray(
-                    0.1 * np.random.default_rng([p.seed, 3, l]).standard_normal(W[l].shape), p.dtype
-                )
+        W = [None, *(first_layer(p, self.init, l) for l in range(1, p.network.depth + 1))]
         self.set_weights(s, W, p, world)
 
     def set_weights(self, s: State, weights: Arrays, p: Problem, world: World) -> None:

@@ -10,6 +10,7 @@ from hpcadmm.comm.world import World
 from hpcadmm.model.problem import Problem
 from hpcadmm.solvers.products import Product
 from hpcadmm.subproblems.norm import square
+from hpcadmm.subproblems.quadratic_bound import omega
 
 
 def measure(solver: Any, s: Any, p: Problem, world: World) -> Mapping[str, float]:
@@ -20,9 +21,8 @@ def measure(solver: Any, s: Any, p: Problem, world: World) -> Mapping[str, float
         row[...] = _tile(s, p, t)
     objective, residual, scale = sum_by_tile(world, p.tiles, values)
     weights = [W[:, :n] for W, n in zip(s.W[1:], p.network.n, strict=False)]
-    omega = sum(float(np.abs(W).sum()) if solver.penalty == "l1" else square(np.asfortranarray(W)) for W in weights)
     return {
-        "objective": float(objective) + solver.decay * omega,
+        "objective": float(objective) + solver.decay * sum(omega(W, solver.penalty) for W in weights),
         "primal_residual": float(np.sqrt(residual)),
         "scale": float(np.sqrt(scale)),
     }

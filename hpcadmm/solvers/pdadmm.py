@@ -161,7 +161,8 @@ class PdAdmm(Versatile):
 
     def start(self, s: State, p: Problem, world: World) -> None:
         """Random weights and a forward pass; q = f(z) and u = 0."""
-        self.set_weights(s, pdadmm_start.first_weights(self, p), p, world)
+        W = [None, *(pdadmm_start.first_layer(self, p, l) for l in range(1, p.network.depth + 1))]
+        self.set_weights(s, W, p, world)
 
     def set_weights(self, s: State, weights: Arrays, p: Problem, world: World) -> None:
         """Begin from given weights: p, z and q by a forward pass."""

@@ -34,7 +34,8 @@ class Links:
         n, m = p.network.n, p.x.shape[1]
         self.p_in = p.network.activations(self.layers[-1], m, p.dtype) if self.upper is not None else None
         self.w_in = np.zeros((n[self.layers[0] - 1], m), p.dtype, order="F") if self.lower is not None else None
-        self._w_out = np.zeros((n[self.layers[-1]], m), p.dtype, order="F") if self.upper is not None else None
+        whole = self.upper is not None and wire.lossless
+        self._w_out = np.zeros((n[self.layers[-1]], m), p.dtype, order="F") if whole else None
         self._packed: dict[str, Array] = {}
         self._arriving: Pending | None = None
         self._leaving: Pending | None = None
@@ -112,11 +113,17 @@ class Links:
         remote = l == self.layers[-1] and self.upper is not None
         if not self.wire.lossless:
             out = self._encode("w_out" if remote else "packed", partial(self.form_w, l), self.s.sent_w[l])
-        elif remote and self._w_out is not None:
-            out = self._w_out
-            for _, t in self.p.tiles:
-                self.form_w(l, t, out)
+        elif remote:
+            out = self._whole_w(l)
         return self.chain.send(out, self.upper, W) if remote and self.upper is not None else None
+
+    def _whole_w(self, l: int) -> Any:
+        """All of w_l as it is; a coded one is known to both sides as `sent_w`."""
+        if self._w_out is None:
+            return self.s.sent_w[l]
+        for _, t in self.p.tiles:
+            self.form_w(l, t, self._w_out)
+        return self._w_out
 
     def _count(self, l: int, rows: int) -> None:
         """The bytes of a message over all samples, whether or not it crosses ranks."""
@@ -155,13 +162,9 @@ class Links:
     def connect(self) -> None:
         """Neighbours on other ranks tell each other what they know, in full: at the start, and when layers join."""
         waiting: list[Pending] = []
-        if self.upper is not None and self.p_in is not None and self._w_out is not None:
-            l = self.layers[-1]
+        if self.upper is not None and self.p_in is not None:
             waiting.append(self.chain.receive(self.p_in, self.upper, P))
-            for _, t in self.p.tiles:
-                self.form_w(l, t, self._w_out)
-            w = self._w_out if self.wire.lossless else self.s.sent_w[l]
-            waiting.append(self.chain.send(w, self.upper, W))
+            waiting.append(self.chain.send(self._whole_w(self.layers[-1]), self.upper, W))
         if self.lower is not None and self.w_in is not None:
             l = self.layers[0]
             waiting.append(self.chain.receive(self.w_in, self.lower, W))

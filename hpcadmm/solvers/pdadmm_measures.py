@@ -9,8 +9,10 @@ from hpcadmm.comm.exact import sum_by_tile
 from hpcadmm.comm.world import World
 from hpcadmm.model.problem import Problem
 from hpcadmm.solvers import pdadmm_start
+from hpcadmm.solvers.pdadmm_work import PAYLOAD
 from hpcadmm.solvers.products import Product
 from hpcadmm.subproblems.norm import square
+from hpcadmm.subproblems.quadratic_bound import omega
 
 COLUMNS = 5  # by layer: Lagrangian, |p - q|^2, |p|^2 + |q|^2, squared error and squared norm of what was sent
 
@@ -26,23 +28,21 @@ def measure(solver: Any, s: Any, p: Problem, world: World) -> Mapping[str, Any]:
         for l in s.work.links.layers:
             row[l] = _layer(s, l, t, p)
     sums = sum_by_tile(world, p.tiles, values.reshape(len(values), -1)).reshape(L + 1, COLUMNS).sum(axis=0)
-    weights = solver.weights(s, world)
-    first = pdadmm_start.first_weights(solver, p)
-    omega = [_omega(solver, W[:, :n]) for W, n in zip(weights[1:], p.network.n, strict=False)]
+    layers = np.zeros((L + 1, 3))  # Omega / decay, movement and payload of the layers of this rank
+    for l in s.work.mine:
+        W, start = s.W[l], pdadmm_start.first_layer(solver, p, l)
+        layers[l] = omega(W[:, : p.network.n[l - 1]], solver.penalty), _moved(W, start), s.marks[l, PAYLOAD]
+    (layers,) = world.chain.sum(layers)
     found = {
-        "objective": float(sums[0] + solver.decay * sum(omega)),
+        "objective": float(sums[0] + solver.decay * sum(layers[:, 0].tolist())),
         "primal_residual": float(np.sqrt(sums[1])),
         "scale": float(np.sqrt(sums[2])),
-        "weight_movement": [_moved(W, start) for W, start in zip(weights[1:], first[1:], strict=True)],
-        "payload_bytes": int(s.marks[:, -1].sum()),
+        "weight_movement": layers[1:, 1].tolist(),
+        "payload_bytes": int(layers[:, 2].sum()),
     }
     if not s.work.links.wire.lossless:
         found["wire_error"] = float(np.sqrt(sums[3] / sums[4])) if sums[4] else 0.0
     return found
-
-
-def _omega(solver: Any, W: Any) -> float:
-    return float(np.abs(W).sum()) if solver.penalty == "l1" else square(np.asfortranarray(W))
 
 
 def _moved(W: Any, start: Any) -> float:

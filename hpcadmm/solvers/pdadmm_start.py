@@ -9,6 +9,7 @@ from hpcadmm.comm.wire import Wire
 from hpcadmm.comm.world import World
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array, Arrays
+from hpcadmm.solvers import start
 from hpcadmm.solvers.growing import active, make_identity
 from hpcadmm.solvers.pdadmm_blocks import PRODUCTS
 from hpcadmm.solvers.pdadmm_links import Links
@@ -52,14 +53,11 @@ def blank(solver: Any, make: Any, p: Problem, world: World) -> Any:
     return s
 
 
-def first_weights(solver: Any, p: Problem) -> Arrays:
-    """Random ones, identities where a layer joins later."""
-    W = p.network.random_weights(p.seed, p.dtype)
-    for l in range(1, p.network.depth + 1):
-        if solver.init == "normal":
-            W[l][...] = 0.1 * np.random.default_rng([p.seed, 3, l]).standard_normal(W[l].shape)
-        if l not in active(solver.stages, p.network.depth, 0):
-            make_identity(W[l], p.network.n[l])
+def first_layer(solver: Any, p: Problem, l: int) -> Array:
+    """W_l to begin with: random, or the identity where the layer joins later."""
+    W = start.first_layer(p, solver.init, l)
+    if l not in active(solver.stages, p.network.depth, 0):
+        make_identity(W, p.network.n[l])
     return W
 
 

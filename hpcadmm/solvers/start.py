@@ -22,3 +22,11 @@ def forward(problem: Problem, W: Arrays, a: Arrays, z: Arrays) -> None:
             np.matmul(W[l], a[l - 1][:, t], out=z[l][:, t])
             if l < L:
                 problem.network.activation.value(z[l][:, t], out=a[l][:, t])
+
+
+def first_layer(problem: Problem, init: str, l: int) -> Array:
+    """W_l to begin with: He's, or with "normal" from N(0, 0.1), biases too [Wang et al., KDD 2019]."""
+    W = problem.network.random_layer(l, problem.seed, problem.dtype)
+    if init == "normal":
+        W[...] = 0.1 * np.random.default_rng([problem.seed, 3, l]).standard_normal(W.shape)
+    return W

@@ -113,7 +113,6 @@ def fit_z_and_q(
     """
     nu, rho, dual = (z.dtype.type(v) for v in penalties)
     share = z.dtype.type(1 / (float(nu) + float(rho)))
-    for t in pieces(len(z), slice(0, z.shape[1])):
-        before, h = (scratch(name, len(z), t.stop - t.start) for name in ("before", "h"))
-        fit_z(R[:, t], z[:, t], q[:, t], activation, scratch, before, h)
-        link_kernel(p[:, t].T, q[:, t].T, before.T, h.T, dual, nu, rho, share)
+    before, h = (scratch(name, *z.shape) for name in ("before", "h"))
+    fit_z(R, z, q, activation, scratch, before, h)
+    link_kernel(p.T, q.T, before.T, h.T, dual, nu, rho, share)

@@ -82,6 +82,11 @@ def move_weights(
     return 1.0
 
 
+def omega(W: Array, penalty: str) -> float:
+    """Omega / decay of a weight matrix without its biases: |W|_F^2 ("l2") or sum |W_ij| ("l1")."""
+    return float(np.abs(W).sum()) if penalty == "l1" else square(np.asfortranarray(W))
+
+
 def soft_threshold(x: Array, size: float) -> Array:
     """argmin_v size |v|_1 + 1/2 |v - x|^2, entry by entry."""
     return np.sign(x) * np.maximum(np.abs(x) - x.dtype.type(size), 0)
