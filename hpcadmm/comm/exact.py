@@ -21,7 +21,7 @@ from hpcadmm.comm.world import World
 from hpcadmm.model.tiles import Tiles
 
 HEADROOM = 3  # bits: how much the largest partial may grow from one sum to the next without a second pass
-LOOSEST = 8  # bits: how much it may shrink
+LOOSEST = 8  # bits: how loose a grid may be; so it may shrink by LOOSEST - HEADROOM
 LOWEST = -900  # no grid below 2^LOWEST: sums of zeros need one too
 HIGHEST = 1000  # nor far above 2^HIGHEST: there float64 ends, and larger sums are as good as not finite
 
@@ -76,6 +76,8 @@ class Exact:
     grid: int = 0
     plain: bool = False
     symmetric: bool = False
+    headroom: int = HEADROOM
+    loosest: int = LOOSEST
     total: NDArray[np.float64] = field(init=False, repr=False)
     largest: float = field(init=False, default=0.0)
 
@@ -128,12 +130,12 @@ class Exact:
     def holds(self, largest: float) -> bool:
         """Was every addition exact, and did the grid keep enough bits? (True for a sum that no grid can hold.)"""
         need = self.needed(largest)
-        return self.plain or need > HIGHEST or need <= self.grid <= need + LOOSEST
+        return self.plain or need > HIGHEST or need <= self.grid <= need + self.loosest
 
     def regrid(self, largest: float) -> None:
         """Choose the grid of the next sum from the largest |partial| of this one."""
         if self.needed(largest) <= HIGHEST:
-            self.grid = self.needed(largest) + HEADROOM
+            self.grid = self.needed(largest) + self.headroom
 
 
 def sum_exactly(world: World, sums: Sequence[Exact], again: Callable[[], None]) -> None:
