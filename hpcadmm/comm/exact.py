@@ -76,7 +76,7 @@ class Exact:
     grid: int = 0
     plain: bool = False
     symmetric: bool = False
-    headroom: int = HEADROOM
+    headroom: int = HEADROOM  # see there
     loosest: int = LOOSEST
     total: NDArray[np.float64] = field(init=False, repr=False)
     largest: float = field(init=False, default=0.0)

@@ -85,7 +85,10 @@ class Versatile:
     most_layers: ClassVar[int | None] = None
     losses: ClassVar[tuple[str, ...] | None] = None
     knows_optimum: ClassVar[bool] = False
-    parts: ClassVar[int] = 0
+
+    @property
+    def parts(self) -> int:
+        return 0
 
 
 class DataParallel(Versatile):

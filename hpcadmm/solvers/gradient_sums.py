@@ -1,6 +1,7 @@
 """Sums over samples and ranks of what a pass forward and back leaves at each layer, in one Allreduce."""
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,18 @@ ROOM = {np.dtype(np.float32): (8, 20), np.dtype(np.float64): (3, 8)}  # bits by 
 Parts = Callable[[], Iterable[tuple[Array, Array]]]  # this rank's parts of a batch, (x, y) each; may be called twice
 
 
+class OuterSum:
+    """sum left right^T over the samples: of each part in the working precision, the total in float64."""
+
+    def __init__(self, total: Exact, left: Callable[[], Array], right: Callable[[], Array]) -> None:
+        self.total, self.left, self.right = total, left, right
+        self._part = np.empty(total.shape, total.dtype, order="F")
+
+    def add(self) -> None:
+        """Add the part that was just passed through."""
+        self.total.add(np.matmul(self.left(), self.right().T, out=self._part))
+
+
 class GradientSums:
     """sum lam_l a_{l-1}^T, the gradient of the summed loss by W_l, l = 1..L, and, where they are asked for, the
     curvature factors sum a_{l-1} a_{l-1}^T and sum lam_l lam_l^T: float64, exact, so the same bits on any number of
@@ -23,45 +36,50 @@ class GradientSums:
 
     def __init__(self, p: Problem, count: int, *, curvature: bool = False, plain: bool = False) -> None:
         self.passes = Passes(p.network, p.loss, p.dtype)
+        self._make = partial(self._sum, p, count, plain)
+        layers = range(1, p.network.depth + 1)
+        self._gradients = [self._make(partial(self._lam, l), partial(self._a, l), p.network.shape(l)) for l in layers]
+        self._inputs, self._outputs = [], []
+        if curvature:
+            self._inputs = [self._make(a := partial(self._a, l), a, p.network.shape(l)[1:] * 2) for l in layers]
+            self._outputs = [self._make(b := partial(self._lam, l), b, p.network.shape(l)[:1] * 2) for l in layers]
+        self.gradient: list[Any] = [None, *(outer.total for outer in self._gradients)]
+        self.aaT: list[Any] = [None, *(outer.total for outer in self._inputs)]
+        self.llT: list[Any] = [None, *(outer.total for outer in self._outputs)]
+
+    def _sum(self, p: Problem, count: int, plain: bool, left: Any, right: Any, shape: tuple[int, int]) -> OuterSum:
         headroom, loosest = ROOM[np.dtype(p.dtype)]
+        total = Exact(shape, p.dtype, count, first_grid(p.tiles.n), plain, left is right, headroom, loosest)
+        return OuterSum(total, left, right)
 
-        def exact(shape: tuple[int, int], symmetric: bool) -> Any:
-            grid = first_grid(p.tiles.n)
-            return Exact(shape, p.dtype, count, grid, plain, symmetric, headroom=headroom, loosest=loosest)
+    def _a(self, l: int) -> Array:
+        return self.passes.a[l - 1]
 
-        shapes = [p.network.shape(l) for l in range(1, p.network.depth + 1)]
-        self.gradient: list[Any] = [None, *(exact(shape, False) for shape in shapes)]
-        self.aaT: list[Any] = [None, *(exact((shape[1], shape[1]), True) for shape in shapes if curvature)]
-        self.llT: list[Any] = [None, *(exact((shape[0], shape[0]), True) for shape in shapes if curvature)]
-        self._out = [np.empty(part.shape, p.dtype, order="F") for part in self._all]
+    def _lam(self, l: int) -> Array:
+        return self.passes.lam[l]
 
-    @property
-    def _all(self) -> list[Exact]:
-        return [*self.gradient[1:], *self.aaT[1:], *self.llT[1:]]
-
-    def sum(self, W: Arrays, parts: Parts, world: World, *, curvature: bool = False) -> None:
-        """Fill `gradient[l].total`, and with `curvature` the factors' totals. Collective."""
-        sums = self._all if curvature else self.gradient[1:]
+    def sum(self, W: Arrays, parts: Parts, world: World, *, factors: bool = False, inputs: bool = True) -> None:
+        """Fill `gradient[l].total`, and with `factors` the totals of aaT and llT, of aaT[1] only with `inputs`.
+        Collective."""
+        sums = list(self._gradients)
+        if factors:
+            sums += [*self._inputs[not inputs :], *self._outputs]
 
         def again() -> None:
-            for total in sums:
-                total.clear()
+            for outer in sums:
+                outer.total.clear()
             for x, y in parts():
                 self.passes.forward(W, x)
                 self.passes.backward(W, y)
-                self._add(curvature)
+                for outer in sums:
+                    outer.add()
 
         again()
-        sum_exactly(world, sums, again)
+        sum_exactly(world, [outer.total for outer in sums], again)
 
-    def _add(self, curvature: bool) -> None:
-        """The products of the parts just passed through."""
-        a, lam, L = self.passes.a, self.passes.lam, self.passes.network.depth
-        pairs = [(lam[l], a[l - 1]) for l in range(1, L + 1)]
-        if curvature:
-            pairs += [(a[l - 1], a[l - 1]) for l in range(1, L + 1)] + [(lam[l], lam[l]) for l in range(1, L + 1)]
-        for total, out, (left, right) in zip(self._all, self._out, pairs, strict=False):
-            total.add(np.matmul(left, right.T, out=out))
+    @property
+    def _all(self) -> list[Exact]:
+        return [outer.total for outer in (*self._gradients, *self._inputs, *self._outputs)]
 
     @property
     def grids(self) -> Array:

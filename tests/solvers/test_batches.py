@@ -50,7 +50,7 @@ def test_the_sums_of_a_batch_are_those_of_its_samples_on_any_number_of_ranks(ran
         batches, sums, scratch = Batches(p.tiles, 40, p.seed), GradientSums(p, 4, curvature=True), Scratch(dtype)
         W, found = p.network.random_weights(5, dtype), []
         for k in (0, 1, 2, 4, 3):
-            sums.sum(W, lambda k=k: batches.parts(k, p.train, scratch), world, curvature=k != 1)
+            sums.sum(W, lambda k=k: batches.parts(k, p.train, scratch), world, factors=k != 1)
             found.append([part.total.copy() for part in (*sums.gradient[1:], *sums.aaT[1:], *sums.llT[1:])])
         return found, [c + p.tiles.lo for c in batches.columns(3)]
 

@@ -1,0 +1,233 @@
+"""Re-synchronised ADMM with matrix penalties: one sum over all samples a sweep.
+
+Ours. Its multipliers are exact at every sweep, so it is not a new optimiser: with both penalties it is K-FAC (Martens
+& Grosse, ICML 2015) with the empirical Fisher matrix and a bound on the KL divergence; with the input penalty alone it
+is FOOF (Benzing, ICML 2022). What it loses against the other ADMMs here is that layers cannot move at the same time.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from annotated_types import Ge, Gt, Lt
+
+from hpcadmm.comm.world import World
+from hpcadmm.errors import UsageError
+from hpcadmm.model.problem import Problem
+from hpcadmm.model.state import Array, Arrays, replicated
+from hpcadmm.solvers import mpadmm_measures
+from hpcadmm.solvers.base import DataParallel
+from hpcadmm.solvers.batches import Batches
+from hpcadmm.solvers.gradient_sums import GradientSums
+from hpcadmm.solvers.products import Product
+from hpcadmm.subproblems.matrix_penalty import direction, input_penalty, output_penalty
+from hpcadmm.subproblems.norm import square
+from hpcadmm.subproblems.scratch import Scratch
+
+Positive = Annotated[float, Gt(0), Lt(np.inf)]
+Count = Annotated[int, Ge(1)]
+
+
+@dataclass
+class State:
+    """Lists are indexed by layer, l = 1..L."""
+
+    W: Arrays = replicated()  # W[l]: (n[l], n[l-1] + ones): the iterate, or with `average` its running mean
+    V: Arrays = replicated()  # V[l]: the iterate, only where it is not W[l]
+    A: Arrays = replicated()  # A[l]: mean of a_{l-1} a_{l-1}^T, (n[l-1] + ones,) * 2
+    B: Arrays = replicated()  # B[l]: mean of lam_l lam_l^T, (n[l],) * 2
+    P: Arrays = replicated()  # P[l] = (A[l] + delta alpha I)^-1, in the working precision
+    Q: Arrays = replicated()  # Q[l] = (1 + g) (B[l] / tau + g I)^-1
+    counts: Array = replicated()  # sweeps, refreshes, sums over the ranks
+    grids: Array = replicated()  # of the exact sums
+    last: Array = replicated()  # of the last sweep: s, <D, C>, |C|_F
+    work: Any = None  # a Work
+
+
+class Work:
+    """Batches, sums and buffers; not saved."""
+
+    def __init__(self, solver: "MpAdmm", s: State, p: Problem) -> None:
+        self.iterate = s.V or s.W
+        self.problem, self.scratch, self.k = p, Scratch(p.dtype), 0
+        self.batches = Batches(p.tiles, solver.batch, p.seed) if solver.batch else None
+        self.sums = GradientSums(p, p.tiles.count, curvature=True, plain=solver.sums == "plain")
+        self.C: Arrays = [None if W is None else np.zeros(W.shape, order="F") for W in s.W]
+        self.D: Arrays = [None if W is None else np.zeros_like(W) for W in s.W]
+
+    def draw(self, k: int) -> int:
+        """Begin sweep k; the samples of its batch."""
+        self.k = k
+        return self.batches.size(k) if self.batches else self.problem.tiles.n
+
+    def parts(self) -> Iterable[tuple[Array, Array]]:
+        """x and y of this rank's parts of the batch."""
+        if self.batches:
+            return self.batches.parts(self.k, self.problem.train, self.scratch)
+        return ((self.problem.x[:, t], self.problem.y[:, t]) for _, t in self.problem.tiles)
+
+
+@dataclass(frozen=True)
+class MpAdmm(DataParallel):
+    """minimise (1/m) sum_i R(z_L,i; y_i) + (1/m) sum_l sum_i <lam_l,i, W_l a_{l-1},i - z_l,i> + decay/2 sum_l |W_l|^2
+    + 1/(2 s) sum_l <dW_l, Q_l^-1 dW_l P_l^-1>:    z, a and lam exactly for fixed W, then one step of all W.
+
+    batch: samples a sweep, an equal share of each of `cut` parts of all samples, also the most ranks; 0: all samples.
+    P_l = (A_l + delta alpha_l I)^-1 and Q_l = (1 + g) (B_l / tau_l + g I)^-1 with A_l, B_l the running means of a a^T
+    and lam lam^T and alpha_l, tau_l their mean diagonals. They are refreshed in each of the first `warm` sweeps and every
+    `refresh`-th after them; A_1, whose a_0 are the data, in the first ones only.
+    The step s is eta, or less where s^2 <D, C> would exceed kappa (a bound on the KL divergence, for all layers
+    together); with batch = 0 it is halved until the objective has fallen by 1e-4 s <D, C> at least.
+    schedule: "cosine" lets eta fall to 0 over `period` sweeps, "constant" keeps it. average: the weights are the
+    running mean of the iterates, W += (1 - average) (V - W); 0: the last one. decay: weight decay (biases excepted).
+    sums: "plain" gives up the same bits at any rank count.
+    """
+
+    name: ClassVar[str] = "mpadmm"
+    paper: ClassVar[str] = "ours, 2026"
+
+    batch: Annotated[int, Ge(0)] = 4000
+    cut: Count = 8
+    refresh: Count = 5
+    warm: Count = 10
+    eta: Positive = 6.0
+    delta: Positive = 1.0
+    g: Positive = 0.3
+    kappa: Positive = 3.0
+    schedule: Literal["constant", "cosine"] = "constant"
+    period: Count = 60
+    average: Annotated[float, Ge(0), Lt(1)] = 0.0
+    decay: Annotated[float, Ge(0), Lt(np.inf)] = 0.0
+    sums: Literal["exact", "plain"] = "exact"
+
+    @property
+    def parts(self) -> int:
+        """Of the samples; 0, tiles, where every sweep takes all."""
+        return self.cut if self.batch else 0
+
+    def step(self, s: State, p: Problem, world: World) -> None:
+        """One sweep: z, a and lam of a batch at fixed W, one sum over the ranks, one step of all W."""
+        k, work, V = int(s.counts[0]), s.work, s.work.iterate
+        refresh, inputs = k < self.warm or k % self.refresh == 0, k < self.warm
+        m = work.draw(k)
+        work.sums.sum(V, work.parts, world, factors=refresh, inputs=inputs)
+        s.counts += 1, refresh, 1
+        for l, C in self.layers(work.C):
+            np.multiply(work.sums.gradient[l].total, -1.0 / m, out=C)
+            if self.decay:
+                C[:, : p.network.n[l - 1]] -= self.decay * V[l][:, : p.network.n[l - 1]]
+        if refresh:
+            self.renew(s, m, inputs)
+        for l, D in self.layers(work.D):
+            direction(s.Q[l], work.C[l].astype(p.dtype), s.P[l], out=D)
+        slope = sum(float(np.vdot(D, work.C[l])) for l, D in self.layers(work.D))
+        eta = self.rate(k)
+        step = eta * min(1.0, float(np.sqrt(self.kappa / (eta * eta * slope)))) if slope > 0 else 0.0
+        if not self.batch:
+            step = self.search(s, p, world, step, slope)
+        s.last[...] = step, slope, np.sqrt(sum(square(C) for _, C in self.layers(work.C)))
+        for l, D in self.layers(work.D):
+            V[l] += p.dtype(step) * D
+        self.mean_iterate(s)
+
+    def layers(self, arrays: Arrays) -> Iterator[tuple[int, Array]]:
+        """(l, array) of the layers."""
+        return ((l, array) for l, array in enumerate(arrays) if array is not None)
+
+    def renew(self, s: State, m: int, inputs: bool) -> None:
+        """A_l and B_l take in the means of this batch, and P_l and Q_l follow."""
+        keep, sums = self.kept(int(s.counts[1])), s.work.sums
+        for l, _ in self.layers(s.W):
+            if l > 1 or inputs:
+                s.A[l] += (1 - keep) * (sums.aaT[l].total / m - s.A[l])
+                input_penalty(s.A[l], self.delta, s.P[l])
+            s.B[l] += (1 - keep) * (sums.llT[l].total / m - s.B[l])
+            output_penalty(s.B[l], self.g, s.Q[l])
+
+    def kept(self, c: int) -> float:
+        """Of A and B at the c-th refresh: a plain mean of the first ten, then a running one."""
+        return min(0.9, (c - 1) / c)
+
+    def rate(self, k: int) -> float:
+        """eta of sweep k = 0, 1, ..."""
+        if self.schedule == "constant":
+            return self.eta
+        return self.eta * 0.5 * (1 + np.cos(np.pi * min(k / self.period, 1.0)))
+
+    def search(self, s: State, p: Problem, world: World, step: float, slope: float) -> float:
+        """Armijo: halve the step until the mean loss falls by 1e-4 step slope; 0 where it does not."""
+        work, V = s.work, s.work.iterate
+        before = self.value(V, p, world)
+        for _ in range(40):
+            moved = [None, *(V[l] + p.dtype(step) * D for l, D in self.layers(work.D))]
+            s.counts[2] += 1
+            if self.value(moved, p, world) <= before - 1e-4 * step * slope:
+                return step
+            step /= 2
+        return 0.0
+
+    def value(self, W: Arrays, p: Problem, world: World) -> float:
+        """The mean loss over all samples, and decay/2 |W|^2. Collective."""
+        return mpadmm_measures.mean_loss(W, p, world) + 0.5 * self.decay * mpadmm_measures.size_of(W, p.network)
+
+    def mean_iterate(self, s: State) -> None:
+        """W follows V."""
+        if self.average:
+            keep = min(self.average, (int(s.counts[0]) - 1) / int(s.counts[0]))
+            for l, V in self.layers(s.V):
+                s.W[l] += V.dtype.type(1 - keep) * (V - s.W[l])
+
+    def check_problem(self, p: Problem, world: World) -> None:
+        """Raise UsageError where ranks would have nothing to do."""
+        if self.batch and world.size > self.cut:
+            raise UsageError(
+                f"{world.size} ranks, but solver.cut = {self.cut}: a batch is cut into so many parts, of which a rank has "
+                f"whole ones; start at most {self.cut} ranks, or set solver.cut = {world.size}"
+            )
+
+    def blank(self, p: Problem, world: World) -> State:
+        """Allocate."""
+        n = p.network
+        shapes = [n.shape(l) for l in range(1, n.depth + 1)]
+
+        def each(rows: int, columns: int, dtype: Any) -> Arrays:
+            return [None, *(np.zeros((shape[rows], shape[columns]), dtype, order="F") for shape in shapes)]
+
+        s = State(
+            W=each(0, 1, p.dtype),
+            V=each(0, 1, p.dtype) if self.average else [],
+            A=each(1, 1, np.float64),
+            B=each(0, 0, np.float64),
+            P=each(1, 1, p.dtype),
+            Q=each(0, 0, p.dtype),
+            counts=np.zeros(3, dtype=np.int64),
+            last=np.zeros(3),
+        )
+        s.work = Work(self, s, p)
+        s.grids = s.work.sums.grids
+        return s
+
+    def start(self, s: State, p: Problem, world: World) -> None:
+        """He's random weights."""
+        self.set_weights(s, p.network.random_weights(p.seed, p.dtype), p, world)
+
+    def set_weights(self, s: State, weights: Arrays, p: Problem, world: World) -> None:
+        """Begin from given weights; the penalties are found anew."""
+        for l, W in self.layers(weights):
+            s.W[l][...] = W
+            s.work.iterate[l][...] = W
+
+    def prepare(self, s: State, p: Problem, world: World) -> None:
+        """Take the grids of the sums back."""
+        s.work.sums.grids = s.grids
+
+    def finite(self, s: State) -> bool:
+        """<D, C> sums over all entries of what the iterate has moved by."""
+        return all(bool(np.isfinite(x).all()) for x in (s.last, *s.W[1:]))
+
+    def measure(self, s: State, p: Problem, world: World) -> Mapping[str, Any]:
+        return mpadmm_measures.measure(self, s, p, world)
+
+    def floor(self, s: State, p: Problem) -> Mapping[str, Product]:
+        return mpadmm_measures.floor(self, s, p)

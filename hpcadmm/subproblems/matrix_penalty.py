@@ -1,0 +1,63 @@
+"""The W step of mpadmm: a linearised proximal step whose penalty is a matrix, Q^-1 from the left and P^-1 from the
+right."""
+
+import numpy as np
+from scipy.linalg import LinAlgError
+from scipy.linalg.lapack import dpotrf, dpotri, spotrf, spotri
+
+from hpcadmm.model.state import Array
+
+
+def damped_inverse(M: Array, damping: float, scale: float, out: Array) -> None:
+    """out = scale (M + damping I)^-1 by Cholesky, in the precision of `out`; M (n, n): only its lower triangle is read.
+
+    What does not factor, or is not finite, gives NaN, so that the run can say that it diverged.
+    """
+    potrf, potri = (spotrf, spotri) if out.dtype == np.float32 else (dpotrf, dpotri)
+    out[...] = M
+    diagonal = np.arange(len(M))
+    out[diagonal, diagonal] += damping
+    out /= scale
+    try:
+        factor, info = potrf(out, lower=True, overwrite_a=True, clean=False)
+        inverse, again = potri(factor, lower=True, overwrite_c=True)
+    except (LinAlgError, ValueError):
+        info = again = 1
+    if info or again:
+        out[...] = np.nan
+        return
+    out[...] = inverse
+    mirror(out)
+
+
+def mirror(M: Array) -> None:
+    """The upper triangle of M becomes its lower one, block by block."""
+    n, width = len(M), 64
+    for lo in range(0, n, width):
+        hi = min(lo + width, n)
+        M[lo:hi, hi:] = M[hi:, lo:hi].T
+        block = np.tril(M[lo:hi, lo:hi])
+        M[lo:hi, lo:hi] = block + np.tril(block, -1).T
+
+
+def mean_diagonal(M: Array) -> float:
+    """tr M / n."""
+    return float(np.trace(M)) / max(len(M), 1)
+
+
+def input_penalty(A: Array, delta: float, out: Array) -> None:
+    """P = (A + delta alpha I)^-1, alpha = tr A / n. A of zeros has no scale: then P = I / delta."""
+    alpha = mean_diagonal(A) or 1.0
+    damped_inverse(A, delta * alpha, 1.0, out)
+
+
+def output_penalty(B: Array, g: float, out: Array) -> None:
+    """Q = (1 + g) (B / tau + g I)^-1, tau = tr B / n: I in the mean where B = tau I. B of zeros: Q = (1 + g) / g I."""
+    tau = mean_diagonal(B) or 1.0
+    damped_inverse(B, g * tau, (1.0 + g) * tau, out)
+
+
+def direction(Q: Array, C: Array, P: Array, out: Array) -> Array:
+    """D = Q C P = argmax_D <C, D> - 1/2 <D, Q^-1 D P^-1>; the cheaper product first."""
+    rows, columns = C.shape
+    return np.matmul(Q, C @ P, out=out) if rows <= columns else np.matmul(Q @ C, P, out=out)
