@@ -14,6 +14,7 @@ from annotated_types import Ge, Gt, Lt
 
 from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
+from hpcadmm.model.losses import Loss
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array, Arrays, replicated
 from hpcadmm.solvers import mpadmm_measures
@@ -75,10 +76,11 @@ class MpAdmm(DataParallel):
 
     batch: samples a sweep, an equal share of each of `cut` parts of all samples, also the most ranks; 0: all samples.
     P_l = (A_l + delta alpha_l I)^-1 and Q_l = (1 + g) (B_l / tau_l + g I)^-1 with A_l, B_l the running means of a a^T
-    and lam lam^T and alpha_l, tau_l their mean diagonals. They are refreshed in each of the first `warm` sweeps and every
-    `refresh`-th after them; A_1, whose a_0 are the data, in the first ones only.
-    The step s is eta, or less where s^2 <D, C> would exceed kappa (a bound on the KL divergence, for all layers
-    together); with batch = 0 it is halved until the objective has fallen by 1e-4 s <D, C> at least.
+    and lam lam^T and alpha_l, tau_l their mean diagonals. They are refreshed in each of the first `warm` sweeps and
+    every `refresh`-th after them; A_1, whose a_0 are the data, in the first ones only.
+    The step s is eta (by default 6, but 0.5 for the squared loss, whose curvature is 2), or less where s^2 <D, C> would
+    exceed kappa (a bound on the KL divergence, for all layers together); with batch = 0 it is halved until the
+    objective has fallen by 1e-4 s <D, C> at least.
     schedule: "cosine" lets eta fall to 0 over `period` sweeps, "constant" keeps it. average: the weights are the
     running mean of the iterates, W += (1 - average) (V - W); 0: the last one. decay: weight decay (biases excepted).
     sums: "plain" gives up the same bits at any rank count.
@@ -91,7 +93,7 @@ class MpAdmm(DataParallel):
     cut: Count = 8
     refresh: Count = 5
     warm: Count = 10
-    eta: Positive = 6.0
+    eta: Positive | None = None
     delta: Positive = 1.0
     g: Positive = 0.3
     kappa: Positive = 3.0
@@ -122,14 +124,14 @@ class MpAdmm(DataParallel):
         for l, D in self.layers(work.D):
             direction(s.Q[l], work.C[l].astype(p.dtype), s.P[l], out=D)
         slope = sum(float(np.vdot(D, work.C[l])) for l, D in self.layers(work.D))
-        eta = self.rate(k)
-        step = eta * min(1.0, float(np.sqrt(self.kappa / (eta * eta * slope)))) if slope > 0 else 0.0
+        step = min(self.rate(k, p.loss), float(np.sqrt(self.kappa / slope))) if slope > 0 else 0.0
         if not self.batch:
             step = self.search(s, p, world, step, slope)
         s.last[...] = step, slope, np.sqrt(sum(square(C) for _, C in self.layers(work.C)))
         for l, D in self.layers(work.D):
             V[l] += p.dtype(step) * D
         self.mean_iterate(s)
+        s.grids[...] = work.sums.grids
 
     def layers(self, arrays: Arrays) -> Iterator[tuple[int, Array]]:
         """(l, array) of the layers."""
@@ -149,11 +151,10 @@ class MpAdmm(DataParallel):
         """Of A and B at the c-th refresh: a plain mean of the first ten, then a running one."""
         return min(0.9, (c - 1) / c)
 
-    def rate(self, k: int) -> float:
+    def rate(self, k: int, loss: Loss) -> float:
         """eta of sweep k = 0, 1, ..."""
-        if self.schedule == "constant":
-            return self.eta
-        return self.eta * 0.5 * (1 + np.cos(np.pi * min(k / self.period, 1.0)))
+        eta = self.eta or (0.5 if loss.name == "squared" else 6.0)
+        return eta if self.schedule == "constant" else eta * 0.5 * (1 + np.cos(np.pi * min(k / self.period, 1.0)))
 
     def search(self, s: State, p: Problem, world: World, step: float, slope: float) -> float:
         """Armijo: halve the step until the mean loss falls by 1e-4 step slope; 0 where it does not."""
@@ -182,8 +183,8 @@ class MpAdmm(DataParallel):
         """Raise UsageError where ranks would have nothing to do."""
         if self.batch and world.size > self.cut:
             raise UsageError(
-                f"{world.size} ranks, but solver.cut = {self.cut}: a batch is cut into so many parts, of which a rank has "
-                f"whole ones; start at most {self.cut} ranks, or set solver.cut = {world.size}"
+                f"{world.size} ranks, but solver.cut = {self.cut}: a batch is cut into so many parts, of which a rank "
+                f"has whole ones; start at most {self.cut} ranks, or set solver.cut = {world.size}"
             )
 
     def blank(self, p: Problem, world: World) -> State:

@@ -1,9 +1,10 @@
-"""Softmax cross entropy: l(z, y) = log sum_i exp z_i - z_c for the true class c."""
+"""Softmax cross entropy: l(z, y) = log sum_i exp z_i - <z, y>; <z, y> is z_c for the true class c, unless smoothed."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
+from annotated_types import Ge, Lt
 from scipy.special import logsumexp, softmax
 
 from hpcadmm.errors import UsageError
@@ -14,9 +15,12 @@ from hpcadmm.model.state import Array
 
 @dataclass(frozen=True)
 class CrossEntropy:
-    """l(z, y) = -<y, log softmax(z)>, y one-hot."""
+    """l(z, y) = -<y, log softmax(z)>, y one-hot; smoothing (0..1): of y the share that is spread evenly over all
+    classes [Szegedy et al., CVPR 2016]."""
 
     name: ClassVar[str] = "cross-entropy"
+
+    smoothing: Annotated[float, Ge(0), Lt(1)] = 0.0
 
     def outputs(self, classes: int) -> int:
         if classes < 2:
@@ -24,7 +28,11 @@ class CrossEntropy:
         return classes
 
     def targets(self, labels: Array, outputs: int, classes: int, dtype: type) -> Array:
-        return signs(labels, outputs, 0, dtype)
+        y = signs(labels, outputs, 0, dtype)
+        if self.smoothing:
+            y *= dtype(1 - self.smoothing)
+            y += dtype(self.smoothing / outputs)
+        return y
 
     def value(self, z: Array, y: Array) -> float:
         wide = z.astype(np.float64)

@@ -1,0 +1,171 @@
+"""mpadmm: what it reduces to, where its step is bounded, and what its penalties hold when."""
+
+import numpy as np
+import pytest
+from problems import posed, started, stepped
+
+from hpcadmm.comm.world import World
+from hpcadmm.errors import UsageError
+from hpcadmm.solvers import MpAdmm
+from hpcadmm.solvers.mpadmm_measures import mean_loss
+
+HUGE = 1e12
+
+
+def alone(solver, hidden=(7, 5), **options):
+    world = World.alone()
+    p, _ = posed(solver, world, hidden, **{"loss": "cross-entropy", **options})
+    return started(solver, p, world), p, world
+
+
+def copies(arrays):
+    return [None if x is None else x.copy() for x in arrays]
+
+
+def numeric_gradient(W, p, world, decay=0.0):
+    """Of the mean loss and decay/2 |W|^2 (biases excepted), by central differences."""
+    found = [None]
+    for l in range(1, len(W)):
+        g = np.zeros(W[l].shape)
+        for at in np.ndindex(g.shape):
+            values = []
+            for sign in (1, -1):
+                moved = copies(W)
+                moved[l][at] += sign * 1e-6
+                values.append(mean_loss(moved, p, world))
+            g[at] = (values[0] - values[1]) / 2e-6
+            g[at] += decay * W[l][at] if at[1] < p.network.n[l - 1] else 0.0
+        found.append(g)
+    return found
+
+
+@pytest.mark.parametrize("loss", ["cross-entropy", "squared"])
+@pytest.mark.parametrize("decay", [0.0, 0.3])
+def test_C_is_minus_the_gradient_of_the_objective(loss, decay):
+    solver = MpAdmm(batch=0, decay=decay)
+    s, p, world = alone(solver, loss=loss)
+    gradient = numeric_gradient(copies(s.W), p, world, decay)
+    solver.step(s, p, world)
+    for l in (1, 2, 3):
+        assert np.allclose(s.work.C[l], -gradient[l], atol=1e-6)
+    assert s.last[2] == pytest.approx(np.sqrt(sum((g**2).sum() for g in gradient[1:])), rel=1e-5)
+
+
+def test_with_huge_damping_every_layer_moves_along_its_gradient():
+    solver = MpAdmm(batch=0, delta=HUGE, g=HUGE, eta=1e-3)
+    s, p, world = alone(solver)
+    solver.step(s, p, world)
+    for l in (1, 2, 3):
+        C, D = s.work.C[l], s.work.D[l]
+        assert np.allclose(D / np.linalg.norm(D), C / np.linalg.norm(C), atol=1e-9)
+
+
+@pytest.mark.parametrize("samples", [150, 333])
+def test_without_hidden_layers_and_damping_a_step_is_least_squares(samples):
+    solver = MpAdmm(batch=0, delta=1e-12, g=HUGE, eta=0.5, kappa=HUGE)
+    s, p, world = alone(solver, (), loss="squared", classes=0, samples=samples)
+    solver.step(s, p, world)
+    best = np.linalg.lstsq(p.x.T, p.y.T, rcond=None)[0].T
+    assert np.allclose(s.W[1], best, atol=1e-9)
+
+
+@pytest.mark.parametrize("loss", ["cross-entropy", "squared", "hinge"])
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_on_all_samples_the_objective_falls_in_every_sweep(loss, activation):
+    solver = MpAdmm(batch=0, decay=1e-3, eta=20.0)
+    s, p, world = alone(solver, loss=loss, activation=activation)
+    values = [solver.measure(s, p, world)["objective"]]
+    for _ in range(25):
+        solver.step(s, p, world)
+        values.append(solver.measure(s, p, world)["objective"])
+        step, slope, _ = s.last
+        assert slope > 0
+        assert values[-1] <= values[-2] - 1e-4 * step * slope * p.tiles.n + 1e-9
+    assert values[-1] < 0.8 * values[0]
+
+
+@pytest.mark.parametrize("kappa", [1e-6, 1e-2, 3.0])
+def test_the_step_keeps_to_its_bound(kappa):
+    solver = MpAdmm(batch=60, cut=2, kappa=kappa)
+    s, p, world = alone(solver)
+    bound = []
+    for _ in range(12):
+        before = copies(s.W)
+        solver.step(s, p, world)
+        step, slope, _ = s.last
+        assert step == pytest.approx(min(6.0, np.sqrt(kappa / slope)), rel=1e-9)
+        bound.append(step < 6.0)
+        for l in (1, 2, 3):
+            assert np.allclose(s.W[l] - before[l], step * s.work.D[l], atol=1e-12)
+    assert any(bound) == (kappa < 3) or kappa == 3.0
+
+
+def test_penalties_are_refreshed_when_they_are_due_and_hold_running_means():
+    solver = MpAdmm(batch=60, cut=2, warm=3, refresh=4)
+    s, p, world = alone(solver)
+    A, B = copies(s.A), copies(s.B)
+    count = 0
+    for k in range(12):
+        old = copies(s.P), copies(s.Q)
+        solver.step(s, p, world)
+        due, m = k < 3 or k % 4 == 0, s.work.batches.size(k)
+        count += due
+        keep = min(0.9, (count - 1) / count)
+        for l in (1, 2, 3):
+            inputs = due and (l > 1 or k < 3)
+            assert (s.P[l] == old[0][l]).all() != inputs
+            assert (s.Q[l] == old[1][l]).all() != due
+            if inputs:
+                A[l] = keep * A[l] + (1 - keep) * s.work.sums.aaT[l].total / m
+            if due:
+                B[l] = keep * B[l] + (1 - keep) * s.work.sums.llT[l].total / m
+            assert np.allclose(s.A[l], A[l], atol=1e-13)
+            assert np.allclose(s.B[l], B[l], atol=1e-13)
+    assert list(s.counts) == [12, count, 12]
+    assert count == 5
+
+
+def test_the_factors_are_means_over_the_batch():
+    solver = MpAdmm(batch=0)
+    s, p, world = alone(solver)
+    a = [p.x]
+    for l in (1, 2):
+        m = s.W[l] @ a[-1]
+        a.append(np.vstack([np.maximum(m, 0), np.ones((1, m.shape[1]))]))
+    solver.step(s, p, world)
+    for l in (1, 2, 3):
+        assert np.allclose(s.A[l], a[l - 1] @ a[l - 1].T / p.tiles.n)
+
+
+def test_the_average_is_that_of_the_iterates_and_does_not_change_them():
+    plain, averaged = MpAdmm(batch=60, cut=2), MpAdmm(batch=60, cut=2, average=0.8)
+    s, p, world = alone(plain)
+    t, _, _ = alone(averaged)
+    mean = None
+    for k in range(1, 13):
+        plain.step(s, p, world)
+        averaged.step(t, p, world)
+        keep = min(0.8, (k - 1) / k)
+        mean = copies(s.W) if k == 1 else [None, *(keep * mean[l] + (1 - keep) * s.W[l] for l in (1, 2, 3))]
+        for l in (1, 2, 3):
+            assert (t.V[l] == s.W[l]).all()
+            assert np.allclose(averaged.weights(t, world)[l], mean[l], atol=1e-12)
+
+
+def test_cosine_ends_at_rest():
+    solver = MpAdmm(batch=0, eta=2.0, kappa=HUGE, schedule="cosine", period=6)
+    _, p, world = alone(solver)
+    rates = [solver.rate(k, p.loss) for k in range(8)]
+    assert rates[0] == 2.0
+    assert rates[3] == pytest.approx(1.0)
+    assert rates[6:] == [0.0, 0.0]
+    moved = stepped(solver, p, world, 6)
+    before = copies(moved.W)
+    solver.step(moved, p, world)
+    assert all((old == W).all() for W, old in zip(moved.W[1:], before[1:], strict=True))
+
+
+def test_more_ranks_than_parts_are_refused():
+    with pytest.raises(UsageError, match="at most 8 ranks"):
+        MpAdmm().check_problem(alone(MpAdmm())[1], type("W", (), {"size": 9})())
+    MpAdmm(batch=0).check_problem(alone(MpAdmm())[1], type("W", (), {"size": 9})())
