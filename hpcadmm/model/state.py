@@ -4,6 +4,7 @@
     z: Arrays = columns()      each rank holds the columns (samples) of its tiles
     q: Arrays = sites()        each rank holds the sites (layers, workers) dealt to it
     p: Arrays = cells()        each rank holds the columns of its tiles, of the layers dealt to it
+    A: Arrays = layers()       each rank holds the layers dealt to it; ranks with the same layers hold the same
 
 A field is an array or a list of arrays indexed by layer, as in the paper; entries that are None do not exist.
 A field declared without one of these is not saved: it can be formed from the others and the data.
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 Arrays = list[Any]  # of Array or None
-Lies = Literal["replicated", "columns", "sites", "cells"]
+Lies = Literal["replicated", "columns", "sites", "cells", "layers"]
 
 
 def _lying(lies: Lies, first: int) -> Any:
@@ -46,6 +47,11 @@ def cells(first: int = 0) -> Any:
     For a grid of ranks, layers x samples; the entries of other layers are None.
     """
     return _lying("cells", first)
+
+
+def layers(first: int = 0) -> Any:
+    """A field of arrays of the layers that are dealt to this rank, the same on all ranks that share a layer."""
+    return _lying("layers", first)
 
 
 @dataclass(frozen=True)

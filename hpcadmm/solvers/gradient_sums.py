@@ -1,6 +1,6 @@
 """Sums over samples and ranks of what a pass forward and back leaves at each layer, in one Allreduce."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -34,18 +34,29 @@ class GradientSums:
     ranks. `count`: the parts of a batch over all ranks.
     """
 
-    def __init__(self, p: Problem, count: int, *, curvature: bool = False, plain: bool = False) -> None:
-        self.passes = Passes(p.network, p.loss, p.dtype)
+    def __init__(
+        self,
+        p: Problem,
+        count: int,
+        *,
+        curvature: bool = False,
+        plain: bool = False,
+        layers: Sequence[int] | None = None,
+    ) -> None:
+        self.layers = layers or range(1, p.network.depth + 1)
+        self.passes = Passes(p.network, p.loss, p.dtype, self.layers)
         self._make = partial(self._sum, p, count, plain)
-        layers = range(1, p.network.depth + 1)
-        self._gradients = [self._make(partial(self._lam, l), partial(self._a, l), p.network.shape(l)) for l in layers]
-        self._inputs, self._outputs = [], []
-        if curvature:
-            self._inputs = [self._make(a := partial(self._a, l), a, p.network.shape(l)[1:] * 2) for l in layers]
-            self._outputs = [self._make(b := partial(self._lam, l), b, p.network.shape(l)[:1] * 2) for l in layers]
-        self.gradient: list[Any] = [None, *(outer.total for outer in self._gradients)]
-        self.aaT: list[Any] = [None, *(outer.total for outer in self._inputs)]
-        self.llT: list[Any] = [None, *(outer.total for outer in self._outputs)]
+        self.gradient: Arrays = [None] * (p.network.depth + 1)
+        self.aaT, self.llT = self.gradient.copy(), self.gradient.copy()
+        self._gradients, self._inputs, self._outputs = [], [], []
+        for l in self.layers:
+            (rows, columns), a, lam = p.network.shape(l), partial(self._a, l), partial(self._lam, l)
+            self._gradients.append(self._make(lam, a, (rows, columns)))
+            self.gradient[l] = self._gradients[-1].total
+            if curvature:
+                self._inputs.append(self._make(a, a, (columns, columns)))
+                self._outputs.append(self._make(lam, lam, (rows, rows)))
+                self.aaT[l], self.llT[l] = self._inputs[-1].total, self._outputs[-1].total
 
     def _sum(self, p: Problem, count: int, plain: bool, left: Any, right: Any, shape: tuple[int, int]) -> OuterSum:
         headroom, loosest = ROOM[np.dtype(p.dtype)]
@@ -61,32 +72,41 @@ class GradientSums:
     def sum(self, W: Arrays, parts: Parts, world: World, *, factors: bool = False, inputs: bool = True) -> None:
         """Fill `gradient[l].total`, and with `factors` the totals of aaT and llT, of aaT[1] only with `inputs`.
         Collective."""
-        sums = list(self._gradients)
+        sums: list[OuterSum] = list(self._gradients)
         if factors:
-            sums += [*self._inputs[not inputs :], *self._outputs]
+            sums += [*self._inputs[not inputs and 1 in self.layers :], *self._outputs]
+        for outer in sums:
+            outer.total.clear()
+        self.run(W, parts, sums)
 
         def again() -> None:
             for outer in sums:
                 outer.total.clear()
-            for x, y in parts():
-                self.passes.forward(W, x)
-                self.passes.backward(W, y)
-                for outer in sums:
-                    outer.add()
+            self.add_again(parts, W, sums)
 
-        again()
-        sum_exactly(world, [outer.total for outer in sums], again)
+        sum_exactly(world.samples, [outer.total for outer in sums], again)
 
-    @property
-    def _all(self) -> list[Exact]:
-        return [outer.total for outer in (*self._gradients, *self._inputs, *self._outputs)]
+    def run(self, W: Arrays, parts: Parts, sums: Sequence[OuterSum]) -> None:
+        """Pass each part forward and back, and add its products to the sums."""
+        for x, y in parts():
+            self.passes.forward(W, x)
+            self.passes.backward(W, y)
+            for outer in sums:
+                outer.add()
+
+    def add_again(self, parts: Parts, W: Arrays, sums: Sequence[OuterSum]) -> None:
+        """The same products once more."""
+        self.run(W, parts, sums)
 
     @property
     def grids(self) -> Array:
-        """What the exact sums carry from step to step; a checkpoint keeps it."""
-        return np.array([part.grid for part in self._all], dtype=np.int64)
+        """What the exact sums carry from step to step, (L + 1, 3) by layer and kind; a checkpoint keeps it."""
+        kinds = (self.gradient, self.aaT, self.llT)
+        return np.array([[0 if kind[l] is None else kind[l].grid for kind in kinds] for l in range(len(self.gradient))])
 
     @grids.setter
     def grids(self, values: Array) -> None:
-        for part, grid in zip(self._all, values, strict=True):
-            part.grid = int(grid)
+        for kind, column in zip((self.gradient, self.aaT, self.llT), values.T, strict=True):
+            for total, grid in zip(kind, column, strict=True):
+                if total is not None:
+                    total.grid = int(grid)

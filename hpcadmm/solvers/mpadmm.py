@@ -2,29 +2,29 @@
 
 Ours. Its multipliers are exact at every sweep, so it is not a new optimiser: with both penalties it is K-FAC (Martens
 & Grosse, ICML 2015) with the empirical Fisher matrix and a bound on the KL divergence; with the input penalty alone it
-is FOOF (Benzing, ICML 2022). What it loses against the other ADMMs here is that layers cannot move at the same time.
+is FOOF (Benzing, ICML 2022). What it loses against the other ADMMs here is that layers cannot move at the same time: on
+a grid of layers only the parts of a batch do, one behind the other.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
-from annotated_types import Ge, Gt, Lt
+from annotated_types import Ge, Gt, Len, Lt
 
 from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
 from hpcadmm.model.losses import Loss
 from hpcadmm.model.problem import Problem
-from hpcadmm.model.state import Array, Arrays, replicated
+from hpcadmm.model.state import Array, Arrays, layers, replicated
 from hpcadmm.solvers import mpadmm_measures
 from hpcadmm.solvers.base import DataParallel
-from hpcadmm.solvers.batches import Batches
-from hpcadmm.solvers.gradient_sums import GradientSums
+from hpcadmm.solvers.dealing import grid
+from hpcadmm.solvers.mpadmm_work import Work
 from hpcadmm.solvers.products import Product
 from hpcadmm.subproblems.matrix_penalty import direction, input_penalty, output_penalty
 from hpcadmm.subproblems.norm import square
-from hpcadmm.subproblems.scratch import Scratch
 
 Positive = Annotated[float, Gt(0), Lt(np.inf)]
 Count = Annotated[int, Ge(1)]
@@ -32,41 +32,19 @@ Count = Annotated[int, Ge(1)]
 
 @dataclass
 class State:
-    """Lists are indexed by layer, l = 1..L."""
+    """Lists are indexed by layer, l = 1..L; a rank has the entries of its own layers, except of W, where those of other
+    ranks' layers are out of date between measurements."""
 
     W: Arrays = replicated()  # W[l]: (n[l], n[l-1] + ones): the iterate, or with `average` its running mean
-    V: Arrays = replicated()  # V[l]: the iterate, only where it is not W[l]
-    A: Arrays = replicated()  # A[l]: mean of a_{l-1} a_{l-1}^T, (n[l-1] + ones,) * 2
-    B: Arrays = replicated()  # B[l]: mean of lam_l lam_l^T, (n[l],) * 2
-    P: Arrays = replicated()  # P[l] = (A[l] + delta alpha I)^-1, in the working precision
-    Q: Arrays = replicated()  # Q[l] = (1 + g) (B[l] / tau + g I)^-1
+    V: Arrays = layers()  # V[l]: the iterate, only where it is not W[l]
+    A: Arrays = layers()  # A[l]: mean of a_{l-1} a_{l-1}^T, (n[l-1] + ones,) * 2
+    B: Arrays = layers()  # B[l]: mean of lam_l lam_l^T, (n[l],) * 2
+    P: Arrays = layers()  # P[l] = (A[l] + delta alpha I)^-1, in the working precision
+    Q: Arrays = layers()  # Q[l] = (1 + g) (B[l] / tau + g I)^-1
     counts: Array = replicated()  # sweeps, refreshes, sums over the ranks
-    grids: Array = replicated()  # of the exact sums
+    grids: Array = replicated()  # of the exact sums, by layer
     last: Array = replicated()  # of the last sweep: s, <D, C>, |C|_F
     work: Any = None  # a Work
-
-
-class Work:
-    """Batches, sums and buffers; not saved."""
-
-    def __init__(self, solver: "MpAdmm", s: State, p: Problem) -> None:
-        self.iterate = s.V or s.W
-        self.problem, self.scratch, self.k = p, Scratch(p.dtype), 0
-        self.batches = Batches(p.tiles, solver.batch, p.seed) if solver.batch else None
-        self.sums = GradientSums(p, p.tiles.count, curvature=True, plain=solver.sums == "plain")
-        self.C: Arrays = [None if W is None else np.zeros(W.shape, order="F") for W in s.W]
-        self.D: Arrays = [None if W is None else np.zeros_like(W) for W in s.W]
-
-    def draw(self, k: int) -> int:
-        """Begin sweep k; the samples of its batch."""
-        self.k = k
-        return self.batches.size(k) if self.batches else self.problem.tiles.n
-
-    def parts(self) -> Iterable[tuple[Array, Array]]:
-        """x and y of this rank's parts of the batch."""
-        if self.batches:
-            return self.batches.parts(self.k, self.problem.train, self.scratch)
-        return ((self.problem.x[:, t], self.problem.y[:, t]) for _, t in self.problem.tiles)
 
 
 @dataclass(frozen=True)
@@ -83,7 +61,9 @@ class MpAdmm(DataParallel):
     objective has fallen by 1e-4 s <D, C> at least.
     schedule: "cosine" lets eta fall to 0 over `period` sweeps, "constant" keeps it. average: the weights are the
     running mean of the iterates, W += (1 - average) (V - W); 0: the last one. decay: weight decay (biases excepted).
-    sums: "plain" gives up the same bits at any rank count.
+    grid: [blocks of layers, blocks of samples] that the ranks form, [1, ranks] by default. With more blocks of layers
+    the parts of a batch flow through a chain of ranks, and nothing of the size of A or B travels along it.
+    sums: "plain" gives up the same bits on any grid.
     """
 
     name: ClassVar[str] = "mpadmm"
@@ -101,6 +81,7 @@ class MpAdmm(DataParallel):
     period: Count = 60
     average: Annotated[float, Ge(0), Lt(1)] = 0.0
     decay: Annotated[float, Ge(0), Lt(np.inf)] = 0.0
+    grid: Annotated[list[Count], Len(2, 2)] | None = None
     sums: Literal["exact", "plain"] = "exact"
 
     @property
@@ -115,32 +96,28 @@ class MpAdmm(DataParallel):
         m = work.draw(k)
         work.sums.sum(V, work.parts, world, factors=refresh, inputs=inputs)
         s.counts += 1, refresh, 1
-        for l, C in self.layers(work.C):
-            np.multiply(work.sums.gradient[l].total, -1.0 / m, out=C)
-            if self.decay:
-                C[:, : p.network.n[l - 1]] -= self.decay * V[l][:, : p.network.n[l - 1]]
         if refresh:
             self.renew(s, m, inputs)
-        for l, D in self.layers(work.D):
-            direction(s.Q[l], work.C[l].astype(p.dtype), s.P[l], out=D)
-        slope = sum(float(np.vdot(D, work.C[l])) for l, D in self.layers(work.D))
+        C, D = work.C, work.D
+        for l in work.mine:
+            np.multiply(work.sums.gradient[l].total, -1.0 / m, out=C[l])
+            if self.decay:
+                C[l][:, : p.network.n[l - 1]] -= self.decay * V[l][:, : p.network.n[l - 1]]
+            direction(s.Q[l], C[l].astype(p.dtype), s.P[l], out=D[l])
+        slope = work.total(lambda l: float(np.vdot(D[l], C[l])))
         step = min(self.rate(k, p.loss), float(np.sqrt(self.kappa / slope))) if slope > 0 else 0.0
         if not self.batch:
             step = self.search(s, p, world, step, slope)
-        s.last[...] = step, slope, np.sqrt(sum(square(C) for _, C in self.layers(work.C)))
-        for l, D in self.layers(work.D):
-            V[l] += p.dtype(step) * D
+        s.last[...] = step, slope, np.sqrt(work.total(lambda l: square(C[l])))
+        for l in work.mine:
+            V[l] += p.dtype(step) * D[l]
         self.mean_iterate(s)
         s.grids[...] = work.sums.grids
-
-    def layers(self, arrays: Arrays) -> Iterator[tuple[int, Array]]:
-        """(l, array) of the layers."""
-        return ((l, array) for l, array in enumerate(arrays) if array is not None)
 
     def renew(self, s: State, m: int, inputs: bool) -> None:
         """A_l and B_l take in the means of this batch, and P_l and Q_l follow."""
         keep, sums = self.kept(int(s.counts[1])), s.work.sums
-        for l, _ in self.layers(s.W):
+        for l in s.work.mine:
             if l > 1 or inputs:
                 s.A[l] += (1 - keep) * (sums.aaT[l].total / m - s.A[l])
                 input_penalty(s.A[l], self.delta, s.P[l])
@@ -157,56 +134,58 @@ class MpAdmm(DataParallel):
         return eta if self.schedule == "constant" else eta * 0.5 * (1 + np.cos(np.pi * min(k / self.period, 1.0)))
 
     def search(self, s: State, p: Problem, world: World, step: float, slope: float) -> float:
-        """Armijo: halve the step until the mean loss falls by 1e-4 step slope; 0 where it does not."""
+        """Armijo: halve the step until the objective falls by 1e-4 step slope; 0 where it does not."""
         work, V = s.work, s.work.iterate
-        before = self.value(V, p, world)
-        for _ in range(40):
-            moved = [None, *(V[l] + p.dtype(step) * D for l, D in self.layers(work.D))]
+        trial = [None, *(np.zeros_like(W) for W in s.W[1:])]
+
+        def objective(step: float) -> float:
+            for l in work.mine:
+                trial[l][...] = V[l] + p.dtype(step) * work.D[l]
+            work.share(trial)
             s.counts[2] += 1
-            if self.value(moved, p, world) <= before - 1e-4 * step * slope:
+            return mpadmm_measures.mean_objective(self, trial, p, world)
+
+        before = objective(0.0)
+        for _ in range(40):
+            if objective(step) <= before - 1e-4 * step * slope:
                 return step
             step /= 2
         return 0.0
-
-    def value(self, W: Arrays, p: Problem, world: World) -> float:
-        """The mean loss over all samples, and decay/2 |W|^2. Collective."""
-        return mpadmm_measures.mean_loss(W, p, world) + 0.5 * self.decay * mpadmm_measures.size_of(W, p.network)
 
     def mean_iterate(self, s: State) -> None:
         """W follows V."""
         if self.average:
             keep = min(self.average, (int(s.counts[0]) - 1) / int(s.counts[0]))
-            for l, V in self.layers(s.V):
-                s.W[l] += V.dtype.type(1 - keep) * (V - s.W[l])
+            for l in s.work.mine:
+                s.W[l] += s.W[l].dtype.type(1 - keep) * (s.V[l] - s.W[l])
+
+    def grid_of(self, L: int, ranks: int) -> tuple[int, int]:
+        return grid(self.grid, L, ranks) if self.grid else (1, ranks)
 
     def check_problem(self, p: Problem, world: World) -> None:
         """Raise UsageError where ranks would have nothing to do."""
-        if self.batch and world.size > self.cut:
+        if self.batch and world.samples.size > self.cut:
             raise UsageError(
-                f"{world.size} ranks, but solver.cut = {self.cut}: a batch is cut into so many parts, of which a rank "
-                f"has whole ones; start at most {self.cut} ranks, or set solver.cut = {world.size}"
+                f"{world.samples.size} ranks, but solver.cut = {self.cut}: a batch is cut into so many parts, of which "
+                f"a rank has whole ones; start at most {self.cut} ranks, or set solver.cut = {world.samples.size}"
             )
 
     def blank(self, p: Problem, world: World) -> State:
         """Allocate."""
-        n = p.network
-        shapes = [n.shape(l) for l in range(1, n.depth + 1)]
-
-        def each(rows: int, columns: int, dtype: Any) -> Arrays:
-            return [None, *(np.zeros((shape[rows], shape[columns]), dtype, order="F") for shape in shapes)]
-
+        n, work = p.network, Work(self, p, world)
         s = State(
-            W=each(0, 1, p.dtype),
-            V=each(0, 1, p.dtype) if self.average else [],
-            A=each(1, 1, np.float64),
-            B=each(0, 0, np.float64),
-            P=each(1, 1, p.dtype),
-            Q=each(0, 0, p.dtype),
+            W=[None, *(np.zeros(n.shape(l), p.dtype, order="F") for l in range(1, n.depth + 1))],
+            V=work.by_layer(lambda l: np.zeros(n.shape(l), p.dtype, order="F")) if self.average else [],
+            A=work.by_layer(lambda l: np.zeros((n.shape(l)[1],) * 2, order="F")),
+            B=work.by_layer(lambda l: np.zeros((n.n[l],) * 2, order="F")),
+            P=work.by_layer(lambda l: np.zeros((n.shape(l)[1],) * 2, p.dtype, order="F")),
+            Q=work.by_layer(lambda l: np.zeros((n.n[l],) * 2, p.dtype, order="F")),
             counts=np.zeros(3, dtype=np.int64),
+            grids=work.sums.grids,
             last=np.zeros(3),
+            work=work,
         )
-        s.work = Work(self, s, p)
-        s.grids = s.work.sums.grids
+        work.iterate = s.V or s.W
         return s
 
     def start(self, s: State, p: Problem, world: World) -> None:
@@ -215,17 +194,24 @@ class MpAdmm(DataParallel):
 
     def set_weights(self, s: State, weights: Arrays, p: Problem, world: World) -> None:
         """Begin from given weights; the penalties are found anew."""
-        for l, W in self.layers(weights):
-            s.W[l][...] = W
-            s.work.iterate[l][...] = W
+        for l in range(1, len(weights)):
+            s.W[l][...] = weights[l]
+        for l in s.work.mine:
+            s.work.iterate[l][...] = weights[l]
 
     def prepare(self, s: State, p: Problem, world: World) -> None:
         """Take the grids of the sums back."""
         s.work.sums.grids = s.grids
 
+    def weights(self, s: State, world: World) -> Arrays:
+        """Every rank takes the layers of the others."""
+        s.work.share(s.W)
+        s.work.share(list(s.grids))
+        return s.W
+
     def finite(self, s: State) -> bool:
         """<D, C> sums over all entries of what the iterate has moved by."""
-        return all(bool(np.isfinite(x).all()) for x in (s.last, *s.W[1:]))
+        return all(bool(np.isfinite(x).all()) for x in (s.last, *(s.W[l] for l in s.work.mine)))
 
     def measure(self, s: State, p: Problem, world: World) -> Mapping[str, Any]:
         return mpadmm_measures.measure(self, s, p, world)

@@ -12,7 +12,7 @@ from hpcadmm.comm.world import World
 from hpcadmm.model.network import Network
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array, Arrays
-from hpcadmm.model.tiles import Tiles
+from hpcadmm.model.tiles import Tiles, block
 from hpcadmm.solvers.products import Product
 from hpcadmm.subproblems.matrix_penalty import damped_inverse
 from hpcadmm.subproblems.norm import square
@@ -21,9 +21,11 @@ WIDEST = 1024  # columns of a forward pass
 
 
 def mean_loss(W: Arrays, p: Problem, world: World) -> float:
-    """(1/m) sum_i R(z_L,i; y_i) over all samples. Collective; the same bits on any number of ranks."""
+    """(1/m) sum_i R(z_L,i; y_i) over all samples. Collective; the same bits on any number of ranks, of which those that
+    hold the same columns share the work."""
     values = np.zeros((len(p.tiles), 1))
-    for value, (_, t) in zip(values, p.tiles, strict=True):
+    mine = slice(*block(len(p.tiles), world.chain.size, world.chain.rank))
+    for value, (_, t) in list(zip(values, p.tiles, strict=True))[mine]:
         for lo in range(t.start, t.stop, WIDEST):
             some = slice(lo, min(lo + WIDEST, t.stop))
             value[0] += p.loss.value(p.network.forward(W, p.x[:, some]), p.y[:, some])
@@ -35,15 +37,20 @@ def size_of(W: Arrays, network: Network) -> float:
     return sum(square(W[l][:, : network.n[l - 1]]) for l in range(1, network.depth + 1))
 
 
+def mean_objective(solver: Any, W: Arrays, p: Problem, world: World) -> float:
+    """The mean loss over all samples and decay/2 |W|^2. Collective."""
+    return mean_loss(W, p, world) + 0.5 * solver.decay * size_of(W, p.network)
+
+
 def measure(solver: Any, s: Any, p: Problem, world: World) -> Mapping[str, Any]:
     """`objective`: the loss summed over the samples, and m decay/2 |W|^2; `primal_residual`: the norm of C, the
     gradient of the last batch's mean (z = W a holds exactly); `scale`: of W; `step` and `slope`, <D, C>, of the last
     sweep; `epochs`: passes over the data so far; `sums` over the ranks so far; `refreshes` of the penalties."""
     step, slope, C = (float(v) for v in s.last)
     sweeps, refreshes, sums = (int(v) for v in s.counts)
-    m, W = p.tiles.n, s.W
+    W = solver.weights(s, world)
     return {
-        "objective": m * (mean_loss(W, p, world) + 0.5 * solver.decay * size_of(W, p.network)),
+        "objective": p.tiles.n * mean_objective(solver, W, p, world),
         "primal_residual": C,
         "scale": float(np.sqrt(size_of(W, p.network))),
         "step": step,
@@ -91,7 +98,7 @@ def floor(solver: Any, s: Any, p: Problem) -> dict[str, Any]:
     Of each layer W a, lam a^T, below the first W^T lam, and Q C P; where the sweep refreshed a a^T, lam lam^T and both
     inverses (of the first layer's a only while it is refreshed).
     """
-    n, L, k = p.network, p.network.depth, int(s.counts[0])
+    n, k = p.network, int(s.counts[0])
     m = sum(map(len, s.work.batches.columns(k))) if solver.batch else p.x.shape[1]
     tiles = Tiles(m, 64, parts=max(len(p.tiles), 1)) if solver.batch else p.tiles
     random = np.random.default_rng(0)
@@ -104,7 +111,7 @@ def floor(solver: Any, s: Any, p: Problem) -> dict[str, Any]:
         return last < solver.warm or (last % solver.refresh == 0 and not inputs)
 
     found: dict[str, Any] = {}
-    for l in range(1, L + 1):
+    for l in s.work.mine:
         W, columns = s.work.iterate[l], n.shape(l)[1]
         a, lam = some(columns, m), some(n.n[l], m)
         found[f"W{l} a{l - 1}"] = Product(W, a, tiles)

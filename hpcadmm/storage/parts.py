@@ -14,7 +14,7 @@ from hpcadmm.model.tiles import Tiles
 from hpcadmm.storage import hdf5
 from hpcadmm.storage.folders import MASTER
 from hpcadmm.storage.hdf5 import Refused
-from hpcadmm.storage.record import LONGEST, SAMPLED, Entry, Record, Shard, entry_of, joined_entry
+from hpcadmm.storage.record import LONGEST, SAMPLED, SITED, Entry, Record, Shard, entry_of, joined_entry
 
 RECORD, IDENTITY = "checkpoint.json", "checkpoint.id"  # no array has a point in its name
 
@@ -33,12 +33,16 @@ class Part:
 
 
 def write_part(folder: Path, items: Sequence[Item], tiles: Tiles, rank: int, identity: str) -> Part:
-    """Write this rank's columns, cells and sites. Raises OSError, and ValueError for an array that cannot be saved."""
+    """Write this rank's columns, cells and sites, and its layers if no rank before it has the same.
+
+    Raises OSError, and ValueError for an array that cannot be saved.
+    """
     part, some = Part(), tiles.hi > tiles.lo
     for item in items:
         entry_of(item, tiles.n)
     _check_columns(items, tiles)
-    columns, cells, sites = ([i for i in items if i.lies == lies] for lies in ("columns", "cells", "sites"))
+    columns, cells = ([i for i in items if i.lies == lies] for lies in ("columns", "cells"))
+    sites = [i for i in items if i.lies == "sites" or (i.lies == "layers" and tiles.rank == 0)]
     if columns and some:
         shard = Shard(f"shard-{tiles.lo}-{tiles.hi}.h5", tiles.lo, tiles.hi)
         part.shards.append(shard)
@@ -140,11 +144,11 @@ def read_part(folder: Path, record: Record, items: Sequence[Item], tiles: Tiles)
             for item in wanted:
                 rows = item.array.T[lo - tiles.lo : hi - tiles.lo]
                 hdf5.read_array(file, item.path, rows, lo - shard.lo, shard.hi - shard.lo)
-    for name in sorted({record.entries[item.path].file for item in items if item.lies == "sites"}):
+    for name in sorted({record.entries[item.path].file for item in items if item.lies in SITED}):
         with hdf5.reading(folder / name, record.sizes[name]) as file:
             _same_checkpoint(file, record)
             for item in items:
-                if item.lies == "sites" and record.entries[item.path].file == name:
+                if item.lies in SITED and record.entries[item.path].file == name:
                     hdf5.read_array(file, item.path, item.array.T)
 
 

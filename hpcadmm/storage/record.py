@@ -15,6 +15,7 @@ PATH = re.compile(r"[A-Za-z]\w*(/\w+)*", re.ASCII)
 SHARD = re.compile(r"shard-(\d{1,18})-(\d{1,18})\.h5", re.ASCII)
 SITES = re.compile(r"sites-\d{1,9}\.h5", re.ASCII)
 CELLS = re.compile(r"cells-\d{1,9}-(\d{1,18})-(\d{1,18})\.h5", re.ASCII)
+SITED = ("sites", "layers")  # which one rank writes whole
 SAMPLED = ("columns", "cells")  # of which a rank holds the columns of its tiles
 DTYPE = re.compile(r"[<>|][fiu]\d{1,2}", re.ASCII)
 
@@ -27,7 +28,7 @@ class Entry:
     shape: tuple[int, ...]
     dtype: str
     sha256: str = ""  # of a replicated array's bytes in C order
-    file: str = ""  # of an array that lies on a site
+    file: str = ""  # of an array that lies on a site, or with its layer
     files: tuple[str, ...] = ()  # of an array in cells: the files with its columns, in their order
 
 
@@ -174,7 +175,7 @@ def _entry(raw: dict[str, Any], samples: int, sizes: dict[str, int]) -> Entry:
         raise Refused(f"damaged: {lies!r}, {dtype!r} do not describe an array")
     if lies in SAMPLED and shape[-1:] != (samples,):
         raise Refused(f"damaged: an array in {lies} has the shape {shape}, but there are {samples} samples")
-    if lies == "sites" and raw["file"] not in sizes:
+    if lies in SITED and raw["file"] not in sizes:
         raise Refused(f"damaged: the file {raw['file']!r} of a site is not listed")
     files = tuple(raw["files"]) if lies == "cells" else ()  # earlier versions had none
     return Entry(lies, shape, dtype, str(raw["sha256"]), str(raw["file"]), files)

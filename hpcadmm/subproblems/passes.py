@@ -1,5 +1,6 @@
 """One pass forward and one back through a network: the gradient, and what curvature is made of."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,35 +16,49 @@ class Passes:
 
     a[l], l < L: (n_l + ones, m), a[0] the inputs; z[l], lam[l], l = 1..L: (n_l, m). They lie in memory that the next
     pass over as many columns takes again; the backward pass overwrites z[l], l < L, with h'(z_l). At kinks h' is what
-    the activation says.
+    the activation says. layers: of which only these are passed through, increasing; all unless given.
     """
 
-    def __init__(self, network: Network, loss: Loss, dtype: Any) -> None:
+    def __init__(self, network: Network, loss: Loss, dtype: Any, layers: Sequence[int] | None = None) -> None:
         self.network, self.loss, self._scratch = network, loss, Scratch(dtype)
+        self.layers = layers or range(1, network.depth + 1)
         self.a: Arrays = [None] * network.depth
         self.z: Arrays = [None] * (network.depth + 1)
         self.lam: Arrays = [None] * (network.depth + 1)
 
     def forward(self, W: Arrays, x: Array) -> Array:
-        """z_L of the inputs x (n_0 + ones, m)."""
+        """z_L of the inputs x (n_0 + ones, m); of some layers, x is the a below them, and the result the last z."""
         n, L, m, get = self.network.n, self.network.depth, x.shape[1], self._scratch
-        self.a[0] = x
-        for l in range(1, L + 1):
+        self.a[self.layers[0] - 1] = x
+        for l in self.layers:
             self.z[l] = np.matmul(W[l], self.a[l - 1], out=get(f"z{l}", n[l], m))
             if l < L:
                 a = get.ones(f"a{l}", n[l] + self.network.ones, m)
                 self.a[l] = self.network.activation.value(self.z[l], out=a)
-        return self.z[L]
+        return self.z[self.layers[-1]]
 
     def backward(self, W: Arrays, y: Array) -> None:
-        """lam of all layers, after `forward` with the same W; y: (n_L, m)."""
-        n, L, m, get = self.network.n, self.network.depth, y.shape[1], self._scratch
-        self.lam[L] = self.loss.gradient(self.z[L], y)
-        for l in range(L - 1, 0, -1):
-            lam = get(f"lam{l}", n[l], m)
-            np.matmul(W[l + 1][:, : n[l]].T, self.lam[l + 1], out=lam)
-            lam *= self.network.activation.derivative(self.z[l], out=self.z[l])
-            self.lam[l] = lam
+        """lam of all layers, after `forward` with the same W; y: (n_L, m). Of layers below L y is W^T lam of the one
+        above them."""
+        n, last = self.network.n, self.layers[-1]
+        if last == self.network.depth:
+            self.lam[last] = self.loss.gradient(self.z[last], y)
+        else:
+            self.lam[last] = self._through(last, y)
+        for l in reversed(self.layers[:-1]):
+            pull = self._scratch(f"lam{l}", n[l], y.shape[1])
+            self.lam[l] = self._through(l, np.matmul(W[l + 1][:, : n[l]].T, self.lam[l + 1], out=pull))
+
+    def _through(self, l: int, pull: Array) -> Array:
+        """lam_l in the place of W_{l+1}^T lam_{l+1}."""
+        pull *= self.network.activation.derivative(self.z[l], out=self.z[l])
+        return pull
+
+    def pull(self, W: Arrays) -> Array:
+        """W_l^T lam_l of the lowest layer l, what the layer below it waits for: (n_{l-1}, m)."""
+        l = self.layers[0]
+        rows, lam = self.network.n[l - 1], self.lam[l]
+        return np.matmul(W[l][:, :rows].T, lam, out=self._scratch("pull", rows, lam.shape[1]))
 
     def gradient(self, l: int, out: Array) -> Array:
         """out = dR/dW_l = lam_l a_{l-1}^T."""

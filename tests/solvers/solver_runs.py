@@ -49,6 +49,10 @@ def joined(parts: list[dict[str, Piece]]) -> Whole:
             assert len(pieces) == 1, f"{path} is on {len(pieces)} ranks"
             whole[path] = array
             continue
+        if lies == "layers":
+            assert len({digest(piece.array) for piece in pieces}) == 1, path
+            whole[path] = array
+            continue
         if lies != "cells":
             assert len(pieces) == len(parts), f"{path} is on some ranks only"
         if lies == "replicated":
@@ -94,7 +98,9 @@ def resumed(size: int, solver: Any, saved: Whole, steps: int, **options: Any) ->
         state = solver.blank(p, world)
         for item in items(state):
             given = saved[item.path]
-            item.array[...] = given if item.lies in ("replicated", "sites") else given[..., p.tiles.lo : p.tiles.hi]
+            item.array[...] = (
+                given if item.lies in ("replicated", "sites", "layers") else given[..., p.tiles.lo : p.tiles.hi]
+            )
         solver.prepare(state, p, world)
         for _ in range(steps):
             solver.step(state, p, world)

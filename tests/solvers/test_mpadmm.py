@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 from problems import posed, started, stepped
+from solver_runs import assert_same_bits, resumed, run
+from threads import on_ranks
 
 from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
@@ -165,7 +167,64 @@ def test_cosine_ends_at_rest():
     assert all((old == W).all() for W, old in zip(moved.W[1:], before[1:], strict=True))
 
 
+GRIDS = [(1, 1), (1, 2), (1, 3), (2, 1), (3, 1), (2, 2), (3, 2)]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("options", [{}, {"average": 0.5, "decay": 0.01}, {"batch": 0}], ids=str)
+def test_every_grid_makes_the_same_weights(dtype, options):
+    """9 steps: refreshes with the first layer's inputs and without, and sweeps without any."""
+    found = []
+    for layers, samples in GRIDS:
+        solver = MpAdmm(**{"batch": 60, "cut": 5, "warm": 3, "refresh": 2, **options}, grid=[layers, samples])
+        found.append(run(layers * samples, solver, 9, loss="cross-entropy", dtype=dtype, samples=333))
+    for whole, measured in found[1:]:
+        assert_same_bits(found[0][0], whole)
+        assert measured == found[0][1]
+
+
+@pytest.mark.parametrize(("one", "other"), [((3, 1), (1, 2)), ((1, 1), (2, 2)), ((2, 1), (3, 1))])
+def test_a_run_goes_on_in_the_same_bits_on_another_grid(one, other):
+    def solver(grid):
+        return MpAdmm(batch=60, cut=4, warm=3, refresh=4, average=0.7, grid=list(grid))
+
+    whole = run(1, solver((1, 1)), 8)
+    saved, _ = run(one[0] * one[1], solver(one), 5)
+    again = resumed(other[0] * other[1], solver(other), saved, 3)
+    assert_same_bits(whole[0], again[0])
+    assert whole[1] == again[1]
+
+
+def test_nothing_of_the_size_of_the_penalties_travels_along_a_chain():
+    """A step sends each part's a of one layer up and its pull down, and one number a layer is summed, twice."""
+    solver = MpAdmm(batch=50, cut=5, grid=[2, 1])
+
+    def work(world):
+        p, world = posed(solver, world, (40, 40), loss="cross-entropy", features=40)
+        s = started(solver, p, world)
+        before = world.traffic.bytes
+        solver.step(s, p, world)
+        return world.traffic.bytes - before, s.work.batches.size(0), s.work.blocks, p.network
+
+    found = on_ranks(2, work)
+    (_, size, blocks, network), L = found[0], 3
+    n = network.n[blocks[0][1]]
+    sent = [8 * (size * (n + 1) + 2 * (L + 1)), 8 * (size * n + 2 * (L + 1))]
+    assert [said for said, *_ in found] == sent
+
+
 def test_more_ranks_than_parts_are_refused():
-    with pytest.raises(UsageError, match="at most 8 ranks"):
-        MpAdmm().check_problem(alone(MpAdmm())[1], type("W", (), {"size": 9})())
-    MpAdmm(batch=0).check_problem(alone(MpAdmm())[1], type("W", (), {"size": 9})())
+    def work(world):
+        return posed(MpAdmm(batch=batch, cut=2), world, (5,), loss="cross-entropy")[0].tiles.count
+
+    batch = 100
+    with pytest.raises(UsageError, match="at most 2 ranks"):
+        on_ranks(3, work)
+    batch = 0
+    on_ranks(3, work)
+
+
+@pytest.mark.parametrize("grid", [[4, 1], [2, 2]])
+def test_a_grid_that_does_not_fit_is_refused(grid):
+    with pytest.raises(UsageError, match=r"solver\.grid"):
+        MpAdmm(grid=grid).grid_of(3, 2)

@@ -62,9 +62,10 @@ def seat(world: World, blocks: int, n: int, width: int) -> tuple[Tiles, range]:
 
 
 def grid_state(world: World, blocks: int, seed: int, n: int = 200, width: int = 64) -> tuple[Tiles, list[Item]]:
-    """The tiles and the state of this rank on a grid: no columns, the cells of its layers, a site of every rank's."""
+    """Tiles and state of this rank on a grid: cells and arrays of its layers, a site of every rank's."""
     tiles, layers = seat(world, blocks, n, width)
     items = [Item("W/1", "replicated", values("W/1", (7, 4), seed)), *cells(tiles, layers, seed)]
+    items += [Item(f"A/{l}", "layers", values(f"A/{l}", (l, l), seed)) for l in layers]
     for k in range(1, SITES):
         if k % world.size == world.rank:
             items.append(Item(f"q/{k}", "sites", values(f"q/{k}", (k, 9), seed)))

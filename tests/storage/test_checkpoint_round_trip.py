@@ -40,7 +40,7 @@ def arrays(draw: st.DrawFn, n: int, lies: str) -> Any:
 def states(draw: st.DrawFn) -> tuple[Tiles, list[Item]]:
     n, width = draw(st.integers(1, 300)), draw(st.sampled_from([1, 8, 64, 1024]))
     paths = draw(st.lists(NAMES, max_size=6, unique_by=lambda name: name.split("/")[0]))
-    lies = [draw(st.sampled_from(["replicated", "columns", "sites", "cells"])) for _ in paths]
+    lies = [draw(st.sampled_from(["replicated", "columns", "sites", "cells", "layers"])) for _ in paths]
     return Tiles(n, width), [Item(p, l, draw(arrays(n, l))) for p, l in zip(paths, lies, strict=True)]
 
 
