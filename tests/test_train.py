@@ -229,9 +229,10 @@ def test_ten_and_resume_and_ten_are_twenty(hpcadmm, tmp_path, uninterrupted, fir
     assert "stop" in (run / "job.toml").read_text()
 
 
-@pytest.mark.parametrize(
-    ("solver", "n"), [("taylor", 0), ("dladmm", 3), ("pdadmm", 0), ("pdadmm", 3), ("gadmm", 3), ("qgadmm", 2)]
-)
+FROM_WEIGHTS = [("taylor", 0), ("dladmm", 3), ("pdadmm", 0), ("pdadmm", 3), ("gadmm", 3), ("qgadmm", 2)]
+
+
+@pytest.mark.parametrize(("solver", "n"), [*FROM_WEIGHTS, ("consensus", 3), ("qgd", 2)])
 def test_a_checkpoint_of_weights_restarts_from_them(hpcadmm, tmp_path, solver, n):
     run = tmp_path / "run"
     hpcadmm(
@@ -288,6 +289,8 @@ def test_rows_hold_what_is_promised(hpcadmm, tmp_path):
         ("pdadmm", "s.z[s.work.mine[0]][0, 0] = np.nan"),
         ("pdadmm", "s.W[s.work.mine[-1]][0, 0] = np.inf"),
         ("gadmm", "s.work.theta[0, 0] = np.nan"),
+        ("consensus", "s.work.lam[0, 0] = np.nan"),
+        ("qgd", "s.W[1][0, 0] = np.nan"),
     ],
 )
 def test_nan_on_one_rank_stops_all_and_the_last_good_checkpoint_stays(patched, tmp_path, solver, deed):

@@ -171,14 +171,23 @@ class World:
 
     def gather(self, value: Any) -> list[Any]:
         """What each rank gives, as a list on every rank. Travels as JSON text."""
-        text = np.frombuffer(json.dumps(value).encode(), np.uint8)
-        lengths = np.zeros(self.size, dtype=np.int64)
-        with self.counted("gather", text.nbytes + 8):
-            self.mpi.Allgather(np.array([text.size], dtype=np.int64), lengths)
-            everything = np.empty(int(lengths.sum()), np.uint8)
-            self.mpi.Allgatherv(text, [everything, lengths])
-        ends = np.cumsum(lengths)
-        return [json.loads(everything[e - n : e].tobytes()) for e, n in zip(ends, lengths, strict=True)]
+        return [
+            json.loads(text.tobytes())
+            for text in self.gather_bytes(np.frombuffer(json.dumps(value).encode(), np.uint8))
+        ]
+
+    def gather_bytes(self, mine: NDArray[np.uint8], lengths: Any = None) -> list[NDArray[np.uint8]]:
+        """The bytes that each rank gives, as a list on every rank.
+
+        lengths: of what each rank gives, where all know them; else they travel first, 8 bytes a rank.
+        """
+        with self.counted("gather", mine.nbytes + (8 if lengths is None else 0)):
+            if lengths is None:
+                lengths = np.zeros(self.size, dtype=np.int64)
+                self.mpi.Allgather(np.array([mine.size], dtype=np.int64), lengths)
+            everything = np.empty(int(np.sum(lengths)), np.uint8)
+            self.mpi.Allgatherv(mine, [everything, lengths])
+        return np.split(everything, np.cumsum(lengths)[:-1])
 
     def barrier(self) -> None:
         """Wait for all ranks."""

@@ -16,7 +16,6 @@ class Solver(Protocol):
     paper: ClassVar[str]
     most_layers: ClassVar[int | None]  # of weights in a network that it can train: 1 is a linear model, None any
     losses: ClassVar[tuple[str, ...] | None]  # that it can minimise; None: all
-    knows_optimum: ClassVar[bool]  # does `measure` give `objective_error` and `mean_error`?
 
     @property
     def parts(self) -> int:
@@ -25,6 +24,10 @@ class Solver(Protocol):
 
     def check(self, L: int) -> None:
         """Raise UsageError where the hyperparameters do not fit L weight layers."""
+        ...
+
+    def knows_optimum(self, L: int, loss: str) -> bool:
+        """Does `measure` give `objective_error` and `mean_error`, for L weight layers and this loss?"""
         ...
 
     def grid_of(self, L: int, ranks: int) -> tuple[int, int]:
@@ -84,11 +87,13 @@ class Versatile:
 
     most_layers: ClassVar[int | None] = None
     losses: ClassVar[tuple[str, ...] | None] = None
-    knows_optimum: ClassVar[bool] = False
 
     @property
     def parts(self) -> int:
         return 0
+
+    def knows_optimum(self, L: int, loss: str) -> bool:
+        return False
 
 
 class DataParallel(Versatile):

@@ -1,6 +1,6 @@
 """What decentralized solvers have in common: workers dealt to ranks, each with samples and weights of its own."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,6 +12,7 @@ from hpcadmm.model.network import Network
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array, Arrays
 from hpcadmm.solvers.optimum import OPTIMA
+from hpcadmm.solvers.parted import Parted
 from hpcadmm.solvers.workers import Workers
 from hpcadmm.subproblems.local_least_squares import LocalLeastSquares
 from hpcadmm.subproblems.local_newton import LocalNewton
@@ -65,19 +66,15 @@ class Work:
         return world.sum_flat(every.reshape(-1)).reshape(every.shape)
 
 
-class Decentralized:
+class Decentralized(Parted):
     """Mixin of solvers whose `workers` have parts of the samples; `topology` says who talks to whom."""
 
     most_layers: ClassVar[int | None] = 1
     losses: ClassVar[tuple[str, ...] | None] = tuple(LOCAL)
-    knows_optimum: ClassVar[bool] = True
-    workers: int
     topology: str | list[list[int]]
 
-    @property
-    def parts(self) -> int:
-        """The samples are cut into as many parts as there are workers."""
-        return self.workers
+    def knows_optimum(self, L: int, loss: str) -> bool:
+        return L == 1 and loss in OPTIMA
 
     @property
     def graph(self) -> Graph:
@@ -89,21 +86,6 @@ class Decentralized:
             _ = self.graph
         except UsageError as error:
             raise UsageError(f"solver.topology: {error}") from None
-
-    def grid_of(self, L: int, ranks: int) -> tuple[int, int]:
-        """Ranks have whole workers."""
-        if ranks > self.workers:
-            raise UsageError(
-                f"{ranks} ranks, but solver.workers = {self.workers}, of which a rank has whole ones: "
-                f"start at most {self.workers} ranks"
-            )
-        return 1, ranks
-
-    def check_problem(self, problem: Problem, world: World) -> None:
-        """A worker may even be without samples."""
-
-    def layer_seconds(self, state: Any) -> Mapping[int, float]:
-        return {}
 
     def set_weights(self, s: Any, weights: Arrays, p: Problem, world: World) -> None:
         """All workers begin from the same weights, known to all, with duals 0."""

@@ -3,7 +3,7 @@
 iteration-0000000010/
     shard-<lo>-<hi>.h5          one a rank: columns lo to hi of every array in columns, as rows = samples
     cells-<rank>-<lo>-<hi>.h5   one a rank: columns lo to hi of the arrays in cells of its layers, as rows = samples
-    sites-<rank>.h5             one a rank: the arrays of its sites, and of layers that no rank before it has, transposed
+    sites-<rank>.h5             one a rank: the arrays of its sites, and of its layers if none before it has them
     checkpoint.h5               written last: the replicated arrays, the record (`checkpoint.json`), and virtual
                                 datasets that show the arrays in columns and cells whole; for people, not read here
 """

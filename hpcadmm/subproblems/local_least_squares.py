@@ -1,5 +1,7 @@
 """A worker's exact step where its objective is a quadratic: factored once, applied to a group of workers at once."""
 
+from functools import cached_property
+
 import numpy as np
 
 from hpcadmm.model.state import Array
@@ -18,7 +20,12 @@ class LocalLeastSquares:
         self.gram = np.array([x @ x.T for x, _ in wide])
         self.right = np.array([x @ y.T for x, y in wide])
         self.constant = np.array([0.5 * np.square(y).sum() for _, y in wide])
-        self.inverse = np.array([inverse(g, k) for g, k in zip(self.gram, c, strict=True)])
+        self.c = c
+
+    @cached_property
+    def inverse(self) -> Array:
+        """(X_n X_n^T + c_n I)^-1, (k, features, features); formed when first asked for."""
+        return np.array([inverse(g, k) for g, k in zip(self.gram, self.c, strict=True)])
 
     def solve(self, some: slice, v: Array, theta: Array) -> None:
         """The minimisers of the workers in these rows, v (rows, d), into those rows of theta (k, d)."""

@@ -55,6 +55,20 @@ def test_gather_gives_everybody_s_in_the_order_of_the_ranks(size, data):
     assert on_ranks(size, lambda world: world.gather(said[world.rank])) == [said] * size
 
 
+@settings(max_examples=30)
+@given(size=sizes, data=st.data(), known=st.booleans())
+def test_bytes_are_gathered_in_the_order_of_the_ranks_and_their_lengths_travel_where_not_known(size, data, known):
+    said = data.draw(st.lists(st.binary(max_size=9), min_size=size, max_size=size))
+
+    def work(world):
+        lengths = np.array([len(text) for text in said]) if known else None
+        found = world.gather_bytes(np.frombuffer(said[world.rank], np.uint8), lengths)
+        return [part.tobytes() for part in found], world.traffic.bytes
+
+    header = 0 if known else 8
+    assert on_ranks(size, work) == [(said, len(text) + header if size > 1 else 0) for text in said]
+
+
 def test_broadcast_overwrites_in_place():
     def work(world):
         array = np.full((2, 3), world.rank, dtype=np.float32)
