@@ -1,13 +1,33 @@
 """The algorithms, one a file; a solver is a frozen dataclass of hyperparameters, which is its [solver] table."""
 
 from hpcadmm.registry import Registry
+from hpcadmm.solvers.adadelta import Adadelta
+from hpcadmm.solvers.adagrad import Adagrad
+from hpcadmm.solvers.adam import Adam
 from hpcadmm.solvers.base import Solver
+from hpcadmm.solvers.cg import Cg
 from hpcadmm.solvers.dladmm import DlAdmm
 from hpcadmm.solvers.gadmm import Gadmm
+from hpcadmm.solvers.lbfgs import Lbfgs
 from hpcadmm.solvers.pdadmm import PdAdmm
 from hpcadmm.solvers.qgadmm import QGadmm
+from hpcadmm.solvers.sgd import Sgd
 from hpcadmm.solvers.taylor import Taylor
 
-SOLVERS = Registry("solver.name", Taylor, DlAdmm, PdAdmm, Gadmm, QGadmm)
+SOLVERS = Registry("solver.name", Taylor, DlAdmm, PdAdmm, Gadmm, QGadmm, Sgd, Adadelta, Adagrad, Adam, Cg, Lbfgs)
 
-__all__ = ["SOLVERS", "DlAdmm", "Gadmm", "PdAdmm", "QGadmm", "Solver", "Taylor"]
+__all__ = [
+    "SOLVERS",
+    "Adadelta",
+    "Adagrad",
+    "Adam",
+    "Cg",
+    "DlAdmm",
+    "Gadmm",
+    "Lbfgs",
+    "PdAdmm",
+    "QGadmm",
+    "Sgd",
+    "Solver",
+    "Taylor",
+]

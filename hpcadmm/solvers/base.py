@@ -18,6 +18,8 @@ class Solver(Protocol):
     losses: ClassVar[tuple[str, ...] | None]  # that it can minimise; None: all
     knows_optimum: ClassVar[bool]  # does `measure` give `objective_error` and `mean_error`?
 
+    constrained: ClassVar[bool]  # is `primal_residual` how far constraints are from holding? Else a gradient's norm
+
     @property
     def parts(self) -> int:
         """Into how many parts the training samples are cut, by which they are dealt to ranks; 0: into tiles."""
@@ -85,7 +87,11 @@ class Versatile:
     most_layers: ClassVar[int | None] = None
     losses: ClassVar[tuple[str, ...] | None] = None
     knows_optimum: ClassVar[bool] = False
-    parts: ClassVar[int] = 0
+    constrained: ClassVar[bool] = True
+
+    @property
+    def parts(self) -> int:
+        return 0
 
 
 class DataParallel(Versatile):

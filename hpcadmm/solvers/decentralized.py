@@ -71,6 +71,7 @@ class Decentralized:
     most_layers: ClassVar[int | None] = 1
     losses: ClassVar[tuple[str, ...] | None] = tuple(LOCAL)
     knows_optimum: ClassVar[bool] = True
+    constrained: ClassVar[bool] = True
     workers: int
     topology: str | list[list[int]]
 
