@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from hpcadmm.comm.exact import Exact, first_grid, sum_exactly
+from hpcadmm.comm.exact import Exact, first_grid, side_by_side, sum_exactly
 from hpcadmm.comm.world import World
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array, Arrays
@@ -33,6 +33,7 @@ class GradientSums:
         self.gradient: list[Any] = [None, *(exact(shape, False) for shape in shapes)]
         self.aaT: list[Any] = [None, *(exact((shape[1], shape[1]), True) for shape in shapes if curvature)]
         self.llT: list[Any] = [None, *(exact((shape[0], shape[0]), True) for shape in shapes if curvature)]
+        self._message = side_by_side(self.gradient[1:], p.tiles.size)
         self._out = [np.empty(part.shape, p.dtype, order="F") for part in self._all]
 
     @property
@@ -52,7 +53,7 @@ class GradientSums:
                 self._add(curvature)
 
         again()
-        sum_exactly(world, sums, again)
+        sum_exactly(world, sums, again, None if curvature else self._message)
 
     def _add(self, curvature: bool) -> None:
         """The products of the parts just passed through."""
