@@ -14,7 +14,7 @@ from hpcadmm.comm.world import World
 from hpcadmm.model.losses.base import decide
 from hpcadmm.model.problem import Part, Problem
 from hpcadmm.model.state import Arrays
-from hpcadmm.model.tiles import block
+from hpcadmm.model.tiles import block, pieces
 
 Row = dict[str, Any]
 
@@ -87,12 +87,13 @@ def score(W: Arrays, problem: Problem, part: Part, world: World) -> float:
     """
     values = np.zeros((len(part.tiles), 1))
     mine = slice(*block(len(part.tiles), world.chain.size, world.chain.rank))
-    for value, (_, t) in list(zip(values, part.tiles, strict=True))[mine]:
-        z = problem.network.forward(W, part.x[:, t])
-        if problem.classes:
-            value[0] = np.count_nonzero(decide(z) == part.labels[t])
-        else:
-            value[0] = float(np.square(z - part.y[:, t]).sum(dtype=np.float64)) / len(z)
+    for value, (_, columns) in list(zip(values, part.tiles, strict=True))[mine]:
+        for t in pieces(columns):
+            z = problem.network.forward(W, part.x[:, t])
+            if problem.classes:
+                value[0] += np.count_nonzero(decide(z) == part.labels[t])
+            else:
+                value[0] += float(np.square(z - part.y[:, t]).sum(dtype=np.float64)) / len(z)
     return float(sum_by_tile(world, part.tiles, values)[0]) / max(part.tiles.n, 1)
 
 

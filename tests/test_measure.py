@@ -18,7 +18,7 @@ from hpcadmm.solvers import SOLVERS
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE / "solvers"), str(HERE / "datasets")]
 
-from problems import minimises, posed, problem, stepped  # noqa: E402
+from problems import minimises, posed, problem, shared, stepped  # noqa: E402
 from threads import on_ranks  # noqa: E402
 
 
@@ -57,7 +57,7 @@ def test_scores_are_their_plain_formulas(options, dtype):
     ],
 )
 def test_a_row_is_the_same_on_any_number_of_ranks(name, options):
-    solver = SOLVERS[name]()
+    solver = shared(name)
 
     def work(world):
         p, world = posed(solver, world, samples=300, **options)
@@ -92,6 +92,25 @@ def scored(world, grid):
     network = Counting(p.network.n, p.network.activation, p.network.bias)
     counted = type(p)(network, p.loss, p.train, p.test, p.classes, p.seed, p.dtype)
     return score(p.network.random_weights(0, p.dtype), counted, counted.train, world), sum(seen)
+
+
+@pytest.mark.parametrize("classes", [3, 0])
+@pytest.mark.parametrize("parts", [1, 2])
+def test_wide_tiles_are_scored_in_pieces(classes, parts):
+    """So that scoring needs no memory for all columns of a tile at once."""
+    world, widest = World.alone(), []
+    p = problem(world, loss="squared", classes=classes, samples=2500, parts=parts)
+
+    class Watched(type(p.network)):
+        def forward(self, W, x):
+            widest.append(x.shape[1])
+            return super().forward(W, x)
+
+    W = p.network.random_weights(0, p.dtype)
+    watched = type(p)(Watched(*vars(p.network).values()), p.loss, p.train, p.test, p.classes, p.seed, p.dtype)
+    assert score(W, watched, p.train, world) == pytest.approx(plain_score(W, p, p.train), rel=1e-12)
+    assert max(widest) <= 1024
+    assert sum(widest) == 2500
 
 
 def test_no_test_samples_score_0():

@@ -230,9 +230,10 @@ def test_ten_and_resume_and_ten_are_twenty(hpcadmm, tmp_path, uninterrupted, fir
 
 
 FROM_WEIGHTS = [("taylor", 0), ("dladmm", 3), ("pdadmm", 0), ("pdadmm", 3), ("gadmm", 3), ("qgadmm", 2)]
+FROM_WEIGHTS += [("consensus", 3), ("qgd", 2), ("adam", 3), ("lbfgs", 2), ("mpadmm", 2)]
 
 
-@pytest.mark.parametrize(("solver", "n"), [*FROM_WEIGHTS, ("consensus", 3), ("qgd", 2)])
+@pytest.mark.parametrize(("solver", "n"), FROM_WEIGHTS)
 def test_a_checkpoint_of_weights_restarts_from_them(hpcadmm, tmp_path, solver, n):
     run = tmp_path / "run"
     hpcadmm(
@@ -291,6 +292,8 @@ def test_rows_hold_what_is_promised(hpcadmm, tmp_path):
         ("gadmm", "s.work.theta[0, 0] = np.nan"),
         ("consensus", "s.work.lam[0, 0] = np.nan"),
         ("qgd", "s.W[1][0, 0] = np.nan"),
+        ("adam", "s.v[1][0, 0] = s.W[1][0, 0] = np.inf"),
+        ("lbfgs", "s.W[2][0, 0] = np.nan"),
     ],
 )
 def test_nan_on_one_rank_stops_all_and_the_last_good_checkpoint_stays(patched, tmp_path, solver, deed):
@@ -319,7 +322,7 @@ def test_nan_that_a_neighbour_sends_is_seen(patched, tmp_path, wire):
 
 INTERRUPTED = [
     (solver, name, rank)
-    for solver in ("taylor", "pdadmm", "qgadmm")
+    for solver in ("taylor", "pdadmm", "qgadmm", "adam", "lbfgs")
     for name in ("SIGUSR1", "SIGTERM")
     for rank in (0, 1)
 ]
@@ -350,7 +353,7 @@ def test_kill_9_ends_the_job_and_loses_nothing_that_was_saved(patched, hpcadmm, 
     assert summary(run)["weights_sha256"] == whole(solver)["weights_sha256"]
 
 
-@pytest.mark.parametrize("solver", ["taylor", "pdadmm"])
+@pytest.mark.parametrize("solver", ["taylor", "pdadmm", "cg"])
 def test_an_exception_on_one_rank_ends_all_with_one_traceback(patched, tmp_path, solver):
     arguments = ("train", job(solver), "--out", tmp_path / "run", *small(solver), *iterations(20))
     finished = patched(2, "raise ZeroDivisionError('on purpose')", 4, 1, *arguments)

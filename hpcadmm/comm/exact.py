@@ -104,6 +104,11 @@ class Exact:
             upper = np.triu_indices(self.shape[0], 1)
             self.total[upper] = self.total.T[upper]
 
+    def lie_in(self, flat: NDArray[np.float64]) -> None:
+        """Keep the total in memory given from outside."""
+        flat[...] = self._flat
+        self._flat, self.total = flat, flat.reshape(self.shape, order="F")
+
     def clear(self) -> None:
         """Begin a new sum."""
         self.total[...] = 0.0
@@ -138,14 +143,27 @@ class Exact:
             self.grid = self.needed(largest) + self.headroom
 
 
-def sum_exactly(world: World, sums: Sequence[Exact], again: Callable[[], None]) -> None:
+def side_by_side(sums: Sequence[Exact], ranks: int) -> NDArray[np.float64]:
+    """One vector that holds the totals of these sums, none of them symmetric, after room for what travels with them
+    between so many ranks: as a `message` they are summed where they lie, without a copy."""
+    start = len(sums) * ranks
+    message = np.zeros(start + sum(s.total.size for s in sums))
+    for s in sums:
+        s.lie_in(message[start : start + s.total.size])
+        start += s.total.size
+    return message
+
+
+def sum_exactly(
+    world: World, sums: Sequence[Exact], again: Callable[[], None], message: NDArray[np.float64] | None = None
+) -> None:
     """Complete the sums over all ranks, in one packed Allreduce; afterwards `total` is the same everywhere.
 
     `again` must clear and redo every `add` of this rank, from unchanged operands; it is called only if a bound
-    failed, on all ranks at once.
+    failed, on all ranks at once. message: what `side_by_side` made of these sums for as many ranks.
     """
     for _ in range(2):
-        largest = _reduce(world, sums)
+        largest = _reduce(world, sums) if message is None else _reduce_in_place(world, sums, message)
         held = all(s.holds(m) for s, m in zip(sums, largest, strict=True))
         for s, m in zip(sums, largest, strict=True):
             s.regrid(m)
@@ -191,6 +209,16 @@ def _reduce(world: World, sums: Sequence[Exact]) -> list[float]:
         s.unpack(flat[start : start + size])
         start += size
     return [float(row.max()) for row in flat[start:].reshape(slots.shape)]
+
+
+def _reduce_in_place(world: World, sums: Sequence[Exact], message: NDArray[np.float64]) -> list[float]:
+    """The same without packing and unpacking."""
+    slots = message[: len(sums) * world.size].reshape(len(sums), world.size)
+    slots[...] = 0.0
+    slots[:, world.rank] = [s.largest for s in sums]
+    if world.size > 1:
+        world.sum_flat(message)
+    return [float(row.max()) for row in slots]
 
 
 def sum_by_tile(world: World, tiles: Tiles, values: NDArray[np.float64]) -> NDArray[np.float64]:

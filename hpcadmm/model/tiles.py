@@ -39,6 +39,15 @@ def narrowest_tile(units: int) -> int:
     return min(1024, max(64, 1 << (max(1, 3 * units // 5).bit_length() - 1)))
 
 
+def pieces(columns: slice, width: int = 1024) -> list[slice]:
+    """A tile, which may be of any width, in pieces of so many columns, for work that needs memory for each.
+
+    >>> pieces(slice(5, 12), 3)
+    [slice(5, 8, None), slice(8, 11, None), slice(11, 12, None)]
+    """
+    return [slice(lo, min(lo + width, columns.stop)) for lo in range(columns.start, columns.stop, width)]
+
+
 @dataclass(frozen=True)
 class Tiles:
     """The tiles of `n` global columns that lie on `rank` of `size`, of `width` columns each or, if `parts` is given, so

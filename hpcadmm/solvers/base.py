@@ -17,6 +17,8 @@ class Solver(Protocol):
     most_layers: ClassVar[int | None]  # of weights in a network that it can train: 1 is a linear model, None any
     losses: ClassVar[tuple[str, ...] | None]  # that it can minimise; None: all
 
+    constrained: ClassVar[bool]  # is `primal_residual` how far constraints are from holding? Else a gradient's norm
+
     @property
     def parts(self) -> int:
         """Into how many parts the training samples are cut, by which they are dealt to ranks; 0: into tiles."""
@@ -87,6 +89,7 @@ class Versatile:
 
     most_layers: ClassVar[int | None] = None
     losses: ClassVar[tuple[str, ...] | None] = None
+    constrained: ClassVar[bool] = True
 
     @property
     def parts(self) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from hpcadmm.comm.exact import Exact, first_grid, sum_exactly
+from hpcadmm.comm.exact import Exact, first_grid, side_by_side, sum_exactly
 from hpcadmm.comm.world import World
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array, Arrays
@@ -57,6 +57,7 @@ class GradientSums:
                 self._inputs.append(self._make(a, a, (columns, columns)))
                 self._outputs.append(self._make(lam, lam, (rows, rows)))
                 self.aaT[l], self.llT[l] = self._inputs[-1].total, self._outputs[-1].total
+        self._message = side_by_side([outer.total for outer in self._gradients], p.tiles.size)
 
     def _sum(self, p: Problem, count: int, plain: bool, left: Any, right: Any, shape: tuple[int, int]) -> OuterSum:
         headroom, loosest = ROOM[np.dtype(p.dtype)]
@@ -84,7 +85,8 @@ class GradientSums:
                 outer.total.clear()
             self.add_again(parts, W, sums)
 
-        sum_exactly(world.samples, [outer.total for outer in sums], again)
+        message = None if factors else self._message
+        sum_exactly(world.samples, [outer.total for outer in sums], again, message)
 
     def run(self, W: Arrays, parts: Parts, sums: Sequence[OuterSum]) -> None:
         """Pass each part forward and back, and add its products to the sums."""

@@ -68,6 +68,7 @@ class MpAdmm(DataParallel):
 
     name: ClassVar[str] = "mpadmm"
     paper: ClassVar[str] = "ours, 2026"
+    constrained: ClassVar[bool] = False
 
     batch: Annotated[int, Ge(0)] = 4000
     cut: Count = 8

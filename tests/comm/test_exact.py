@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sums import alone, summed, wild
 from threads import on_ranks
 
-from hpcadmm.comm.exact import HEADROOM, LOOSEST, Exact, sum_exactly
+from hpcadmm.comm.exact import HEADROOM, LOOSEST, Exact, side_by_side, sum_exactly
 from hpcadmm.comm.world import World
 from hpcadmm.model.tiles import block
 
@@ -110,6 +110,36 @@ def test_a_sum_that_grows_and_shrinks_stays_independent_of_the_order(dtype, seed
         )
         assert first == second
         assert sums[0].grid == sums[1].grid
+
+
+@both
+@settings(max_examples=10)
+@given(seed=st.integers(0, 2**32 - 1), size=st.sampled_from([1, 2, 3]))
+def test_sums_that_lie_side_by_side_are_the_same(dtype, seed, size):
+    """Of two shapes, summed twice, what each carries from sum to sum included."""
+
+    def work(world, joined):
+        shapes = (3, 2), (4, 5)
+        sums = [Exact(shape, dtype, 6, grid=7) for shape in shapes]
+        message = side_by_side(sums, world.size) if joined else None
+        found = []
+        for k in (0, 1):
+            drawn = [wild(seed + k, 6, dtype, shape)[:6] for shape in shapes]
+            mine = slice(*block(6, world.size, world.rank))
+
+            def again(drawn=drawn, mine=mine):
+                for total, partials in zip(sums, drawn, strict=True):
+                    total.clear()
+                    for partial in partials[mine]:
+                        total.add(partial)
+
+            again()
+            sum_exactly(world, sums, again, message)
+            found += [(total.total.tobytes("A"), total.total.shape, total.grid) for total in sums]
+        return found
+
+    together = on_ranks(size, lambda world: work(world, True))
+    assert together == on_ranks(1, lambda world: work(world, False)) * size
 
 
 def test_plain_sums_are_never_redone():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import softmax
 
 from hpcadmm.errors import UsageError
 from hpcadmm.model.losses import LOSSES
@@ -178,3 +179,25 @@ def test_regression_targets_are_the_values():
 def test_a_tie_is_decided_alike_everywhere():
     assert (decide(np.zeros((3, 2))) == 0).all()
     assert (decide(np.array([[0.0, -1.0, 1.0]])) == [0, 0, 1]).all()
+
+
+@both
+@settings(max_examples=30)
+@given(count=st.integers(2, 12), samples=st.integers(0, 9), scale=st.sampled_from([1e-3, 1.0, 50.0, 1e4]), seed=seeds)
+def test_the_gradient_of_cross_entropy_is_scipys_softmax_minus_y(dtype, count, samples, scale, seed):
+    random, loss = np.random.default_rng(seed), LOSSES["cross-entropy"]()
+    _, outputs, y = labels_and_targets(loss, count, samples, dtype, random)
+    z = drawn(random, (outputs, samples), scale, dtype)
+    lam = loss.gradient(z, y)
+    assert lam.dtype == dtype
+    assert lam.flags.f_contiguous
+    np.testing.assert_allclose(lam, softmax(z, axis=0) - y, rtol=0, atol=8 * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_the_gradient_of_cross_entropy_shows_what_is_not_finite(value):
+    loss, z = LOSSES["cross-entropy"](), np.asfortranarray(np.eye(3))
+    z[1, 2] = value
+    lam = loss.gradient(z, np.asfortranarray(np.eye(3)))
+    assert np.isnan(lam[:, 2]).any()
+    assert np.isfinite(lam[:, :2]).all()

@@ -1,5 +1,6 @@
 """Small problems made by hand: a noisy teacher's classes, or its outputs, dealt to any number of ranks."""
 
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from hpcadmm.model.losses import LOSSES
 from hpcadmm.model.network import Network
 from hpcadmm.model.problem import Part, Problem
 from hpcadmm.model.tiles import Tiles
+from hpcadmm.solvers import SOLVERS
 
 
 def problem(
@@ -52,6 +54,12 @@ def problem(
 def fitting(solver: Any, hidden: tuple[int, ...]) -> tuple[int, ...]:
     """As many of the hidden layers as the solver can train."""
     return hidden if solver.most_layers is None else hidden[: solver.most_layers - 1]
+
+
+def shared(name: str) -> Any:
+    """The solver of this name with its defaults, except that up to six ranks can share its work."""
+    solver = SOLVERS[name]
+    return solver(cut=6) if any(field.name == "cut" for field in fields(solver)) else solver()
 
 
 def minimises(solver: Any, loss: str) -> bool:

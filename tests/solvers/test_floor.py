@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from problems import posed, problem, stepped
+from problems import posed, problem, shared, stepped
 from threads import on_ranks
 
 from hpcadmm.comm.world import World
@@ -53,7 +53,7 @@ def test_a_product_is_the_product_tile_by_tile():
 @pytest.mark.parametrize("name", SOLVERS)
 @pytest.mark.parametrize("size", [2, 3, 4])
 def test_a_rank_counts_its_own_columns_and_layers(name, size):
-    solver = SOLVERS[name]()
+    solver = shared(name)
 
     def work(world):
         p, world = posed(solver, world, (5,), samples=300)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from problems import minimises, posed, problem, started, stepped
+from problems import minimises, posed, problem, shared, started, stepped
 from solver_runs import accepted, assert_same_bits, digest, held, joined, resumed, run
 from threads import on_ranks
 
@@ -14,11 +14,11 @@ from hpcadmm.model.activations import ACTIVATIONS
 from hpcadmm.model.losses import LOSSES
 from hpcadmm.solvers import SOLVERS, Taylor
 
-every = pytest.mark.parametrize("solver", [SOLVERS[name]() for name in SOLVERS], ids=list(SOLVERS))
+every = pytest.mark.parametrize("solver", [shared(name) for name in SOLVERS], ids=list(SOLVERS))
 with_loss = pytest.mark.parametrize(
     ("solver", "loss"),
     [
-        pytest.param(SOLVERS[name](), loss, id=f"{name}-{loss}")
+        pytest.param(shared(name), loss, id=f"{name}-{loss}")
         for name in SOLVERS
         for loss in LOSSES
         if minimises(SOLVERS[name], loss)
@@ -144,7 +144,7 @@ PROGRAM = """
 import hashlib, json, sys
 sys.path.insert(0, sys.argv[1])
 import numpy as np
-from problems import minimises, posed, problem, stepped
+from problems import minimises, posed, problem, shared, stepped
 from hpcadmm.comm.world import World
 from hpcadmm.model.activations import ACTIVATIONS
 from hpcadmm.model.losses import LOSSES
@@ -156,7 +156,7 @@ def note(key, *arrays):
 
 for dtype in (np.float32, np.float64):
     for name in SOLVERS:
-        solver = SOLVERS[name]()
+        solver = shared(name)
         for loss in filter(lambda loss: minimises(solver, loss), LOSSES):
             p, ranks = posed(solver, world, loss=loss, samples=333, dtype=dtype)
             state = stepped(solver, p, ranks, 5)

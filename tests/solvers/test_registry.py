@@ -32,13 +32,13 @@ def test_training_lowers_the_residual_and_learns(name, loss):
     p, _ = posed(solver, world, (12,), loss=loss, samples=300)
     state = stepped(solver, p, world, 2)
     first = solver.measure(state, p, world)
-    for _ in range(150):
+    for _ in range(150 if solver.constrained else 1000):
         solver.step(state, p, world)
     last = solver.measure(state, p, world)
     assert {"objective", "primal_residual", "scale"} <= set(first) == set(last)
     assert all(isinstance(value, float | int | list) and np.isfinite(value).all() for value in last.values())
     assert json.loads(json.dumps(last)) == dict(last), "a row of metrics is JSON"
-    assert last["primal_residual"] < first["primal_residual"]
+    assert last["primal_residual"] < first["primal_residual"] or not solver.constrained
     known = solver.knows_optimum(p.network.depth, loss)
     falls = "objective_error" if known else "objective"  # off consensus an objective may also rise
     assert last[falls] < first[falls]

@@ -1,16 +1,32 @@
 """Softmax cross entropy: l(z, y) = log sum_i exp z_i - <z, y>; <z, y> is z_c for the true class c, unless smoothed."""
 
 from dataclasses import dataclass
+from math import exp
 from typing import Annotated, ClassVar
 
 import numpy as np
 from annotated_types import Ge, Lt
-from scipy.special import logsumexp, softmax
+from numba import njit
+from scipy.special import logsumexp
 
 from hpcadmm.errors import UsageError
 from hpcadmm.model.losses.base import signs
 from hpcadmm.model.losses.softmax_prox import softmax_prox
 from hpcadmm.model.state import Array
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def softmax_minus(z, y, lam):  # type: ignore[no-untyped-def]
+    """lam = softmax(z) - y; rows are samples."""
+    for j in range(z.shape[0]):
+        top, total = z[j, 0], z[j, 0] - z[j, 0]
+        for i in range(1, z.shape[1]):
+            top = max(top, z[j, i])
+        for i in range(z.shape[1]):
+            lam[j, i] = exp(z[j, i] - top)
+            total += lam[j, i]
+        for i in range(z.shape[1]):
+            lam[j, i] = lam[j, i] / total - y[j, i]
 
 
 @dataclass(frozen=True)
@@ -39,7 +55,9 @@ class CrossEntropy:
         return float((logsumexp(wide, axis=0) - (wide * y).sum(axis=0)).sum())
 
     def gradient(self, z: Array, y: Array) -> Array:
-        return np.asfortranarray(softmax(z, axis=0) - y)
+        lam = np.empty_like(z, order="F")
+        softmax_minus(z.T, y.T, lam.T)
+        return lam
 
     def prox(self, m: Array, y: Array, lam: Array, beta: float, z: Array) -> Array:
         tolerance = 1e-7 if z.dtype == np.float32 else 1e-11

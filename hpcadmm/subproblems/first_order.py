@@ -1,0 +1,60 @@
+"""One step of the first-order methods on the entries of W_l, in one pass over weights, gradient and moments.
+
+All take w, the weights, and g, the float64 gradient of the summed loss, as vectors by columns, and step along
+
+    d = mean g + decay w,    without decay from entry `weights` on: the biases, which are the last column.
+
+Moments and scalars are of w's dtype, and so is what is computed; `mean` is 1 / samples, float64.
+"""
+
+from math import sqrt
+
+from numba import njit
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def sgd(w, g, m, weights, mean, decay, rate, momentum, ahead):  # type: ignore[no-untyped-def]
+    """m = momentum m + d;   w -= rate m, or, `ahead` = 1 instead of 0, Nesterov's rate (d + momentum m)."""
+    real, zero = w.dtype.type, decay - decay
+    for i in range(w.size):
+        d = real(mean * g[i]) + (decay if i < weights else zero) * w[i]
+        m[i] = momentum * m[i] + d
+        w[i] -= rate * (m[i] + ahead * (d + momentum * m[i] - m[i]))
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def adagrad(w, g, v, weights, mean, decay, rate, epsilon):  # type: ignore[no-untyped-def]
+    """v += d^2;   w -= rate d / (sqrt(v) + epsilon)."""
+    real, zero = w.dtype.type, decay - decay
+    for i in range(w.size):
+        d = real(mean * g[i]) + (decay if i < weights else zero) * w[i]
+        v[i] += d * d
+        w[i] -= rate * d / (sqrt(v[i]) + epsilon)
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def adadelta(w, g, m, v, weights, mean, decay, rate, rho, rest, epsilon):  # type: ignore[no-untyped-def]
+    """v = rho v + (1 - rho) d^2;   e = d sqrt(m + epsilon) / sqrt(v + epsilon);   w -= rate e;
+    m = rho m + (1 - rho) e^2.   rest = 1 - rho."""
+    real, zero = w.dtype.type, decay - decay
+    for i in range(w.size):
+        d = real(mean * g[i]) + (decay if i < weights else zero) * w[i]
+        v[i] = rho * v[i] + rest * d * d
+        e = d * sqrt(m[i] + epsilon) / sqrt(v[i] + epsilon)
+        m[i] = rho * m[i] + rest * e * e
+        w[i] -= rate * e
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def adam(w, g, m, v, weights, mean, decay, rate, beta1, rest1, beta2, rest2, root, epsilon):  # type: ignore[no-untyped-def]
+    """m = beta1 m + (1 - beta1) d;   v = beta2 v + (1 - beta2) d^2;   w -= rate m / (root sqrt(v) + epsilon).
+
+    In step t, rate is the learning rate over 1 - beta1^t and root = 1 / sqrt(1 - beta2^t), the bias corrections; rest1,
+    rest2 = 1 - beta1, 1 - beta2.
+    """
+    real, zero = w.dtype.type, decay - decay
+    for i in range(w.size):
+        d = real(mean * g[i]) + (decay if i < weights else zero) * w[i]
+        m[i] = beta1 * m[i] + rest1 * d
+        v[i] = beta2 * v[i] + rest2 * d * d
+        w[i] -= rate * m[i] / (root * sqrt(v[i]) + epsilon)
