@@ -71,7 +71,6 @@ class Decentralized(Parted):
 
     most_layers: ClassVar[int | None] = 1
     losses: ClassVar[tuple[str, ...] | None] = tuple(LOCAL)
-    constrained: ClassVar[bool] = True
     topology: str | list[list[int]]
 
     def knows_optimum(self, L: int, loss: str) -> bool:

@@ -76,6 +76,7 @@ class Gd(Parted):
 
     name: ClassVar[str] = "gd"
     paper: ClassVar[str] = "Cauchy, Comptes Rendus 1847; as in Elgabli et al., JMLR 2020"
+    constrained: ClassVar[bool] = False
     most_layers: ClassVar[int | None] = None
     losses: ClassVar[tuple[str, ...] | None] = None
 

@@ -1,7 +1,7 @@
 """What solvers have in common whose workers, each with a part of the samples, are dealt to ranks."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
@@ -11,6 +11,7 @@ from hpcadmm.model.problem import Problem
 class Parted:
     """Mixin of solvers with so many `workers`."""
 
+    constrained: ClassVar[bool] = True
     workers: int
 
     @property
