@@ -24,12 +24,12 @@ class Solver(Protocol):
         """Into how many parts the training samples are cut, by which they are dealt to ranks; 0: into tiles."""
         ...
 
-    def check(self, L: int) -> None:
-        """Raise UsageError where the hyperparameters do not fit L weight layers."""
+    def knows_optimum(self, L: int, loss: str) -> bool:
+        """Does `measure` give `objective_error` and `mean_error` of networks of L weight layers with this loss?"""
         ...
 
-    def knows_optimum(self, L: int, loss: str) -> bool:
-        """Does `measure` give `objective_error` and `mean_error`, for L weight layers and this loss?"""
+    def check(self, L: int) -> None:
+        """Raise UsageError where the hyperparameters do not fit L weight layers."""
         ...
 
     def grid_of(self, L: int, ranks: int) -> tuple[int, int]:

@@ -74,6 +74,7 @@ class Decentralized(Parted):
     topology: str | list[list[int]]
 
     def knows_optimum(self, L: int, loss: str) -> bool:
+        """Of linear models."""
         return L == 1 and loss in OPTIMA
 
     @property

@@ -143,10 +143,11 @@ def test_ranks_agree_in_every_bit(options):
 @pytest.mark.parametrize(("before", "after"), [(1, 7), (7, 2), (3, 1)])
 def test_a_run_goes_on_on_other_ranks_bit_for_bit(before, after):
     solver, options = Gd(workers=7, decay=0.1), {"spread": 6, "hidden": HIDDEN}
-    whole, (saved, _) = run(1, solver, 9, **options), run(before, solver, 5, **options)
+    whole, (saved, measured) = run(1, solver, 9, **options), run(before, solver, 5, **options)
     again = resumed(after, solver, saved, 4, **options)
     assert_same_bits(again[0], whole[0])
     assert again[1] == whole[1]
+    assert resumed(after, solver, saved, 0, **options)[1] == measured
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -124,20 +124,41 @@ def test_an_upload_is_codes_and_64_bits_a_layer_and_no_byte_more_travels(bits, d
         assert {rank.calls for rank in found} == {6}
 
 
+@hiddens
 @pytest.mark.parametrize("size", [1, 2, 5])
-def test_adaptive_steps_never_grow_and_bits_are_counted_and_sent_as_they_are(size):
-    solver = QGd(workers=5, rate="lipschitz", **WAYS["adaptive"])
-    s, p, world = alone(solver)
-    steps, bits, bytes_ = np.full(5, np.inf), 0, 0
+def test_adaptive_steps_never_grow_and_bits_are_counted_and_sent_as_they_are(size, hidden):
+    solver = QGd(workers=5, rate=0.2, **WAYS["adaptive"])
+    p, world = posed(solver, World.alone(), hidden, loss="squared", classes=0)
+    s, L = started(solver, p, world), p.network.depth
+    d = np.array([np.prod(p.network.shape(l)) for l in range(1, L + 1)])
+    steps, bits, bytes_ = np.full((5, L), np.inf), 0, 0
     for _ in range(60):
         solver.step(s, p, world)
-        b, R = np.array(s.marks)[:, 1], np.array(s.marks)[:, 2]
+        b, R = np.split(np.array(s.marks)[:, 1:], 2, axis=1)
         now = 2 * R / (2**b - 1)
         assert ((now <= steps) | (b == 32)).all()
-        steps, bits, bytes_ = now, bits + (b * 14 + 64).sum(), bytes_ + message_bytes(b.astype(int), 14).sum()
-    found = seen(size, solver, 60)
+        steps, bits, bytes_ = now, bits + (b * d + 64).sum(), bytes_ + message_bytes(b.astype(int), d).sum()
+    if hidden:
+        assert (b[:, 0] != b[:, -1]).any()  # each layer has its own
+    found = seen(size, solver, 60, hidden)
     assert sum(found[0].measured["payload_bits_per_worker"]) == bits
     assert sum(rank.bytes for rank in found) == bytes_ + 60 * 8 * size  # and how much each rank has to say
+
+
+def test_an_upload_without_news_leaves_the_step_that_adaptive_ones_are_compared_with():
+    s, _, _ = alone(QGd(workers=5, bits=8))
+    work = s.work
+    work.grads[0][...] = np.linspace(-1, 1, work.grads[0].size).reshape(work.grads[0].shape)
+    work.encode(True)
+    R, b = work.radius.copy(), work.bits.copy()
+    assert (R > 0).all()
+    work.grads[0][...] = work.known[0]
+    work.encode(True)
+    assert (work.radius == R).all()
+    assert (work.bits == b).all()
+    work.grads[0][...] += R / 4
+    work.encode(True)
+    assert (work.bits < b).all()
 
 
 def test_random_numbers_belong_to_seed_worker_and_iteration():
