@@ -216,8 +216,9 @@ def _check_together(job: Job, faults: list[str]) -> None:
         )
     if job.loss and solver.losses is not None and job.loss.name not in solver.losses:
         faults.append(f'{said} and loss.name = "{job.loss.name}": it minimises {", ".join(solver.losses)}')
-    if job.stop and job.stop.error is not None and not solver.knows_optimum:
-        faults.append(f"stop.error = {job.stop.error:g}: {said} does not know the optimum; use tolerance or residual")
+    if job.stop and job.stop.error is not None and job.loss and not solver.knows_optimum(L, job.loss.name):
+        told = f"{said} does not know the optimum of {L} layers of weights and {job.loss.name}"
+        faults.append(f"stop.error = {job.stop.error:g}: {told}; use tolerance or residual")
     try:
         solver.check(L)
     except UsageError as error:

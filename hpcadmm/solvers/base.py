@@ -16,11 +16,14 @@ class Solver(Protocol):
     paper: ClassVar[str]
     most_layers: ClassVar[int | None]  # of weights in a network that it can train: 1 is a linear model, None any
     losses: ClassVar[tuple[str, ...] | None]  # that it can minimise; None: all
-    knows_optimum: ClassVar[bool]  # does `measure` give `objective_error` and `mean_error`?
 
     @property
     def parts(self) -> int:
         """Into how many parts the training samples are cut, by which they are dealt to ranks; 0: into tiles."""
+        ...
+
+    def knows_optimum(self, L: int, loss: str) -> bool:
+        """Does `measure` give `objective_error` and `mean_error` of networks of L weight layers with this loss?"""
         ...
 
     def check(self, L: int) -> None:
@@ -84,8 +87,10 @@ class Versatile:
 
     most_layers: ClassVar[int | None] = None
     losses: ClassVar[tuple[str, ...] | None] = None
-    knows_optimum: ClassVar[bool] = False
     parts: ClassVar[int] = 0
+
+    def knows_optimum(self, L: int, loss: str) -> bool:
+        return False
 
 
 class DataParallel(Versatile):

@@ -20,7 +20,7 @@ class LocalLeastSquares:
         self.constant = np.array([0.5 * np.square(y).sum() for _, y in wide])
         self.inverse = np.array([inverse(g, k) for g, k in zip(self.gram, c, strict=True)])
 
-    def solve(self, some: slice, v: Array, theta: Array) -> None:
+    def solve(self, some: slice, v: Array, theta: Array, k: int = 0) -> None:
         """The minimisers of the workers in these rows, v (rows, d), into those rows of theta (k, d)."""
         right = self.right[some]
         theta[some] = (self.inverse[some] @ (right - v.reshape(right.shape))).reshape(v.shape)
