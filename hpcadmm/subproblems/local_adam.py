@@ -7,7 +7,7 @@ from numba import njit
 
 from hpcadmm.model.losses.base import Loss
 from hpcadmm.model.network import Network
-from hpcadmm.model.state import Array
+from hpcadmm.model.state import Array, Arrays
 from hpcadmm.model.vector import shaped
 from hpcadmm.subproblems.passes import Passes
 
@@ -75,19 +75,18 @@ class LocalAdam:
         """The steps of iteration k of the workers in these rows, v (rows, d), on those rows of theta (k, d)."""
         real = theta.dtype.type
         for n, row in zip(range(len(theta))[some], v, strict=True):
-            first, second = self.moments[n]
+            W, (first, second) = shaped(theta[n], self.network), self.moments[n]
             for t, (x, y) in enumerate(self.batches(k, n), k * self.steps + 1):
-                weight = self.gradient(n, theta[n], x, y)
+                weight = self.gradient(n, W, x, y)
                 fall = np.sqrt(1 - BETA2**t)
                 scalars = weight, self.c[n], 1 - BETA1, 1 - BETA2, self.rate * fall / (1 - BETA1**t), EPSILON * fall
                 adam(theta[n], self._g, row, first, second, *(real(scalar) for scalar in scalars))
 
-    def gradient(self, n: int, theta: Array, x: Array, y: Array) -> float:
+    def gradient(self, n: int, W: Arrays, x: Array, y: Array) -> float:
         """The gradient of the loss summed over a minibatch, in `_g`; what makes of it an estimate of that of f_n."""
         if not x.shape[1]:
             self._g[...] = 0
             return 0.0
-        W = shaped(theta, self.network)
         self.passes.forward(W, x)
         self.passes.backward(W, y)
         for l in range(1, self.network.depth + 1):

@@ -95,7 +95,7 @@ def test_steps_go_on_from_iteration_to_iteration_as_the_textbook_says():
             t += 1
             g = np.empty_like(expected)
             for n in range(2):
-                weight = local.gradient(n, expected[n], local.X[n], local.Y[n])
+                weight = local.gradient(n, shaped(expected[n], local.network), local.X[n], local.Y[n])
                 g[n] = weight * local._g + v[n] + local.c[n] * expected[n]
             m, s = 0.9 * m + 0.1 * g, 0.999 * s + 0.001 * g * g
             expected = expected - 0.01 * (m / (1 - 0.9**t)) / (np.sqrt(s / (1 - 0.999**t)) + 1e-8)
@@ -104,11 +104,11 @@ def test_steps_go_on_from_iteration_to_iteration_as_the_textbook_says():
 
 def test_a_minibatch_stands_for_all_samples_and_none_for_nothing():
     local, theta, _ = made()
-    X, Y = local.X[0], local.Y[0]
-    whole = local.gradient(0, theta[0], X, Y) * local._g.copy()
+    X, Y, W = local.X[0], local.Y[0], shaped(theta[0], local.network)
+    whole = local.gradient(0, W, X, Y) * local._g.copy()
     parts = []
     for t in (slice(0, 10), slice(10, 23), slice(0, 0)):
-        weight = local.gradient(0, theta[0], X[:, t], Y[:, t])
+        weight = local.gradient(0, W, X[:, t], Y[:, t])
         parts.append(weight * local._g.copy())
     np.testing.assert_allclose((10 * parts[0] + 13 * parts[1]) / 23, whole, rtol=1e-12, atol=1e-12)
     assert (parts[2] == 0).all()
