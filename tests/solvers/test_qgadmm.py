@@ -9,7 +9,7 @@ from solver_runs import assert_same_bits, resumed, run
 
 from hpcadmm.comm.quantizer import message_bytes
 from hpcadmm.solvers import Gadmm, QGadmm
-from hpcadmm.solvers.gadmm_wire import Censor, uniform
+from hpcadmm.solvers.gadmm_wire import KEY, Censor, uniform
 
 EDGES = [[0, 3], [1, 3], [1, 4], [2, 4], [5, 0], [4, 6]]
 GRAPHS = [("chain", 7), ("ring", 6), ("star", 7), ("grid", 7), (EDGES, 7), ("chain", 2), ("chain", 1)]
@@ -198,5 +198,7 @@ def test_random_numbers_belong_to_seed_worker_and_iteration():
         for k in (0, 1):
             s.work.drawn = -1, None
             drawn[seed, k] = uniform(s.work, seed, k).copy()
+            every = np.random.default_rng([seed, KEY, k]).random((4, s.work.theta.shape[1]))
+            assert (drawn[seed, k] == every[s.work.workers.mine]).all()
     rows = np.concatenate(list(drawn.values()))
     assert len(np.unique(rows)) == rows.size
