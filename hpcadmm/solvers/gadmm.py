@@ -55,7 +55,8 @@ class Gadmm(Decentralized):
     local: "exact" solves the local problems of linear models, squared loss or cross entropy; "adam" takes `local_steps`
     steps of Adam with this `rate` on minibatches of `batch` samples of the worker or fewer, for any network and loss;
     by default exact where possible. For "adam" f_n is the worker's part of the mean loss over all samples, N times: so
-    sum_n f_n / N, where all agree, is the mean loss, and rho is to be of the size of the curvature of a mean.
+    sum_n f_n / N, where all agree, is the mean loss, and rho is to be of the size of the curvature of a mean (the
+    authors' code has rho = 20 for the loss summed over a batch of 100: 0.2 here).
     dual_step: the duals move by dual_step rho (known_n - known_m); by default 1, for "adam" DUAL_STEP.
     periods: of each layer; it is told, and its duals move, in iterations k = 0, 1, ... divisible by its period only
     (L-FGADMM); meanwhile the neighbours go on with what they know. wire: "float32" rounds what is told, and so what is
