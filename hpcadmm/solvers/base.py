@@ -16,7 +16,6 @@ class Solver(Protocol):
     paper: ClassVar[str]
     most_layers: ClassVar[int | None]  # of weights in a network that it can train: 1 is a linear model, None any
     losses: ClassVar[tuple[str, ...] | None]  # that it can minimise; None: all
-
     constrained: ClassVar[bool]  # is `primal_residual` how far constraints are from holding? Else a gradient's norm
 
     @property

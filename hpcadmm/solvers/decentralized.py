@@ -8,9 +8,9 @@ import numpy as np
 from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
 from hpcadmm.model.graph import Graph
-from hpcadmm.model.network import Network
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array, Arrays
+from hpcadmm.model.vector import flat, spans
 from hpcadmm.solvers.optimum import OPTIMA
 from hpcadmm.solvers.parted import Parted
 from hpcadmm.solvers.workers import Workers
@@ -18,17 +18,7 @@ from hpcadmm.subproblems.local_least_squares import LocalLeastSquares
 from hpcadmm.subproblems.local_newton import LocalNewton
 
 LOCAL = {"squared": LocalLeastSquares, "cross-entropy": LocalNewton}  # by loss, for linear models
-MARKS = 4  # of a worker: payload bits and messages so far, bits an entry and R of the last message
-
-
-def flat(W: Array) -> Array:
-    """A weight matrix as a vector, by columns."""
-    return W.reshape(-1, order="F")
-
-
-def shaped(theta: Array, network: Network) -> Array:
-    """The weight matrix (n_1, n_0 + ones) of a linear model from its vector."""
-    return theta.reshape(network.shape(1), order="F")
+MARKS = 2  # of a worker, payload bits and messages so far; then by layer bits an entry and R of the last message
 
 
 class Work:
@@ -39,11 +29,15 @@ class Work:
 
     def __init__(self, graph: Graph, p: Problem, world: World) -> None:
         self.workers = Workers(graph, world)
-        k, d = len(self.workers.mine), int(np.prod(p.network.shape(1)))
+        self.layers = spans(p.network)  # of theta
+        k, d = len(self.workers.mine), self.layers[-1].stop
         self.own = slice(0, k)
-        self.theta, self.mu, self.marks = np.zeros((k, d), p.dtype), np.zeros((k, d), p.dtype), np.zeros((k, MARKS))
+        self.theta, self.mu = np.zeros((k, d), p.dtype), np.zeros((k, d), p.dtype)
+        self.marks = np.zeros((k, MARKS + 2 * len(self.layers)))
         self.known = np.zeros((self.workers.zero + 1, d), p.dtype)
         self.before = np.zeros_like(self.known)  # known, before the last iteration
+        self.moments: Any = None  # of steps of Adam, (k, 2, d)
+        self.dual_step = 1.0
         self.local: Any = None
         self.optimum: Any = None
         self.drawn: tuple[int, Any] = -1, None  # an iteration, and its random numbers by row
@@ -54,8 +48,10 @@ class Work:
         self.marks[some, 0] += bits * told
         self.marks[some, 1] += told
 
-    def by_worker(self, stack: Array) -> Arrays:
+    def by_worker(self, stack: Array | None) -> Arrays:
         """The rows of this rank's workers as a list by worker."""
+        if stack is None:
+            return []
         rows, mine = self.workers.rows, set(self.workers.mine)
         return [stack[rows[n]] if n in mine else None for n in range(self.workers.graph.workers)]
 
@@ -91,8 +87,9 @@ class Decentralized(Parted):
     def set_weights(self, s: Any, weights: Arrays, p: Problem, world: World) -> None:
         """All workers begin from the same weights, known to all, with duals 0."""
         work: Work = s.work
-        s.W[1][...] = weights[1]
-        work.theta[...] = flat(weights[1])
+        for own, given in zip(s.W[1:], weights[1:], strict=True):
+            own[...] = given
+        work.theta[...] = flat(weights)
         work.known[work.own] = work.theta
 
     def pose(self, s: Any, p: Problem, world: World, c: Array) -> None:
@@ -106,13 +103,15 @@ class Decentralized(Parted):
     def weights(self, s: Any, world: World) -> Arrays:
         """The mean of the workers' models."""
         every = s.work.gathered(s.work.theta, world)
-        s.W[1][...] = mean(every).reshape(s.W[1].shape, order="F")
         W: Arrays = s.W
+        middle = mean(every)
+        for w, t in zip(W[1:], s.work.layers, strict=True):
+            w[...] = middle[t].reshape(w.shape, order="F")
         return W
 
     def finite(self, s: Any) -> bool:
         """What is known of a worker comes into the duals of its neighbours within an iteration."""
-        stacks: Iterable[Array] = (s.work.theta, s.work.mu, s.W[1])
+        stacks: Iterable[Array] = (s.work.theta, s.work.mu, *s.W[1:])
         return all(bool(np.isfinite(x).all()) for x in stacks)
 
 

@@ -11,9 +11,11 @@ from annotated_types import Ge, Le
 
 from hpcadmm.comm.quantizer import MOST
 from hpcadmm.comm.world import World
+from hpcadmm.errors import UsageError
 from hpcadmm.model.problem import Problem
+from hpcadmm.solvers.decentralized import MARKS
 from hpcadmm.solvers.gadmm import Gadmm, State
-from hpcadmm.solvers.gadmm_wire import BITS, Codes, quantized, speaking
+from hpcadmm.solvers.gadmm_wire import Codes, Due, quantized, speaking
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,8 @@ class QGadmm(Gadmm):
     """minimise what `gadmm` does, with known_n, what the neighbours know of theta_n, in place of theta_n in the steps
     of the neighbours and of the duals:    mu_n += rho sum_m (known_n - known_m).
 
-    workers, topology, rho, censor: as of `gadmm`. bits: of an entry of a message; a message is bits d + 64 bits.
+    workers, topology, rho, censor, local, local_steps, rate, batch, dual_step, periods: as of `gadmm`; wire: "same".
+    bits: of an entry of a message; a message is bits d + 64 bits, each layer having an R of its own and 64 bits for it.
     adaptive: "fixed" keeps to these, which converges where the f_n bend enough against rho: 2 bits do for the least
     squares of the paper, but diverge for the cross entropy of classes that are nearly separable, where 3 do.
     "adaptive" begins with `bits` and then takes the least that let no worker's quantization step Delta grow, for which
@@ -34,14 +37,21 @@ class QGadmm(Gadmm):
     bits: Annotated[int, Ge(1), Le(32)] = 4
     adaptive: Literal["fixed", "adaptive"] = "fixed"
 
-    def publish(self, s: State, p: Problem, group: int) -> None:
+    def check(self, L: int) -> None:
+        """UsageError also for a `wire`."""
+        super().check(L)
+        if self.wire != "same":
+            raise UsageError(f'solver.wire = "{self.wire}": what qgadmm sends are codes, of solver.bits')
+
+    def publish(self, s: State, p: Problem, group: int, due: Due) -> None:
         """The neighbours learn the news of a group as codes; the worker knows what they make of them."""
         work, k, adaptive = s.work, int(s.done[0]), self.adaptive == "adaptive"
-        said = quantized(work, speaking(self.censor, work, group, k), adaptive, p.seed, k)
-        work.workers.tell(group, work.known, Codes(said, self.censor is not None, MOST if adaptive else self.bits))
+        said = quantized(work, speaking(self.censor, work, group, k, due), due, adaptive, p.seed, k)
+        bits = MOST if adaptive else self.bits
+        work.workers.tell(group, work.known, Codes(said, due, self.censor is not None, bits))
 
     def blank(self, p: Problem, world: World) -> State:
-        """Every worker at 0, which all know; the bits that they begin with."""
+        """Blank as of `gadmm`; the bits that the workers begin with."""
         s = super().blank(p, world)
-        s.work.marks[:, BITS] = self.bits
+        s.work.marks[:, MARKS::2] = self.bits
         return s

@@ -27,7 +27,7 @@ class LocalLeastSquares:
         """(X_n X_n^T + c_n I)^-1, (k, features, features); formed when first asked for."""
         return np.array([inverse(g, k) for g, k in zip(self.gram, self.c, strict=True)])
 
-    def solve(self, some: slice, v: Array, theta: Array) -> None:
+    def solve(self, some: slice, v: Array, theta: Array, k: int = 0) -> None:
         """The minimisers of the workers in these rows, v (rows, d), into those rows of theta (k, d)."""
         right = self.right[some]
         theta[some] = (self.inverse[some] @ (right - v.reshape(right.shape))).reshape(v.shape)

@@ -49,7 +49,7 @@ class LocalNewton:
         self.sums = [CrossEntropySum(x, y, 0.0, float(k)) for (x, y), k in zip(wide, c, strict=True)]
         self.shape = len(X[0]), len(Y[0])
 
-    def solve(self, some: slice, v: Array, theta: Array) -> None:
+    def solve(self, some: slice, v: Array, theta: Array, k: int = 0) -> None:
         """The minimisers of the workers in these rows, v (rows, d), into those rows of theta (k, d), from them."""
         for n, row in zip(range(len(theta))[some], v, strict=True):
             one = self.sums[n]

@@ -8,6 +8,7 @@ from solver_runs import held, together
 from threads import on_ranks
 
 from hpcadmm.comm.world import World
+from hpcadmm.measure import Clock
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array
 
@@ -57,7 +58,7 @@ def chain_duals(s: Any, p: Problem) -> list[Array]:
 
 def alone(solver: Any, **options: Any) -> tuple[Any, Problem, World]:
     """The state before the first step, on one rank; a regression in least squares unless told otherwise."""
-    p, world = posed(solver, World.alone(), (), **{"loss": "squared", "classes": 0, **options})
+    p, world = posed(solver, World.alone(), **{"hidden": (), "loss": "squared", "classes": 0, **options})
     return started(solver, p, world), p, world
 
 
@@ -77,3 +78,47 @@ def rows(size: int, solver: Any, steps: int, **options: Any) -> Any:
 
     found = on_ranks(size, work)
     return *together([(part, measured) for part, measured, _ in found]), sum(sent for _, _, sent in found)
+
+
+class Counting:
+    """A communicator that counts what leaves through it."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner, self.bytes, self.messages = inner, 0, 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    def Isend(self, array: Array, to: int, tag: int) -> Any:
+        self.bytes += array.nbytes
+        self.messages += 1
+        return self.inner.Isend(array, to, tag)
+
+
+def counted(size: int, solver: Any, steps: int, **options: Any) -> Any:
+    """Of each rank: what its communicator saw in each iteration, and what the metrics said; then what was measured."""
+
+    def work(world: World) -> Any:
+        world.mpi = Counting(world.mpi)  # type: ignore[assignment]
+        p, world = posed(solver, world, **{"hidden": (), "loss": "squared", "classes": 0, **options})
+        s, clock, seen = started(solver, p, world), Clock(world), world.mpi
+        begun, each = (seen.bytes, seen.messages), []
+        for _ in range(steps):
+            before = seen.bytes
+            with clock.solver():
+                solver.step(s, p, world)
+            each.append(seen.bytes - before)
+        sent = seen.bytes - begun[0], seen.messages - begun[1]
+        return each, sent, clock.row(), solver.measure(s, p, world)
+
+    return on_ranks(size, work)
+
+
+HIDDEN = (5, 4)
+LAYERS = 5 * 7, 4 * 6, 3 * 5  # entries, of 6 features and 3 classes
+SHORT: dict[str, Any] = {"workers": 5, "local_steps": 3, "batch": 12, "rate": 0.01}  # of local problems of networks
+
+
+def network(solver: Any, hidden: tuple[int, ...] = HIDDEN, **options: Any) -> tuple[Any, Problem, World]:
+    """The state before the first step, on one rank; a network, in cross entropy unless told otherwise."""
+    return alone(solver, **{"hidden": hidden, "loss": "cross-entropy", "classes": 3, **options})

@@ -4,15 +4,12 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from decentral import alone, chain_duals, models, textbook
-from problems import posed, started
+from decentral import alone, chain_duals, counted, models, textbook
 from solver_runs import assert_same_bits, resumed, run
-from threads import on_ranks
 
 from hpcadmm.comm.quantizer import message_bytes
-from hpcadmm.measure import Clock
 from hpcadmm.solvers import Gadmm, QGadmm
-from hpcadmm.solvers.gadmm_wire import Censor, uniform
+from hpcadmm.solvers.gadmm_wire import KEY, Censor, uniform
 
 EDGES = [[0, 3], [1, 3], [1, 4], [2, 4], [5, 0], [4, 6]]
 GRAPHS = [("chain", 7), ("ring", 6), ("star", 7), ("grid", 7), (EDGES, 7), ("chain", 2), ("chain", 1)]
@@ -25,7 +22,6 @@ WAYS = {
 }
 graphs = pytest.mark.parametrize(("topology", "workers"), GRAPHS, ids=str)
 ways = pytest.mark.parametrize("way", WAYS)
-REGRESSION = {"loss": "squared", "classes": 0}
 
 
 def made(way, **options):
@@ -107,40 +103,6 @@ def test_a_run_goes_on_on_other_ranks_bit_for_bit(way, dtype, before, after):
     again = resumed(after, solver, saved, 7, dtype=dtype)
     assert_same_bits(again[0], whole[0])
     assert again[1] == whole[1]
-
-
-class Counting:
-    """A communicator that counts what leaves through it."""
-
-    def __init__(self, inner):
-        self.inner, self.bytes, self.messages = inner, 0, 0
-
-    def __getattr__(self, name):
-        return getattr(self.inner, name)
-
-    def Isend(self, array, to, tag):
-        self.bytes += array.nbytes
-        self.messages += 1
-        return self.inner.Isend(array, to, tag)
-
-
-def counted(size, solver, steps, **options):
-    """Of each rank: what its communicator saw in each iteration, and what the metrics said; then what was measured."""
-
-    def work(world):
-        world.mpi = Counting(world.mpi)
-        p, world = posed(solver, world, (), **REGRESSION, **options)
-        s, clock, seen = started(solver, p, world), Clock(world), world.mpi
-        begun, each = (seen.bytes, seen.messages), []
-        for _ in range(steps):
-            before = seen.bytes
-            with clock.solver():
-                solver.step(s, p, world)
-            each.append(seen.bytes - before)
-        sent = seen.bytes - begun[0], seen.messages - begun[1]
-        return each, sent, clock.row(), solver.measure(s, p, world)
-
-    return on_ranks(size, work)
 
 
 @ways
@@ -236,5 +198,7 @@ def test_random_numbers_belong_to_seed_worker_and_iteration():
         for k in (0, 1):
             s.work.drawn = -1, None
             drawn[seed, k] = uniform(s.work, seed, k).copy()
+            every = np.random.default_rng([seed, KEY, k]).random((4, s.work.theta.shape[1]))
+            assert (drawn[seed, k] == every[s.work.workers.mine]).all()
     rows = np.concatenate(list(drawn.values()))
     assert len(np.unique(rows)) == rows.size
