@@ -13,7 +13,14 @@ from hpcadmm.errors import UsageError
 from hpcadmm.storage.run import read_metrics
 
 FORMATS = (".png", ".svg", ".pdf")
-AXES = {"iterations": ("iteration", "iteration"), "seconds": ("seconds", "solver time (s)")}
+AXES = {  # what may lie across: the key of metrics.jsonl, and what stands there
+    "iterations": ("iteration", "iteration"),
+    "seconds": ("seconds", "solver time (s)"),
+    "rounds": ("rounds", "rounds of messages"),
+    "payload": ("payload_bits", "payload (bits)"),
+    "bytes": ("bytes", "bytes between ranks"),
+}
+USUAL = ("iterations", "seconds")
 # Okabe and Ito's colours, which the colour-blind can tell apart, without the yellow that paper swallows; and black
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 STYLE = {
@@ -40,6 +47,7 @@ STYLE = {
     "savefig.dpi": 200,
 }
 PAPER = 6.3  # inches: the text width of a page
+SPREAD = 20.0  # longest over shortest run from which what lies across is logarithmic
 SPARSE = 5  # points of a curve that are marked if there are fewer
 
 
@@ -55,6 +63,7 @@ class Panel:
 
 PANELS = (
     Panel("objective", {"objective": "-"}),
+    Panel("objective error", {"objective_error": "-"}, decade=3.0),
     Panel("primal residual", {"primal_residual": "-"}, decade=3.0),
     Panel("accuracy (%)", {"train_accuracy": ":", "test_accuracy": "-"}, decade=math.inf, per_cent=True),
     Panel("mean squared error", {"train_error": ":", "test_error": "-"}),
@@ -84,8 +93,8 @@ def finite(value: Any) -> TypeGuard[float]:
     return isinstance(value, int | float) and math.isfinite(value)
 
 
-def plot(folders: Sequence[Path], out: Path, x: str) -> Path:
-    """Draw the runs' curves to a .png, .svg or .pdf file; x: "iterations", "seconds" or "both".
+def plot(folders: Sequence[Path], out: Path, x: Sequence[str] = USUAL, y: Sequence[str] = ()) -> Path:
+    """Draw the runs' curves to a .png, .svg or .pdf file; x: names of AXES; y: names of PANELS, all if none.
 
     Raises UsageError for what is no run, has no measured row, or for a file that cannot be written.
     """
@@ -95,8 +104,16 @@ def plot(folders: Sequence[Path], out: Path, x: str) -> Path:
     for run, folder in zip(runs, folders, strict=True):
         if not any(run.measured(panel) for panel in PANELS):
             raise UsageError(f"{folder}: nothing has been measured yet; see evaluate.every in its job")
+    panels = [
+        p for p in PANELS if (not y or p.label.removesuffix(" (%)") in y) and any(run.measured(p) for run in runs)
+    ]
+    if not panels:
+        raise UsageError(f"none of these runs has measured {' or '.join(y)}")
+    for axis in x:
+        if not any(run.points(AXES[axis][0], key)[0] for run in runs for panel in panels for key in panel.keys):
+            raise UsageError(f"none of these runs has counted {axis}: draw against others of {', '.join(AXES)}")
     with library().rc_context(STYLE):
-        figure = drawn(runs, list(AXES) if x == "both" else [x])
+        figure = drawn(runs, panels, x)
         written(out, figure.savefig)
     return out
 
@@ -125,10 +142,9 @@ def library() -> Any:
     return matplotlib
 
 
-def drawn(runs: Sequence[Curves], axes: Sequence[str]) -> Any:
-    """A matplotlib figure: a row of panels for each quantity measured, a column for each of AXES."""
+def drawn(runs: Sequence[Curves], panels: Sequence[Panel], axes: Sequence[str]) -> Any:
+    """A matplotlib figure: a row for each of these panels, a column for each of these AXES."""
     figures = import_module("matplotlib.figure")
-    panels = [panel for panel in PANELS if any(run.measured(panel) for run in runs)]
     width = PAPER if len(axes) > 1 else 0.6 * PAPER
     height = 1.55 * len(panels) + 0.5 + 0.16 * legend_rows(runs, width)
     figure = figures.Figure((width, height), layout="constrained")
@@ -139,6 +155,9 @@ def drawn(runs: Sequence[Curves], axes: Sequence[str]) -> Any:
         places[0].set_ylabel(panel.label)
     for place, axis in zip(grid[-1], axes, strict=True):
         place.set_xlabel(AXES[axis][1])
+        ends = [across[-1] for run in runs if (across := run.points(AXES[axis][0], AXES[axis][0])[0])]
+        if ends and min(ends) > 0 and max(ends) > SPREAD * min(ends):
+            place.set_xscale("log")
     figure.align_ylabels()
     legend(figure, panels, runs, width)
     return figure

@@ -11,6 +11,8 @@ RUN = click.argument("run", type=click.Path(path_type=Path))
 ITERATION = click.option("--iteration", type=int, metavar="K", help="The checkpoint of this iteration, not the newest.")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 FORCE = click.option("--force", is_flag=True, help="Replace FILE if it is there.")
+ACROSS = ("iterations", "seconds", "rounds", "payload", "bytes")
+UP = ("objective", "objective error", "primal residual", "accuracy", "mean squared error")
 WIDE = 200  # characters a line where the output is no terminal
 
 
@@ -83,13 +85,21 @@ def show(runs: tuple[Path, ...], as_json: bool) -> None:
 @click.command()
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("-o", "out", required=True, metavar="FILE", type=click.Path(path_type=Path), help=".png, .svg or .pdf.")
-@click.option("--x", type=click.Choice(["iterations", "seconds", "both"]), default="both", show_default=True,
-              help="What lies across.")  # fmt: skip
-def plot(runs: tuple[Path, ...], out: Path, x: str) -> None:
+@click.option(
+    "--x",
+    "across",
+    multiple=True,
+    type=click.Choice(ACROSS),
+    default=ACROSS[:2],
+    show_default=True,
+    help="What lies across; may be repeated.",
+)
+@click.option("--y", "up", multiple=True, type=click.Choice(UP), help="What is drawn, all of it by default.")
+def plot(runs: tuple[Path, ...], out: Path, across: tuple[str, ...], up: tuple[str, ...]) -> None:
     """Draw objective, residual and accuracy (or error) of RUNS, several overlaid."""
     from hpcadmm.after import plot as plotting
 
-    click.echo(plotting.plot(runs, out, x))
+    click.echo(plotting.plot(runs, out, across, up))
 
 
 @click.command()

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from matplotlib.image import imread
 
-from hpcadmm.after.plot import Curves, drawn, labels, plot
+from hpcadmm.after.plot import AXES, PANELS, USUAL, Curves, drawn, labels, plot
+from hpcadmm.cli import after
 from hpcadmm.errors import UsageError
 from hpcadmm.storage.run import read_metrics
 
@@ -18,14 +19,15 @@ Run = Callable[[str], Path]
 
 @pytest.mark.parametrize(("suffix", "begins"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])
 def test_every_format(run: Run, tmp_path: Path, suffix: str, begins: bytes) -> None:
-    out = plot([run("digits"), run("leaky"), run("regression")], tmp_path / f"a.{suffix}", "both")
+    out = plot([run("digits"), run("leaky"), run("regression")], tmp_path / f"a.{suffix}")
     assert out.read_bytes().startswith(begins)
     assert [path.name for path in tmp_path.iterdir()] == [out.name]
 
 
 def test_the_panels_and_curves(run: Run) -> None:
     runs = [Curves(name, read_metrics(run(name))) for name in ("digits", "regression")]
-    figure = drawn(runs, ["iterations", "seconds"])
+    panels = [panel for panel in PANELS if any(one.measured(panel) for one in runs)]
+    figure = drawn(runs, panels, USUAL)
     named = {axes.get_ylabel(): axes for axes in figure.axes if axes.get_ylabel()}
     assert set(named) == {"objective", "primal residual", "accuracy (%)", "mean squared error"}
     assert {axes.get_xlabel() for axes in figure.axes} == {"", "iteration", "solver time (s)"}
@@ -37,7 +39,7 @@ def test_the_panels_and_curves(run: Run) -> None:
 
 
 def test_one_axis_is_narrower(run: Run, tmp_path: Path) -> None:
-    widths = [imread(plot([run("digits")], tmp_path / f"{x}.png", x)).shape[1] for x in ("both", "seconds")]
+    widths = [imread(plot([run("digits")], tmp_path / f"{len(x)}.png", x)).shape[1] for x in (USUAL, ["seconds"])]
     assert widths[0] > 1.4 * widths[1]
 
 
@@ -46,7 +48,7 @@ def test_rows_that_are_not_numbers_are_left_out(run: Run, tmp_path: Path) -> Non
     rows = [*read_metrics(folder), {"iteration": 7, "objective": None}, {"iteration": "x", "objective": 1.0}]
     (folder / "metrics.jsonl").write_text("\n".join(map(json.dumps, rows)))
     assert len(Curves("copy", read_metrics(folder)).points("iteration", "objective")[0]) == len(rows) - 2
-    plot([folder], tmp_path / "a.svg", "iterations")
+    plot([folder], tmp_path / "a.svg", ["iterations"])
 
 
 def test_what_cannot_be_drawn(run: Run, tmp_path: Path) -> None:
@@ -59,13 +61,38 @@ def test_what_cannot_be_drawn(run: Run, tmp_path: Path) -> None:
         ([run("digits")], "nowhere/a.png", "cannot write"),
     ):
         with pytest.raises(UsageError, match=why):
-            plot(folders, tmp_path / out, "both")
+            plot(folders, tmp_path / out)
+
+
+def made(**columns: list[float]) -> Curves:
+    """A run of which these columns were measured."""
+    return Curves("made", [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)])
+
+
+def test_against_payload_runs_of_other_orders_lie_on_a_logarithmic_axis() -> None:
+    few, many = (made(payload_bits=[1e3, n], rounds=[1, 8], objective_error=[1.0, 1e-4]) for n in (1e4, 1e6))
+    (panel,) = (p for p in PANELS if p.label == "objective error")
+    figure = drawn([few, many], [panel], ["rounds", "payload"])
+    assert [axes.get_xscale() for axes in figure.axes] == ["linear", "log"]
+    assert {axes.get_yscale() for axes in figure.axes} == {"log"}
+
+
+def test_what_nobody_measured_or_counted_is_refused(run: Run, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="measured objective error"):
+        plot([run("digits")], tmp_path / "a.png", y=["objective error"])
+    with pytest.raises(UsageError, match="counted payload"):
+        plot([run("digits")], tmp_path / "a.png", x=["payload"])
+
+
+def test_the_command_offers_what_there_is() -> None:
+    assert tuple(AXES) == after.ACROSS
+    assert [p.label.removesuffix(" (%)") for p in PANELS] == list(after.UP)
 
 
 def test_without_matplotlib_the_cure_is_told(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(UsageError, match=r"pip install 'hpcadmm\[plot\]'"):
-        plot([run("digits")], tmp_path / "a.png", "both")
+        plot([run("digits")], tmp_path / "a.png")
 
 
 def test_names_are_as_short_as_tells_them_apart(tmp_path: Path) -> None:
