@@ -116,6 +116,17 @@ def test_restart_begins_anew_from_the_same_point(method):
 
 
 @every
+def test_it_begins_anew_where_it_is_and_not_at_the_rounded_weights(method):
+    solver, world = method(restart=2), World.alone()
+    p = posed(dtype=np.float32)
+    state = stepped(solver, p, world, 2)
+    x = state.work.now.x.copy()
+    solver.step(state, p, world)
+    assert np.array_equal(state.begun, x)
+    assert not np.array_equal(x.astype(np.float32), x)
+
+
+@every
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("before", [3, 4, 5, 8])
 def test_a_restart_of_the_run_repeats_the_iterations_since_the_method_began(method, dtype, before):
