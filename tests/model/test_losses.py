@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.special import softmax
+from scipy.special import logsumexp, softmax
 
 from hpcadmm.errors import UsageError
 from hpcadmm.model.losses import LOSSES
@@ -184,7 +184,7 @@ def test_a_tie_is_decided_alike_everywhere():
 @both
 @settings(max_examples=30)
 @given(count=st.integers(2, 12), samples=st.integers(0, 9), scale=st.sampled_from([1e-3, 1.0, 50.0, 1e4]), seed=seeds)
-def test_the_gradient_of_cross_entropy_is_scipys_softmax_minus_y(dtype, count, samples, scale, seed):
+def test_cross_entropy_and_its_gradient_are_those_of_scipys_logsumexp_and_softmax(dtype, count, samples, scale, seed):
     random, loss = np.random.default_rng(seed), LOSSES["cross-entropy"]()
     _, outputs, y = labels_and_targets(loss, count, samples, dtype, random)
     z = drawn(random, (outputs, samples), scale, dtype)
@@ -192,12 +192,16 @@ def test_the_gradient_of_cross_entropy_is_scipys_softmax_minus_y(dtype, count, s
     assert lam.dtype == dtype
     assert lam.flags.f_contiguous
     np.testing.assert_allclose(lam, softmax(z, axis=0) - y, rtol=0, atol=8 * np.finfo(dtype).eps)
+    wide = z.astype(np.float64)
+    expected = (logsumexp(wide, axis=0) - (wide * y).sum(axis=0)).sum()
+    assert loss.value(z, y) == pytest.approx(expected, rel=1e-12, abs=1e-12 * samples * scale)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_the_gradient_of_cross_entropy_shows_what_is_not_finite(value):
+def test_cross_entropy_and_its_gradient_show_what_is_not_finite(value):
     loss, z = LOSSES["cross-entropy"](), np.asfortranarray(np.eye(3))
     z[1, 2] = value
     lam = loss.gradient(z, np.asfortranarray(np.eye(3)))
     assert np.isnan(lam[:, 2]).any()
+    assert np.isnan(loss.value(z, np.asfortranarray(np.eye(3))))
     assert np.isfinite(lam[:, :2]).all()

@@ -101,3 +101,24 @@ def test_a_call_writes_the_result_of_the_last_tile():
     product = Product(left, p.x, p.tiles)
     product()
     assert (product.scratch("product", 4, 36) == left @ p.x[:, 64:]).all()
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam", "cg", "lbfgs"])
+@pytest.mark.parametrize("batch", [0, 48])
+def test_the_products_of_a_gradient_are_those_of_a_pass_forward_and_back(name, batch):
+    """Of one batch: W a and lam a^T of every layer, W^T lam of all but the first."""
+    world, solver = World.alone(), SOLVERS[name]()
+    if hasattr(solver, "batch"):
+        solver = type(solver)(batch=batch, cut=4)
+    p, _ = posed(solver, world, (9, 4))
+    state = stepped(solver, p, world, 1)
+    products, n = solver.floor(state, p), p.network.n
+    m = sum(map(len, state.work.batches.columns(0))) if getattr(solver, "batch", 0) else p.tiles.n
+    above = {"W2^T lam2": 2 * m * n[2] * n[1], "W3^T lam3": 2 * m * n[3] * n[2]}
+    every = {f"W{l} a{l - 1}": 2 * m * n[l] * (n[l - 1] + 1) for l in (1, 2, 3)}
+    every |= {f"lam{l} a{l - 1}^T": 2 * m * n[l] * (n[l - 1] + 1) for l in (1, 2, 3)}
+    assert {name: product.flops for name, product in products.items()} == every | above
+    widths = {B.shape[1] for A, B in products["W1 a0"].factors()}
+    passes = state.work.sums.passes
+    assert max(widths) - min(widths) <= 1 if getattr(solver, "batch", 0) else max(widths) == 64
+    assert passes.a[0].shape[1] in widths

@@ -13,7 +13,6 @@ from threads import on_ranks
 from hpcadmm.comm.world import World
 from hpcadmm.solvers import Cg, Lbfgs
 from hpcadmm.solvers.full_batch import joined, put
-from hpcadmm.solvers.iterations import Iterations
 from hpcadmm.subproblems.passes import Passes
 
 METHODS = (Cg, Lbfgs)
@@ -116,6 +115,17 @@ def test_restart_begins_anew_from_the_same_point(method):
 
 
 @every
+def test_it_begins_anew_where_it_is_and_not_at_the_rounded_weights(method):
+    solver, world = method(restart=2), World.alone()
+    p = posed(dtype=np.float32)
+    state = stepped(solver, p, world, 2)
+    x = state.work.now.x.copy()
+    solver.step(state, p, world)
+    assert np.array_equal(state.begun, x)
+    assert not np.array_equal(x.astype(np.float32), x)
+
+
+@every
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("before", [3, 4, 5, 8])
 def test_a_restart_of_the_run_repeats_the_iterations_since_the_method_began(method, dtype, before):
@@ -198,36 +208,6 @@ def test_an_exception_in_an_evaluation_comes_out_and_ends_the_thread(method):
     assert not minimisers()
     assert np.array_equal(joined(state.W), before)
     object.__setattr__(p.loss, "value", value)
-
-
-def test_what_scipy_raises_comes_out():
-    iterations = Iterations("no such method", np.zeros(3), {})
-    with pytest.raises(ValueError, match="Unknown solver"):
-        iterations.next(lambda x: (0.0, x))
-    iterations = Iterations("CG", np.zeros(3), {"gtol": 1e-5})
-    with pytest.raises(TypeError):
-        iterations.next(lambda x: ("text", x))
-
-
-def test_a_thread_waits_only_as_long_as_it_is_wanted():
-    def f(x):
-        assert threading.current_thread() is main
-        return float(((x - 1) ** 4).sum()), 4 * (x - 1) ** 3
-
-    main = threading.current_thread()
-    one, other = Iterations("L-BFGS-B", np.zeros(3), {}), Iterations("CG", np.zeros(3), {})
-    assert len(minimisers()) == 2
-    for iterations in (one, other):
-        assert f(iterations.next(f))[0] < 3
-    one.close()
-    one.close()
-    assert len(minimisers()) == 1
-    del other, iterations
-
-
-def test_a_function_at_its_minimum_ends_scipy():
-    iterations = Iterations("CG", np.zeros(3), {})
-    assert iterations.next(lambda x: (0.0, x)) is None
 
 
 @every

@@ -55,6 +55,28 @@ def test_a_step_takes_the_mean_gradient_of_its_own_batch_and_the_rate_of_its_tim
             np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("solver", [Adagrad(batch=0, epsilon=0.1), Adadelta(batch=0, rho=0.8, epsilon=0.01)], ids=str)
+def test_adagrad_and_adadelta_are_their_papers_with_the_keys_that_were_given(solver):
+    """Adam's and sgd's steps are compared with scikit-learn's below."""
+    p = posed(solver)
+    W, state = p.network.random_weights(p.seed, p.dtype), started(solver, p, World.alone())
+    v, m = ([0.0] * (p.network.depth + 1) for _ in range(2))
+    for _ in range(4):
+        for l, g in enumerate(gradients(W, p, slice(None))[1:], 1):
+            d = g / 150
+            if isinstance(solver, Adagrad):
+                v[l] = v[l] + d**2
+                W[l] -= 0.01 * d / (np.sqrt(v[l]) + 0.1)
+            else:
+                v[l] = 0.8 * v[l] + 0.2 * d**2
+                step = np.sqrt(m[l] + 0.01) / np.sqrt(v[l] + 0.01) * d
+                m[l] = 0.8 * m[l] + 0.2 * step**2
+                W[l] -= step
+        solver.step(state, p, World.alone())
+        for found, expected in zip(state.W[1:], W[1:], strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
+
+
 @every
 def test_the_rate_of_a_schedule_reaches_the_step(method):
     """With drop, each method's step after one epoch of full batches is that of the small rate."""

@@ -1,13 +1,12 @@
 """Softmax cross entropy: l(z, y) = log sum_i exp z_i - <z, y>; <z, y> is z_c for the true class c, unless smoothed."""
 
 from dataclasses import dataclass
-from math import exp
+from math import exp, log
 from typing import Annotated, ClassVar
 
 import numpy as np
 from annotated_types import Ge, Lt
 from numba import njit
-from scipy.special import logsumexp
 
 from hpcadmm.errors import UsageError
 from hpcadmm.model.losses.base import signs
@@ -27,6 +26,21 @@ def softmax_minus(z, y, lam):  # type: ignore[no-untyped-def]
             total += lam[j, i]
         for i in range(z.shape[1]):
             lam[j, i] = lam[j, i] / total - y[j, i]
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def summed_loss(z, y):  # type: ignore[no-untyped-def]
+    """sum_j log sum_i exp z_ji - <z_j, y_j> in float64; rows are samples."""
+    loss = 0.0
+    for j in range(z.shape[0]):
+        top, total, inner = np.float64(z[j, 0]), 0.0, 0.0
+        for i in range(1, z.shape[1]):
+            top = max(top, np.float64(z[j, i]))
+        for i in range(z.shape[1]):
+            total += exp(z[j, i] - top)
+            inner += (z[j, i] - top) * y[j, i]
+        loss += log(total) - inner
+    return loss
 
 
 @dataclass(frozen=True)
@@ -51,8 +65,7 @@ class CrossEntropy:
         return y
 
     def value(self, z: Array, y: Array) -> float:
-        wide = z.astype(np.float64)
-        return float((logsumexp(wide, axis=0) - (wide * y).sum(axis=0)).sum())
+        return float(summed_loss(z.T, y.T))
 
     def gradient(self, z: Array, y: Array) -> Array:
         lam = np.empty_like(z, order="F")
