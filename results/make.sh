@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes what results/README.md shows: runs, hashes and bench figures, each with its job, commit and machine.
 # MPIRUN and HPCADMM name the programs, HPCADMM_DATA the folder of the data. Parts: runs hashes floor scaling
-# layers grids wires convergence accuracy speedup.
+# layers grids wires convergence accuracy speedup decentralized.
 set -euo pipefail
 cd "$(dirname "$0")"
 run=${MPIRUN:-mpirun} program=${HPCADMM:-hpcadmm}
@@ -103,6 +103,29 @@ collection() {
 convergence() { collection convergence; }
 accuracy() { collection accuracy; }
 
+# GADMM's family and its rivals on California housing, to an error of 1e-5; then a network on MNIST.
+decentralized() {
+  mkdir -p decentralized
+  echo "job,iterations,rounds,payload_bits,objective_error,test_accuracy,seconds" > decentralized/table.csv
+  for job in ../jobs/decentralized/*.toml ../jobs/mnist-gadmm.toml ../jobs/mnist-qgadmm.toml; do
+    name=$(basename "$job" .toml)
+    rm -rf "runs/decentralized/$name"
+    "$run" -n 2 "$program" train "$job" --out "runs/decentralized/$name" --quiet
+    for part in metrics.jsonl summary.json environment.json; do
+      cp "runs/decentralized/$name/$part" "decentralized/$name-$part"
+    done
+    python3 -c 'import json; r = json.load(open("runs/decentralized/'"$name"'/summary.json"))
+keys = ("iterations", "rounds", "payload_bits", "objective_error", "test_accuracy", "seconds")
+print("'"$name"'", *(r.get(key, "") for key in keys), sep=",")' >> decentralized/table.csv
+  done
+  for kind in seed best iid; do
+    "$program" plot runs/decentralized/$kind-{gadmm,qgadmm,consensus,gd,qgd} -o decentralized/$kind.png \
+      --x iterations --x rounds --x payload --y "objective error"
+  done
+  "$program" plot runs/decentralized/mnist-{gadmm,qgadmm,adam-1000,adam-4000} -o decentralized/mnist.png \
+    --x iterations --x payload --y accuracy
+}
+
 # A byte an entry against four: bytes on the wire and accuracy on the same two ranks.
 wires() {
   mkdir -p pdadmm-wires
@@ -124,4 +147,4 @@ speedup() {
   "$(dirname "$(command -v "$program")")/python" speedup.py --launcher "$(printf %q "$run")"
 }
 
-for part in ${*:-runs hashes floor scaling layers grids wires convergence accuracy speedup}; do "$part"; done
+for part in ${*:-runs hashes floor scaling layers grids wires convergence accuracy speedup decentralized}; do "$part"; done
