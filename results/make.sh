@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes what results/README.md shows: runs, hashes and bench figures, each with its job, commit and machine.
 # MPIRUN and HPCADMM name the programs, HPCADMM_DATA the folder of the data. Parts: runs hashes floor scaling
-# layers grids wires convergence accuracy speedup decentralized.
+# layers grids wires convergence accuracy speedup decentralized; and torch, which is not made unless asked for.
 set -euo pipefail
 cd "$(dirname "$0")"
 run=${MPIRUN:-mpirun} program=${HPCADMM:-hpcadmm}
@@ -145,6 +145,20 @@ print("'"$job,$wire"'", r["test_accuracy"], r["bytes"], r["payload_bytes"], sep=
 # 10 minutes; finished runs are kept, so a second call goes on where the first was stopped.
 speedup() {
   "$(dirname "$(command -v "$program")")/python" speedup.py --launcher "$(printf %q "$run")"
+}
+
+# PyTorch's Adam and ours, one after the other, five times; TORCH_PYTHON names an interpreter that has torch.
+torch() {
+  mkdir -p torch
+  : > torch/torch.jsonl
+  : > torch/hpcadmm.jsonl
+  for seed in 0 1 2 3 4; do
+    "${TORCH_PYTHON:?an interpreter that has torch}" torch_epoch.py --threads 2 --seed $seed >> torch/torch.jsonl
+    rm -rf runs/torch
+    "$run" -n 2 "$program" train ../jobs/mnist-adam.toml --set seed=$seed --out runs/torch --quiet
+    python3 -c 'import json; print(json.dumps(json.load(open("runs/torch/summary.json"))))' >> torch/hpcadmm.jsonl
+  done
+  cp runs/torch/environment.json torch/
 }
 
 for part in ${*:-runs hashes floor scaling layers grids wires convergence accuracy speedup decentralized}; do "$part"; done
