@@ -92,7 +92,7 @@ class Dataset(ABC):
     equal ones as they were: dealt in contiguous blocks, each worker then has few of the classes.
     first, first_test: only the first n samples of the train and the test part.
     validation: this share of the train part, drawn from split_seed whatever the job's seed, is not trained on and
-    becomes the test part of the job; the real test part is left alone. For choosing hyperparameters.
+    becomes the test part of the job, all of it; the real one is left alone. For choosing hyperparameters.
     """
 
     name: ClassVar[str]
@@ -181,7 +181,7 @@ class Dataset(ABC):
         check_parts(train, test)
         train = first(ordered(train, self.order, self.split_seed), self.first, "first")
         if self.validation is not None:
-            train, test = held_out(train, self.validation, self.split_seed)
+            return held_out(train, self.validation, self.split_seed)
         return train, first(test, self.first_test, "first_test")
 
     def refuse_targets(self, table: Table, key: str) -> None:
