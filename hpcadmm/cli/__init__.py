@@ -20,7 +20,7 @@ COMMANDS = {
     "show": ("hpcadmm.cli.after:show", "A table of runs."),
     "plot": ("hpcadmm.cli.after:plot", "Draw the curves of one or several runs."),
     "compare": ("hpcadmm.cli.compare:compare", "Run several jobs, and tell in one table what they reach and cost."),
-    "tune": ("hpcadmm.cli.compare:tune", "Try values of a job's keys on samples held out of its training part."),
+    "tune": ("hpcadmm.cli.compare:tune", "Choose a job's values on samples held out."),
     "export": ("hpcadmm.cli.after:export", "Write the network as npz or ONNX."),
     "data": ("hpcadmm.cli.data:data", "List, download, convert and inspect datasets."),
     "bench": ("hpcadmm.cli.bench:bench", "Measure this machine, and a job against its floor."),
