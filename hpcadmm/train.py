@@ -128,7 +128,7 @@ def _finish(t: Training, signals: Signals) -> dict[str, Any]:
     with t.progress.of(t.job, t.iteration):
         reason = loop(t, signals)
     summary = {
-        "state": "interrupted" if signals.raised else "diverged" if reason.startswith("diverged") else "finished",
+        "state": "interrupted" if signals.agreed else "diverged" if reason.startswith("diverged") else "finished",
         "stop_reason": reason,
         "iterations": t.iteration,
         "ranks": t.world.size,
@@ -139,7 +139,7 @@ def _finish(t: Training, signals: Signals) -> dict[str, Any]:
     t.run.summary(summary)
     t.run.log(f"stopped after {t.iteration} iterations: {reason}")
     t.progress.end(summary, t.run.folder)
-    if signals.raised:
+    if signals.agreed:
         raise Interrupted(f"{reason}; go on with: hpcadmm resume {t.run.folder}")
     if reason.startswith("diverged"):
         raise Diverged(f"{reason}; the last good checkpoint, if one was due, is in {t.run.checkpoints}")
@@ -157,7 +157,7 @@ def loop(t: Training, signals: Signals) -> str:
             reason, save = _agree(t, signals)
             if reason and reason.startswith("diverged"):
                 return reason
-            if not signals.raised and (reason or _due(t.iteration, t.job.evaluate.every)):
+            if not signals.agreed and (reason or _due(t.iteration, t.job.evaluate.every)):
                 reason = _measured(t, reason)
                 if reason and reason.startswith("diverged"):
                     return reason
@@ -184,11 +184,12 @@ def _agree(t: Training, signals: Signals) -> tuple[str | None, bool]:
         save.minutes is not None and seconds - t.saved_at >= 60 * save.minutes,
     ]
     nan, signalled, late, due = (bool(f) for f in t.world.max(np.array(flags, dtype=np.float64))[0])
-    signals.raised = (signals.raised or "a signal on another rank") if signalled else None
+    if signalled:
+        signals.agreed = signals.raised or "a signal on another rank"
     if nan:
         return f"diverged: NaN or infinity in iteration {t.iteration}", False
     if signalled:
-        return f"{signals.raised} in iteration {t.iteration}", True
+        return f"{signals.agreed} in iteration {t.iteration}", True
     if late:
         return f"{stop.minutes:g} minutes of solver time", True
     return (f"{t.iteration} iterations" if t.iteration >= stop.iterations else None), due

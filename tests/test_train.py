@@ -341,6 +341,20 @@ def test_a_signal_saves_and_exits_with_75_and_resume_goes_on(patched, hpcadmm, t
     assert summary(run)["weights_sha256"] == whole(solver)["weights_sha256"]
 
 
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_signal_that_comes_while_the_ranks_agree_is_not_lost(patched, hpcadmm, tmp_path, uninterrupted, rank):
+    """After this rank has said that it had none: they stop one iteration later."""
+    run = tmp_path / "run"
+    then = "(told(*flags), os.kill(os.getpid(), signal.SIGUSR1), setattr(world, 'max', told))[0]"
+    deed = f"told = world.max; world.max = lambda *flags: {then}"
+    options = (*small("taylor"), *iterations(20), "--set", "evaluate.every=20")
+    finished = patched(2, deed, 7, rank, "train", job("taylor"), "--out", run, *options)
+    assert finished.returncode == 75, finished.output
+    assert saved(run) == [8]
+    hpcadmm("resume", run, "--quiet").check()
+    assert summary(run)["weights_sha256"] == uninterrupted["weights_sha256"]
+
+
 @pytest.mark.parametrize("solver", ["taylor", "pdadmm"])
 @pytest.mark.parametrize("rank", [0, 1])
 def test_kill_9_ends_the_job_and_loses_nothing_that_was_saved(patched, hpcadmm, tmp_path, whole, solver, rank):

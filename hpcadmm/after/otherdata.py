@@ -95,6 +95,8 @@ def merged(own: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
         kept = {key: value for key, value in own.items() if key in MEANING}
     elif "path" in given and Path(str(given["path"])).expanduser().is_file():
         kept = {key: value for key, value in own.items() if key not in ("train", "test")}
+    if {"path", "train", "test"} & given.keys():  # other files: none of their samples is held out
+        kept = {key: value for key, value in kept.items() if key != "validation"}
     return {key: value for key, value in (kept | given).items() if value is not None and key not in SCALING}
 
 

@@ -19,6 +19,8 @@ COMMANDS = {
     "predict": ("hpcadmm.cli.after:predict", "The network's output for new samples."),
     "show": ("hpcadmm.cli.after:show", "A table of runs."),
     "plot": ("hpcadmm.cli.after:plot", "Draw the curves of one or several runs."),
+    "compare": ("hpcadmm.cli.compare:compare", "Run several jobs, and tell in one table what they reach and cost."),
+    "tune": ("hpcadmm.cli.compare:tune", "Choose a job's values on samples held out."),
     "export": ("hpcadmm.cli.after:export", "Write the network as npz or ONNX."),
     "data": ("hpcadmm.cli.data:data", "List, download, convert and inspect datasets."),
     "bench": ("hpcadmm.cli.bench:bench", "Measure this machine, and a job against its floor."),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from hpcadmm.comm.agreement import Meeting
     from hpcadmm.comm.world import World
 
-__all__ = ["check_launcher", "guarded", "phase", "start_mpi"]
+__all__ = ["check_launcher", "guarded", "phase", "start_mpi", "without_mpi"]
 
 PATIENCE = 3.0  # seconds that a rank which failed gives the others to fail or end too
 
@@ -45,6 +45,19 @@ def start_mpi(*, check: bool = True) -> "World":
     if _watchdogs:
         world.beat = _watchdogs[0].beat
     return world
+
+
+def without_mpi() -> None:
+    """For a command that only reads, and starts other programs under MPI: its library is loaded, but never started, for
+    a process that has joined MPI may not start its launcher. Call before anything imports `comm.world`.
+
+    Raises UsageError in a process that a launcher has started.
+    """
+    if launcher.launcher_name() != "none":
+        raise UsageError(f"this command starts the ranks itself: run it without {launcher.launcher_name()}")
+    import mpi4py
+
+    mpi4py.rc.initialize = mpi4py.rc.finalize = False
 
 
 def check_launcher(world: "World") -> None:

@@ -6,17 +6,16 @@ from typing import Any
 
 
 class Signals:
-    """While entered, the two signals only set `raised`; the handlers before are restored on exit.
+    """While entered, the two signals only set `raised`, at any time; the handlers before are restored on exit.
 
-    with Signals() as signals:
-        while not signals.raised:
-            ...
+    `agreed` is what all ranks know of at the same place: set by whoever asked them, and never taken back.
     """
 
     WATCHED = (signal.SIGUSR1, signal.SIGTERM)
 
     def __init__(self) -> None:
-        self.raised: str | None = None  # "SIGUSR1" or "SIGTERM": the first that came
+        self.raised: str | None = None  # "SIGUSR1" or "SIGTERM": the first that came to this rank
+        self.agreed: str | None = None
         self._before: dict[signal.Signals, Any] = {}
 
     def _note(self, number: int, frame: FrameType | None) -> None:

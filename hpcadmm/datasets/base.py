@@ -8,13 +8,13 @@ from dataclasses import asdict, dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Gt, Le, Lt
 from numpy.typing import NDArray
 
 from hpcadmm.comm.world import World
 from hpcadmm.datasets import transform as transforms
-from hpcadmm.datasets.choose import Order, check_parts, dealt, first, ordered, split, subset
-from hpcadmm.datasets.fill import empty_labels, fill, width
+from hpcadmm.datasets.choose import Order, check_parts, dealt, first, held_out, ordered, split, subset
+from hpcadmm.datasets.fill import empty_labels, fill, room, width
 from hpcadmm.datasets.labels import Labelling, distinct
 from hpcadmm.datasets.lookup import fingerprint
 from hpcadmm.datasets.remote import Remote
@@ -25,7 +25,8 @@ from hpcadmm.model.tiles import Tiles
 
 Count = Annotated[int, Ge(1)]
 Scale = Literal["auto", "none", "unit", "max"]
-LATER = ("order", "file"), ("columns", None)  # defaults left out of the digest: older checkpoints know no such option
+# Defaults left out of the digest: older checkpoints know no such option.
+LATER = ("order", "file"), ("columns", None), ("validation", None)
 ONE_PART = 0.8  # the split of a dataset that has no test part, if data.split is left out
 
 
@@ -74,7 +75,8 @@ class Loaded:
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset(ABC):
-    """The options every dataset has, applied in this order: classes, split, order, first, positive, downsample, scale.
+    """The options every dataset has, applied in this order: classes, split, order, first, validation, positive,
+    downsample, scale.
 
     path: folder or file; else $HPCADMM_DATA (or its subfolder of this name), else the user's cache.
     train, test: file names of the parts.
@@ -89,6 +91,8 @@ class Dataset(ABC):
     permutation drawn from split_seed; "labels" by the labels of the file, increasing (in a regression by the target),
     equal ones as they were: dealt in contiguous blocks, each worker then has few of the classes.
     first, first_test: only the first n samples of the train and the test part.
+    validation: this share of the train part, drawn from split_seed whatever the job's seed, is not trained on and
+    becomes the test part of the job, all of it; the real one is left alone. For choosing hyperparameters.
     """
 
     name: ClassVar[str]
@@ -112,6 +116,7 @@ class Dataset(ABC):
     order: Order = "file"
     first: Count | None = None
     first_test: Count | None = None
+    validation: Annotated[float, Gt(0), Lt(1)] | None = None
 
     def __post_init__(self) -> None:
         for key in ("classes", "positive"):
@@ -164,17 +169,20 @@ class Dataset(ABC):
         return Loaded(train, test, features, len(names or ()), names, self.digest(seed, sources), done)
 
     def select(self, train: Source, test: Source | None) -> tuple[Source, Source]:
-        """Both parts after the options classes, split, order and first."""
+        """Both parts after the options classes, split, order, first and validation."""
         if self.classes is not None:
             self.refuse_targets(train.table, "classes")
-            train, test = subset(train, self.classes), test and subset(test, self.classes)
+            train = subset(train, self.classes)
+            test = test and (test if self.validation else subset(test, self.classes))
         if test is None:
             train, test = split(train, self.split or ONE_PART, self.shuffle, self.split_seed)
         elif self.split is not None:
             raise UsageError(f"data.split = {self.split}: these data have a test part of their own; leave split out")
         check_parts(train, test)
-        train = ordered(train, self.order, self.split_seed)
-        return first(train, self.first, "first"), first(test, self.first_test, "first_test")
+        train = first(ordered(train, self.order, self.split_seed), self.first, "first")
+        if self.validation is not None:
+            return held_out(train, self.validation, self.split_seed)
+        return train, first(test, self.first_test, "first_test")
 
     def refuse_targets(self, table: Table, key: str) -> None:
         """Raise UsageError if the table has no classes."""
@@ -237,12 +245,3 @@ class Dataset(ABC):
         drawn = None if any(files) else seed
         said = json.dumps([self.name, options, counts, files, drawn], sort_keys=True)
         return hashlib.sha256(said.encode()).hexdigest()
-
-
-def room(size: tuple[int, int], dtype: Any) -> NDArray[Any]:
-    """An empty array in Fortran order, or a UsageError where memory does not suffice."""
-    try:
-        return np.empty(size, dtype, order="F")
-    except MemoryError:
-        need = size[0] * size[1] * np.dtype(dtype).itemsize / 2**30
-        raise UsageError(f"a rank's samples need {need:.1f} GiB; use more ranks on more nodes, or data.first") from None

@@ -1,4 +1,4 @@
-"""Which rows of a table become samples, in which order: class subset, then split, then order, then the first n."""
+"""Which rows of a table become samples, in which order: class subset, split, order, the first n, then validation."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -13,7 +13,8 @@ from hpcadmm.errors import UsageError
 from hpcadmm.model.tiles import Tiles, tile_width
 
 Order = Literal["file", "shuffled", "labels"]
-ORDER = 1  # with split_seed the seed of an order: the split's own permutation applied twice would be no shuffle
+# With split_seed the seeds of other draws than the split's own, whose permutation applied twice would be no shuffle.
+ORDER, VALIDATION = 1, 2
 
 
 def shuffled(n: int, seed: int | Sequence[int]) -> NDArray[np.int64]:
@@ -48,6 +49,22 @@ def split(source: Source, fraction: float, shuffle: bool, seed: int) -> tuple[So
     kept = int(Decimal(str(fraction)) * n)
     rows = pick(source.rows, shuffled(n, seed)) if shuffle else source.rows
     return Source(source.table, rows[:kept]), Source(source.table, rows[kept:])
+
+
+def held_out(source: Source, fraction: float, seed: int) -> tuple[Source, Source]:
+    """The rows in their order without floor(fraction * n) of them, and those, in the order that `seed` draws them.
+
+    Raises UsageError where one of the two would be empty.
+    """
+    n = len(source.rows)
+    count = int(Decimal(str(fraction)) * n)
+    if not 0 < count < n:
+        raise UsageError(
+            f"data.validation = {fraction}: {count} of the {n} samples of the train part would be held out"
+        )
+    drawn = shuffled(n, [seed, VALIDATION])[:count]
+    kept = np.delete(np.arange(n), drawn)
+    return Source(source.table, pick(source.rows, kept)), Source(source.table, pick(source.rows, drawn))
 
 
 def ordered(source: Source, order: Order, seed: int) -> Source:

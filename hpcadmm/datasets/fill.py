@@ -70,6 +70,15 @@ def empty_labels(table: Table, count: int) -> Array:
     return np.empty((count, table.targets)) if table.targets else np.empty(count, np.int64)
 
 
+def room(size: tuple[int, int], dtype: Any) -> NDArray[Any]:
+    """An empty array in Fortran order, or a UsageError where memory does not suffice."""
+    try:
+        return np.empty(size, dtype, order="F")
+    except MemoryError:
+        need = size[0] * size[1] * np.dtype(dtype).itemsize / 2**30
+        raise UsageError(f"a rank's samples need {need:.1f} GiB; use more ranks on more nodes, or data.first") from None
+
+
 def check_finite(block: Array, read: Array, table: Table, rows: Array) -> None:
     """Raise UsageError at the first value of a cast block (samples, features) that is not finite."""
     if np.isfinite(block).all():

@@ -1,0 +1,133 @@
+"""A run folder as the row of a table: what it reached, what that cost, and when it was at the target."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hpcadmm.after.plot import finite
+from hpcadmm.compare.folder import Folder
+from hpcadmm.compare.plan import Planned, described
+from hpcadmm.compare.runner import SETTLED, failure, state
+from hpcadmm.errors import UsageError
+from hpcadmm.storage.readers import ENVIRONMENT, read_metrics, read_summary
+
+Row = dict[str, Any]
+COSTS = ("seconds", "iterations", "synchronisations", "bytes")
+
+
+@dataclass(frozen=True)
+class Result:
+    """A planned run with what its folder holds. rows: of metrics.jsonl, with `synchronisations` and `iterations`."""
+
+    planned: Planned
+    state: str
+    message: str
+    rows: list[Row]
+    summary: Row
+    environment: Row
+    sessions: list[Row]
+
+    @property
+    def finished(self) -> bool:
+        return self.state == "finished"
+
+    @property
+    def measure(self) -> str:
+        """What the test part is measured by: "accuracy", "error" (the mean squared one), or "" if nothing is known."""
+        return next((name for name in ("accuracy", "error") for row in self.rows if f"test_{name}" in row), "")
+
+    def scores(self) -> list[float]:
+        """The test accuracy or error of each measured iteration where it is a number."""
+        return [float(row[f"test_{self.measure}"]) for row in self.rows if finite(row.get(f"test_{self.measure}"))]
+
+    def best(self) -> float | None:
+        """The best test accuracy or error."""
+        return (max if self.measure == "accuracy" else min)(self.scores(), default=None)
+
+    def final(self) -> float | None:
+        """That of the last measured iteration."""
+        value = self.rows[-1].get(f"test_{self.measure}") if self.rows else None
+        return float(value) if finite(value) else None
+
+    def at(self, target: float | None) -> Row | None:
+        """The first measured row whose test accuracy is at least the target, or whose test error is at most that."""
+        if target is None:
+            return None
+        sign = 1 if self.measure == "accuracy" else -1
+        good = (r for r in self.rows if finite(v := r.get(f"test_{self.measure}")) and sign * v >= sign * target)
+        return next(good, None)
+
+
+def results(folder: Folder, plan: Sequence[Planned]) -> list[Result]:
+    """What became of each planned run."""
+    return [result(folder, one) for one in plan]
+
+
+def result(folder: Folder, one: Planned) -> Result:
+    """What became of one; of a run that is not settled no figures are taken."""
+    there, found = folder.run(one.name), state(folder, one)
+    rows: list[Row] = []
+    summary: Row = {}
+    if found in SETTLED:
+        try:
+            rows, summary = read_metrics(there), read_summary(there) or {}
+        except UsageError as error:
+            return Result(one, "damaged", str(error), [], {}, {}, folder.records(one.name))
+    ranks = max(int(summary.get("ranks", 1)), 1)
+    said = failure(folder, one) or (str(summary.get("stop_reason", "")) if found != "finished" else "")
+    rows = [with_costs(row, ranks) for row in rows]
+    environment = environment_of(folder, one)
+    return Result(one, found, said, rows, summary, environment, folder.records(one.name))
+
+
+def with_costs(row: Mapping[str, Any], ranks: int) -> Row:
+    """A row of metrics.jsonl under the names of COSTS. `messages` there counts each rank's: a sum over all ranks is one
+    of each."""
+    messages = row.get("messages")
+    return {
+        **row,
+        "iterations": row.get("iteration"),
+        "synchronisations": messages / ranks if finite(messages) else None,
+    }
+
+
+def environment_of(folder: Folder, one: Planned) -> Row:
+    """environment.json of a run; empty if it cannot be read."""
+    try:
+        found = json.loads((folder.run(one.name) / ENVIRONMENT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def row(one: Result, target: float | None) -> Row:
+    """The cells of table.csv; None where nothing is known."""
+    planned, last, there = one.planned, one.rows[-1] if one.rows else {}, one.at(target) or {}
+    loads = [session[key] for session in one.sessions for key in ("load_before", "load_after") if key in session]
+    commit = one.environment.get("commit") or {}
+    return {
+        "run": planned.name,
+        "job": planned.label,
+        "seed": planned.job.head.seed,
+        "state": one.state,
+        **described(planned.job),
+        "ranks": one.summary.get("ranks"),
+        "measure": one.measure,
+        "best": one.best(),
+        "final": one.final(),
+        **{f"target_{cost}": there.get(cost) for cost in COSTS},
+        **{cost: last.get(cost) for cost in COSTS},
+        "evaluated_every": planned.job.evaluate.every,
+        "load_before": one.sessions[-1].get("load_before") if one.sessions else None,
+        "load_most": max(loads, default=None),
+        "processor": processor(one.environment),
+        "commit": str(commit.get("commit", ""))[:12] + ("+" if commit.get("changed") else ""),
+        "weights_sha256": one.summary.get("weights_sha256"),
+        "message": one.message,
+    }
+
+
+def processor(environment: Row) -> str:
+    """The processors of a run's hosts, each once."""
+    return ", ".join(dict.fromkeys(str(host.get("processor")) for host in environment.get("hosts", [])))

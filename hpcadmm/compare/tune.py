@@ -1,0 +1,158 @@
+"""`hpcadmm tune`: one job with many values of some of its keys, scored on samples held out of its training part."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hpcadmm.after.plot import finite
+from hpcadmm.compare.figure import picture
+from hpcadmm.compare.folder import Folder, claim, default
+from hpcadmm.compare.launcher import launcher
+from hpcadmm.compare.plan import Planned, resolved, source
+from hpcadmm.compare.reading import Result, results
+from hpcadmm.compare.runner import Say, run_all
+from hpcadmm.compare.tables import comma_separated, write
+from hpcadmm.compare.tune_report import Trial, draw, page, table_row
+from hpcadmm.compare.vary import Vary, drawn, varied
+from hpcadmm.errors import Interrupted, UsageError
+from hpcadmm.job import Job
+
+METRICS = ("test_accuracy", "test_error", "objective", "seconds-to-target")
+VALIDATION = 0.1
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line says besides the job, its overrides and what is varied.
+
+    metric: "test_accuracy" and "test_error" are those of the held-out samples at the end of the run.
+    """
+
+    budget: int
+    ranks: int = 1
+    metric: str = "test_accuracy"
+    target: float | None = None
+    validation: float | None = None
+    out: Path | None = None
+    launcher: str | None = None
+
+
+def tune(path: Path, overrides: Sequence[str], texts: Sequence[str], options: Options, say: Say) -> int:
+    """Run the trials that are missing, then write table, figure and best.toml. Returns the exit code: 0 if a trial has
+    a score, else 1.
+
+    Raises UsageError before the first trial for a job, values, options or a folder that will not do; Interrupted after
+    a signal, with the tables of what there is.
+    """
+    check(options)
+    vary, text = varied(texts), source(path)
+    base = resolved(text, overrides, path)
+    plan = planned(path, text, overrides, vary, base, options)
+    start = launcher(options.ranks, options.launcher)
+    folder = Folder(options.out or default("tune"))
+    facts = {"kind": "tune", "ranks": options.ranks, "vary": sorted(texts)}
+    lock = claim(folder.path, facts, plan)
+    if len(plan) < options.budget:
+        say(f"there are only {len(plan)} different sets of values")
+    try:
+        try:
+            run_all(folder, plan, start, say)
+        except Interrupted:
+            report(folder, plan, vary, base, options, say)
+            raise
+        return report(folder, plan, vary, base, options, say)
+    finally:
+        lock.close()
+
+
+def check(options: Options) -> None:
+    """Raise UsageError for options that do not go together."""
+    timed, target = options.metric == "seconds-to-target", options.target
+    if timed and (target is None or not 0 < target <= 1):
+        raise UsageError("--metric seconds-to-target needs --target ACC, a test accuracy, for example 0.97")
+    if not timed and target is not None:
+        raise UsageError(f"--target goes with --metric seconds-to-target, not with {options.metric}")
+
+
+def planned(
+    path: Path, text: str, overrides: Sequence[str], vary: Sequence[Vary], base: Job, options: Options
+) -> list[Planned]:
+    """The trials; the first is the job as it stands. Raises UsageError for values that the job does not take."""
+    if any(one.key == "data.validation" for one in vary):
+        raise UsageError("data.validation is what the trials are scored on: it cannot be varied; use --validation")
+    share = options.validation or base.data.validation or VALIDATION
+    fixed = [*overrides, f"data.validation={share}"]
+    if options.metric == "seconds-to-target":
+        fixed.append(f"stop.accuracy={options.target}")
+    plan = []
+    for k, values in enumerate(drawn(vary, own(base, vary), options.budget)):
+        settings = [one.override(values[one.key]) for one in vary if values[one.key] is not None]
+        name = f"trial-{k:03d}"
+        plan.append(Planned(name, name, resolved(text, [*fixed, *settings], path), values))
+    return plan
+
+
+def own(base: Job, vary: Sequence[Vary]) -> dict[str, Any]:
+    """The values that the job has; None for a key that it leaves unset (or does not know, which the trials refuse)."""
+    tables = base.resolved()
+    values: dict[str, Any] = {}
+    for one in vary:
+        table, dot, key = one.key.rpartition(".")
+        place = tables.get(table, {}) if dot else tables
+        values[one.key] = place.get(key) if isinstance(place, dict) else None
+    return values
+
+
+def score(one: Result, options: Options) -> float | None:
+    """What a trial is judged by; None if it did not finish, or has no such figure."""
+    if not one.finished or not one.rows:
+        return None
+    if options.metric == "seconds-to-target":
+        there = one.at(options.target) or {}
+        value = there.get("seconds")
+    else:
+        value = one.rows[-1].get(options.metric)
+    return float(value) if finite(value) else None
+
+
+def ranked(found: Sequence[Result], options: Options) -> list[Trial]:
+    """The trials, the best first; those without a score by the best they reached on the held-out samples."""
+    sign = -1 if options.metric == "test_accuracy" else 1
+
+    def order(trial: Trial) -> tuple[float, float]:
+        best, up = trial.result.best(), trial.result.measure == "accuracy"
+        reached = math.inf if best is None else -best if up else best
+        return (math.inf if trial.score is None else sign * trial.score, reached)
+
+    return sorted((Trial(one, score(one, options)) for one in found), key=order)
+
+
+def report(folder: Folder, plan: Sequence[Planned], vary: Sequence[Vary], base: Job, options: Options, say: Say) -> int:
+    """Table, figure and best job of what there is; returns the exit code."""
+    trials = ranked(results(folder, plan), options)
+    in_order = sorted(trials, key=lambda trial: trial.result.planned.name)
+    write(folder.path / "table.csv", comma_separated([table_row(trial) for trial in in_order]))
+    share = plan[0].job.data.validation
+    text = page(trials, vary, options.metric, options.target, share)
+    write(folder.path / "summary.md", text)
+    say(f"\n{text}")
+    picture(folder.path / "figure.png", lambda out: draw(in_order, vary, options.metric, out), say)
+    best = trials[0] if trials[0].score is not None else None
+    if best is not None:
+        write(folder.path / "best.toml", best_job(best, base, vary, options))
+    else:
+        (folder.path / "best.toml").unlink(missing_ok=True)
+        say(f"no trial has a {options.metric}: see summary.md")
+    say(f"folder: {folder.path}")
+    return 0 if best is not None else 1
+
+
+def best_job(best: Trial, base: Job, vary: Sequence[Vary], options: Options) -> str:
+    """The job with the values of the best trial: trained on all of its training part, and not stopped at the target."""
+    one = best.result.planned
+    settings = [each.override(one.values[each.key]) for each in vary if one.values[each.key] is not None]
+    job = resolved(base.to_toml(), settings, Path("best.toml"))
+    head = f"# The best of hpcadmm tune: {one.name}, {options.metric} = {best.score:.6g} on held-out samples\n"
+    return f"{head}# (data.validation = {one.job.data.validation}). Varied: {', '.join(settings)}\n\n{job.to_toml()}"
