@@ -18,6 +18,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from hpcadmm.comm.world import World
+from hpcadmm.model.symmetric import mirror
 from hpcadmm.model.tiles import Tiles
 
 HEADROOM = 3  # bits: how much the largest partial may grow from one sum to the next without a second pass
@@ -101,8 +102,7 @@ class Exact:
     def mirror(self) -> None:
         """The lower triangle of a symmetric sum is its upper one too."""
         if self.symmetric:
-            upper = np.triu_indices(self.shape[0], 1)
-            self.total[upper] = self.total.T[upper]
+            mirror(self.total)
 
     def lie_in(self, flat: NDArray[np.float64]) -> None:
         """Keep the total in memory given from outside."""

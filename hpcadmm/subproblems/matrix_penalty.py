@@ -6,6 +6,7 @@ from scipy.linalg import LinAlgError
 from scipy.linalg.lapack import dpotrf, dpotri, spotrf, spotri
 
 from hpcadmm.model.state import Array
+from hpcadmm.model.symmetric import mirror
 
 
 def damped_inverse(M: Array, damping: float, scale: float, out: Array) -> None:
@@ -28,16 +29,6 @@ def damped_inverse(M: Array, damping: float, scale: float, out: Array) -> None:
         return
     out[...] = inverse
     mirror(out)
-
-
-def mirror(M: Array) -> None:
-    """The upper triangle of M becomes its lower one, block by block."""
-    n, width = len(M), 64
-    for lo in range(0, n, width):
-        hi = min(lo + width, n)
-        M[lo:hi, hi:] = M[hi:, lo:hi].T
-        block = np.tril(M[lo:hi, lo:hi])
-        M[lo:hi, lo:hi] = block + np.tril(block, -1).T
 
 
 def mean_diagonal(M: Array) -> float:

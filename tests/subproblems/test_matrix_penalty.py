@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hpcadmm.subproblems.matrix_penalty import damped_inverse, direction, input_penalty, mirror, output_penalty
+from hpcadmm.subproblems.matrix_penalty import damped_inverse, direction, input_penalty, output_penalty
 
 EVERY = [1, 2, 63, 64, 65, 200]
 
@@ -20,14 +20,6 @@ def test_the_inverse_is_one_and_symmetric_to_the_bit(n, dtype, tolerance):
     damped_inverse(np.tril(M) + np.triu(np.full((n, n), np.nan), 1), 0.3, 2.0, out)
     assert (out == out.T).all()
     assert np.allclose(out @ (M + 0.3 * np.eye(n)), 2.0 * np.eye(n), atol=tolerance * n)
-
-
-@pytest.mark.parametrize("n", EVERY)
-def test_mirror(n):
-    M = np.asfortranarray(np.random.default_rng(1).standard_normal((n, n)))
-    expected = np.tril(M) + np.tril(M, -1).T
-    mirror(M)
-    assert (expected == M).all()
 
 
 def test_what_cannot_be_inverted_is_nan():
