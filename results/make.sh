@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes what results/README.md shows: runs, hashes and bench figures, each with its job, commit and machine.
 # MPIRUN and HPCADMM name the programs, HPCADMM_DATA the folder of the data. Parts: runs hashes floor scaling
-# layers grids wires convergence accuracy speedup decentralized; and torch, which is not made unless asked for.
+# layers grids wires convergence accuracy speedup decentralized rivals; and torch, which is not made unless asked for.
 set -euo pipefail
 cd "$(dirname "$0")"
 run=${MPIRUN:-mpirun} program=${HPCADMM:-hpcadmm}
@@ -147,6 +147,26 @@ speedup() {
   "$(dirname "$(command -v "$program")")/python" speedup.py --launcher "$(printf %q "$run")"
 }
 
+# The comparisons of the three papers, every solver on the same network, data and cores; a second call goes on.
+rivals() {
+  duel taylor mnist 0.93
+  duel taylor binary 0.97 --set 'data.classes=[4,9]'
+  duel dladmm mnist 0.91
+  duel dladmm fashion 0.82 --set data.name=fashion-mnist
+  duel pdadmm mnist 0.91
+  duel pdadmm fashion 0.80 --set data.name=fashion-mnist
+  duel pdadmm cifar 0.38 --set data.name=cifar-10
+}
+
+duel() {
+  local figure=$1 data=$2 target=$3
+  shift 3
+  "$program" compare ../jobs/rivals/"$figure"/*.toml --ranks 2 --repeat "${REPEAT:-3}" --target "$target" \
+    --launcher "$run" --out "compare/$figure-$data" "$@"
+  mkdir -p "rivals/$figure-$data"
+  cp "compare/$figure-$data"/{summary.md,summary.csv,table.csv,figure.png} "rivals/$figure-$data/"
+}
+
 # PyTorch's Adam and ours, one after the other, five times; TORCH_PYTHON names an interpreter that has torch.
 torch() {
   mkdir -p torch
@@ -161,4 +181,4 @@ torch() {
   cp runs/torch/environment.json torch/
 }
 
-for part in ${*:-runs hashes floor scaling layers grids wires convergence accuracy speedup decentralized}; do "$part"; done
+for part in ${*:-runs hashes floor scaling layers grids wires convergence accuracy speedup decentralized rivals}; do "$part"; done
