@@ -6,8 +6,6 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from scipy.optimize import minimize
-
 from hpcadmm.model.state import Array
 
 Evaluate = Callable[[Array], tuple[float, Array]]  # value and gradient at a point
@@ -62,6 +60,7 @@ class Iterations:
 
 def _run(said: Any, told: Any, method: str, x: Array, options: dict[str, Any]) -> None:
     """The thread: says what it wants, and waits until it is told the answer."""
+    from scipy.optimize import minimize  # takes a quarter of a second, which other solvers need not spend
 
     def ask(kind: str, value: Array) -> Any:
         said.put((kind, value.copy()))
