@@ -61,8 +61,8 @@ class MpAdmm(DataParallel):
     objective has fallen by 1e-4 s <D, C> at least.
     schedule: "cosine" lets eta fall to 0 over `period` sweeps, "constant" keeps it. average: the weights are the
     running mean of the iterates, W += (1 - average) (V - W); 0: the last one. decay: weight decay (biases excepted).
-    grid: [blocks of layers, blocks of samples] that the ranks form, [1, ranks] by default. With more blocks of layers
-    the parts of a batch flow through a chain of ranks, and nothing of the size of A or B travels along it.
+    grid: [blocks of layers, blocks of samples] that the ranks form; "samples" is [1, ranks], "layers" as many blocks of
+    layers as can be. The parts of a batch flow through a chain of ranks, along which nothing of the size of A travels.
     sums: "plain" gives up the same bits on any grid.
     """
 
@@ -82,7 +82,7 @@ class MpAdmm(DataParallel):
     period: Count = 60
     average: Annotated[float, Ge(0), Lt(1)] = 0.0
     decay: Annotated[float, Ge(0), Lt(np.inf)] = 0.0
-    grid: Annotated[list[Count], Len(2, 2)] | None = None
+    grid: Annotated[list[Count], Len(2, 2)] | Literal["samples", "layers"] = "samples"
     sums: Literal["exact", "plain"] = "exact"
 
     @property
@@ -161,7 +161,9 @@ class MpAdmm(DataParallel):
                 s.W[l] += s.W[l].dtype.type(1 - keep) * (s.V[l] - s.W[l])
 
     def grid_of(self, L: int, ranks: int) -> tuple[int, int]:
-        return grid(self.grid, L, ranks) if self.grid else (1, ranks)
+        if self.grid == "samples":
+            return 1, ranks
+        return grid(None if self.grid == "layers" else self.grid, L, ranks)
 
     def check_problem(self, p: Problem, world: World) -> None:
         """Raise UsageError where ranks would have nothing to do."""

@@ -228,3 +228,11 @@ def test_more_ranks_than_parts_are_refused():
 def test_a_grid_that_does_not_fit_is_refused(grid):
     with pytest.raises(UsageError, match=r"solver\.grid"):
         MpAdmm(grid=grid).grid_of(3, 2)
+
+
+@pytest.mark.parametrize(
+    ("grid", "ranks", "found"),
+    [("samples", 4, (1, 4)), ("layers", 1, (1, 1)), ("layers", 4, (2, 2)), ("layers", 3, (3, 1)), ([2, 2], 4, (2, 2))],
+)
+def test_the_grid_by_name(grid, ranks, found):
+    assert MpAdmm(grid=grid).grid_of(3, ranks) == found
