@@ -176,7 +176,7 @@ mpadmm() {
     "$run" -n $n "$program" bench ../jobs/mnist-mpadmm.toml --only floor --only iteration --iterations 25 \
       --json > mpadmm/floor-$n.json 2>/dev/null
   done
-  "$program" bench ../jobs/layers-mpadmm.toml --scaling --ranks 1,2 --repeats 3 --iterations 5 \
+  "$program" bench ../jobs/layers-mpadmm.toml --scaling --ranks 1,2 --repeats 3 --iterations 3 \
     --json > mpadmm/layers.json 2>/dev/null
 }
 
