@@ -1,10 +1,10 @@
 """Minibatches that any number of ranks draws alike, without moving a sample."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from hpcadmm.model.problem import Part
+from hpcadmm.model.problem import Part, Problem
 from hpcadmm.model.state import Array
 from hpcadmm.model.tiles import Tiles
 from hpcadmm.subproblems.scratch import Scratch
@@ -48,6 +48,25 @@ class Batches:
             columns.start + np.random.default_rng([self.seed, KEY, t, epoch]).permutation(columns.stop - columns.start)
             for t, columns in self.tiles
         ]
+
+
+class Drawn:
+    """The samples of each step on this rank: its parts of a minibatch; all its tiles, where they lie, if batch = 0."""
+
+    def __init__(self, p: Problem, batch: int) -> None:
+        self.problem, self.scratch = p, Scratch(p.dtype)
+        self.batches = Batches(p.tiles, batch, p.seed) if batch else None
+        self.count = self.batches.count if self.batches else 1  # batches of an epoch
+
+    def size(self, k: int) -> int:
+        """The samples of step k, over all ranks."""
+        return self.batches.size(k) if self.batches else self.problem.tiles.n
+
+    def parts(self, k: int) -> Iterable[tuple[Array, Array]]:
+        """x and y of each part on this rank."""
+        if self.batches:
+            return self.batches.parts(k, self.problem.train, self.scratch)
+        return ((self.problem.x[:, t], self.problem.y[:, t]) for _, t in self.problem.tiles)
 
 
 def gathered(x: Array, columns: Array, scratch: Scratch, name: str) -> Array:

@@ -30,6 +30,15 @@ def deal(costs: Sequence[float], blocks: int) -> list[tuple[int, int]]:
     return cuts
 
 
+def owner(blocks: Sequence[tuple[int, int]], l: int) -> int:
+    """The block that has layer l = 1, 2, ..., item l - 1 of those that were dealt.
+
+    >>> [owner([(0, 2), (2, 3)], l) for l in (1, 2, 3)]
+    [0, 0, 1]
+    """
+    return next(rank for rank, (lo, hi) in enumerate(blocks) if lo < l <= hi)
+
+
 def grid(wanted: Sequence[int] | None, L: int, ranks: int) -> tuple[int, int]:
     """(blocks of layers, blocks of samples): the wanted ones, or as many blocks of layers as divide the ranks.
 

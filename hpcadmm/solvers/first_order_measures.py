@@ -10,7 +10,7 @@ from hpcadmm.comm.world import World
 from hpcadmm.model.network import Network
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array, Arrays
-from hpcadmm.model.tiles import Tiles, pieces
+from hpcadmm.model.tiles import Tiles, block, pieces
 from hpcadmm.solvers.products import Product
 from hpcadmm.subproblems.norm import square
 
@@ -37,9 +37,11 @@ def measure(solver: Any, s: Any, p: Problem, world: World) -> dict[str, float]:
 
 
 def summed_loss(W: Arrays, p: Problem, world: World) -> float:
-    """sum R(network(x), y) over the training samples of all ranks. Collective."""
+    """sum R(network(x), y) over the training samples of all ranks. Collective; those that hold the same columns share
+    the work."""
     values = np.zeros((len(p.tiles), 1))
-    for value, (_, columns) in zip(values, p.tiles, strict=True):
+    mine = slice(*block(len(p.tiles), world.chain.size, world.chain.rank))
+    for value, (_, columns) in list(zip(values, p.tiles, strict=True))[mine]:
         for t in pieces(columns):
             value[0] += p.loss.value(p.network.forward(W, p.x[:, t]), p.y[:, t])
     return float(sum_by_tile(world, p.tiles, values)[0])

@@ -13,6 +13,7 @@ from hpcadmm.comm.world import World
 from hpcadmm.model.network import Network
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array, Arrays, replicated
+from hpcadmm.model.vector import flat
 from hpcadmm.solvers import first_order_measures
 from hpcadmm.solvers.base import DataParallel
 from hpcadmm.solvers.gradient_sums import GradientSums
@@ -207,7 +208,7 @@ def decayed(network: Network, l: int) -> Array:
 
 def joined(W: Arrays) -> Array:
     """All of W[1..L] as one float64 vector."""
-    return np.concatenate([w.reshape(-1, order="F").astype(np.float64) for w in W[1:]])
+    return flat(W).astype(np.float64)
 
 
 def put(x: Array, W: Arrays) -> None:

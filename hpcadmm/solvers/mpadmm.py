@@ -94,8 +94,8 @@ class MpAdmm(DataParallel):
         """One sweep: z, a and lam of a batch at fixed W, one sum over the ranks, one step of all W."""
         k, work, V = int(s.counts[0]), s.work, s.work.iterate
         refresh, inputs = k < self.warm or k % self.refresh == 0, k < self.warm
-        m = work.draw(k)
-        work.sums.sum(V, work.parts, world, factors=refresh, inputs=inputs)
+        m = work.size(k)
+        work.sums.sum(V, lambda: work.parts(k), world, factors=refresh, inputs=inputs)
         s.counts += 1, refresh, 1
         if refresh:
             self.renew(s, m, inputs)

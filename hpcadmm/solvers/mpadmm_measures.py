@@ -7,29 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from hpcadmm.comm.exact import sum_by_tile
 from hpcadmm.comm.world import World
 from hpcadmm.model.network import Network
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array, Arrays
-from hpcadmm.model.tiles import Tiles, block
+from hpcadmm.model.tiles import Tiles
+from hpcadmm.solvers.first_order_measures import summed_loss
 from hpcadmm.solvers.products import Product
 from hpcadmm.subproblems.matrix_penalty import damped_inverse
 from hpcadmm.subproblems.norm import square
-
-WIDEST = 1024  # columns of a forward pass
-
-
-def mean_loss(W: Arrays, p: Problem, world: World) -> float:
-    """(1/m) sum_i R(z_L,i; y_i) over all samples. Collective; the same bits on any number of ranks, of which those that
-    hold the same columns share the work."""
-    values = np.zeros((len(p.tiles), 1))
-    mine = slice(*block(len(p.tiles), world.chain.size, world.chain.rank))
-    for value, (_, t) in list(zip(values, p.tiles, strict=True))[mine]:
-        for lo in range(t.start, t.stop, WIDEST):
-            some = slice(lo, min(lo + WIDEST, t.stop))
-            value[0] += p.loss.value(p.network.forward(W, p.x[:, some]), p.y[:, some])
-    return float(sum_by_tile(world, p.tiles, values)[0]) / max(p.tiles.n, 1)
 
 
 def size_of(W: Arrays, network: Network) -> float:
@@ -39,7 +25,7 @@ def size_of(W: Arrays, network: Network) -> float:
 
 def mean_objective(solver: Any, W: Arrays, p: Problem, world: World) -> float:
     """The mean loss over all samples and decay/2 |W|^2. Collective."""
-    return mean_loss(W, p, world) + 0.5 * solver.decay * size_of(W, p.network)
+    return summed_loss(W, p, world) / max(p.tiles.n, 1) + 0.5 * solver.decay * size_of(W, p.network)
 
 
 def measure(solver: Any, s: Any, p: Problem, world: World) -> Mapping[str, Any]:
@@ -55,7 +41,7 @@ def measure(solver: Any, s: Any, p: Problem, world: World) -> Mapping[str, Any]:
         "scale": float(np.sqrt(size_of(W, p.network))),
         "step": step,
         "slope": slope,
-        "epochs": sweeps / s.work.batches.count if solver.batch else float(sweeps),
+        "epochs": sweeps / s.work.count,
         "sums": sums,
         "refreshes": refreshes,
     }

@@ -1,6 +1,6 @@
 """What mpadmm derives from the job and the grid: which layers are this rank's, batches, sums, buffers. Not saved."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -8,11 +8,10 @@ import numpy as np
 from hpcadmm.comm.world import World
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array, Arrays
-from hpcadmm.solvers.batches import Batches
-from hpcadmm.solvers.dealing import deal
+from hpcadmm.solvers.batches import Drawn
+from hpcadmm.solvers.dealing import deal, owner
 from hpcadmm.solvers.gradient_sums import GradientSums
 from hpcadmm.solvers.pipeline import PipelineSums
-from hpcadmm.subproblems.scratch import Scratch
 
 
 def costs(solver: Any, p: Problem) -> list[float]:
@@ -27,12 +26,12 @@ def costs(solver: Any, p: Problem) -> list[float]:
     return found
 
 
-class Work:
+class Work(Drawn):
     """Of one rank; `chain` are those with the other layers."""
 
     def __init__(self, solver: Any, p: Problem, world: World) -> None:
-        self.problem, self.scratch, self.k, self.chain = p, Scratch(p.dtype), 0, world.chain
-        self.batches = Batches(p.tiles, solver.batch, p.seed) if solver.batch else None
+        super().__init__(p, solver.batch)
+        self.chain = world.chain
         self.blocks = deal(costs(solver, p), world.chain.size)
         lo, hi = self.blocks[world.chain.rank]
         self.mine = range(lo + 1, hi + 1)
@@ -51,7 +50,7 @@ class Work:
 
     def owner(self, l: int) -> int:
         """The rank of the chain that has layer l."""
-        return next(rank for rank, (lo, hi) in enumerate(self.blocks) if lo < l <= hi)
+        return owner(self.blocks, l)
 
     def share(self, arrays: Arrays) -> None:
         """Give an array of each layer from its owner to all ranks of the chain. Collective."""
@@ -63,14 +62,3 @@ class Work:
         found = np.zeros(self.problem.network.depth + 1)
         found[list(self.mine)] = [value(l) for l in self.mine]
         return float((self.chain.sum_flat(found) if self.chain.size > 1 else found).sum())
-
-    def draw(self, k: int) -> int:
-        """Begin sweep k; the samples of its batch."""
-        self.k = k
-        return self.batches.size(k) if self.batches else self.problem.tiles.n
-
-    def parts(self) -> Iterable[tuple[Array, Array]]:
-        """x and y of this rank's parts of the batch."""
-        if self.batches:
-            return self.batches.parts(self.k, self.problem.train, self.scratch)
-        return ((self.problem.x[:, t], self.problem.y[:, t]) for _, t in self.problem.tiles)

@@ -12,7 +12,7 @@ from hpcadmm.comm.world import World
 from hpcadmm.model.network import Network
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array
-from hpcadmm.solvers.dealing import deal
+from hpcadmm.solvers.dealing import deal, owner
 from hpcadmm.solvers.normal import NormalSums
 from hpcadmm.subproblems.scratch import Scratch
 
@@ -57,7 +57,7 @@ class Work:
 
     def owner(self, l: int) -> int:
         """The block, and so the rank of the chain, that has layer l."""
-        return next(rank for rank, (lo, hi) in enumerate(self.blocks) if lo < l <= hi)
+        return owner(self.blocks, l)
 
     def sums(self, shape: tuple[int, int], grids: Array) -> list[Exact]:
         """The sums for a layer of this shape, with the grids that its last ones left."""

@@ -1,7 +1,7 @@
 """What the first-order methods have in common: minibatches, the gradient summed over the ranks, rates, decay."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -14,10 +14,9 @@ from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array, Arrays, replicated
 from hpcadmm.solvers import first_order_measures
 from hpcadmm.solvers.base import DataParallel
-from hpcadmm.solvers.batches import Batches
+from hpcadmm.solvers.batches import Drawn
 from hpcadmm.solvers.gradient_sums import GradientSums
 from hpcadmm.solvers.products import Product
-from hpcadmm.subproblems.scratch import Scratch
 
 Positive = Annotated[float, Gt(0), Lt(math.inf)]
 NotNegative = Annotated[float, Ge(0), Lt(math.inf)]
@@ -38,24 +37,12 @@ class State:
     work: Any = None
 
 
-class Work:
+class Work(Drawn):
     """The parts of the batches on this rank, and the sums over them. Not saved."""
 
     def __init__(self, p: Problem, batch: int) -> None:
-        self.problem, self.scratch = p, Scratch(p.dtype)
-        self.batches = Batches(p.tiles, batch, p.seed) if batch else None
-        self.count = self.batches.count if self.batches else 1  # batches of an epoch
+        super().__init__(p, batch)
         self.sums = GradientSums(p, p.tiles.count)
-
-    def size(self, k: int) -> int:
-        """The samples of batch k, over all ranks."""
-        return self.batches.size(k) if self.batches else self.problem.tiles.n
-
-    def parts(self, k: int) -> Iterable[tuple[Array, Array]]:
-        """This rank's parts of batch k; all its tiles, where they lie, if there are no batches."""
-        if self.batches:
-            return self.batches.parts(k, self.problem.train, self.scratch)
-        return ((self.problem.x[:, t], self.problem.y[:, t]) for _, t in self.problem.tiles)
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,8 @@
 """cg and lbfgs are scipy's own, an iteration at a time, begun anew where they say, and their threads end."""
 
-import gc
-import threading
-
 import numpy as np
 import pytest
+from minimisers import all_threads_end, minimisers  # noqa: F401 (a fixture)
 from problems import problem, started, stepped
 from scipy.optimize import minimize
 from solver_runs import assert_same_bits, resumed, run
@@ -38,18 +36,6 @@ def function(p, decay):
         return value, joined([None, *g])
 
     return f
-
-
-def minimisers():
-    """Threads of scipy that are alive."""
-    return [thread for thread in threading.enumerate() if thread.name.startswith("minimize")]
-
-
-@pytest.fixture(autouse=True)
-def _all_threads_end():
-    yield
-    gc.collect()
-    assert not minimisers()
 
 
 @every

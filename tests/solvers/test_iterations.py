@@ -1,24 +1,12 @@
 """scipy in a thread, an iteration at a time: what it says comes out, and the thread ends."""
 
-import gc
 import threading
 
 import numpy as np
 import pytest
+from minimisers import all_threads_end, minimisers  # noqa: F401 (a fixture)
 
 from hpcadmm.solvers.iterations import Iterations
-
-
-def minimisers():
-    """Threads of scipy that are alive."""
-    return [thread for thread in threading.enumerate() if thread.name.startswith("minimize")]
-
-
-@pytest.fixture(autouse=True)
-def _all_threads_end():
-    yield
-    gc.collect()
-    assert not minimisers()
 
 
 def test_what_scipy_raises_comes_out():

@@ -9,7 +9,7 @@ from threads import on_ranks
 from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
 from hpcadmm.solvers import MpAdmm
-from hpcadmm.solvers.mpadmm_measures import mean_loss
+from hpcadmm.solvers.first_order_measures import summed_loss
 
 HUGE = 1e12
 
@@ -34,7 +34,7 @@ def numeric_gradient(W, p, world, decay=0.0):
             for sign in (1, -1):
                 moved = copies(W)
                 moved[l][at] += sign * 1e-6
-                values.append(mean_loss(moved, p, world))
+                values.append(summed_loss(moved, p, world) / p.tiles.n)
             g[at] = (values[0] - values[1]) / 2e-6
             g[at] += decay * W[l][at] if at[1] < p.network.n[l - 1] else 0.0
         found.append(g)
