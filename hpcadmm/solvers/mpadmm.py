@@ -63,6 +63,8 @@ class MpAdmm(DataParallel):
     running mean of the iterates, W += (1 - average) (V - W); 0: the last one. decay: weight decay (biases excepted).
     grid: [blocks of layers, blocks of samples] that the ranks form; "samples" is [1, ranks], "layers" as many blocks of
     layers as can be. The parts of a batch flow through a chain of ranks, along which nothing of the size of A travels.
+    inverses: of P and Q, "dealt" to the ranks that share the samples: each is formed on one and sent to the others, one
+    synchronisation more a refresh; "each" rank forms all; "auto" deals where that should save 10 ms.
     sums: "plain" gives up the same bits on any grid.
     """
 
@@ -83,6 +85,7 @@ class MpAdmm(DataParallel):
     average: Annotated[float, Ge(0), Lt(1)] = 0.0
     decay: Annotated[float, Ge(0), Lt(np.inf)] = 0.0
     grid: Annotated[list[Count], Len(2, 2)] | Literal["samples", "layers"] = "samples"
+    inverses: Literal["auto", "each", "dealt"] = "auto"
     sums: Literal["exact", "plain"] = "exact"
 
     @property
@@ -117,13 +120,17 @@ class MpAdmm(DataParallel):
 
     def renew(self, s: State, m: int, inputs: bool) -> None:
         """A_l and B_l take in the means of this batch, and P_l and Q_l follow."""
-        keep, sums = self.kept(int(s.counts[1])), s.work.sums
-        for l in s.work.mine:
+        keep, work, sums = self.kept(int(s.counts[1])), s.work, s.work.sums
+        for l in work.mine:
             if l > 1 or inputs:
                 s.A[l] += (1 - keep) * (sums.aaT[l].total / m - s.A[l])
-                input_penalty(s.A[l], self.delta, s.P[l])
+                if work.inverts(("P", l), inputs):
+                    input_penalty(s.A[l], self.delta, s.P[l])
             s.B[l] += (1 - keep) * (sums.llT[l].total / m - s.B[l])
-            output_penalty(s.B[l], self.g, s.Q[l])
+            if work.inverts(("Q", l), inputs):
+                output_penalty(s.B[l], self.g, s.Q[l])
+        for (kind, l), rank in work.inverters[inputs].items():
+            work.peers.broadcast((s.P if kind == "P" else s.Q)[l], rank)
 
     def kept(self, c: int) -> float:
         """Of A and B at the c-th refresh: a plain mean of the first ten, then a running one."""

@@ -81,8 +81,8 @@ class Due:
 def floor(solver: Any, s: Any, p: Problem) -> dict[str, Any]:
     """The GEMM and SYRK calls of the last sweep on this rank, at its shapes and precision, and its inverses, by name.
 
-    Of each layer W a, lam a^T, below the first W^T lam, and Q C P; where the sweep refreshed a a^T, lam lam^T and both
-    inverses (of the first layer's a only while it is refreshed).
+    Of each layer W a, lam a^T, below the first W^T lam, and Q C P; where the sweep refreshed a a^T, lam lam^T and those
+    of both inverses that are this rank's (of the first layer's a only while it is refreshed).
     """
     n, k = p.network, int(s.counts[0])
     m = sum(map(len, s.work.batches.columns(k))) if solver.batch else p.x.shape[1]
@@ -96,6 +96,9 @@ def floor(solver: Any, s: Any, p: Problem) -> dict[str, Any]:
         last = int(s.counts[0]) - 1
         return last < solver.warm or (last % solver.refresh == 0 and not inputs)
 
+    def inverted(inputs: bool, key: tuple[str, int]) -> bool:
+        return fresh(inputs) and s.work.inverts(key, int(s.counts[0]) - 1 < solver.warm)
+
     found: dict[str, Any] = {}
     for l in s.work.mine:
         W, columns = s.work.iterate[l], n.shape(l)[1]
@@ -106,9 +109,8 @@ def floor(solver: Any, s: Any, p: Problem) -> dict[str, Any]:
             found[f"W{l}^T lam{l}"] = Product(W[:, : n.n[l - 1]].T, lam, tiles)
         found[f"C{l} P{l}"] = Product(s.work.D[l], s.P[l], Tiles(columns, columns))
         found[f"Q{l} C{l}"] = Product(s.Q[l], s.work.D[l], Tiles(columns, columns))
-        pairs = ((f"a{l - 1}", a, s.P[l], l == 1), (f"lam{l}", lam, s.Q[l], False))
-        for name, x, inverse, inputs in pairs:
-            due = partial(fresh, inputs)
-            found[f"{name} {name}^T"] = Due(Product(x, x, tiles, outer=True), due)
-            found[f"({name} {name}^T)^-1"] = Due(Inverse(inverse), due)
+        pairs = ((f"a{l - 1}", a, s.P[l], l == 1, "P"), (f"lam{l}", lam, s.Q[l], False, "Q"))
+        for name, x, inverse, inputs, kind in pairs:
+            found[f"{name} {name}^T"] = Due(Product(x, x, tiles, outer=True), partial(fresh, inputs))
+            found[f"({name} {name}^T)^-1"] = Due(Inverse(inverse), partial(inverted, inputs, (kind, l)))
     return found

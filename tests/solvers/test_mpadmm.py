@@ -8,8 +8,9 @@ from threads import on_ranks
 
 from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
-from hpcadmm.solvers import MpAdmm
+from hpcadmm.solvers import MpAdmm, mpadmm
 from hpcadmm.solvers.first_order_measures import summed_loss
+from hpcadmm.solvers.mpadmm_work import WORTH, seconds_saved, spread
 
 HUGE = 1e12
 
@@ -171,7 +172,7 @@ GRIDS = [(1, 1), (1, 2), (1, 3), (2, 1), (3, 1), (2, 2), (3, 2)]
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("options", [{}, {"average": 0.5, "decay": 0.01}, {"batch": 0}], ids=str)
+@pytest.mark.parametrize("options", [{}, {"average": 0.5, "decay": 0.01, "inverses": "dealt"}, {"batch": 0}], ids=str)
 def test_every_grid_makes_the_same_weights(dtype, options):
     """9 steps: refreshes with the first layer's inputs and without, and sweeps without any."""
     found = []
@@ -193,6 +194,37 @@ def test_a_run_goes_on_in_the_same_bits_on_another_grid(one, other):
     again = resumed(other[0] * other[1], solver(other), saved, 3)
     assert_same_bits(whole[0], again[0])
     assert whole[1] == again[1]
+
+
+@pytest.mark.parametrize(("inverses", "times"), [("each", 3), ("dealt", 1)])
+def test_dealt_inverses_are_formed_once(monkeypatch, inverses, times):
+    """Three layers, two refreshes: six in the first, with the inputs, five in the second; the floor says the same."""
+    formed = []
+    for name in ("input_penalty", "output_penalty"):
+        plain = getattr(mpadmm, name)
+        monkeypatch.setattr(mpadmm, name, lambda *given, plain=plain: (formed.append(len(given[0])), plain(*given)))
+    solver = MpAdmm(batch=60, cut=3, warm=1, refresh=1, inverses=inverses)
+
+    def work(world):
+        p, world = posed(solver, world, (7, 5), loss="cross-entropy", samples=300)
+        state = stepped(solver, p, world, 2)
+        return sum(product.flops for name, product in solver.floor(state, p).items() if name.endswith("^-1"))
+
+    flops = on_ranks(3, work)
+    second = [n**3 for n in (8, 6, 7, 5, 3)]  # P of layers 2 and 3 with the bias, Q of all
+    assert len(formed) == times * 11
+    assert sum(flops) == times * sum(second)
+
+
+@pytest.mark.parametrize(
+    ("hidden", "ranks", "dealt"), [((300, 300), 2, False), ((1000,) * 9, 2, True), ((9,), 1, False)]
+)
+def test_inverses_are_dealt_where_that_pays(hidden, ranks, dealt):
+    sizes = {("P", l): n + 1 for l, n in enumerate(hidden, 2)} | {("Q", l): n for l, n in enumerate(hidden, 1)}
+    owners = spread(sizes, ranks)
+    assert (seconds_saved(sizes, owners, 4) >= WORTH) == dealt
+    loads = [sum(sizes[key] ** 3 for key in sizes if owners[key] == rank) for rank in range(ranks)]
+    assert max(loads) - min(loads) <= max(sizes.values()) ** 3 or ranks == 1
 
 
 def test_nothing_of_the_size_of_the_penalties_travels_along_a_chain():
