@@ -11,10 +11,11 @@ from hpcadmm.solvers import SOLVERS
 TAYLOR = Path(__file__).resolve().parents[1] / "jobs" / "digits-taylor.toml"
 NOT_NEEDED = ("hpcadmm.solvers.gadmm", "hpcadmm.datasets.idx", "scipy.special", "scipy.optimize", "rich", "pooch")
 PROGRAM = f"""
-import sys
+import gc, sys
 from hpcadmm.cli import main
 sys.argv = ["hpcadmm", "train", {str(TAYLOR)!r}, "--set", "stop.iterations=1"]
 code = main()
+assert gc.isenabled()
 assert "hpcadmm.solvers.taylor" in sys.modules
 sys.exit(code or [name for name in {NOT_NEEDED} if name in sys.modules] or 0)
 """
