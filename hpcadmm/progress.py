@@ -4,14 +4,13 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
+from typing import TYPE_CHECKING, Any
 
 from hpcadmm.job import Job
 from hpcadmm.measure import Row
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
 
 SHOWN = {
     "objective": "objective",
@@ -52,13 +51,16 @@ class Progress:
     @contextmanager
     def of(self, job: Job, done: int) -> Iterator[None]:
         """While entered, a bar if standard error is a terminal."""
-        console = Console(stderr=True)
-        if not self.shown or not console.is_terminal:
+        if not self.shown or not sys.stderr.isatty():
             yield
             return
+        from rich.console import Console  # only a bar needs it, and it takes a while
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bar
+
         text = TextColumn("{task.description}")
         columns = (BarColumn(bar_width=12), MofNCompleteColumn(), TimeRemainingColumn(), text)
-        with Bar(*columns, console=console) as self._bar:
+        with Bar(*columns, console=Console(stderr=True)) as self._bar:
             self._task = self._bar.add_task("", total=job.stop.iterations, completed=done)
             yield
         self._bar = None

@@ -1,22 +1,31 @@
-"""Name -> class: adding a solver, loss, activation or dataset is one file and one name in a tuple."""
+"""Name -> class: adding a solver, loss, activation or dataset is one file and one line in a registry."""
 
 from collections.abc import Iterator, Mapping
+from importlib import import_module
 from typing import Any
 
 from hpcadmm.errors import UsageError
 
 
 class Registry(Mapping[str, Any]):
-    """An ordered, read-only map from each class's `name` to the class."""
+    """An ordered, read-only map from each class's `name` to the class.
 
-    def __init__(self, kind: str, *classes: Any) -> None:
+    Classes are given themselves, or `later` as "package.module:Class" by name: such a module is imported when its class
+    is asked for, so that a job pays for its own solver and dataset only.
+    """
+
+    def __init__(self, kind: str, *classes: Any, later: Mapping[str, str] | None = None) -> None:
         self.kind = kind
-        self._classes = {cls.name: cls for cls in classes}
+        self._classes = {cls.name: cls for cls in classes} | dict(later or {})
 
     def __getitem__(self, name: str) -> Any:
         if name not in self._classes:
             raise UsageError(f"{self.kind} = {name!r}: known are {', '.join(self._classes)}")
-        return self._classes[name]
+        found = self._classes[name]
+        if isinstance(found, str):
+            module, _, attribute = found.partition(":")
+            found = self._classes[name] = getattr(import_module(module), attribute)
+        return found
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._classes)

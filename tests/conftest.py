@@ -66,8 +66,12 @@ def ranks(n: int) -> int:
 
 
 def environment(changes: Mapping[str, str | None] | None) -> dict[str, str]:
-    """That of the tests, without an outer launcher's variables; one thread a rank; a change to None removes one."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(LAUNCHED)}
+    """That of the tests, without an outer launcher's variables; one thread a rank; a change to None removes one.
+
+    Bytecode is kept: some hundred processes would each compile the package.
+    """
+    dropped = (*LAUNCHED, "PYTHONDONTWRITEBYTECODE")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     base = {
         **OPEN_MPI,

@@ -1,8 +1,10 @@
 """The command line. A command's module is imported when the command runs, so that --help is quick."""
 
+import gc
 import os
 import sys
-from contextlib import ExitStack, redirect_stdout
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from importlib import import_module
 
 import click
@@ -55,6 +57,20 @@ def hpcadmm() -> None:
     """
 
 
+@contextmanager
+def importing() -> Iterator[None]:
+    """While entered, modules are imported and Python does not look for garbage, nor later in what they have made.
+
+    They make a million objects that stay: looking through them takes a fifth of the start.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        gc.freeze()
+
+
 def describe(error: BaseException) -> tuple[int, str] | None:
     """Exit code and message of an exception that is no defect; None for any other."""
     if isinstance(error, UsageError):
@@ -85,4 +101,6 @@ def run() -> int | None:
 def main() -> int:
     """The program: returns the exit code of the job. Under a launcher all ranks return the same."""
     limit_threads()
-    return guarded(run, describe)
+    code = guarded(run, describe)
+    gc.freeze()  # what is left goes with the process; Python would look through it for garbage first
+    return code

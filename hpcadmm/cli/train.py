@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from hpcadmm.cli import importing
 from hpcadmm.comm.launch import phase, start_mpi
 
 OVERRIDES = click.option(
@@ -22,10 +23,11 @@ QUIET = click.option("--quiet", is_flag=True, help="Show nothing but errors.")
 @QUIET
 def train(job: Path, overrides: tuple[str, ...], out: Path | None, print_job: bool, quiet: bool) -> None:
     """Train as the job file JOB says; under mpirun or srun on all their ranks."""
-    world = start_mpi()
-    from hpcadmm import job as jobs
-    from hpcadmm import progress
-    from hpcadmm import train as training
+    with importing():
+        world = start_mpi()
+        from hpcadmm import job as jobs
+        from hpcadmm import progress
+        from hpcadmm import train as training
 
     with phase("reading the job file"):
         read = jobs.read(job, overrides, world)
@@ -41,8 +43,9 @@ def train(job: Path, overrides: tuple[str, ...], out: Path | None, print_job: bo
 @QUIET
 def resume(run: Path, overrides: tuple[str, ...], quiet: bool) -> None:
     """Go on with a run from its newest valid checkpoint, on any number of ranks."""
-    world = start_mpi()
-    from hpcadmm import progress
-    from hpcadmm import train as training
+    with importing():
+        world = start_mpi()
+        from hpcadmm import progress
+        from hpcadmm import train as training
 
     training.resume(run, overrides, world, progress.Progress(world.first and not quiet))

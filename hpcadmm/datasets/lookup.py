@@ -19,9 +19,9 @@ CHUNK = 1 << 20  # bytes read at a time where a stream is only counted
 
 def cache() -> Path:
     """The user's cache folder, where downloads go."""
-    import pooch  # slow to import, and seldom needed
+    from platformdirs import user_cache_dir  # seldom needed; pooch, which gives the same folder, is slow to import
 
-    return Path(pooch.os_cache("hpcadmm"))
+    return Path(user_cache_dir("hpcadmm"))
 
 
 def roots() -> list[Path]:

@@ -1,42 +1,37 @@
 """The algorithms, one a file; a solver is a frozen dataclass of hyperparameters, which is its [solver] table."""
 
+from typing import Any
+
 from hpcadmm.registry import Registry
-from hpcadmm.solvers.adadelta import Adadelta
-from hpcadmm.solvers.adagrad import Adagrad
-from hpcadmm.solvers.adam import Adam
 from hpcadmm.solvers.base import Solver
-from hpcadmm.solvers.cg import Cg
-from hpcadmm.solvers.consensus import Consensus
-from hpcadmm.solvers.dladmm import DlAdmm
-from hpcadmm.solvers.gadmm import Gadmm
-from hpcadmm.solvers.gd import Gd
-from hpcadmm.solvers.lbfgs import Lbfgs
-from hpcadmm.solvers.mpadmm import MpAdmm
-from hpcadmm.solvers.pdadmm import PdAdmm
-from hpcadmm.solvers.qgadmm import QGadmm
-from hpcadmm.solvers.qgd import QGd
-from hpcadmm.solvers.sgd import Sgd
-from hpcadmm.solvers.taylor import Taylor
 
-CLASSES = (Taylor, DlAdmm, PdAdmm, Gadmm, QGadmm, MpAdmm, Consensus, Gd, QGd, Sgd, Adadelta, Adagrad, Adam, Cg, Lbfgs)
-SOLVERS = Registry("solver.name", *CLASSES)
+SOLVERS = Registry(
+    "solver.name",
+    later={
+        "taylor": "hpcadmm.solvers.taylor:Taylor",
+        "dladmm": "hpcadmm.solvers.dladmm:DlAdmm",
+        "pdadmm": "hpcadmm.solvers.pdadmm:PdAdmm",
+        "gadmm": "hpcadmm.solvers.gadmm:Gadmm",
+        "qgadmm": "hpcadmm.solvers.qgadmm:QGadmm",
+        "mpadmm": "hpcadmm.solvers.mpadmm:MpAdmm",
+        "consensus": "hpcadmm.solvers.consensus:Consensus",
+        "gd": "hpcadmm.solvers.gd:Gd",
+        "qgd": "hpcadmm.solvers.qgd:QGd",
+        "sgd": "hpcadmm.solvers.sgd:Sgd",
+        "adadelta": "hpcadmm.solvers.adadelta:Adadelta",
+        "adagrad": "hpcadmm.solvers.adagrad:Adagrad",
+        "adam": "hpcadmm.solvers.adam:Adam",
+        "cg": "hpcadmm.solvers.cg:Cg",
+        "lbfgs": "hpcadmm.solvers.lbfgs:Lbfgs",
+    },
+)
+__all__ = ["SOLVERS", "Solver"]
 
-__all__ = [
-    "SOLVERS",
-    "Adadelta",
-    "Adagrad",
-    "Adam",
-    "Cg",
-    "Consensus",
-    "DlAdmm",
-    "Gadmm",
-    "Gd",
-    "Lbfgs",
-    "MpAdmm",
-    "PdAdmm",
-    "QGadmm",
-    "QGd",
-    "Sgd",
-    "Solver",
-    "Taylor",
-]
+
+def __getattr__(name: str) -> Any:
+    """The class of a solver: `from hpcadmm.solvers import Taylor` imports it then."""
+    if name[:1].isupper():
+        for solver in SOLVERS.values():
+            if solver.__name__ == name:
+                return solver
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
