@@ -69,7 +69,10 @@ def svhn(folder: Path, pack: bool) -> dict[str, Any]:
     for name, n, seed in (("train", TRAIN, 1), ("test", TEST, 2)):
         x, y = images(n, 3072, 10, seed)
         pixels = x.reshape(n, 3, 32, 32).transpose(2, 3, 1, 0)
-        savemat(folder / f"{name}_32x32.mat", {"X": pixels, "y": np.where(y == 0, 10, y)[:, None]}, do_compression=pack)
+        file = folder / f"{name}_32x32.mat"
+        savemat(file, {"X": pixels, "y": np.where(y == 0, 10, y)[:, None]}, do_compression=pack)
+        with open(file, "r+b") as written:
+            written.write(b"MATLAB 5.0 MAT-file".ljust(116))  # else the header tells the second of its making
     return {}
 
 
