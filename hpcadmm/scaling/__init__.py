@@ -1,0 +1,1 @@
+"""Scaling experiments: run them, report them, and predict what has not been run."""
