@@ -1,1 +1,0 @@
-"""Scaling experiments: run them, report them, and predict what has not been run."""
