@@ -35,14 +35,16 @@ def _adapter(cls: type) -> TypeAdapter[Any]:
     return TypeAdapter(cls)
 
 
-def plain(cls: Any, table: dict[str, Any], where: str, faults: list[str], beside: Iterable[str] = ()) -> Any:
+def plain(
+    cls: Any, table: dict[str, Any], where: str, faults: list[str], beside: Iterable[str] = (), file: str = "a job"
+) -> Any:
     """A dataclass from a table; None where something is wrong. `beside`: keys that are known but not its own."""
     dot = f"{where}." if where else ""
     known = [f.name for f in fields(cls)]
     unknown = [key for key in table if key not in known]
     for key in unknown:
         allowed = ", ".join(sorted([*beside, *known]))
-        faults.append(f"{dot}{key}: unknown key; {f'[{where}]' if where else 'a job'} takes {allowed}")
+        faults.append(f"{dot}{key}: unknown key; {f'[{where}]' if where else file} takes {allowed}")
     own = {key: value for key, value in table.items() if key in known}
     dates = [key for key, value in own.items() if not _as_json(value)]
     faults += [f"{dot}{key} = {own[key]}: must not hold a date or a time" for key in dates]

@@ -1,0 +1,32 @@
+"""`hpcadmm scaling`: one job on several numbers of ranks, started by the command itself."""
+
+from pathlib import Path
+
+import click
+
+from hpcadmm.comm.launch import without_mpi
+
+FOLDER = click.Path(path_type=Path, file_okay=False)
+
+
+@click.group()
+def scaling() -> None:
+    """How a job's time changes with the ranks: measure it, report on it."""
+
+
+@scaling.command("run")
+@click.argument("experiment", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--out", type=FOLDER, help="Folder; by default one in results/scaling.")
+@click.option("--only-ranks", "only", type=click.IntRange(min=1), multiple=True, metavar="N",
+              help="Take the samples of this number of ranks only; repeatable.")  # fmt: skip
+@click.option("--launcher", metavar="COMMAND", help="Instead of mpiexec, in a Slurm allocation without one srun.")
+def run_command(experiment: Path, out: Path | None, only: tuple[int, ...], launcher: str | None) -> int:
+    """Measure the points of EXPERIMENT, a TOML file (see jobs/scaling), one process after the other, in turns.
+
+    Called again with the same --out it goes on: samples that are there are not taken again. Exit code 0 if all samples
+    were taken and the results agree, 1 if not, 75 after a signal: the same command goes on.
+    """
+    without_mpi()
+    from hpcadmm.scaling.run import Options, run
+
+    return run(experiment, Options(out, launcher, only), click.echo)
