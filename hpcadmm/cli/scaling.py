@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from hpcadmm.cli import scaling_model
 from hpcadmm.comm.launch import without_mpi
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -12,6 +13,10 @@ FOLDER = click.Path(path_type=Path, file_okay=False)
 @click.group()
 def scaling() -> None:
     """How a job's time changes with the ranks: measure it, report on it."""
+
+
+for command in (scaling_model.machine, scaling_model.probe, scaling_model.model, scaling_model.advise):
+    scaling.add_command(command)
 
 
 @scaling.command("run")

@@ -104,7 +104,7 @@ def mpadmm(place: Place, refresh: float | None = None, inputs: float | None = No
 def mpadmm_messages(bill: Bill, place: Place, refresh: float, inputs: float) -> None:
     """One sum over the ranks with the same layers; along the chain parts of the batch, and two numbers."""
     case, n, first = place.case, place.case.n, place.layers[0]
-    size = sum(n[l] * case.width(l) for l in place.layers) + len(place.layers) * place.samples
+    size = float(sum(n[l] * case.width(l) for l in place.layers) + len(place.layers) * place.samples)
     for l in place.layers:
         often = inputs if l == 1 else refresh
         size += often * (triangle(case.width(l)) + place.samples) + refresh * (triangle(n[l]) + place.samples)
