@@ -21,8 +21,8 @@ MACHINE = click.option("--machine", "file", type=FILE, help="What `hpcadmm scali
 @click.option("--launcher", metavar="COMMAND", help="Instead of mpiexec; it has to take -n N.")
 @click.option("--quick", is_flag=True, help="Fewer shapes and repeats: seconds instead of a minute or two.")
 def machine(out: Path, ranks: str | None, launcher: str | None, quick: bool) -> int:
-    """Measure what this machine does in a second, for `model` and `advise`: products by shape, passes over memory, small
-    factors, messages. All cores should be free."""
+    """Measure what this machine does in a second, for `model` and `advise`: products by shape, passes over memory,
+    small factors, messages. All cores should be free."""
     without_mpi()
     from hpcadmm.bench.scaling import usable_cores
     from hpcadmm.scaling.model.measure import counts, doubts, measured, write
@@ -68,8 +68,8 @@ def probe(**given: Any) -> int:
 def model(folders: tuple[Path, ...], file: Path | None, out: Path, **options: Any) -> int:
     """Predict the time of an iteration on many more ranks than were measured by `hpcadmm scaling run` in FOLDERS.
 
-    Fits what the machine's rates do not tell of each solver to the measured points, says how wrong that is on points left
-    out, and where adding ranks no longer helps, and why. Predictions are never drawn as measurements.
+    Fits what the machine's rates do not tell of each solver to the measured points, says how wrong that is on points
+    left out, and where adding ranks no longer helps, and why. Predictions are never drawn as measurements.
     """
     without_mpi()
     from hpcadmm.scaling.model.study import Options, study
@@ -87,8 +87,8 @@ def model(folders: tuple[Path, ...], file: Path | None, out: Path, **options: An
 def advise(job: Path, overrides: tuple[str, ...], file: Path | None, **options: Any) -> int:
     """How many ranks, and which grid, for JOB?
 
-    All rank counts up to RANKS and all grids that its solver takes, by predicted seconds an iteration; the advice is the
-    fewest ranks that are within 10 % of the fastest at an efficiency of half or more.
+    All rank counts up to RANKS and all grids that its solver takes, by predicted seconds an iteration; the advice is
+    the fewest ranks that are within 10 % of the fastest at an efficiency of half or more.
     """
     without_mpi()
     from hpcadmm.scaling.model.advise import Options, advising

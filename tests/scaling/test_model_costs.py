@@ -5,10 +5,10 @@ from problems import posed, stepped
 from threads import on_ranks
 
 from hpcadmm.errors import UsageError
+from hpcadmm.model.state import items
 from hpcadmm.scaling.model.case import Case, place_of
 from hpcadmm.scaling.model.cost_gradients import mpadmm
 from hpcadmm.scaling.model.costs import BILLS, bill, known, memory
-from hpcadmm.model.state import items
 from hpcadmm.solvers import SOLVERS
 
 HIDDEN, SAMPLES, STEPS = (7, 5, 9), 288, 3

@@ -1,4 +1,4 @@
-"""What the rates of a machine do not tell of a solver: factors, fitted to measured points, near 1 where those are few."""
+"""What the rates of a machine do not tell of a solver: factors, fitted to measured points, near 1 where few are."""
 
 import math
 from collections.abc import Sequence

@@ -31,10 +31,11 @@ def counts(text: str | None, cores: int) -> list[int]:
 
 def measured(ranks: Sequence[int], given: str | None, options: Sequence[str], say: Say) -> Machine:
     """Probe with each number of ranks. Starts processes; RuntimeError if one fails."""
-    probes, about = [], {"hpcadmm": __version__, "cores": usable_cores(), "loads": []}  # type: ignore[var-annotated]
+    probes: list[Any] = []
+    about: dict[str, Any] = {"hpcadmm": __version__, "cores": usable_cores(), "loads": []}
     for n in ranks:
         say(f"measuring this machine with {n} rank{'s' if n > 1 else ''} at once")
-        about["loads"].append(os.getloadavg()[0] if hasattr(os, "getloadavg") else None)  # type: ignore[attr-defined]
+        about["loads"].append(os.getloadavg()[0] if hasattr(os, "getloadavg") else None)
         found = child(launcher(n, given).command("scaling", "probe", *options), crowded=False)
         about["environment"] = found.pop("environment")
         if found["ranks"] != n:

@@ -68,7 +68,7 @@ class Dense:
 
 @dataclass(frozen=True)
 class Message:
-    """What a rank sends: its part of a sum over ranks, or an array to the rank beside it. Overlapped: while it works."""
+    """What a rank sends: its part of a sum over ranks, or an array to the next rank; overlapped: while it works."""
 
     layer: int
     verb: Literal["sum", "send"]
