@@ -23,6 +23,7 @@ CLOSE = 1.10  # a time within this of the least is as good
 USEFUL = 0.5  # efficiency below which ranks are wasted
 EVERY = 64  # rank counts up to this are all tried
 SHOWN = 8
+GAIN = 0.97  # of the time, from which more ranks are worth a line
 
 
 @dataclass(frozen=True)
@@ -144,11 +145,12 @@ def lines(found: Advice) -> list[str]:
 
 
 def best_few(found: Advice) -> list[Prediction]:
-    """The fastest grid of each of the fastest rank counts, the chosen one and one rank."""
-    by_ranks: dict[int, Prediction] = {}
-    for one in found.tried:
-        by_ranks.setdefault(one.ranks, one)
-    shown = list(by_ranks.values())[: SHOWN - 2]
+    """The fastest grids of the largest rank counts that are faster than every smaller one, the chosen and one rank."""
+    front: list[Prediction] = []
+    for one in sorted(found.tried, key=lambda p: (p.ranks, p.seconds)):
+        if not front or one.seconds < GAIN * front[-1].seconds:
+            front = [p for p in front if p.ranks != one.ranks] + [one]
+    shown = front[-SHOWN:]
     for one in (found.chosen, found.one):
         if not any(one is other for other in shown):
             shown.append(one)

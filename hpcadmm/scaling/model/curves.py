@@ -13,6 +13,7 @@ from hpcadmm.scaling.model.machine import Machine
 from hpcadmm.scaling.model.predict import NONE, TERMS, Factors, Prediction, estimate
 
 STILL = 1.05  # a time within this of the least is as good
+FAR = 4  # times as many ranks as are of use: there it shows what limits
 KINDS = ("strong", "weak", "layers", "grids")
 
 
@@ -170,7 +171,8 @@ def words(one: Curve) -> str:
     )
     after = [p for p in one.found if p.ranks > stop.ranks]
     if after:
-        text += f" More ranks do not make it faster: {why(after[0])}."
+        far = next((p for p in after if p.ranks >= FAR * stop.ranks), after[-1])
+        text += f" More ranks do not make it faster: {why(far)}."
     elif one.refused:
         text += f" The solver takes no more: {one.refused}"
     else:

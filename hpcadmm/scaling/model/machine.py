@@ -85,6 +85,8 @@ class Machine:
     errors: Mapping[str, float] = field(init=False)  # of the fits: the median of |relative error|
 
     def __post_init__(self) -> None:
+        if not self.probes:
+            raise ValueError("no probes")
         errors: dict[str, float] = {}
         rates = {int(one["ranks"]): rates_of(one, errors) for one in self.probes}
         object.__setattr__(self, "rates", dict(sorted(rates.items())))

@@ -114,7 +114,7 @@ def kernels(precision: str, wanted: Wanted) -> Iterator[tuple[str, int, Callable
     m10, z10, none = some(10, 2048), some(10, 2048), np.zeros((10, 2048), dtype, order="F")
     for name in wanted.losses:
         loss = LOSSES[name]()
-        y = loss.targets(random.integers(0, 10, 2048), 10, 10, dtype.type)  # type: ignore[arg-type]
+        y = loss.targets(random.integers(0, 10, 2048), 10, 10, dtype.type)
         yield f"{name} prox", 20480, lambda f=loss, y=y: f.prox(m10, y, none, 1.0, z10)  # type: ignore[misc]
         yield f"{name} gradient", 20480, lambda f=loss, y=y: f.gradient(m10, y)  # type: ignore[misc]
     for name, side in (("fold", 200), ("fold far", 1000)):
