@@ -130,7 +130,7 @@ def ideal(place: Any, study: Study, across: Axis) -> list[float]:
 
 
 def plain_numbers(place: Any, values: Sequence[float]) -> None:
-    """Numbers at 1, 2, 5 of each decade that there is, or evenly where there is less than one; room around the values."""
+    """Numbers at 1, 2, 5 of each decade, or evenly where there is less than one; and room around the values."""
     ticker = import_module("matplotlib.ticker")
     low, high = min(values), max(values)
     narrow = high < 4 * low
@@ -146,7 +146,7 @@ def across_ticks(place: Any, study: Study, across: Axis) -> None:
     ticker = import_module("matplotlib.ticker")
     found = sorted({across.of(row) for row in study.rows})
     place.set_xscale("log")
-    keep = found[:: -(len(found) // 7 + 1)]  # the last always
+    keep = found[:: -max(1, -(-len(found) // 8))]  # the last always
     place.xaxis.set_major_locator(ticker.FixedLocator(keep))
     place.xaxis.set_major_formatter("{x:.0f}")
     place.xaxis.set_minor_locator(ticker.NullLocator())

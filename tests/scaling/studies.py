@@ -38,9 +38,9 @@ ENVIRONMENT = {
 Seconds = Callable[[Point, int], list[float]]
 
 
-def experiment(folder: Path, text: str = "", job: str = JOB, kind: str = "strong", **keys: Any) -> Path:
+def experiment(folder: Path, text: str = "", source: str = JOB, kind: str = "strong", **keys: Any) -> Path:
     """An experiment file with a job beside it."""
-    (folder / "small.toml").write_text(job)
+    (folder / "small.toml").write_text(source)
     keys = {"job": "small.toml", "kind": kind, "ranks": [1, 2], "repeats": 5, "iterations": 3} | keys
     shown = {k: json.dumps(v) for k, v in keys.items() if v is not None}  # JSON of these is TOML
     path = folder / "study.toml"
