@@ -35,3 +35,18 @@ def run_command(experiment: Path, out: Path | None, only: tuple[int, ...], launc
     from hpcadmm.scaling.run import Options, run
 
     return run(experiment, Options(out, launcher, only), click.echo)
+
+
+@scaling.command("report")
+@click.argument("folders", nargs=-1, required=True, type=FOLDER)
+@click.option("-o", "--out", type=FOLDER, help="Where to; by default into the folder itself.")
+def report_command(folders: tuple[Path, ...], out: Path | None) -> int:
+    """Write what the samples in FOLDERS say: report.md, report.csv, report.json, extrap.json (for Extra-P), figures.
+
+    Prints a line `FOM name = value` for each figure. Exit code 1 if a study is void: if its results depend on the
+    number of ranks.
+    """
+    without_mpi()
+    from hpcadmm.scaling.report import report
+
+    return report(folders, out, click.echo)

@@ -95,7 +95,7 @@ def read(path: Path) -> Experiment:
         raise UsageError(f"cannot read the experiment file {path}: {error}") from None
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"the experiment file {path} is not TOML: {error}") from None
-    faults: list[str] = []
+    faults = [f"{key} is missing" for key in ("job", "kind", "ranks") if key not in table]
     found: Experiment | None = plain(Experiment, {"name": slug(path.stem), **table}, "", faults, (), "an experiment")
     if found is not None:
         faults += found.faults()
