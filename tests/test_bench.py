@@ -261,7 +261,7 @@ def test_a_job_on_two_ranks(hpcadmm: Run, job: Path) -> None:
     assert len(report["samples"]["iteration_seconds"]) == len(report["samples"]["floor_seconds"]) == 2
     assert found["iterations_done"] == 3
     parts = [report["samples"][f"{part}_seconds"] for part in ("compute", "communicate", "wait")]
-    assert [sum(round) for round in zip(*parts, strict=True)] == pytest.approx(report["samples"]["iteration_seconds"])
+    assert [sum(one) for one in zip(*parts, strict=True)] == pytest.approx(report["samples"]["iteration_seconds"])
     assert found["imbalance"] >= 1
     assert found["samples_per_second"] == pytest.approx(700 / found["iteration_seconds"])
     problem = {"name": "small", "solver": "taylor", "sizes": [6, 8, 5, 3], "samples": 700, "samples_per_iteration": 700}
