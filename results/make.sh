@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes what results/README.md shows: runs, hashes and bench figures, each with its job, commit and machine.
 # MPIRUN and HPCADMM name the programs, HPCADMM_DATA the folder of the data. Parts: runs hashes floor scaling
-# layers grids wires convergence accuracy speedup decentralized speed mpadmm rivals; and torch, which is not made unless asked for.
+# layers grids wires convergence accuracy speedup decentralized speed mpadmm scale rivals; and torch, which is not made unless asked for.
 set -euo pipefail
 cd "$(dirname "$0")"
 run=${MPIRUN:-mpirun} program=${HPCADMM:-hpcadmm}
@@ -180,6 +180,19 @@ mpadmm() {
     --json > mpadmm/layers.json 2>/dev/null
 }
 
+# The experiments of jobs/scaling, half an hour: report, samples and jobs of each. What a second call finds it keeps.
+scale() {
+  for file in ../jobs/scaling/*.toml; do
+    name=$(basename "$file" .toml)
+    [ "$name" = quick ] && continue
+    case $name in shapes-*) continue ;; esac
+    "$program" scaling run "$file" --launcher "$run" --out "runs/scaling/$name"
+    rm -rf "scaling/$name" && mkdir -p "scaling/$name"
+    "$program" scaling report "runs/scaling/$name" -o "scaling/$name"
+    cp -r "runs/scaling/$name"/{experiment.json,plan.json,jobs,samples} "scaling/$name/"
+  done
+}
+
 duel() {
   local figure=$1 data=$2 target=$3
   shift 3
@@ -203,4 +216,4 @@ torch() {
   cp runs/torch/environment.json torch/
 }
 
-for part in ${*:-runs hashes floor scaling layers grids wires convergence accuracy speedup decentralized speed mpadmm rivals}; do "$part"; done
+for part in ${*:-runs hashes floor scaling layers grids wires convergence accuracy speedup decentralized speed mpadmm scale rivals}; do "$part"; done

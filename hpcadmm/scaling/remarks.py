@@ -45,7 +45,9 @@ def remarks(folder: Folder) -> list[str]:
 FACTS: dict[str, Callable[[Sample], Any]] = {
     "commits": lambda s: (s.report["environment"].get("commit") or {}).get("commit"),
     "processors": lambda s: sorted({host["processor"] for host in s.report["environment"].get("hosts", [])}),
-    "BLAS kernels": lambda s: [pool.get("architecture") for pool in s.report["environment"].get("blas", [])],
+    "BLAS kernels": lambda s: sorted(
+        {str(pool.get("architecture")) for pool in s.report["environment"].get("blas", [])}
+    ),
     "MPI libraries": lambda s: s.report["environment"].get("mpi", {}).get("library"),
 }
 

@@ -128,7 +128,13 @@ def read(experiment: Experiment, one: Planned, there: Path, output: Path) -> dic
         report: dict[str, Any] = json.loads(text[text.index("{") :])
     except ValueError:
         return None
-    return report
+    return lean(report)
+
+
+def lean(report: dict[str, Any]) -> dict[str, Any]:
+    """Without units, and without the figures of single products and layers, which the children's files keep."""
+    figures = {name: value for name, value in report["figures"].items() if "[" not in name}
+    return {key: value for key, value in report.items() if key != "units"} | {"figures": figures}
 
 
 def trained(one: Planned, there: Path, target: float) -> dict[str, Any] | None:
