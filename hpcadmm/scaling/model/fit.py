@@ -17,8 +17,8 @@ from hpcadmm.scaling.model.fabric import network
 from hpcadmm.scaling.model.machine import Machine
 from hpcadmm.scaling.model.predict import FACTORS, Estimate, Factors, estimate
 
-TRUST = 0.05  # how firmly a factor is held at 1: as a measured point that is so sure of it
-MOST = 8.0  # times or a part of the rate that was measured: no factor is further off
+TRUST = 0.3  # how firmly factors are held at 1: one of e^3 costs about as much as a point that is missed by ROUGH
+MOST = 4.0  # times or a part of the rate that was measured: no factor is further off
 ROUGH = 0.1  # relative errors above it count less than their square
 
 
@@ -36,9 +36,10 @@ class Known:
 
     @property
     def shape(self) -> tuple[object, ...]:
-        """What is left out together: the same job on any number of ranks."""
+        """What is left out together: the same job on any number of ranks, by samples a rank where these are fixed."""
         case = self.case
-        return case.solver.name, case.n, case.samples, case.precision, getattr(case.solver, "update", "")
+        samples = case.samples // self.point.ranks if self.point.kind == "weak" else case.samples
+        return case.solver.name, case.n, samples, case.precision, getattr(case.solver, "update", "")
 
 
 def case_of(point: Measured) -> Case:
