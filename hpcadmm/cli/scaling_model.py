@@ -83,6 +83,7 @@ def model(folders: tuple[Path, ...], file: Path | None, out: Path, **options: An
 @click.option("--set", "overrides", multiple=True, metavar="TABLE.KEY=VALUE", help="Override the job; repeatable.")
 @MACHINE
 @FABRIC
+@click.option("--fitted", type=FILE, metavar="model.json", help="Of `hpcadmm scaling model`: use its solver's factors.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def advise(job: Path, overrides: tuple[str, ...], file: Path | None, **options: Any) -> int:
     """How many ranks, and which grid, for JOB?

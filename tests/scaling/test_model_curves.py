@@ -80,6 +80,20 @@ def test_weak_scaling_adds_samples_with_the_ranks():
     assert "efficiency" in words(found)
 
 
+def test_a_curve_deals_as_its_points_were_dealt():
+    def dealt(*grids):
+        known = know([measured(PDADMM.gridded(*grid), grid[0] * grid[1]) for grid in grids], MACHINE)
+        (one,) = series(known, None)
+        return {p.grid for p in curve(one, 4, MACHINE, HERE).found if p.ranks == 4}
+
+    assert dealt((1, 1), (1, 2)) == {(1, 4)}
+    assert dealt((2, 1), (3, 1)) == {(4, 1)}
+    assert dealt((2, 1), (1, 2)) == {(4, 1)}, "as the solver does by itself"
+    mine = replace(PDADMM, solver=replace(PDADMM.solver, grid=None))
+    (one,) = series(know([measured(mine, 2)], MACHINE), None)
+    assert (one.dealt, one.case.solver.grid) == (None, None)
+
+
 def test_grids_and_layers():
     known = know(points(PDADMM, 1), MACHINE)
     (one,) = series(known, "grids")

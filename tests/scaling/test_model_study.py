@@ -14,7 +14,7 @@ from hpcadmm.scaling.model import measure, study
 from hpcadmm.scaling.model.case import Case
 from hpcadmm.scaling.model.fabric import network
 from hpcadmm.scaling.model.fit import case_of
-from hpcadmm.scaling.model.predict import TERMS
+from hpcadmm.scaling.model.predict import FACTORS, TERMS
 from hpcadmm.solvers import SOLVERS
 
 TAYLOR = Case(SOLVERS["taylor"](), (100, 80, 60, 10), 20_000)
@@ -158,6 +158,18 @@ def test_advise_prints_a_table_and_command_lines(tmp_path, machine):
     said.clear()
     advising.advising(file, [], machine, replace(options, as_json=True), said.append)
     assert json.loads(said[0])["advice"]["ranks"] == ranks
+
+
+def test_advice_may_use_what_was_fitted(tmp_path, machine):
+    fitted = tmp_path / "model.json"
+    fitted.write_text(json.dumps({"factors": {"pdadmm": {**dict.fromkeys(FACTORS, 2.0)}}}))
+    said, options = [], advising.Options(ranks=3, as_json=True)
+    advising.advising(job(tmp_path), [], machine, options, said.append)
+    advising.advising(job(tmp_path), [], machine, replace(options, fitted=fitted), said.append)
+    plain, slower = (json.loads(text)["one_rank"]["seconds"] for text in said)
+    assert slower == pytest.approx(2 * plain)
+    with pytest.raises(UsageError, match="no factors of taylor"):
+        advising.factors_of(fitted, "taylor")
 
 
 def test_what_cannot_be_advised_on(tmp_path, machine):

@@ -17,7 +17,7 @@ from hpcadmm.scaling.model.fabric import Network, network
 from hpcadmm.scaling.model.machine import Machine
 from hpcadmm.scaling.model.measure import doubts, on_the_spot
 from hpcadmm.scaling.model.pages import row
-from hpcadmm.scaling.model.predict import Prediction, estimate
+from hpcadmm.scaling.model.predict import FACTORS, NONE, Factors, Prediction, estimate
 
 CLOSE = 1.10  # a time within this of the least is as good
 USEFUL = 0.5  # efficiency below which ranks are wasted
@@ -32,6 +32,7 @@ class Options:
 
     ranks: int
     fabric: str = "this"
+    fitted: Path | None = None
     as_json: bool = False
 
 
@@ -64,14 +65,25 @@ def case_of(job: Job) -> Case:
     return Case(job.solver, n, len(train.rows), job.head.precision, job.loss.name, job.activation.name, bias)
 
 
-def advice(case: Case, ranks: int, machine: Machine, over: Network) -> Advice:
+def factors_of(file: Path | None, solver: str) -> Factors:
+    """Those that `hpcadmm scaling model` fitted to this solver. Raises UsageError where there are none."""
+    if file is None:
+        return NONE
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))["factors"][solver]
+        return {name: float(found[name]) for name in FACTORS}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"--fitted {file}: no factors of {solver} in it ({type(error).__name__}: {error})") from None
+
+
+def advice(case: Case, ranks: int, machine: Machine, over: Network, factors: Factors = NONE) -> Advice:
     """Try every rank count (above EVERY: a choice of them) on every grid. Raises UsageError where none is taken."""
     wanted = sorted({*range(1, min(ranks, EVERY) + 1), *counts(case, ranks)})
     found, refused = [], ""
     for n in wanted:
         for one in grids(case, n):
             try:
-                found.append(estimate(one, n, machine, over).predict())
+                found.append(estimate(one, n, machine, over).predict(factors))
             except UsageError as error:
                 refused = str(error)
     if not found:
@@ -96,7 +108,8 @@ def advising(
     case = case_of(job)
     machine = Machine.read(file) if file else on_the_spot(case, (lambda line: None) if options.as_json else say)
     check(machine, case)
-    found = advice(case, options.ranks, machine, network(machine, options.fabric))
+    factors = factors_of(options.fitted, case.solver.name)
+    found = advice(case, options.ranks, machine, network(machine, options.fabric), factors)
     if options.as_json:
         say(record(found, path, overrides))
         return 0

@@ -19,23 +19,32 @@ KINDS = ("strong", "weak", "layers", "grids")
 
 @dataclass(frozen=True)
 class Series:
-    """What one curve is about: a case at `base` ranks, and the measured points of it."""
+    """What one curve is about: a case at `base` ranks, and the measured points of it. dealt: by "samples" or "layers"
+    only, where the grids of the points were chosen so."""
 
     name: str
     kind: str
     case: Case
     base: int
     points: tuple[Known, ...]
+    dealt: str | None = None
 
     def at(self, ranks: int) -> Case:
         """The case on so many ranks. "weak": as many samples a rank as at `base`; "layers": a layer a rank, of the
         width of the widest hidden one; else the same."""
         if self.kind == "weak":
-            return replace(self.case, samples=self.case.samples * ranks // self.base)
+            case = replace(self.case, samples=self.case.samples * ranks // self.base)
+            return self.on_grid(case, ranks)
         if self.kind == "layers":
             n = self.case.n
             return replace(self.case, n=(n[0], *[max(n[1:-1], default=n[0])] * (ranks - 1), n[-1])).gridded(ranks, 1)
-        return self.case
+        return self.on_grid(self.case, ranks)
+
+    def on_grid(self, case: Case, ranks: int) -> Case:
+        """On a grid such as the points had."""
+        if self.dealt is None or self.kind == "grids":
+            return case
+        return case.gridded(1, ranks) if self.dealt == "samples" else case.gridded(ranks, 1)
 
 
 @dataclass(frozen=True)
@@ -69,12 +78,22 @@ def series(known: Sequence[Known], kind: str | None) -> list[Series]:
         if chosen in ("layers", "grids") and not hasattr(first.case.solver, "grid"):
             chosen = "weak" if weak else "strong"
         shown = tuple(members) if chosen != "layers" and (chosen == "weak") == weak else ()
-        case = first.case
-        if hasattr(case.solver, "grid"):
-            own = first.point.job["solver"].get("grid", type(case.solver)().grid)
-            case = replace(case, solver=replace(case.solver, grid=None if chosen == "grids" else own))
-        found.append(Series(named(case, weak, chosen, per_rank(first)), chosen, case, first.point.ranks, shown))
+        case, dealt = free(first.case, members)
+        found.append(Series(named(case, weak, chosen, per_rank(first)), chosen, case, first.point.ranks, shown, dealt))
     return found
+
+
+def free(case: Case, members: Sequence[Known]) -> tuple[Case, str | None]:
+    """The case as the solver would deal it to any number of ranks, and how the points were dealt, if by choice."""
+    if not hasattr(case.solver, "grid"):
+        return case, None
+    own = [one.point.job["solver"].get("grid") for one in members]
+    chosen = [grid for grid in own if isinstance(grid, list)]
+    names = [grid for grid in own if isinstance(grid, str)]
+    case = replace(case, solver=replace(case.solver, grid=names[0] if names else type(case.solver)().grid))
+    if chosen and all(layers == 1 for layers, _ in chosen):
+        return case, "samples"
+    return case, "layers" if chosen and all(samples == 1 for _, samples in chosen) else None
 
 
 def per_rank(one: Known) -> int:
