@@ -12,7 +12,7 @@ from hpcadmm.scaling.model import probe
 from hpcadmm.scaling.model.case import Case, places
 from hpcadmm.scaling.model.costs import bill
 from hpcadmm.scaling.model.fabric import Link, network
-from hpcadmm.scaling.model.machine import Machine, fitted, message_terms
+from hpcadmm.scaling.model.machine import Machine, fitted, gemm_terms, message_terms, value
 from hpcadmm.scaling.model.ops import Gemm
 from hpcadmm.scaling.model.predict import FACTORS, NONE, estimate
 from hpcadmm.solvers import SOLVERS
@@ -78,6 +78,18 @@ def test_the_probe_measures_what_a_machine_is_made_of(monkeypatch):
     assert [row[:3] for row in found["gemm"]["float32"]["gram"]][1] == [10, 10, 16]
     assert {"relu prox", "relu value", "relu derivative", "hinge prox", "hinge gradient", "fold"} <= set(kernels)
     assert min(*kernels.values(), rates.near, rates.far, rates.call) > 0
+
+
+def test_a_product_is_timed_by_the_shape_of_its_calls():
+    """W a: rows by the columns of a tile; z a^T: rows by inner, over the columns of a tile."""
+    apply, outer = (Gemm(1, kind, 30, 7, 640.0, 10.0) for kind in ("apply", "outer"))
+    assert (apply.shape, outer.shape) == ((30, 64, 7), (30, 7, 64))
+    assert apply.flops == outer.flops == 2 * 30 * 7 * 640
+    gram = Gemm(1, "gram", 30, 30, 640.0, 10.0)
+    assert (gram.shape, gram.flops) == ((30, 30, 64), 30 * 31 * 640)
+    assert MACHINE.at(1).seconds(apply, "float32")[1] == pytest.approx(
+        10 * value(GEMM, gemm_terms(30, 64, 7)), rel=0.02
+    )
 
 
 # The network.

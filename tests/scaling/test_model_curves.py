@@ -5,14 +5,14 @@ from dataclasses import replace
 import pytest
 from made_machine import MACHINE, measured, wider
 
-from hpcadmm.scaling.model import validate
+from hpcadmm.scaling.model import cost_pdadmm, costs, validate
 from hpcadmm.scaling.model.case import Case, places
 from hpcadmm.scaling.model.costs import bill
 from hpcadmm.scaling.model.curves import best, counts, curve, grids, series, words
 from hpcadmm.scaling.model.fabric import network
 from hpcadmm.scaling.model.fit import fit, know
 from hpcadmm.scaling.model.ops import Message
-from hpcadmm.scaling.model.predict import NONE
+from hpcadmm.scaling.model.predict import NONE, estimate
 from hpcadmm.solvers import SOLVERS
 
 TAYLOR = Case(SOLVERS["taylor"](), (100, 80, 60, 10), 20_000)
@@ -99,7 +99,8 @@ def test_grids_and_layers():
     (one,) = series(known, "grids")
     found = curve(one, 64, MACHINE, HERE)
     assert all(p.grid[0] * p.grid[1] == p.ranks for p in found.found)
-    assert found.refused is None
+    assert "no grid of" in found.refused
+    assert "The solver takes no more" in words(found)
     assert found.found[-1].ranks <= PDADMM.L * PDADMM.tiles().count
     (deep,) = series(known, "layers")
     assert deep.at(7).L == 7
@@ -115,6 +116,16 @@ def test_the_best_grid_is_the_obvious_one():
     assert {case.grid(8) for case in grids(two, 8)} == {(1, 8), (2, 4), (4, 2)}
     thin = replace(PDADMM, n=(2000, 10, 10), samples=4096)
     assert best(thin, 2, MACHINE, HERE, NONE).grid == (1, 2), "nearly all work is in the first layer"
+
+
+def test_layers_that_are_alike_are_looked_at_once(monkeypatch):
+    seen = []
+    monkeypatch.setitem(costs.BILLS, "pdadmm", lambda place: seen.append(place.layers) or cost_pdadmm.pdadmm(place))
+    deep = replace(PDADMM, n=(200, *[200] * 999, 10)).gridded(1000, 1)
+    one = estimate(deep, 1000, MACHINE, HERE)
+    assert len(one.blocks) == 1000
+    assert {tuple(layers) for layers in seen} == {(1,), (2,), (1000,)}, "the first, those between, the last"
+    assert one.blocks[1] == one.blocks[500] != one.blocks[0]
 
 
 def test_rank_counts_are_increasing_and_end_at_the_most():

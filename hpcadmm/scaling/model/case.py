@@ -41,7 +41,7 @@ class Case:
         """Columns of W_l, that of a bias included."""
         return self.n[l - 1] + self.bias
 
-    @property
+    @cached_property
     def weights(self) -> int:
         """Entries of all W."""
         return sum(self.n[l] * self.width(l) for l in range(1, self.L + 1))
@@ -72,6 +72,8 @@ class Case:
         """The layers of each block, as the solver deals them."""
         if chain == 1:
             return [range(1, self.L + 1)]
+        if chain == self.L:
+            return [range(l, l + 1) for l in range(1, self.L + 1)]
         if self.solver.name == "pdadmm":
             costs = pdadmm_work.costs(self.network, PRODUCTS[self.solver.update])
         else:
@@ -94,6 +96,12 @@ class Place:
     @property
     def ranks(self) -> int:
         return self.chain * self.samples
+
+    @property
+    def like(self) -> tuple[object, ...]:
+        """Places of which this is the same do the same work."""
+        n = self.case.n
+        return n[self.layers[0] - 1 : self.layers[-1] + 1], self.lowest, self.highest, self.columns, self.calls
 
     @property
     def tiles(self) -> int:

@@ -164,10 +164,10 @@ def curve(one: Series, most: int, machine: Machine, network: Network, factors: F
             got = best(case, ranks, machine, network, factors) if one.kind == "grids" else None
             if one.kind != "grids":
                 got = estimate(case, ranks, machine, network).predict(factors)
-            refused = None if got else refused
+            refused = None if got else refused or f"there is no grid of {ranks:,} ranks for this job"
             found += [got] if got else []
         except UsageError as error:
-            refused = str(error).splitlines()[0]
+            refused = refused or str(error).splitlines()[0]
     if not found:
         raise UsageError(f"{one.name}: {refused}")
     return Curve(one, factors, tuple(found), refused)
@@ -177,8 +177,9 @@ def words(one: Curve) -> str:
     """Where it stops scaling, and why."""
     weak = one.series.kind in ("weak", "layers")
     last, first = one.found[-1], one.found[0]
-    half = next((p for p in one.found if one.efficiency(p) < 0.5), None)
-    said = "" if half is None else f" Its efficiency falls below one half at {half.ranks:,} ranks: {why(half)}."
+    good = max(k for k, p in enumerate(one.found) if one.efficiency(p) >= 0.5)
+    half = one.found[good + 1] if good + 1 < len(one.found) else None
+    said = "" if half is None else f" Its efficiency stays below one half from {half.ranks:,} ranks on: {why(half)}."
     if weak:
         text = f"{one.series.name}: {last.seconds:.3g} s on {last.ranks:,} ranks, efficiency {one.efficiency(last):.0%}"
         return text + (f"; what costs most there, besides the work, is {why(last)}." if half is None else ".") + said

@@ -1,9 +1,9 @@
 """Seconds of an iteration: the slowest rank's bill at the machine's rates, and its messages over the network."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from hpcadmm.scaling.model import costs
 from hpcadmm.scaling.model.case import Case, Place, places, shared
@@ -16,6 +16,7 @@ FACTORS = ("products", "passes", "serial", "communicate")  # what may be fitted 
 NONE = dict.fromkeys(FACTORS, 1.0)
 Parts = dict[str, float]
 Factors = Mapping[str, float]
+Value = TypeVar("Value")
 TERMS = {  # of which a prediction is the sum, and what each is when it limits
     "work": "the products and passes, divided evenly",
     "serial": "the factors and small solves that every rank with these layers repeats",
@@ -56,16 +57,16 @@ class Estimate:
     @cached_property
     def blocks(self) -> list[Parts]:
         """Of the busiest ranks, one a block of layers."""
-        return [self.work(place) | self.talk(place) for place in places(self.case, *self.grid)]
+        return once_each(places(self.case, *self.grid), lambda place: self.work(place) | self.talk(place))
 
     @cached_property
     def even(self) -> list[Parts]:
         """Of ranks with an even share of the columns."""
-        return [self.work(place) for place in shared(self.case, *self.grid)]
+        return once_each(shared(self.case, *self.grid), self.work)
 
     @cached_property
     def most_memory(self) -> float:
-        return max(costs.memory(place) for place in places(self.case, *self.grid))
+        return max(once_each(places(self.case, *self.grid), costs.memory))
 
     @property
     def rates(self) -> Any:
@@ -126,6 +127,17 @@ class Estimate:
         }
         ranks = self.grid[0] * self.grid[1]
         return Prediction(ranks, self.grid, sum(terms.values()), terms, self.most_memory)
+
+
+def once_each(some: Iterable[Place], value: Callable[[Place], Value]) -> list[Value]:
+    """The value of each place, found once for those that are alike."""
+    found: dict[tuple[object, ...], Value] = {}
+    values = []
+    for place in some:
+        if place.like not in found:
+            found[place.like] = value(place)
+        values.append(found[place.like])
+    return values
 
 
 def total(parts: Parts, factors: Factors) -> float:
