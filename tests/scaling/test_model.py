@@ -38,8 +38,8 @@ def test_a_sample_of_a_busy_moment_hardly_moves_a_fit():
     seconds = [LATENCY + BYTE * size for size in sizes]
     seconds[4] *= 5
     (latency, byte), error = fitted([message_terms(size) for size in sizes], seconds)
-    assert (latency, byte) == (pytest.approx(LATENCY, rel=0.1), pytest.approx(BYTE, rel=0.1))
-    assert error < 0.1
+    assert (latency, byte) == (pytest.approx(LATENCY, rel=0.02), pytest.approx(BYTE, rel=0.02))
+    assert error < 0.01
 
 
 def test_between_rank_counts_rates_lie_between():
@@ -196,7 +196,9 @@ def test_a_slow_network_limits_and_says_so(tmp_path):
     file.write_text("latency_us = 1\ngigabytes_per_second = 1e-4\nranks_per_node = 2\n")
     slow = network(MACHINE, str(file))
     assert estimate(TAYLOR, 8, MACHINE, slow).predict().limit == "bytes"
-    assert estimate(PDADMM, 6, MACHINE, slow).predict().limit == "bytes", "a message longer than the work shows"
+    one = estimate(PDADMM, 6, MACHINE, slow)
+    shown = one.predict().terms["bytes"]
+    assert shown > 1.5 * max(parts["bytes"] for parts in one.blocks), "a hidden message longer than the work shows"
 
 
 def test_the_pipeline_of_mpadmm_has_to_fill():

@@ -76,7 +76,10 @@ def test_weak_scaling_adds_samples_with_the_ranks():
     (one,) = series(known, None)
     assert (one.kind, len(one.points), one.at(100).samples) == ("weak", 2, 409_600)
     found = curve(one, 1000, MACHINE, HERE)
+    assert found.efficiency(found.found[0]) == 1
     assert all(found.efficiency(p) > 0.5 for p in found.found)
+    (later,) = series(know([measured(replace(TAYLOR, samples=8192), 2, kind="weak")], MACHINE), None)
+    assert (later.base, later.at(2).samples, later.at(100).samples) == (2, 8192, 409_600)
     assert "efficiency" in words(found)
 
 
@@ -97,7 +100,7 @@ def test_a_curve_deals_as_its_points_were_dealt():
 def test_grids_and_layers():
     known = know(points(PDADMM, 1), MACHINE)
     (one,) = series(known, "grids")
-    found = curve(one, 64, MACHINE, HERE)
+    found = curve(one, 1000, MACHINE, HERE)
     assert all(p.grid[0] * p.grid[1] == p.ranks for p in found.found)
     assert "no grid of" in found.refused
     assert "The solver takes no more" in words(found)

@@ -14,7 +14,7 @@ from hpcadmm.scaling.model import measure, study
 from hpcadmm.scaling.model.case import Case
 from hpcadmm.scaling.model.fabric import network
 from hpcadmm.scaling.model.fit import case_of
-from hpcadmm.scaling.model.predict import FACTORS, TERMS
+from hpcadmm.scaling.model.predict import FACTORS, TERMS, Prediction
 from hpcadmm.solvers import SOLVERS
 
 TAYLOR = Case(SOLVERS["taylor"](), (100, 80, 60, 10), 20_000)
@@ -133,6 +133,19 @@ def test_advice_is_the_fewest_ranks_that_are_as_fast(tmp_path):
     assert all(p.seconds > 1.1 * min(q.seconds for q in useful) for p in useful if p.ranks < chosen.ranks)
     assert fastest.seconds == min(p.seconds for p in found.tried)
     assert {p.grid for p in found.tried if p.ranks == 6} == {(1, 6), (2, 3), (3, 2), (6, 1)}
+
+
+def test_the_choice_among_given_times():
+    def at(ranks, seconds):
+        return Prediction(ranks, (1, ranks), seconds, dict.fromkeys(TERMS, 0.0), 1.0)
+
+    alone, two, four, five, nine = at(1, 10.0), at(2, 5.2), at(4, 3.0), at(5, 2.8), at(9, 2.5)
+    tried = [nine, five, four, two, alone]
+    assert advising.choose(tried, alone) is four, "nine are too many, and four as good as five"
+    assert advising.choose([nine], alone) is alone
+    found = advising.Advice(TAYLOR, network(MACHINE), alone, tuple(tried), four)
+    assert [found.efficiency(p) for p in (alone, two, four)] == pytest.approx([1, 10 / 10.4, 10 / 12])
+    assert [p.ranks for p in advising.best_few(found)] == [9, 5, 4, 2, 1]
 
 
 def test_where_talking_is_dear_the_advice_is_one_rank(tmp_path):

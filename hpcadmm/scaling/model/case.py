@@ -135,7 +135,7 @@ def busiest(tiles: Tiles, size: int) -> Tiles:
     """As the first rank that has most of the tiles holds them: ceil(T / P) of T tiles on P ranks.
 
     >>> busiest(Tiles(700, 100), 3).held, busiest(Tiles(700, 100), 1000).held
-    ((4, 7), (6, 7))
+    ((4, 7), (0, 1))
     """
     most = -(-tiles.count // size)
     shares = (tiles.of(size, rank) for rank in range(size))

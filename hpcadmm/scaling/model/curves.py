@@ -107,6 +107,9 @@ def named(case: Case, weak: bool, kind: str, per: int) -> str:
     >>> named(Case(SOLVERS["taylor"](), (784, 300, 300, 10), 60000), False, "strong", 60000)
     'taylor 784-300-300-10, 60,000 samples'
     """
+    if kind == "layers":
+        units = max(case.n[1:-1], default=case.n[0])
+        return f"{case.solver.name} with a layer of {units} units a rank, {case.samples:,} samples"
     runs: list[list[int]] = []
     for units in case.n:
         if runs and runs[-1][0] == units:
@@ -115,7 +118,7 @@ def named(case: Case, weak: bool, kind: str, per: int) -> str:
             runs.append([units, 1])
     sizes = "-".join(f"{units}x{count}" if count > 2 else "-".join([str(units)] * count) for units, count in runs)
     many = f"{per:,} samples a rank" if kind == "weak" or weak else f"{case.samples:,} samples"
-    return f"{case.solver.name} {sizes}, {many}" + (f", {kind}" if kind in ("layers", "grids") else "")
+    return f"{case.solver.name} {sizes}, {many}" + (", best grids" if kind == "grids" else "")
 
 
 def counts(case: Case, most: int) -> list[int]:
