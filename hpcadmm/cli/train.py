@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from hpcadmm.comm.launch import phase, start_mpi
+from hpcadmm.comm.signals import heed
 
 OVERRIDES = click.option(
     "--set", "overrides", multiple=True, metavar="TABLE.KEY=VALUE", help="Override the job; repeatable."
@@ -22,6 +23,7 @@ QUIET = click.option("--quiet", is_flag=True, help="Show nothing but errors.")
 @QUIET
 def train(job: Path, overrides: tuple[str, ...], out: Path | None, print_job: bool, quiet: bool) -> None:
     """Train as the job file JOB says; under mpirun or srun on all their ranks."""
+    heed()
     world = start_mpi()
     from hpcadmm import job as jobs
     from hpcadmm import progress
@@ -41,6 +43,7 @@ def train(job: Path, overrides: tuple[str, ...], out: Path | None, print_job: bo
 @QUIET
 def resume(run: Path, overrides: tuple[str, ...], quiet: bool) -> None:
     """Go on with a run from its newest valid checkpoint, on any number of ranks."""
+    heed()
     world = start_mpi()
     from hpcadmm import progress
     from hpcadmm import train as training

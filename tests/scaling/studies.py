@@ -2,12 +2,16 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from hpcadmm.compare.launcher import Relay
 from hpcadmm.scaling.experiment import Experiment, read
 from hpcadmm.scaling.folder import Folder, Sample, claim
 from hpcadmm.scaling.points import Point, planned, points
+from hpcadmm.scaling.sampling import Sampler
+from tests.conftest import mpiexec
 
 JOB = """
 name = "small"
@@ -90,4 +94,16 @@ def study(path: Path, seconds: Seconds, out: str = "out", **more: Any) -> Folder
     one = read(path)
     with claim(path.parent / out, one, planned(one, path), one.ranks) as folder:
         fill(folder, seconds, **more)
+    return folder
+
+
+def sampled(path: Path, out: Path, repeats: int) -> Folder:
+    """One real sample of each point; the other repeats, to the number of them, are copies."""
+    one, plan = read(path), planned(read(path), path)
+    with claim(out, one, plan, one.ranks) as folder, Relay() as relay:
+        for point, job in zip(points(one), plan, strict=True):
+            sample = Sampler(folder, one, mpiexec(), print)(job, point, 0, relay)
+            assert sample is not None
+            for repeat in range(1, repeats):
+                put(folder, replace(sample, repeat=repeat))
     return folder

@@ -4,33 +4,16 @@ import json
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from studies import experiment, put
+from studies import experiment, sampled
 
-from hpcadmm.compare.launcher import Relay
-from hpcadmm.scaling.experiment import read
-from hpcadmm.scaling.folder import claim
 from hpcadmm.scaling.measured import read as measured
-from hpcadmm.scaling.points import planned, points
-from hpcadmm.scaling.sampling import Sampler
-from tests.conftest import ROOT, environment, mpiexec
+from hpcadmm.scaling.points import points
+from tests.conftest import ROOT, environment
 
 REFRAME = ROOT / "jobs/scaling/reframe_hpcadmm.py"
-
-
-def sampled(path: Path, out: Path, repeats: int):
-    """One real sample of each point; the other repeats, to the number of them, are copies."""
-    one, plan = read(path), planned(read(path), path)
-    with claim(out, one, plan, one.ranks) as folder, Relay() as relay:
-        for point, job in zip(points(one), plan, strict=True):
-            sample = Sampler(folder, one, mpiexec(), print)(job, point, 0, relay)
-            assert sample is not None
-            for repeat in range(1, repeats):
-                put(folder, replace(sample, repeat=repeat))
-    return folder
 
 
 @pytest.mark.mpi
