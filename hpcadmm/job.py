@@ -16,7 +16,7 @@ from hpcadmm.errors import UsageError
 from hpcadmm.model.activations import ACTIVATIONS, Activation
 from hpcadmm.model.losses import LOSSES, Loss
 from hpcadmm.solvers import SOLVERS, Solver
-from hpcadmm.tables import chosen, named, plain
+from hpcadmm.tables import chosen, named, overridden, plain
 
 Positive = Annotated[float, Gt(0)]
 Count = Annotated[int, Ge(1)]
@@ -148,29 +148,13 @@ def parse(text: str, overrides: Sequence[str] = (), default_name: str = "job") -
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"the job file is not TOML: {error}") from None
     for override in overrides:
-        _override(tables, override)
+        overridden(tables, override)
     tables.setdefault("name", default_name)
     faults: list[str] = []
     job = _build(tables, faults)
     if faults or job is None:
         raise UsageError("the job file:\n  " + "\n  ".join(faults))
     return job
-
-
-def _override(tables: dict[str, Any], override: str) -> None:
-    """Apply one `table.key=value` (or `key=value` for those that stand in no table)."""
-    key, equals, value = override.partition("=")
-    *table, name = path = [part.strip() for part in key.split(".")]
-    if not equals or not all(path) or len(table) > 1:
-        raise UsageError(f"--set {override}: write --set table.key=value, for example --set stop.iterations=50")
-    try:
-        (parsed,) = tomllib.loads(f"value = {value}").values()
-    except ValueError:  # not TOML, or more than one line of it: text without quotes
-        parsed = value.strip()
-    place = tables.setdefault(table[0], {}) if table else tables
-    if not isinstance(place, dict):
-        raise UsageError(f"--set {override}: {table[0]} is a value, not a table")
-    place[name] = parsed
 
 
 TABLES = ("data", "network", "loss", "solver", "stop", "save", "evaluate")

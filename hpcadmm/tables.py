@@ -1,6 +1,7 @@
 """Tables of a job file -> dataclasses, with every fault listed in one line that a person can act on."""
 
 import json
+import tomllib
 from collections.abc import Iterable
 from dataclasses import fields
 from functools import cache
@@ -35,14 +36,16 @@ def _adapter(cls: type) -> TypeAdapter[Any]:
     return TypeAdapter(cls)
 
 
-def plain(cls: Any, table: dict[str, Any], where: str, faults: list[str], beside: Iterable[str] = ()) -> Any:
+def plain(
+    cls: Any, table: dict[str, Any], where: str, faults: list[str], beside: Iterable[str] = (), file: str = "a job"
+) -> Any:
     """A dataclass from a table; None where something is wrong. `beside`: keys that are known but not its own."""
     dot = f"{where}." if where else ""
     known = [f.name for f in fields(cls)]
     unknown = [key for key in table if key not in known]
     for key in unknown:
         allowed = ", ".join(sorted([*beside, *known]))
-        faults.append(f"{dot}{key}: unknown key; {f'[{where}]' if where else 'a job'} takes {allowed}")
+        faults.append(f"{dot}{key}: unknown key; {f'[{where}]' if where else file} takes {allowed}")
     own = {key: value for key, value in table.items() if key in known}
     dates = [key for key, value in own.items() if not _as_json(value)]
     faults += [f"{dot}{key} = {own[key]}: must not hold a date or a time" for key in dates]
@@ -100,3 +103,32 @@ def _words(one: Any) -> str:
     said = WORDS.get(one["type"], one["msg"].replace("Input should", "must", 1))
     index = one["loc"][-1] if one["loc"] else None
     return f"entry {index + 1}, {_as_json(one['input'])}, {said}" if isinstance(index, int) else said
+
+
+def overridden(tables: dict[str, Any], override: str) -> None:
+    """Apply one `table.key=value` (or `key=value` for those that stand in no table)."""
+    key, equals, value = override.partition("=")
+    *table, name = path = [part.strip() for part in key.split(".")]
+    if not equals or not all(path) or len(table) > 1:
+        raise UsageError(f"--set {override}: write --set table.key=value, for example --set stop.iterations=50")
+    try:
+        (parsed,) = tomllib.loads(f"value = {value}").values()
+    except ValueError:  # not TOML, or more than one line of it: text without quotes
+        parsed = value.strip()
+    place = tables.setdefault(table[0], {}) if table else tables
+    if not isinstance(place, dict):
+        raise UsageError(f"--set {override}: {table[0]} is a value, not a table")
+    place[name] = parsed
+
+
+RESUMABLE = ("stop.", "evaluate.", "save.every", "save.minutes", "save.keep", "threads", "data.path", "solver.grid")
+
+
+def may_change(override: str) -> bool:
+    """Is the override one with which a run can go on? Any other would make it another run.
+
+    >>> may_change("stop.iterations = 50"), may_change("seed=1")
+    (True, False)
+    """
+    key = override.partition("=")[0].strip()
+    return any(key == known or (known.endswith(".") and key.startswith(known)) for known in RESUMABLE)

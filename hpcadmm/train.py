@@ -22,8 +22,7 @@ from hpcadmm.stopping import Stopping
 from hpcadmm.storage import checkpoint
 from hpcadmm.storage.environment import environment
 from hpcadmm.storage.run import Run, read_job
-
-RESUMABLE = ("stop.", "evaluate.", "save.every", "save.minutes", "save.keep", "threads", "data.path", "solver.grid")
+from hpcadmm.tables import RESUMABLE, may_change
 
 
 @dataclass
@@ -93,8 +92,7 @@ def _job_of(folder: Path, overrides: Sequence[str], world: World) -> Job:
         if world.first:
             text = read_job(folder)
     for override in overrides:
-        key = override.partition("=")[0].strip()
-        if not any(key == known or (known.endswith(".") and key.startswith(known)) for known in RESUMABLE):
+        if not may_change(override):
             allowed = ", ".join(known + "*" if known.endswith(".") else known for known in RESUMABLE)
             raise UsageError(f"--set {override}: a run goes on with its own job; only {allowed} may change")
     return parse(world.share(text), overrides)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes what results/README.md shows: runs, hashes and bench figures, each with its job, commit and machine.
 # MPIRUN and HPCADMM name the programs, HPCADMM_DATA the folder of the data. Parts: runs hashes floor scaling
-# layers grids wires convergence accuracy speedup decentralized speed mpadmm rivals; and torch, which is not made unless asked for.
+# layers grids wires convergence accuracy speedup decentralized speed mpadmm scale model rivals; and torch, which is not made unless asked for.
 set -euo pipefail
 cd "$(dirname "$0")"
 run=${MPIRUN:-mpirun} program=${HPCADMM:-hpcadmm}
@@ -180,6 +180,36 @@ mpadmm() {
     --json > mpadmm/layers.json 2>/dev/null
 }
 
+# The experiments of jobs/scaling, half an hour: report, samples and jobs of each. What a second call finds it keeps.
+scale() {
+  for file in ../jobs/scaling/*.toml; do
+    name=$(basename "$file" .toml)
+    [ "$name" = quick ] && continue
+    case $name in shapes-*) continue ;; esac
+    "$program" scaling run "$file" --launcher "$run" --out "runs/scaling/$name"
+    rm -rf "scaling/$name" && mkdir -p "scaling/$name"
+    "$program" scaling report "runs/scaling/$name" -o "scaling/$name"
+    cp -r "runs/scaling/$name"/{experiment.json,plan.json,jobs,samples} "scaling/$name/"
+  done
+}
+
+# The model of the scaling, on a quiet machine: shapes to fit and to be left out, the machine, curves to 10,000 ranks.
+model() {
+  mkdir -p scaling runs/scaling
+  local folders=()
+  for file in ../jobs/scaling/{shapes-taylor,shapes-taylor-deep,shapes-dladmm,shapes-mpadmm,taylor-strong,taylor-weak,pdadmm-strong,pdadmm-weak,pdadmm-layers,pdadmm-neurons}.toml; do
+    name=$(basename "$file" .toml)
+    "$program" scaling run "$file" --launcher "$run" --out "runs/scaling/$name"
+    folders+=("runs/scaling/$name")
+  done
+  "$program" scaling machine --launcher "$run" -o scaling/machine.json
+  for fabric in this 100g 200g; do
+    "$program" scaling model "${folders[@]}" --machine scaling/machine.json --fabric $fabric -o scaling/model-$fabric
+  done
+  "$program" scaling model runs/scaling/pdadmm-strong --machine scaling/machine.json --kind grids --fabric 100g -o scaling/model-grids
+  "$program" scaling model runs/scaling/pdadmm-strong --machine scaling/machine.json --kind layers --fabric 100g -o scaling/model-layers
+}
+
 duel() {
   local figure=$1 data=$2 target=$3
   shift 3
@@ -203,4 +233,4 @@ torch() {
   cp runs/torch/environment.json torch/
 }
 
-for part in ${*:-runs hashes floor scaling layers grids wires convergence accuracy speedup decentralized speed mpadmm rivals}; do "$part"; done
+for part in ${*:-runs hashes floor scaling layers grids wires convergence accuracy speedup decentralized speed mpadmm scale model rivals}; do "$part"; done

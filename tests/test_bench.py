@@ -240,7 +240,7 @@ def test_the_machine_alone(hpcadmm: Run) -> None:
 
 
 def test_a_job_on_two_ranks(hpcadmm: Run, job: Path) -> None:
-    done = hpcadmm("bench", job, "--iterations", 2, "--json", n=2).check()
+    done = hpcadmm("bench", job, "--iterations", 2, "--warm", 1, "--json", n=2).check()
     report = strict(done.stdout)
     found = report["figures"]
     wanted = [
@@ -259,6 +259,14 @@ def test_a_job_on_two_ranks(hpcadmm: Run, job: Path) -> None:
     assert found["allreduce_bytes"] * found["messages_per_iteration"] <= found["bytes_per_iteration"]
     assert found["memory_over_bar"] == pytest.approx(found["peak_memory_mb"] / found["memory_bar_mb"])
     assert len(report["samples"]["iteration_seconds"]) == len(report["samples"]["floor_seconds"]) == 2
+    assert found["iterations_done"] == 3
+    parts = [report["samples"][f"{part}_seconds"] for part in ("compute", "communicate", "wait")]
+    assert [sum(one) for one in zip(*parts, strict=True)] == pytest.approx(report["samples"]["iteration_seconds"])
+    assert found["imbalance"] >= 1
+    assert found["samples_per_second"] == pytest.approx(700 / found["iteration_seconds"])
+    problem = {"name": "small", "solver": "taylor", "sizes": [6, 8, 5, 3], "samples": 700, "samples_per_iteration": 700}
+    lies = {"precision": "float32", "threads": 1, "ranks": done.n, "grid": [1, done.n]}
+    assert report["problem"] == problem | lies
     assert report["environment"]["ranks"] == done.n
     assert "architecture" in report["environment"]["blas"][0]
 

@@ -6,12 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpcadmm.bench.report import Report
-from hpcadmm.bench.subject import WARM, Subject
+from hpcadmm.bench.subject import Subject
 from hpcadmm.bench.timing import peak_bytes, table
 from hpcadmm.measure import weights_sha256
 from hpcadmm.solvers.products import Product
 
 ALLOWANCE = 250e6  # bytes a rank may hold besides 1.25 x (state + data)
+Seconds = NDArray[np.float64]
 Products = Mapping[str, Product]
 Slowest = tuple[list[float], list[float]]  # of each round, over the ranks: seconds by the clock, and of the CPU
 
@@ -83,16 +84,36 @@ def step_figures(report: Report, subject: Subject, products: Products, prefix: s
     report.add(prefix + "iteration_cpu_share", float(np.median((cpu / wall).min(axis=0))))
     report.add(prefix + "communicate_share", float(np.median(communicate.mean(axis=0) / wall.mean(axis=0))))
     report.add(prefix + "communicate_share_least", float(np.median((communicate / wall).min(axis=0))))
+    breakdown(report, wall, communicate, prefix)
+    each = subject.problem["samples_per_iteration"]
+    report.rate(prefix + "samples_per_second", each, seconds, "1/s")
     work = float(world.sum(sum(product.flops for product in products.values()))[0]) / world.size
     report.rate(prefix + "iteration_gemm_gflops", work / 1e9, seconds, "GFLOP/s")
     report.samples[prefix + "iteration_seconds"] = seconds
     for l, mean in subject.layer_seconds().items():
         report.add(f"{prefix}layer_seconds[{l}]", mean, "s")
     report.notes[prefix + "weights_sha256"] = weights_sha256(subject.job.solver.weights(subject.state, world))
-    report.add(prefix + "iterations_done", WARM + len(subject.steps))
+    report.add(prefix + "iterations_done", subject.warmed + len(subject.steps))
+    report.add(prefix + "objective", subject.objective())
     if not subject.finite:
         report.notes[prefix + "diverged"] = "the iterate is not finite"
     return seconds, cpu.max(axis=0).tolist()
+
+
+def breakdown(report: Report, wall: Seconds, communicate: Seconds, prefix: str = "") -> None:
+    """Of each round's seconds (ranks, rounds), the slowest rank's: `compute`, the mean rank's; `communicate`, of the
+    rank that waits least; `wait`, the rest, which the mean rank spends in waiting for others. And `imbalance`, the most
+    that a rank computes over the mean.
+    """
+    compute = wall - communicate
+    parts = {"compute": compute.mean(axis=0), "communicate": communicate.min(axis=0)}
+    parts["wait"] = wall.max(axis=0) - parts["compute"] - parts["communicate"]
+    for name, seconds in parts.items():
+        report.add(f"{prefix}{name}_seconds", float(np.median(seconds)), "s")
+        report.samples[f"{prefix}{name}_seconds"] = seconds.tolist()
+    report.add(prefix + "compute_seconds_least", float(np.median(compute.min(axis=0))), "s")
+    report.add(prefix + "compute_seconds_most", float(np.median(compute.max(axis=0))), "s")
+    report.add(prefix + "imbalance", float(np.median(compute.max(axis=0) / compute.mean(axis=0))))
 
 
 def floor_figures(report: Report, subject: Subject, products: Products) -> Slowest:

@@ -15,9 +15,13 @@ PARTS = ("machine", "floor", "iteration")
 
 @dataclass(frozen=True)
 class Options:
-    """`iterations` rounds of the parts `only` (all if empty), maybe `against` the same job with these overrides."""
+    """`iterations` rounds of the parts `only` (all if empty), maybe `against` the same job with these overrides.
+
+    warm: iterations before the first round: kernels are compiled, buffers made, grids of the sums settled.
+    """
 
     iterations: int = 7
+    warm: int = 3
     against: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
     target: float | None = None
@@ -42,13 +46,15 @@ class Options:
 
 @dataclass
 class Report:
-    """Figures by name, each a finite number with its unit; notes are text; samples are what the figures come from."""
+    """Figures by name, each a finite number with its unit; notes are text; samples are what the figures come from;
+    problem is what was solved: solver, sizes of the network, samples, those of an iteration, grid, precision."""
 
     figures: dict[str, float] = field(default_factory=dict)
     units: dict[str, str] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
     samples: dict[str, Any] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)
+    problem: dict[str, Any] = field(default_factory=dict)
     missed: bool = False  # the target
 
     def add(self, name: str, value: float, unit: str = "") -> None:
@@ -107,7 +113,7 @@ class Report:
 
     def json(self) -> str:
         """All of it as one JSON object."""
-        parts = ("figures", "units", "notes", "samples", "environment")
+        parts = ("figures", "units", "notes", "samples", "environment", "problem")
         return json.dumps({part: getattr(self, part) for part in parts}, indent=1, allow_nan=False)
 
 

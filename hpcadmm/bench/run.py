@@ -45,12 +45,14 @@ def measure_job(report: Report, job: jobs.Job, other: jobs.Job | None, options: 
     """All figures of a job; returns the bytes of one of its messages. Collective."""
     if not (options.wants("floor") or options.wants("iteration")):
         return None
-    subject = Subject.start(job, world)
+    subject = Subject.start(job, world, warm=options.warm)
+    report.problem = subject.problem
     iteration.memory_figures(report, subject)
     message = iteration.traffic_figures(report, subject)
     if other is not None:
         report.notes["against"] = " ".join(options.against)
-        iteration.against_another(report, subject, Subject.start(other, world, subject), options.iterations)
+        rival = Subject.start(other, world, subject, options.warm)
+        iteration.against_another(report, subject, rival, options.iterations)
     elif options.wants("floor"):
         iteration.against_floor(report, subject, options.iterations)
     else:

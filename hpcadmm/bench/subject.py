@@ -18,7 +18,7 @@ from hpcadmm.model.state import items
 from hpcadmm.setup import Setup, set_up
 from hpcadmm.solvers.products import Product
 
-WARM = 3  # iterations before the first sample: kernels are compiled, buffers made, grids of the sums settled
+WARM = 3  # iterations before the first sample, unless others are asked for
 
 
 @dataclass
@@ -35,9 +35,10 @@ class Subject:
     floor_cpu: list[Sample] = field(default_factory=list)  # of a round's products together
     sent: tuple[int, int] = (0, 0)  # bytes and messages of the last warm iteration
     layers: Mapping[int, float] = field(default_factory=dict)  # seconds in each layer before the first sample
+    warmed: int = 0  # iterations before the first sample
 
     @classmethod
-    def start(cls, job: Job, world: World, like: "Subject | None" = None) -> "Subject":
+    def start(cls, job: Job, world: World, like: "Subject | None" = None, warm: int = WARM) -> "Subject":
         """Set the job up and warm it; with the data of `like` where the jobs differ in the solver only. Collective."""
         setup = like.setup if like and same_problem(job, like.job, world.size) else None
         pools = ThreadpoolController()
@@ -49,19 +50,19 @@ class Subject:
             with phase("preparing"):
                 job.solver.prepare(state, setup.problem, setup.world)
         subject = cls(job, setup, state, setup.world, pools)
-        subject.warm()
+        subject.warm(warm)
         return subject
 
-    def warm(self) -> None:
-        """Iterations that do not count, and one evaluation, for its memory."""
+    def warm(self, iterations: int) -> None:
+        """Iterations that do not count, at least one, and one evaluation, for its memory."""
         traffic = self.world.traffic
         with self.pools.limit(limits=self.job.head.threads), phase("warming up"):
-            for _ in range(WARM):
+            for _ in range(iterations):
                 before = traffic.bytes, traffic.messages
                 self.iterate()
             self.sent = traffic.bytes - before[0], traffic.messages - before[1]
             measure(self.job.solver, self.state, self.setup.problem, self.world)
-        self.layers = self.job.solver.layer_seconds(self.state)
+        self.layers, self.warmed = self.job.solver.layer_seconds(self.state), iterations
 
     def iterate(self) -> None:
         self.job.solver.step(self.state, self.setup.problem, self.world)
@@ -78,6 +79,12 @@ class Subject:
         ]
         every = sorted(pair for said in self.world.gather(mine) for pair in said)
         return dict(every)
+
+    def objective(self) -> float:
+        """What is minimised, where the iterate is. Collective."""
+        with self.pools.limit(limits=self.job.head.threads), phase("evaluating"):
+            measured = self.job.solver.measure(self.state, self.setup.problem, self.world)
+        return float(measured["objective"])
 
     def products(self) -> Mapping[str, Product]:
         """The necessary products of an iteration on this rank, on its real arrays."""
@@ -96,6 +103,22 @@ class Subject:
         with self.pools.limit(limits=self.job.head.threads), phase(f"floor {len(self.floors) + 1}"):
             self.floor_cpu.append(timed(run, self.world))
         self.floors.append(seconds)
+
+    @property
+    def problem(self) -> dict[str, Any]:
+        """What is solved, and how it lies on the ranks."""
+        job, problem = self.job, self.setup.problem
+        return {
+            "name": job.head.name,
+            "solver": job.solver.name,
+            "sizes": [int(n) for n in problem.network.n],
+            "samples": problem.tiles.n,
+            "samples_per_iteration": min(getattr(job.solver, "batch", 0) or problem.tiles.n, problem.tiles.n),
+            "precision": job.head.precision,
+            "threads": job.head.threads,
+            "ranks": self.world.size,
+            "grid": list(job.solver.grid_of(len(job.layers.hidden) + 1, self.world.size)),
+        }
 
     @property
     def finite(self) -> bool:

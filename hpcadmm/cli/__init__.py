@@ -26,6 +26,8 @@ COMMANDS = {
     "export": ("hpcadmm.cli.after:export", "Write the network as npz or ONNX."),
     "data": ("hpcadmm.cli.data:data", "List, download, convert and inspect datasets."),
     "bench": ("hpcadmm.cli.bench:bench", "Measure this machine, and a job against its floor."),
+    "slurm": ("hpcadmm.cli.slurm:slurm", "Batch scripts: write, submit, status."),
+    "scaling": ("hpcadmm.cli.scaling:scaling", "Measure a job on several numbers of ranks, and report on it."),
     "doctor": ("hpcadmm.cli.doctor:doctor", "Check MPI, launcher, cores, BLAS, HDF5 and disk."),
 }
 

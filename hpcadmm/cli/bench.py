@@ -17,6 +17,7 @@ OVERRIDE = "TABLE.KEY=VALUE"
 @click.argument("job", required=False, type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--set", "overrides", multiple=True, metavar=OVERRIDE, help="Override the job; repeatable.")
 @click.option("--iterations", type=MANY, default=7, show_default=True, help="Rounds that are measured.")
+@click.option("--warm", type=MANY, help="Iterations before the first round.  [default: 3]")
 @click.option("--only", multiple=True, type=click.Choice(PARTS), help="Measure this part; repeatable. Default: all.")
 @click.option("--against", multiple=True, metavar=OVERRIDE, help="Compare with the job so overridden; repeatable.")
 @click.option("--scaling", is_flag=True, help="Compare numbers of ranks. Starts them itself: run it without mpirun.")

@@ -6,6 +6,7 @@ import click
 
 from hpcadmm.cli import importing
 from hpcadmm.comm.launch import phase, start_mpi
+from hpcadmm.comm.signals import heed
 
 OVERRIDES = click.option(
     "--set", "overrides", multiple=True, metavar="TABLE.KEY=VALUE", help="Override the job; repeatable."
@@ -23,6 +24,7 @@ QUIET = click.option("--quiet", is_flag=True, help="Show nothing but errors.")
 @QUIET
 def train(job: Path, overrides: tuple[str, ...], out: Path | None, print_job: bool, quiet: bool) -> None:
     """Train as the job file JOB says; under mpirun or srun on all their ranks."""
+    heed()
     with importing():
         world = start_mpi()
         from hpcadmm import job as jobs
@@ -43,6 +45,7 @@ def train(job: Path, overrides: tuple[str, ...], out: Path | None, print_job: bo
 @QUIET
 def resume(run: Path, overrides: tuple[str, ...], quiet: bool) -> None:
     """Go on with a run from its newest valid checkpoint, on any number of ranks."""
+    heed()
     with importing():
         world = start_mpi()
         from hpcadmm import progress

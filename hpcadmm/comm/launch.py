@@ -60,12 +60,41 @@ def without_mpi() -> None:
     mpi4py.rc.initialize = mpi4py.rc.finalize = False
 
 
+def library() -> str:
+    """Name and version of the MPI library, which is loaded but not started: for a process that stays without MPI.
+
+    Raises UsageError if there is none.
+    """
+    import mpi4py
+
+    mpi4py.rc.initialize = mpi4py.rc.finalize = False
+    try:
+        from mpi4py import MPI
+    except (ImportError, RuntimeError) as error:
+        raise no_library(error) from error
+    return _vendor(MPI.get_vendor())
+
+
+def _vendor(vendor: tuple[str, tuple[int, ...]]) -> str:
+    """For example "MPICH 5.0.2"."""
+    name, version = vendor
+    return f"{name} {'.'.join(map(str, version))}"
+
+
+def no_library(error: Exception) -> UsageError:
+    """What to do where no MPI library can be loaded."""
+    return UsageError(
+        f"no MPI library can be loaded ({str(error).splitlines()[0]}).\n"
+        "Install one, pip install 'hpcadmm[mpich]'; or load the cluster's (module load ...) and, if it is not "
+        "found then, set MPI4PY_LIBMPI=/path/to/libmpi.so"
+    )
+
+
 def check_launcher(world: "World") -> None:
     """Raise UsageError with the cure if the launcher started more processes than `world` has ranks."""
     from mpi4py import MPI
 
-    name, version = MPI.get_vendor()
-    launcher.check_size(world.size, f"{name} {'.'.join(map(str, version))}")
+    launcher.check_size(world.size, _vendor(MPI.get_vendor()))
 
 
 def _meet() -> "Meeting":
@@ -78,11 +107,7 @@ def _meet() -> "Meeting":
                 warnings.filterwarnings("ignore", "suspicious MPI", RuntimeWarning)
                 from hpcadmm.comm.agreement import Meeting
         except (ImportError, RuntimeError) as error:
-            raise UsageError(
-                f"no MPI library can be loaded ({str(error).splitlines()[0]}).\n"
-                "Install one, pip install 'hpcadmm[mpich]'; or load the cluster's (module load ...) and, if it is not "
-                "found then, set MPI4PY_LIBMPI=/path/to/libmpi.so"
-            ) from error
+            raise no_library(error) from error
         _meetings.append(Meeting())
     return _meetings[0]
 

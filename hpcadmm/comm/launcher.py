@@ -73,8 +73,16 @@ def matching_launcher(library: str) -> str:
     """How a program with this MPI library (name and version) is to be started."""
     beside = Path(sys.executable).parent / "mpiexec"
     mpiexec = str(beside) if beside.exists() else shutil.which("mpiexec") or "mpiexec"
-    plugin = "pmix" if library.startswith("Open MPI") else "pmi2"
-    return f"the mpiexec of this library (is it {mpiexec}?), or under Slurm srun --mpi={plugin}"
+    return f"the mpiexec of this library (is it {mpiexec}?), or under Slurm srun --mpi={plugin(library)}"
+
+
+def plugin(library: str) -> str:
+    """What srun's --mpi has to be for this MPI library.
+
+    >>> plugin("Open MPI 5.0.11"), plugin("MPICH 5.0.2")
+    ('pmix', 'pmi2')
+    """
+    return "pmix" if library.startswith("Open MPI") else "pmi2"
 
 
 def check_size(size: int, library: str) -> None:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -79,15 +80,16 @@ class Relay:
         if self.process is not None:
             self.process.send_signal(self.TOLD[min(self.count, len(self.TOLD)) - 1])
 
-    def run(self, argv: Sequence[str], environment: dict[str, str], said: Path) -> int:
-        """Run a program to its end, what it prints into a file; its exit code, negative if a signal ended it.
+    def run(self, argv: Sequence[str], environment: dict[str, str], said: Path, output: Path | None = None) -> int:
+        """Run a program to its end, what it prints into a file, or its output into another; its exit code, negative if
+        a signal ended it.
 
         It has a process group of its own, so that the terminal's ^C reaches it through this process only.
         """
-        with open(said, "wb") as out:
+        with open(said, "wb") as errors, open(output, "wb") if output else nullcontext(errors) as out:
             try:
                 self.process = subprocess.Popen(
-                    argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=environment, process_group=0
+                    argv, stdin=subprocess.DEVNULL, stdout=out, stderr=errors, env=environment, process_group=0
                 )
             except OSError as error:
                 raise UsageError(f"cannot start {argv[0]}: {error.strerror or error}") from None

@@ -1,0 +1,108 @@
+"""An experiment file: which job, on how many ranks, how often."""
+
+import tomllib
+from dataclasses import asdict, dataclass, field
+from itertools import pairwise
+from math import prod
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, Gt, Le, Len
+
+from hpcadmm.compare.plan import slug
+from hpcadmm.errors import UsageError
+from hpcadmm.tables import plain
+
+Count = Annotated[int, Ge(1)]
+Counts = Annotated[list[Count], Len(1)]
+OWN = {  # the keys that belong to one kind only, and that it needs
+    "samples_per_rank": ("weak",),
+    "values": ("layers", "neurons"),
+    "width": ("layers",),
+    "depth": ("neurons",),
+    "target": ("accuracy",),
+}
+TIMED = ("warm", "iterations")  # of all kinds but "accuracy"
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A whole file.
+
+    job: a job file, its path relative to this one; set: overrides of it, `table.key=value`.
+    kind: "strong": the job as it is. "weak": with samples_per_rank samples for each rank (`data.samples` of synthetic
+    data, `data.first` of others). "layers": with each of `values` layers of weights, hidden ones of `width` units.
+    "neurons": with `depth` layers of weights, hidden ones of each of `values` units. "accuracy": trained until the test
+    accuracy is `target`, by the solver's own seconds.
+    ranks, threads: every combination is a point. grids: [layers, samples] pairs, each of as many ranks as one of
+    `ranks`; a number of ranks for which there is none takes the solver's own.
+    repeats: processes of each point; the first of them is dropped. warm: iterations of each that do not count;
+    iterations: those that do.
+    oversubscribe: allow more ranks x threads than cores, and mark those points.
+    """
+
+    job: str
+    kind: Literal["strong", "weak", "layers", "neurons", "accuracy"]
+    ranks: Counts
+    name: str = "scaling"
+    threads: Counts = field(default_factory=lambda: [1])
+    grids: list[Annotated[list[Count], Len(2, 2)]] = field(default_factory=list)
+    samples_per_rank: Count | None = None
+    values: list[Count] = field(default_factory=list)
+    width: Count | None = None
+    depth: Count | None = None
+    repeats: Annotated[int, Ge(5)] = 6
+    warm: Count = 2
+    iterations: Count = 7
+    target: Annotated[float, Gt(0), Le(1)] | None = None
+    set: list[str] = field(default_factory=list)
+    oversubscribe: bool = False
+
+    def faults(self) -> list[str]:
+        """What the keys mean for one another."""
+        found = []
+        for key, kinds in OWN.items():
+            given = getattr(self, key) not in (None, [])
+            if given and self.kind not in kinds:
+                found.append(f'{key}: only for kind = "{" or ".join(kinds)}"')
+            if not given and self.kind in kinds:
+                found.append(f'{key} is missing: kind = "{self.kind}" needs it')
+        for key in ("ranks", "threads", "values"):
+            numbers = getattr(self, key)
+            if any(b <= a for a, b in pairwise(numbers)):
+                found.append(f"{key} = {numbers}: write increasing numbers")
+        for grid in self.grids:
+            if prod(grid) not in self.ranks:
+                found.append(f"grids: {grid} is for {prod(grid)} ranks, and ranks = {self.ranks}")
+        return found
+
+    @property
+    def constant(self) -> dict[str, Any]:
+        """What must be the same whenever samples are added to a folder; points and repeats may be added."""
+        timed = {} if self.kind == "accuracy" else {key: getattr(self, key) for key in TIMED}
+        return {"kind": "scaling", "name": self.name, "study": self.kind, "target": self.target, **timed}
+
+    def record(self) -> dict[str, Any]:
+        """As JSON knows it."""
+        return asdict(self)
+
+
+def read(path: Path) -> Experiment:
+    """The experiment of a file. Raises UsageError that lists everything wrong."""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read the experiment file {path}: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"the experiment file {path} is not TOML: {error}") from None
+    faults = [f"{key} is missing" for key in ("job", "kind", "ranks") if key not in table]
+    found: Experiment | None = plain(Experiment, {"name": slug(path.stem), **table}, "", faults, (), "an experiment")
+    if found is not None:
+        faults += found.faults()
+        if slug(found.name) != found.name:
+            faults.append(f'name = "{found.name}": must do as the name of a file, for example "{slug(found.name)}"')
+        if found.kind == "accuracy":
+            faults += [f'{key}: not for kind = "accuracy", which trains' for key in TIMED if key in table]
+    if faults or found is None:
+        raise UsageError(f"the experiment file {path}:\n  " + "\n  ".join(faults))
+    return found

@@ -1,0 +1,135 @@
+"""`hpcadmm scaling report`: tables, figures, and a line `FOM name = value` for each figure."""
+
+import json
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from hpcadmm.bench.report import Report
+from hpcadmm.bench.scaling import mark
+from hpcadmm.compare.figure import picture
+from hpcadmm.compare.tables import comma_separated, write
+from hpcadmm.errors import UsageError
+from hpcadmm.scaling.experiment import Experiment
+from hpcadmm.scaling.extrap import extrap
+from hpcadmm.scaling.figure import draw
+from hpcadmm.scaling.page import page
+from hpcadmm.scaling.study import Study
+from hpcadmm.storage.durable import spoken
+
+Say = Callable[[str], None]
+FIGURES = {  # of a row that become lines, with their units
+    "seconds": "s",
+    "seconds_low": "s",
+    "seconds_high": "s",
+    "speedup": "",
+    "efficiency": "",
+    "serial_fraction": "",
+    "samples_per_second": "1/s",
+    "gflops": "GFLOP/s",
+    "floor_share": "",
+    "compute_seconds": "s",
+    "communicate_seconds": "s",
+    "wait_seconds": "s",
+    "imbalance": "",
+    "load": "",
+}
+
+
+def report(paths: Sequence[Path], out: Path | None, say: Say) -> int:
+    """Write report.md, report.csv, report.json, extrap.json and the figures into `out`, by default the folder itself.
+
+    Returns the exit code: 1 if a study is void or has no samples, else 0. Raises UsageError for what is no folder of
+    an experiment.
+    """
+    if out is None and len(paths) > 1:
+        raise UsageError("a report of several folders goes into one of its own: name it with -o DIR")
+    studies = [Study.of(path) for path in paths]
+    refuse_same_names(studies)
+    there = out or paths[0]
+    with spoken(f"make the folder {there}"):
+        there.mkdir(parents=True, exist_ok=True)
+    lines = figures(studies)
+    pictures = draw_all(studies, there, say)
+    write(there / "report.md", "\n".join(page(one, pictures.get(one.experiment.name)) for one in studies))
+    write(there / "report.json", lines_json(studies, lines))
+    table = [one.record() for study in studies for one in study.rows]
+    if table:
+        write(there / "report.csv", comma_separated(table))
+    for study in studies:
+        if found := extrap(study.folder):
+            write(there / named(studies, study, "extrap.json"), json.dumps(found, indent=1, allow_nan=False) + "\n")
+        for line in (*study.verdict.lines(), *study.missing, *study.remarks):
+            say(f"# {study.experiment.name}: {line}" if len(studies) > 1 else f"# {line}")
+    say(lines.text())
+    return int(any(study.verdict.void or not study.rows for study in studies))
+
+
+def refuse_same_names(studies: Sequence[Study]) -> None:
+    """Raise UsageError if two studies cannot be told apart."""
+    names = [study.experiment.name for study in studies]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"two of the folders hold an experiment called {name}: report on them one by one")
+
+
+def named(studies: Sequence[Study], study: Study, file: str) -> str:
+    """A file's name; with that of the study in front where there are several."""
+    return f"{study.experiment.name}-{file}" if len(studies) > 1 else file
+
+
+def draw_all(studies: Sequence[Study], there: Path, say: Say) -> dict[str, str]:
+    """The files of the figures, by study; what is in the way of one is said."""
+    found = {}
+    for study in studies:
+        name = named(studies, study, "figure.png")
+        (there / name).unlink(missing_ok=True)
+        picture(there / name, partial(draw, study), lambda line: say(f"# {line}"))
+        if (there / name).exists():
+            found[study.experiment.name] = name
+    return found
+
+
+def figures(studies: Sequence[Study]) -> Report:
+    """All of it as lines; names begin with the study where there are several."""
+    found = Report()
+    for study in studies:
+        front = f"{study.experiment.name}." if len(studies) > 1 else ""
+        found.add(f"{front}void", int(study.verdict.void))
+        found.add(f"{front}points_missing", len(study.missing))
+        for one in study.rows:
+            for key, unit in FIGURES.items():
+                value = getattr(one, key)
+                if value is not None:
+                    prefix = mark(1, 0) if one.oversubscribed else ""
+                    found.add(f"{front}{prefix}{line_name(study.experiment, key)}[{one.point}]", value, unit)
+    return found
+
+
+def line_name(experiment: Experiment, key: str) -> str:
+    """What a figure is called in lines: the seconds say of what.
+
+    >>> from types import SimpleNamespace
+    >>> line_name(SimpleNamespace(kind="weak"), "seconds_low"), line_name(SimpleNamespace(kind="accuracy"), "seconds")
+    ('iteration_seconds_low', 'seconds_to_target')
+    """
+    if not key.startswith("seconds"):
+        return key
+    whole = "seconds_to_target" if experiment.kind == "accuracy" else "iteration_seconds"
+    return whole + key.removeprefix("seconds")
+
+
+def lines_json(studies: Sequence[Study], lines: Report) -> str:
+    """Everything as JSON."""
+    found: dict[str, Any] = {}
+    for study in studies:
+        found[study.experiment.name] = {
+            "experiment": study.experiment.record(),
+            "void": study.verdict.void,
+            "verdict": study.verdict.lines(),
+            "missing": study.missing,
+            "remarks": study.remarks,
+            "rows": [one.record() for one in study.rows],
+        }
+    return json.dumps({"studies": found, "figures": lines.figures, "units": lines.units}, indent=1, allow_nan=False)

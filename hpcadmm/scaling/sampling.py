@@ -1,0 +1,169 @@
+"""One sample: processes under the launcher, what they report, and how busy the machine was."""
+
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from hpcadmm.bench.scaling import usable_cores
+from hpcadmm.compare.launcher import Launcher, Relay, launcher
+from hpcadmm.compare.plan import Planned
+from hpcadmm.compare.runner import message
+from hpcadmm.errors import UsageError
+from hpcadmm.scaling.experiment import Experiment
+from hpcadmm.scaling.folder import Folder, Sample
+from hpcadmm.scaling.points import Point
+from hpcadmm.storage.durable import write_text
+from hpcadmm.storage.readers import ENVIRONMENT, plain, read_metrics, read_summary
+
+Say = Callable[[str], None]
+
+
+def cores() -> int:
+    """Those that ranks may use: of the Slurm allocation, or else of this process."""
+    given = os.environ.get("SLURM_JOB_CPUS_PER_NODE")
+    return allocated(given) if given and "SLURM_JOB_ID" in os.environ else usable_cores()
+
+
+def allocated(per_node: str) -> int:
+    """The sum of Slurm's list of processors on each node.
+
+    >>> allocated("4"), allocated("2(x3),1"), allocated("72(x2),36(x2)")
+    (4, 7, 216)
+    """
+    parts = re.findall(r"(\d+)(?:\(x(\d+)\))?", per_node)
+    return sum(int(count) * int(times or 1) for count, times in parts)
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """Takes the samples of a folder; words: the launcher, if one was given."""
+
+    folder: Folder
+    experiment: Experiment
+    words: str | None
+    say: Say
+
+    def __call__(self, one: Planned, point: Point, repeat: int, relay: Relay) -> Sample | None:
+        """Run it, and keep what it reports; None if it failed, which is said, or a signal came.
+
+        Raises UsageError for what is wrong with the job or the launcher.
+        """
+        name = f"{point.name}_{repeat}"
+        there = self.folder.run(name)
+        shutil.rmtree(there, ignore_errors=True)  # of one that was interrupted
+        code, session = self.session(point, name, relay)
+        if relay.raised:
+            return None
+        said = message(self.folder.said(name).read_text(encoding="utf-8", errors="replace"))
+        if code == 2:
+            raise UsageError(said)
+        report = read(self.experiment, one, there, self.folder.record(name)) if code == 0 else None
+        shutil.rmtree(there, ignore_errors=True)
+        if report is None:
+            self.say(f"{name} failed: {said or f'exit code {code}'}")
+            return None
+        refuse_mismatch(report, point)
+        sample = Sample(point, repeat, cores(), report, session)
+        write_text(self.folder.sample_file(point, repeat), sample.text())
+        return sample
+
+    def session(self, point: Point, name: str, relay: Relay) -> tuple[int, dict[str, Any]]:
+        """Run the processes of a sample; their exit code and the circumstances."""
+        start = started(point, self.words)
+        arguments = deed(self.experiment, self.folder.job(point.name), self.folder.run(name))
+        load, clock, begin = os.getloadavg()[0], time.gmtime(), time.perf_counter()
+        argv = start.command(*arguments)
+        code = relay.run(argv, start.environment, self.folder.said(name), self.folder.record(name))
+        return code, {
+            "command": [shown(word, self.folder.path) for word in start.shown(*arguments)],
+            "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", clock),
+            "wall_seconds": time.perf_counter() - begin,
+            "load_before": load,
+            "load_after": os.getloadavg()[0],
+        }
+
+
+def deed(experiment: Experiment, job: Path, there: Path) -> list[object]:
+    """The arguments of hpcadmm."""
+    if experiment.kind == "accuracy":
+        return ["train", job, "--out", there, "--quiet"]
+    times = ["--warm", experiment.warm, "--iterations", experiment.iterations]
+    return ["bench", job, *times, "--only", "floor", "--only", "iteration", "--json"]
+
+
+def started(point: Point, words: str | None) -> Launcher:
+    """The launcher of a point; srun has to be told of threads."""
+    found = launcher(point.ranks, words)
+    if point.threads > 1 and os.path.basename(found.words[0]) == "srun":
+        return replace(found, words=[*found.words, f"--cpus-per-task={point.threads}"])
+    return found
+
+
+def shown(word: str, folder: Path) -> str:
+    """A word of the command line, without the folder's place."""
+    return word.replace(f"{folder}{os.sep}", "")
+
+
+def refuse_mismatch(report: dict[str, Any], point: Point) -> None:
+    """Raise UsageError if there were other ranks than were asked for."""
+    got = report["figures"]["ranks"]
+    if got != point.ranks:
+        raise UsageError(
+            f"asked the launcher for {point.ranks} ranks, got {got}: it does not belong to the MPI library"
+        )
+
+
+def read(experiment: Experiment, one: Planned, there: Path, output: Path) -> dict[str, Any] | None:
+    """What the processes reported; None if that is no report."""
+    if experiment.kind == "accuracy":
+        return trained(one, there, experiment.target or 1.0)
+    text = output.read_text(encoding="utf-8", errors="replace")
+    try:
+        report: dict[str, Any] = json.loads(text[text.index("{") :])
+    except ValueError:
+        return None
+    return lean(report)
+
+
+def lean(report: dict[str, Any]) -> dict[str, Any]:
+    """Without units, and without the figures of single products and layers, which the children's files keep."""
+    figures = {name: value for name, value in report["figures"].items() if "[" not in name}
+    return {key: value for key, value in report.items() if key != "units"} | {"figures": figures}
+
+
+def trained(one: Planned, there: Path, target: float) -> dict[str, Any] | None:
+    """A training as a report: the solver's seconds to the target, where they went, and the way there."""
+    summary, rows = read_summary(there), read_metrics(there)
+    if summary is None or not rows:
+        return None
+    environment = json.loads((there / ENVIRONMENT).read_text(encoding="utf-8"))
+    compute, communicate = summary["compute_seconds"], summary["communicate_seconds"]
+    reached = summary.get("test_accuracy", 0.0) >= target
+    figures = {
+        "ranks": summary["ranks"],
+        "iterations_done": summary["iterations"],
+        "test_accuracy": summary.get("test_accuracy"),
+        "objective": summary["objective"],
+        "compute_seconds": compute["mean"],
+        "communicate_seconds": communicate["min"],
+        "wait_seconds": summary["seconds"] - compute["mean"] - communicate["min"],
+        "imbalance": compute["max"] / compute["mean"],
+    }
+    grid = one.job.solver.grid_of(len(one.job.layers.hidden) + 1, summary["ranks"])
+    found = {
+        "figures": figures,
+        "notes": {"weights_sha256": summary["weights_sha256"], "stop_reason": summary["stop_reason"]},
+        "samples": {
+            "seconds_to_target": [summary["seconds"]] if reached else [],
+            "curve": [[row["seconds"], row.get("test_accuracy")] for row in rows],
+        },
+        "environment": environment[-1] if isinstance(environment, list) else environment,
+        "problem": {"solver": one.job.solver.name, "grid": list(grid), "precision": one.job.head.precision},
+    }
+    return dict(plain(found))

@@ -1,0 +1,92 @@
+"""Does the answer depend on the number of ranks? Then the study measures different computations, and is void."""
+
+import json
+import tomllib
+from dataclasses import dataclass, field
+from typing import Any
+
+from hpcadmm.scaling.folder import Folder, Sample
+from hpcadmm.scaling.points import points
+
+TOLERANCE = {"float32": 1e-3, "float64": 1e-6}  # relative, of the objective where the weights differ in their last bits
+
+
+@dataclass
+class Verdict:
+    """faults: why the study is void; notes: what else is to be known of its results."""
+
+    faults: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def void(self) -> bool:
+        return bool(self.faults)
+
+    def lines(self) -> list[str]:
+        return [*(f"VOID: {fault}" for fault in self.faults), *self.notes]
+
+
+def judged(folder: Folder) -> Verdict:
+    """Compare the results of all samples of the same problem, the first repeats too."""
+    experiment, verdict = folder.experiment(), Verdict()
+    groups: dict[str, list[Sample]] = {}
+    for point in points(experiment):
+        for repeat in range(experiment.repeats):
+            sample = folder.sample(point, repeat)
+            if sample is not None:
+                groups.setdefault(problem(folder, point.name), []).append(sample)
+    for samples in groups.values():
+        judge(samples, verdict)
+    if groups and not verdict.faults and not verdict.notes:
+        verdict.notes.append(agreement(list(groups.values())))
+    return verdict
+
+
+def problem(folder: Folder, name: str) -> str:
+    """What makes two points the same computation: their jobs, but for the name and the way it lies on the ranks."""
+    tables = tomllib.loads(folder.job(name).read_text(encoding="utf-8"))
+    del tables["name"]
+    tables.get("solver", {}).pop("grid", None)
+    return json.dumps(tables, sort_keys=True, default=str)
+
+
+def agreement(groups: list[list[Sample]]) -> str:
+    """What was found where all is well."""
+    across = any(len({sample.point.ranks for sample in samples}) > 1 for samples in groups)
+    where = "at every number of ranks" if across else "in every repeat (each number of ranks has data of its own)"
+    return f"results: the same weights, bit for bit, {where}"
+
+
+def judge(samples: list[Sample], verdict: Verdict) -> None:
+    """The samples of one problem."""
+    label = ", ".join(dict.fromkeys(sample.point.name for sample in samples))
+    objectives = [sample.report["figures"].get("objective") for sample in samples]
+    lost = [s.point.name for s, value in zip(samples, objectives, strict=True) if value is None or diverged(s)]
+    if lost:
+        verdict.faults.append(f"{', '.join(dict.fromkeys(lost))}: the iterate is not finite")
+        return
+    digests = by_digest(samples)
+    if len(digests) == 1:
+        return
+    precision = samples[0].report["problem"]["precision"]
+    numbers = [float(value) for value in objectives if value is not None]
+    spread = (max(numbers) - min(numbers)) / max(map(abs, numbers)) if any(numbers) else 0.0
+    told = f"points {label}: the weights differ, {' | '.join(map(', '.join, digests.values()))}; the objectives "
+    if spread > TOLERANCE[precision]:
+        verdict.faults.append(f"{told}too, by {spread:.2g} of their size: the answer changes")
+    else:
+        verdict.notes.append(f"results: {told}agree to {spread:.2g} of their size")
+
+
+def diverged(sample: Sample) -> bool:
+    return "diverged" in sample.report["notes"]
+
+
+def by_digest(samples: list[Sample]) -> dict[Any, list[str]]:
+    """The names of the points that have each digest."""
+    found: dict[Any, list[str]] = {}
+    for sample in samples:
+        names = found.setdefault(sample.report["notes"].get("weights_sha256"), [])
+        if sample.point.name not in names:
+            names.append(sample.point.name)
+    return found
