@@ -15,7 +15,8 @@ from hpcadmm.model.activations import ACTIVATIONS, LeakyRelu
 from hpcadmm.model.losses import LOSSES
 from hpcadmm.solvers import SOLVERS, Taylor
 
-JOBS = sorted((Path(__file__).parents[1] / "jobs").rglob("*.toml"))
+FILES = (Path(__file__).parents[1] / "jobs").rglob("*.toml")
+JOBS = sorted(path for path in FILES if path.parent.name != "scaling")  # those are experiments
 LEAST = """
 [data]
 name = "digits"

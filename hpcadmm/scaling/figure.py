@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hpcadmm.after.outfile import written
-from hpcadmm.after.plot import COLOURS, PAPER, STYLE, library, lowest
+from hpcadmm.after.plot import COLOURS, PAPER, SPARSE, STYLE, library, lowest
 from hpcadmm.scaling.rows import Row
 from hpcadmm.scaling.study import Study
 
@@ -212,14 +212,15 @@ def curve_panel(place: Any, study: Study, series: Series) -> None:
     for number, (point, samples) in enumerate(study.folder.kept().items()):
         if samples:
             pairs = [(s, 100 * a) for s, a in samples[0].report["samples"]["curve"] if a is not None]
-            place.plot(*zip(*pairs, strict=True), color=COLOURS[number % len(COLOURS)])
-            last = pairs[-1]
-            place.annotate(point.name, last, (3, -2), textcoords="offset points", fontsize=7, va="top")
+            marker = "o" if len(pairs) < SPARSE else None
+            style = {"color": COLOURS[number % len(COLOURS)], "marker": marker, "markersize": 3}
+            place.plot(*zip(*pairs, strict=True), label=point.name, **style)
             reached += [value for _, value in pairs]
     target = 100 * (study.experiment.target or 1.0)
     place.axhline(target, color=GREY, linestyle=(0, (1, 1.5)), linewidth=0.9)
     place.set_ylim(lowest(reached), max(target, *reached) + 0.1 * (max(target, *reached) - lowest(reached)))
-    place.margins(x=0.08)
+    place.margins(x=0.04)
+    place.legend(loc="lower right", title="ranks", title_fontsize=8, handlelength=1.6)
     place.set_xlabel("solver time (s)")
     place.set_ylabel("test accuracy (%)")
     place.set_axisbelow(True)

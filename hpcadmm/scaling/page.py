@@ -13,7 +13,7 @@ KINDS = {
     "weak": "weak scaling: the same number of samples for each rank",
     "layers": "by the number of layers of weights",
     "neurons": "by the width of the hidden layers",
-    "accuracy": "time to a test accuracy, the solver's own seconds",
+    "accuracy": "time, by the solver's own seconds, to a test accuracy",
 }
 LEGEND = """
 Time: the median of the samples' medians, of the slowest rank, with the 95 % interval of a bootstrap over the samples.

@@ -168,7 +168,7 @@ def test_time_to_a_target(tmp_path):
             put(folder, Sample(point, repeat, 2, found, SESSION))
     _, text = told(folder)
     assert figures(text)["seconds_to_target[2]"] == 4.0
-    assert "time to a test accuracy, the solver's own seconds of 90 %" in (folder.path / "report.md").read_text()
+    assert "time, by the solver's own seconds, to a test accuracy of 90 %" in (folder.path / "report.md").read_text()
     assert len(drawn(Study.of(folder.path)).axes) == 4
     assert read(folder.path) == []
     late = Folder(folder.path).sample(Point(2), 3)
