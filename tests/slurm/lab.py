@@ -110,6 +110,7 @@ class Lab:
         path = os.pathsep.join([environment.get("PATH", ""), *SBIN])
         own = {"PATH": path, "SLURM_CONF": str(folder / "slurm.conf")}
         self.environment = {**environment, **own}
+        self.started = 0.0
         self._running: list[subprocess.Popen[bytes]] = []
 
     def start(self) -> None:
@@ -135,6 +136,7 @@ class Lab:
         own = {"socket": sock, "key-file": key, "pid-file": "munged.pid", "log-file": "munged.log", "seed-file": "seed"}
         self._run("munged", "--force", "--foreground", *(f"--{k}={self.folder / v}" for k, v in own.items()))
         until("munge answers", sock.exists, 20)
+        self.started = time.monotonic()
         self._run("slurmctld", "-D", "-c")
         for k in range(1, 6):
             self._run("slurmd", "-D", "-N", f"n{k}")
@@ -179,6 +181,10 @@ class Lab:
         said = self.ask("scontrol", "-o", "show", "job", job).split("\n")[0]
         return dict(reversed(re.findall(r"(\w+)=(\S*)", said)))
 
+    def before_the_limits(self, seconds: float) -> int:
+        """In how many seconds it is so long before the controller looks at time limits: it does every 30 s."""
+        return round((self.started - time.monotonic() - seconds) % 30)
+
     def hurry(self, job: str) -> dict[str, str]:
         """What the controller knows of a job; one that was queued again need not wait for its begin time."""
         facts = self.job(job)
@@ -189,8 +195,14 @@ class Lab:
     def wait(self, job: str, seconds: float = 90.0) -> str:
         """Wait until a job has ended, hurrying it on wherever it was queued again; returns its last state."""
 
+        since: dict[str, float] = {}
+
         def ended() -> str:
             state = self.hurry(job).get("JobState", "")
-            return "" if state in UNDER_WAY else state
+            if state in UNDER_WAY:
+                since.clear()
+                return ""
+            begun = since.setdefault(state, time.monotonic())
+            return state if state == "COMPLETED" or time.monotonic() > begun + 1 else ""  # one that is queued again
 
         return str(until(f"job {job} ends: {self.job(job)}", ended, seconds))
