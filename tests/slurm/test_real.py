@@ -50,13 +50,13 @@ class Jobs:
         self.ids[name] = job.removeprefix("job ")
         return self.ids[name]
 
-    def put(self, name: str, settings: tuple[str, ...], *sbatch: str, **asked: object) -> str:
+    def put(self, name: str, settings: tuple[str, ...], *sbatch: str, job: Path = DIGITS, **asked: object) -> str:
         """Without it, which is quicker."""
         run = self.run(name)
         mpi = None if asked.get("launcher") == "mpirun" else plugin(self.mpi)
         request = Request(**{"mpi": mpi, "output": run.with_name(f"{name}.out"), **asked})
         words = [word for word in (*SMALL, *settings) if word != "--set"]
-        path = write(Training(DIGITS, run, words, changes(words), mpiexec()), request)
+        path = write(Training(job, run, words, changes(words), mpiexec()), request)
         done = self.lab.call("sbatch", "--parsable", *sbatch, path)
         assert done.returncode == 0, done.stderr
         self.ids[name] = done.stdout.strip()
@@ -97,7 +97,9 @@ def jobs(lab, tmp_path_factory, mpi_library):
     """All jobs but those that wait for another."""
     found = Jobs(lab, tmp_path_factory.mktemp("jobs"), mpi_library)
     begin = f"--begin=now+{lab.before_the_limits(8)}"
-    found.put("limit", LONG, begin, nodes=2, time="1", signal=55)
+    endless = found.folder / "endless.toml"
+    endless.write_text(re.sub(r"(?m)^iterations = .*", "iterations = 1000000", DIGITS.read_text()))
+    found.put("limit", (), begin, job=endless, nodes=2, time="1", signal=55)
     found.put("low", LONG, partition="low")
     found.put("cancelled", LONG)
     found.put("none", SHORT, nodes=2, mpi="none")
@@ -161,7 +163,7 @@ def test_the_limit_and_two_signals_and_no_iteration_is_lost(jobs, capsys):
     assert facts["variables"]["SLURM_RESTART_COUNT"] == "3"
     assert len(facts["earlier"]) == 3
     assert jobs.said("limit").count("go on with: hpcadmm resume") == 3
-    again = ("--set", f"stop.iterations={last}", "--set", "network.hidden=[100]", "--set", "evaluate.every=0")
+    again = ("--set", f"stop.iterations={last}", "--set", "evaluate.every=0")
     jobs.hpcadmm("train", DIGITS, "--out", jobs.run("whole"), *SMALL, *again)
     assert jobs.summary("whole")["weights_sha256"] == summary["weights_sha256"]
     measured = [json.loads(line)["iteration"] for line in (run / "metrics.jsonl").read_text().splitlines()]
