@@ -114,7 +114,7 @@ def jobs(lab, tmp_path_factory, mpi_library):
 
 def stub(folder, code):
     """A file that replaces srun by something that only ends, with this code."""
-    file = folder / "stub"
+    file = folder / f"stub-{code}"
     file.write_text(f"srun() {{ return {code}; }}\n")
     return file
 
@@ -130,47 +130,6 @@ def test_one_and_four_nodes_and_mpirun_give_the_same_weights(jobs):
     assert facts["variables"]["SLURM_JOB_ID"] == jobs.ids["four"]
     assert facts["variables"]["SLURM_JOB_NODELIST"] == "n[1-4]"
     assert sum(len(host["ranks"]) for host in facts["hosts"]) == 4
-
-
-def test_the_limit_and_two_signals_and_no_iteration_is_lost(jobs, capsys):
-    """The first start is ended by the signal before the time limit, the next two by one that is sent."""
-    run, job, waits, reached = jobs.run("limit"), jobs.ids["limit"], [], []
-
-    def queued_again(count):
-        facts = jobs.lab.job(job)
-        return facts.get("Restarts") == str(count) and facts.get("JobState") == "PENDING"
-
-    until("the limit's signal ends the first start", lambda: queued_again(1), 120)
-    reached.append(jobs.saved("limit")[0])
-    jobs.lab.ask("scontrol", "update", f"jobid={job}", "TimeLimit=60")
-    for count in (2, 3):
-        jobs.at_work("limit")
-        told = time.time()
-        jobs.lab.ask("scancel", "--signal=USR1", job)
-        until("it is queued again", lambda count=count: queued_again(count), 90)
-        reached.append(jobs.saved("limit")[0])
-        waits.append((run / "checkpoints" / reached[-1]).stat().st_mtime - told)
-    last = int(reached[-1][10:]) + 7
-    toml = run / "job.toml"
-    toml.write_text(re.sub(r"(?m)^iterations = .*", f"iterations = {last}", toml.read_text()))
-    assert jobs.ended("limit") == "COMPLETED", jobs.said("limit")
-    summary = jobs.summary("limit")
-    assert (summary["state"], summary["ranks"], summary["iterations"]) == ("finished", 2, last)
-    starts = json.loads(run.with_name("limit.starts.json").read_text())
-    assert [(s["job"], s["restart"]) for s in starts] == [(job, 0), (job, 1), (job, 2), (job, 3)]
-    assert [s["iteration"] for s in starts] == [0, *(int(name[10:]) for name in reached)]
-    facts = jobs.environment("limit")
-    assert facts["variables"]["SLURM_RESTART_COUNT"] == "3"
-    assert len(facts["earlier"]) == 3
-    assert jobs.said("limit").count("go on with: hpcadmm resume") == 3
-    again = ("--set", f"stop.iterations={last}", "--set", "evaluate.every=0")
-    jobs.hpcadmm("train", DIGITS, "--out", jobs.run("whole"), *SMALL, *again)
-    assert jobs.summary("whole")["weights_sha256"] == summary["weights_sha256"]
-    measured = [json.loads(line)["iteration"] for line in (run / "metrics.jsonl").read_text().splitlines()]
-    assert set(range(5, last + 1, 5)) <= set(measured)
-    assert measured == sorted(set(measured))
-    with capsys.disabled():
-        print(f"\nfrom the signal to the checkpoint on disk: {', '.join(f'{wait:.2f} s' for wait in waits)}")
 
 
 def test_preempted_it_saves_and_goes_on_when_the_node_is_free_again(jobs):
@@ -247,3 +206,44 @@ def test_two_starts_without_progress_are_enough(jobs):
     assert jobs.ended("vain") == "FAILED", jobs.said("vain")
     assert jobs.said("vain").count("no progress in the last 2 starts") == 1
     assert jobs.lab.job(jobs.ids["vain"])["Restarts"] == "2"
+
+
+def test_the_limit_and_two_signals_and_no_iteration_is_lost(jobs, capsys):
+    """The first start is ended by the signal before the time limit, the next two by one that is sent."""
+    run, job, waits, reached = jobs.run("limit"), jobs.ids["limit"], [], []
+
+    def queued_again(count):
+        facts = jobs.lab.job(job)
+        return facts.get("Restarts") == str(count) and facts.get("JobState") == "PENDING"
+
+    until("the limit's signal ends the first start", lambda: queued_again(1), 120)
+    reached.append(jobs.saved("limit")[0])
+    jobs.lab.ask("scontrol", "update", f"jobid={job}", "TimeLimit=60")
+    for count in (2, 3):
+        jobs.at_work("limit")
+        told = time.time()
+        jobs.lab.ask("scancel", "--signal=USR1", job)
+        until("it is queued again", lambda count=count: queued_again(count), 90)
+        reached.append(jobs.saved("limit")[0])
+        waits.append((run / "checkpoints" / reached[-1]).stat().st_mtime - told)
+    last = int(reached[-1][10:]) + 7
+    toml = run / "job.toml"
+    toml.write_text(re.sub(r"(?m)^iterations = .*", f"iterations = {last}", toml.read_text()))
+    assert jobs.ended("limit") == "COMPLETED", jobs.said("limit")
+    summary = jobs.summary("limit")
+    assert (summary["state"], summary["ranks"], summary["iterations"]) == ("finished", 2, last)
+    starts = json.loads(run.with_name("limit.starts.json").read_text())
+    assert [(s["job"], s["restart"]) for s in starts] == [(job, 0), (job, 1), (job, 2), (job, 3)]
+    assert [s["iteration"] for s in starts] == [0, *(int(name[10:]) for name in reached)]
+    facts = jobs.environment("limit")
+    assert facts["variables"]["SLURM_RESTART_COUNT"] == "3"
+    assert len(facts["earlier"]) == 3
+    assert jobs.said("limit").count("go on with: hpcadmm resume") == 3
+    again = ("--set", f"stop.iterations={last}", "--set", "evaluate.every=0")
+    jobs.hpcadmm("train", DIGITS, "--out", jobs.run("whole"), *SMALL, *again)
+    assert jobs.summary("whole")["weights_sha256"] == summary["weights_sha256"]
+    measured = [json.loads(line)["iteration"] for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert set(range(5, last + 1, 5)) <= set(measured)
+    assert measured == sorted(set(measured))
+    with capsys.disabled():
+        print(f"\nfrom the signal to the checkpoint on disk: {', '.join(f'{wait:.2f} s' for wait in waits)}")
