@@ -29,6 +29,7 @@ CredType=cred/munge
 SlurmctldPort={control}
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool/%n
+TmpFS={folder}/tmp-%n
 SlurmctldPidFile={folder}/slurmctld.pid
 SlurmdPidFile={folder}/slurmd-%n.pid
 SlurmctldLogFile={folder}/slurmctld.log
@@ -115,7 +116,7 @@ class Lab:
 
     def start(self) -> None:
         """Munge, the controller and a slurmd for each node."""
-        for name in ("state", "spool"):
+        for name in ("state", "spool", *(f"tmp-n{k}" for k in range(1, 6))):
             (self.folder / name).mkdir()
         self.folder.chmod(0o755)
         key = self.folder / "munge.key"

@@ -103,6 +103,7 @@ def jobs(lab, tmp_path_factory, mpi_library):
     found.put("low", LONG, partition="low")
     found.put("cancelled", LONG)
     found.put("none", SHORT, nodes=2, mpi="none")
+    found.put("unstarted", SHORT, nodes=2, mpi="nosuch")
     found.put("vain", SHORT, setup=[f"source {stub(found.folder, 75)}"])
     found.put("mpirun", SHORT, nodes=2, launcher="mpirun")
     found.put(HOSTILE, SHORT)
@@ -188,6 +189,8 @@ def test_a_wrong_mpi_is_named_with_its_cure_and_starts_no_singletons(jobs):
     assert "srun, started 2 processes, but COMM_WORLD has 1" in said
     assert "under Slurm srun --mpi=pm" in said
     assert not jobs.run("none").exists()
+    assert jobs.ended("unstarted") == "FAILED"
+    assert "MPICH and its relatives take pmi2" in jobs.said("unstarted")
 
 
 def test_a_finished_run_ends_at_once_and_a_longer_one_goes_on(jobs):

@@ -46,11 +46,12 @@ def bash(folder, text, **variables):
     (folder / "script").write_text(text)
     env = {"PATH": f"{folder / 'bin'}:/usr/bin:/bin", "SLURM_JOB_ID": "7", "SLURM_NTASKS": "2", **variables}
     done = subprocess.run([BASH, "script"], cwd=folder, env=env, capture_output=True, text=True, timeout=20)
+    (folder / "said").write_text(done.stderr)
     assert sorted(os.listdir(folder)) == sorted({"bin", "script"} | {n for n in os.listdir(folder) if n in NAMES})
     return done.returncode, split(folder / "words")
 
 
-NAMES = ("words", "next", "asked")
+NAMES = ("words", "next", "asked", "said")
 
 
 def split(file):
@@ -129,6 +130,15 @@ def test_a_task_of_an_array_queues_only_itself_again(tmp_path):
 @pytest.mark.parametrize(("turn", "next_", "code"), [("finished", "0", 0), ("", "2", 2)])
 def test_what_is_finished_or_makes_no_progress_starts_nothing(tmp_path, turn, next_, code):
     assert bash(tmp_path, training(PLAIN, Request(), ["hpcadmm"]), TURN=turn, NEXT=next_) == (code, None)
+
+
+@pytest.mark.parametrize(
+    ("code", "launcher", "told"), [(16, "srun", 1), (2, "srun", 0), (0, "srun", 0), (16, "mpirun", 0)]
+)
+def test_ranks_that_do_not_start_are_told_of_the_plugin(tmp_path, code, launcher, told):
+    nowhere = Training(Path("/job.toml"), tmp_path / "nowhere")
+    bash(tmp_path, training(nowhere, Request(launcher=launcher), ["hpcadmm"]), CODE=str(code))
+    assert (tmp_path / "said").read_text().count("Does --mpi belong") == told
 
 
 def test_a_setup_that_fails_starts_nothing(tmp_path):
