@@ -7,6 +7,7 @@ import pytest
 from hpcadmm.errors import UsageError
 from hpcadmm.slurm import status
 from hpcadmm.slurm.turn import records, turn
+from hpcadmm.storage.lock import Lock
 
 JOB = "name = 'a'\nseed = 0\n[stop]\niterations = 10\n"
 
@@ -89,6 +90,15 @@ def test_what_was_killed_before_its_first_checkpoint_begins_anew(run):
     made(run)
     assert turn(run, []) == "train"
     assert not run.exists()
+
+
+def test_a_folder_that_another_job_works_in_is_left_alone(run):
+    made(run, 5)
+    held = Lock(run)
+    with pytest.raises(UsageError, match="at work"):
+        turn(run, [])
+    held.close()
+    assert turn(run, []) == "resume"
 
 
 def test_files_of_others_are_kept(run):
