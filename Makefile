@@ -1,4 +1,4 @@
-# make train | test | test-4 | lint | clean.   Variables: PYTHON, MPI=mpich|openmpi|none, RANKS, JOB, WORKERS
+# make train | test | test-4 | test-slurm | lint | clean.   Variables: PYTHON, MPI=mpich|openmpi|none, RANKS, JOB, WORKERS
 
 PYTHON ?= python3
 MPI ?= mpich
@@ -25,10 +25,11 @@ export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM ?= 1
 endif
 endif
 
-.PHONY: help train test test-4 lint results clean
+.PHONY: help train test test-4 test-slurm lint results clean
 help:
 	@echo "make train    install into .venv, then train $(JOB) on $(RANKS) ranks"
 	@echo "make test     the tests            make test-4   those under MPI, on 4 ranks"
+	@echo "make test-slurm  those that need a Slurm, which they start; as root it is installed (apt-get) if it is missing"
 	@echo "make lint     ruff, mypy, import fence            make clean    remove .venv and caches"
 	@echo "make results  measure what results/README.md says (an hour, a quiet machine)"
 	@echo "variables: PYTHON=$(PYTHON) MPI=$(MPI) (mpich, openmpi, none) RANKS=$(RANKS) JOB=$(JOB) WORKERS=$(WORKERS) (of the tests)"
@@ -37,10 +38,14 @@ train: $(BASE)
 	$(MPIRUN) -n $(RANKS) $(BIN)/hpcadmm train $(JOB)
 
 test: $(BASE)-test
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+	$(BIN)/python -m pytest -m "not slurm" -n $(WORKERS) --dist worksteal
 
 test-4: $(BASE)-test
 	HPCADMM_TEST_RANKS=4 $(BIN)/python -m pytest -m mpi -n $(WORKERS) --dist worksteal
+
+# HPCADMM_SLURM=required: no Slurm is a failure, not a skip.
+test-slurm: $(BASE)-test
+	HPCADMM_SLURM=$${HPCADMM_SLURM:-install} $(BIN)/python -m pytest -m slurm tests/slurm
 
 # The tables and figures of results/README.md; needs HPCADMM_DATA and a quiet machine.
 results: $(BASE)-test

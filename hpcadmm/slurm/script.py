@@ -52,6 +52,14 @@ esac
 exit "$code"
 """
 
+UNSTARTED = """\
+# Without a run folder, and without a message of hpcadmm's own (2), the ranks have not come as far as MPI.
+if [ "$code" -ne 0 ] && [ "$code" -ne 2 ] && [ ! -e "$run" ]; then
+    echo "Error: the ranks did not start. Does --mpi belong to the MPI library? MPICH and its relatives take pmi2," >&2
+    echo "Open MPI pmix; srun --mpi=list shows what there is, and --launcher mpirun needs neither." >&2
+fi
+"""
+
 TURN = """\
 # A new run, one to go on with, or one that is finished? Stops here after two starts in a row without progress.
 turn=$("${hpcadmm[@]}" slurm next "$run" "${changes[@]}") || exit
@@ -113,6 +121,8 @@ settings=({settings})
 changes=({changes})
 """
     go = 'launch "${start[@]}" "${hpcadmm[@]}" "${command[@]}"\n'
+    if request.launcher == "srun":
+        go += UNSTARTED
     return "\n".join([header(request, batch=request.launcher == "mpirun"), names, LAUNCH, TURN, go, AGAIN])
 
 

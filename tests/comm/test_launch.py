@@ -9,6 +9,7 @@ import pytest
 from hpcadmm.comm import launcher
 from hpcadmm.comm.signals import Signals
 
+DIGITS = Path(__file__).resolve().parents[2] / "jobs" / "digits-taylor.toml"
 WAYS = [["-m", "mpi4py"], []]  # `python -m mpi4py program` ends all ranks by itself; plain python does not
 PROGRAM = """
 import os, signal, sys, time
@@ -265,3 +266,39 @@ def test_one_thread_a_rank_unless_the_user_says_otherwise(monkeypatch):
     assert os.environ["OPENBLAS_NUM_THREADS"] == "1"
     for name in launcher.THREADS:
         monkeypatch.delenv(name)
+
+
+def test_signals_within_signals_know_of_the_earlier_ones_and_later_ones_do_no_harm():
+    with Signals() as outer:
+        os.kill(os.getpid(), signal.SIGUSR1)
+        with Signals() as inner:
+            assert inner.raised == "SIGUSR1"
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert outer.raised == "SIGUSR1"
+    with Signals() as fresh:
+        assert fresh.raised is None
+
+
+@pytest.mark.parametrize("name", ["SIGUSR1", "SIGTERM"])
+def test_a_signal_before_the_work_begins_saves_after_the_first_iteration(mpirun, tmp_path, name):
+    """And one that comes after the end does not change the exit code."""
+    program = f"""
+import os, signal, sys
+from hpcadmm import train as training
+from hpcadmm.cli import main
+
+set_up = training.set_up
+
+def early(*given):
+    os.kill(os.getpid(), signal.{name})
+    return set_up(*given)
+
+training.set_up = early
+sys.argv = ["hpcadmm", "train", {str(DIGITS)!r}, "--out", {str(tmp_path / "run")!r}, "--quiet"]
+code = main()
+os.kill(os.getpid(), signal.{name})
+sys.exit(code)
+"""
+    done = mpirun(2, program)
+    assert done.returncode == 75, done.output
+    assert [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()] == ["iteration-0000000001"]
