@@ -147,7 +147,8 @@ speedup() {
   "$(dirname "$(command -v "$program")")/python" speedup.py --launcher "$(printf %q "$run")"
 }
 
-# The comparisons of the three papers, every solver on the same network, data and cores; a second call goes on.
+# The comparisons of the three papers, every solver on the same network, data and cores: jobs/rivals/<paper> holds those
+# of all data, and in a folder for each data set those whose values hpcadmm tune has chosen. A second call goes on.
 rivals() {
   duel taylor mnist 0.93
   duel taylor binary 0.97 --set 'data.classes=[4,9]'
@@ -213,7 +214,7 @@ model() {
 duel() {
   local figure=$1 data=$2 target=$3
   shift 3
-  "$program" compare ../jobs/rivals/"$figure"/*.toml --ranks 2 --repeat "${REPEAT:-3}" --target "$target" \
+  "$program" compare ../jobs/rivals/"$figure"/{,"$data"/}*.toml --ranks 2 --repeat "${REPEAT:-3}" --target "$target" \
     --launcher "$run" --out "compare/$figure-$data" "$@"
   mkdir -p "rivals/$figure-$data"
   cp "compare/$figure-$data"/{summary.md,summary.csv,table.csv,figure.png} "rivals/$figure-$data/"
