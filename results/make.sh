@@ -181,34 +181,29 @@ mpadmm() {
     --json > mpadmm/layers.json 2>/dev/null
 }
 
-# The experiments of jobs/scaling, half an hour: report, samples and jobs of each. What a second call finds it keeps.
+# The experiments of jobs/scaling: report, samples and jobs of each. STUDIES names some of them; what a second call finds
+# it keeps.
 scale() {
-  for file in ../jobs/scaling/*.toml; do
-    name=$(basename "$file" .toml)
+  for name in ${STUDIES:-$(basename -s .toml ../jobs/scaling/*.toml)}; do
     [ "$name" = quick ] && continue
-    case $name in shapes-*) continue ;; esac
-    "$program" scaling run "$file" --launcher "$run" --out "runs/scaling/$name"
+    "$program" scaling run "../jobs/scaling/$name.toml" --launcher "$run" --out "runs/scaling/$name"
     rm -rf "scaling/$name" && mkdir -p "scaling/$name"
     "$program" scaling report "runs/scaling/$name" -o "scaling/$name"
     cp -r "runs/scaling/$name"/{experiment.json,plan.json,jobs,samples} "scaling/$name/"
   done
 }
 
-# The model of the scaling, on a quiet machine: shapes to fit and to be left out, the machine, curves to 10,000 ranks.
+# The model of the scaling from the experiments that there are, this machine's rates, curves to 10,000 ranks.
 model() {
-  mkdir -p scaling runs/scaling
-  local folders=()
-  for file in ../jobs/scaling/{shapes-taylor,shapes-taylor-deep,shapes-dladmm,shapes-mpadmm,taylor-strong,taylor-weak,pdadmm-strong,pdadmm-weak,pdadmm-layers,pdadmm-neurons}.toml; do
-    name=$(basename "$file" .toml)
-    "$program" scaling run "$file" --launcher "$run" --out "runs/scaling/$name"
-    folders+=("runs/scaling/$name")
-  done
-  "$program" scaling machine --launcher "$run" -o scaling/machine.json
+  [ -f scaling/machine.json ] || "$program" scaling machine --launcher "$run" -o scaling/machine.json
+  local measured=()
+  for folder in runs/scaling/*/; do case $folder in *accuracy*) ;; *) measured+=("$folder") ;; esac; done
   for fabric in this 100g 200g; do
-    "$program" scaling model "${folders[@]}" --machine scaling/machine.json --fabric $fabric -o scaling/model-$fabric
+    "$program" scaling model "${measured[@]}" --machine scaling/machine.json --fabric $fabric -o scaling/model-$fabric
   done
-  "$program" scaling model runs/scaling/pdadmm-strong --machine scaling/machine.json --kind grids --fabric 100g -o scaling/model-grids
-  "$program" scaling model runs/scaling/pdadmm-strong --machine scaling/machine.json --kind layers --fabric 100g -o scaling/model-layers
+  for kind in grids layers; do
+    "$program" scaling model runs/scaling/pdadmm-* --machine scaling/machine.json --kind $kind --fabric 100g -o scaling/model-$kind
+  done
 }
 
 duel() {
