@@ -196,10 +196,11 @@ scale() {
 # The model of the scaling from the experiments that there are, this machine's rates, curves to 10,000 ranks.
 model() {
   [ -f scaling/machine.json ] || "$program" scaling machine --launcher "$run" -o scaling/machine.json
-  local measured=()
-  for folder in runs/scaling/*/; do case $folder in *accuracy*) ;; *) measured+=("$folder") ;; esac; done
-  for fabric in this 100g 200g; do
-    "$program" scaling model "${measured[@]}" --machine scaling/machine.json --fabric $fabric -o scaling/model-$fabric
+  "$program" scaling model runs/scaling/*/ --machine scaling/machine.json -o scaling/model
+  for solver in taylor pdadmm; do
+    for fabric in 100g 200g; do
+      "$program" scaling model runs/scaling/*$solver*/ --machine scaling/machine.json --fabric $fabric -o scaling/model-$solver-$fabric
+    done
   done
   for kind in grids layers; do
     "$program" scaling model runs/scaling/pdadmm-* --machine scaling/machine.json --kind $kind --fabric 100g -o scaling/model-$kind
