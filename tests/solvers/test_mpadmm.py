@@ -208,6 +208,7 @@ def test_dealt_inverses_are_formed_once(monkeypatch, inverses, times):
     def work(world):
         p, world = posed(solver, world, (7, 5), loss="cross-entropy", samples=300)
         state = stepped(solver, p, world, 2)
+        assert ("P", 1) not in state.work.inverters[False]  # nor is it sent again
         return sum(product.flops for name, product in solver.floor(state, p).items() if name.endswith("^-1"))
 
     flops = on_ranks(3, work)
