@@ -1,21 +1,35 @@
 """What the model says, in Markdown and in words."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 from hpcadmm.scaling.model import validate
 from hpcadmm.scaling.model.curves import Curve, named, words
+from hpcadmm.scaling.model.fabric import Network
+from hpcadmm.scaling.model.fit import Known
+from hpcadmm.scaling.model.machine import Machine
 from hpcadmm.scaling.model.measure import doubts
-from hpcadmm.scaling.model.predict import FACTORS, TERMS, Prediction
+from hpcadmm.scaling.model.predict import FACTORS, TERMS, Factors, Prediction
 
-if TYPE_CHECKING:
-    from hpcadmm.scaling.model.study import Study
-
-__all__ = ["markdown", "validation_words", "words"]
+__all__ = ["Study", "markdown", "validation_words", "words"]
 SHOWN = 14  # rows of a curve's table
 
 
-def validation_words(found: "Study") -> str:
+@dataclass(frozen=True)
+class Study:
+    """All that is written."""
+
+    machine: Machine
+    network: Network
+    known: tuple[Known, ...]
+    skipped: tuple[str, ...]
+    factors: dict[str, Factors]
+    by_shape: tuple[validate.Miss, ...]
+    by_ranks: tuple[validate.Miss, ...]
+    curves: tuple[Curve, ...]
+
+
+def validation_words(found: Study) -> str:
     """One line on how wrong the model was on what it had not seen."""
     count, error = validate.shapes(found.known), validate.middle(found.by_shape)
     told = f"leave-one-out over {count} measured shape{'s' if count != 1 else ''}: median error {error:.1%}"
@@ -28,7 +42,7 @@ def validation_words(found: "Study") -> str:
     return told
 
 
-def markdown(found: "Study") -> str:
+def markdown(found: Study) -> str:
     """The whole page."""
     lines = [
         "# Model of the scaling",

@@ -13,12 +13,13 @@ from hpcadmm.errors import UsageError
 from hpcadmm.scaling.measured import read
 from hpcadmm.scaling.model import pages, validate
 from hpcadmm.scaling.model.costs import BILLS
-from hpcadmm.scaling.model.curves import Curve, curve, series
-from hpcadmm.scaling.model.fabric import Network, network
-from hpcadmm.scaling.model.fit import Known, fit_all, know
+from hpcadmm.scaling.model.curves import curve, series
+from hpcadmm.scaling.model.fabric import network
+from hpcadmm.scaling.model.fit import fit_all, know
 from hpcadmm.scaling.model.machine import Machine
 from hpcadmm.scaling.model.measure import counts, doubts, measured, write
-from hpcadmm.scaling.model.predict import TERMS, Factors
+from hpcadmm.scaling.model.pages import Study
+from hpcadmm.scaling.model.predict import TERMS
 from hpcadmm.storage.durable import spoken, write_text
 
 Say = Callable[[str], None]
@@ -31,20 +32,6 @@ class Options:
     fabric: str = "this"
     most: int = 10_000
     kind: str | None = None
-
-
-@dataclass(frozen=True)
-class Study:
-    """All that is written."""
-
-    machine: Machine
-    network: Network
-    known: tuple[Known, ...]
-    skipped: tuple[str, ...]
-    factors: dict[str, Factors]
-    by_shape: tuple[validate.Miss, ...]
-    by_ranks: tuple[validate.Miss, ...]
-    curves: tuple[Curve, ...]
 
 
 def study(folders: Sequence[Path], file: Path | None, out: Path, options: Options, say: Say) -> int:
