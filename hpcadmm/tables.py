@@ -5,12 +5,23 @@ import tomllib
 from collections.abc import Iterable
 from dataclasses import fields
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from hpcadmm.errors import UsageError
 from hpcadmm.registry import Registry
+
+
+def toml_file(path: Path, what: str, unreadable: str) -> dict[str, Any]:
+    """The tables of a TOML file. Raises UsageError: `unreadable` if it cannot be read, or that `what` is not TOML."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{unreadable}: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{what} is not TOML: {error}") from None
 
 
 def chosen(

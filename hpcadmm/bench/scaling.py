@@ -114,6 +114,13 @@ def child(argv: Sequence[str], crowded: bool) -> dict[str, Any]:
     return found
 
 
+def refuse_other(n: int, report: dict[str, Any]) -> None:
+    """Raise UsageError if a report is not of n ranks, for which the launcher was asked."""
+    got = report["figures"]["ranks"]
+    if got != n:
+        raise UsageError(f"asked the launcher for {n} ranks, got {got}: it does not belong to the MPI library")
+
+
 def mark(n: int, cores: int) -> str:
     """What stands before the name of a figure of n ranks: those of more ranks than cores are not to be compared."""
     return "oversubscribed_" if n > cores else ""
@@ -140,8 +147,8 @@ def figures(report: Report, children: dict[int, list[dict[str, Any]]], cores: in
 
 def one_count(report: Report, n: int, runs: Sequence[dict[str, Any]], cores: int) -> list[float]:
     """The figures of n ranks; returns the seconds of all iterations of all runs."""
-    for got in {run["figures"]["ranks"] for run in runs} - {n}:
-        raise UsageError(f"asked the launcher for {n} ranks, got {got}: it does not belong to the MPI library")
+    for run in runs:
+        refuse_other(n, run)
     seconds = [s for run in runs for s in run["samples"]["iteration_seconds"]]
     shares = [run["figures"]["iteration_cpu_share"] for run in runs]
     report.add(f"{mark(n, cores)}iteration_seconds[{n}]", median(seconds), "s")

@@ -7,19 +7,14 @@ from typing import Any
 import click
 
 from hpcadmm.cli import scaling_model
+from hpcadmm.cli.slurm import CLUSTER
 from hpcadmm.comm.launch import without_mpi
 from hpcadmm.errors import UsageError
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
-
-
 BATCH = (
     click.option("--time", metavar="[D-]HH:MM:SS", help="With --slurm, as all that follow: limit of a job."),
-    click.option("--partition", metavar="NAME"),
-    click.option("--account", metavar="NAME"),
-    click.option("--qos", metavar="NAME"),
-    click.option("--constraint", metavar="FEATURES"),
-    click.option("--mem", metavar="SIZE", help="Memory a node, as 16G."),
+    *CLUSTER,
     click.option("--ntasks-per-node", type=int, metavar="N", help="Ranks a node."),
     click.option("--setup", multiple=True, metavar="LINE", help="A shell command that runs first; repeatable."),
     click.option("--mpi", metavar="PLUGIN", help="Of srun.  [default: what belongs to the MPI library]"),

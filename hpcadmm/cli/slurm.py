@@ -10,17 +10,20 @@ import click
 RUN = click.Path(path_type=Path, file_okay=False)
 FILE = click.Path(path_type=Path, dir_okay=False)
 # Checked by hpcadmm.slurm.request, all at once.
+CLUSTER = (
+    click.option("--partition", metavar="NAME"),
+    click.option("--account", metavar="NAME"),
+    click.option("--qos", metavar="NAME"),
+    click.option("--constraint", metavar="FEATURES"),
+    click.option("--mem", metavar="SIZE", help="Memory a node, as 16G."),
+)
 OPTIONS = (
     click.option("--nodes", type=int, metavar="N", help="Nodes."),
     click.option("--ntasks", type=int, metavar="N", help="Ranks in all.  [default: nodes x ranks a node]"),
     click.option("--ntasks-per-node", type=int, metavar="N", help="Ranks a node."),
     click.option("--cpus-per-task", type=int, metavar="N", help="Cores a rank; see `threads` of the job."),
     click.option("--time", metavar="[D-]HH:MM:SS", help="Limit of one start; the run goes on in the next."),
-    click.option("--partition", metavar="NAME"),
-    click.option("--account", metavar="NAME"),
-    click.option("--qos", metavar="NAME"),
-    click.option("--constraint", metavar="FEATURES"),
-    click.option("--mem", metavar="SIZE", help="Memory a node, as 16G."),
+    *CLUSTER,
     click.option("--array", metavar="TASKS", help="One run a task, each with its number as the seed, as 0-4."),
     click.option("--setup", multiple=True, metavar="LINE", help="A shell command that runs first, as 'module load "
                  "openmpi'; repeatable."),

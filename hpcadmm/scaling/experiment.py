@@ -1,6 +1,5 @@
 """An experiment file: which job, on how many ranks, how often."""
 
-import tomllib
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from math import prod
@@ -11,7 +10,7 @@ from annotated_types import Ge, Gt, Le, Len
 
 from hpcadmm.compare.plan import slug
 from hpcadmm.errors import UsageError
-from hpcadmm.tables import plain
+from hpcadmm.tables import plain, toml_file
 
 Count = Annotated[int, Ge(1)]
 Counts = Annotated[list[Count], Len(1)]
@@ -89,12 +88,7 @@ class Experiment:
 
 def read(path: Path) -> Experiment:
     """The experiment of a file. Raises UsageError that lists everything wrong."""
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read the experiment file {path}: {error}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"the experiment file {path} is not TOML: {error}") from None
+    table = toml_file(path, f"the experiment file {path}", f"cannot read the experiment file {path}")
     faults = [f"{key} is missing" for key in ("job", "kind", "ranks") if key not in table]
     found: Experiment | None = plain(Experiment, {"name": slug(path.stem), **table}, "", faults, (), "an experiment")
     if found is not None:

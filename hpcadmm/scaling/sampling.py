@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from hpcadmm.bench.scaling import usable_cores
+from hpcadmm.bench.scaling import refuse_other, usable_cores
 from hpcadmm.compare.launcher import Launcher, Relay, launcher
 from hpcadmm.compare.plan import Planned
 from hpcadmm.compare.runner import message
@@ -68,7 +68,7 @@ class Sampler:
         if report is None:
             self.say(f"{name} failed: {said or f'exit code {code}'}")
             return None
-        refuse_mismatch(report, point)
+        refuse_other(point.ranks, report)
         sample = Sample(point, repeat, cores(), report, session)
         write_text(self.folder.sample_file(point, repeat), sample.text())
         return sample
@@ -108,15 +108,6 @@ def started(point: Point, words: str | None) -> Launcher:
 def shown(word: str, folder: Path) -> str:
     """A word of the command line, without the folder's place."""
     return word.replace(f"{folder}{os.sep}", "")
-
-
-def refuse_mismatch(report: dict[str, Any], point: Point) -> None:
-    """Raise UsageError if there were other ranks than were asked for."""
-    got = report["figures"]["ranks"]
-    if got != point.ranks:
-        raise UsageError(
-            f"asked the launcher for {point.ranks} ranks, got {got}: it does not belong to the MPI library"
-        )
 
 
 def read(experiment: Experiment, one: Planned, there: Path, output: Path) -> dict[str, Any] | None:

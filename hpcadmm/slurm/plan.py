@@ -62,13 +62,10 @@ def changes(settings: Sequence[str]) -> list[str]:
 def checked(job: Path, settings: Sequence[str]) -> None:
     """Raise UsageError for a job that would fail at its start: better now than after hours in a queue."""
     library()  # from now on mpi4py does not start MPI
+    from hpcadmm.compare.plan import source
     from hpcadmm.job import parse
 
-    try:
-        text = job.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read the job file {job}: {error}") from None
-    parse(text, settings, default_name=job.stem)
+    parse(source(job), settings, default_name=job.stem)
 
 
 def mpirun() -> str:

@@ -6,7 +6,6 @@ log2 p messages of the whole), Rabenseifner's (2 log2 p messages, about 2 bytes 
 """
 
 import math
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +14,7 @@ from annotated_types import Ge, Gt
 
 from hpcadmm.errors import UsageError
 from hpcadmm.scaling.model.machine import Machine
-from hpcadmm.tables import plain
+from hpcadmm.tables import plain, toml_file
 
 Positive = Annotated[float, Gt(0)]
 ADDING = 1e-10  # seconds a byte that a sum adds to a message between nodes: assumed, the speed of memory
@@ -116,12 +115,8 @@ def network(machine: Machine, wanted: str = "this") -> Network:
 def read(path: Path) -> Fabric:
     """A network file. Raises UsageError with everything that is wrong."""
     presets = ", ".join(["this", *PRESETS])
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--fabric {path}: neither one of {presets} nor a file that can be read: {error}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"the network file {path} is not TOML: {error}") from None
+    unreadable = f"--fabric {path}: neither one of {presets} nor a file that can be read"
+    table = toml_file(path, f"the network file {path}", unreadable)
     needed = [key for key in ("latency_us", "gigabytes_per_second", "ranks_per_node") if key not in table]
     faults = [f"{key} is missing" for key in needed]
     found = None if needed else plain(Fabric, {"name": path.stem, **table}, "", faults, (), "a network file")
