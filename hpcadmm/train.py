@@ -155,7 +155,7 @@ def loop(t: Training, signals: Signals) -> str:
             reason, save = _agree(t, signals)
             if reason and reason.startswith("diverged"):
                 return reason
-            if not signals.agreed and (reason or _due(t.iteration, t.job.evaluate.every)):
+            if _due(t.iteration, t.job.evaluate.every) or (reason and not signals.agreed):
                 reason = _measured(t, reason)
                 if reason and reason.startswith("diverged"):
                     return reason
