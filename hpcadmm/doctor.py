@@ -16,7 +16,8 @@ import numpy as np
 from threadpoolctl import threadpool_info
 
 from hpcadmm.comm import launcher, probe
-from hpcadmm.comm.launch import check_launcher, phase
+from hpcadmm.comm.launch import check_launcher, no_library, phase, start_mpi
+from hpcadmm.comm.library import ask
 from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
 
@@ -34,9 +35,27 @@ class Finding:
     cure: str = ""
 
 
-def examine(world: World, folder: Path) -> list[Finding]:
-    """All findings, the same on every rank; communicates. `folder` is tried out by the first rank."""
-    findings = [Finding("ok", "MPI library", probe.library()), check_start(world)]
+def joined() -> tuple[World, Finding | None]:
+    """All ranks; where MPI is missing or does not start, this process alone, and the finding that says so.
+
+    Without a launcher another process tries first, since an MPI that fails may end its process.
+    """
+    fault = "" if launcher.launched() else ask(start=True)[1]
+    try:
+        if fault:
+            raise no_library(fault)
+        return start_mpi(check=False), None
+    except UsageError as error:
+        text, cure = str(error).split("\n", 1)
+        return World.without_mpi(), Finding("error", "MPI library", text, cure)
+
+
+def examine(world: World, folder: Path, missing: Finding | None = None) -> list[Finding]:
+    """All findings, the same on every rank; communicates. `folder` is tried out by the first rank.
+
+    missing: what `joined` says of an MPI that is not there; then nothing is asked of it.
+    """
+    findings = [missing] if missing else [Finding("ok", "MPI library", probe.library()), check_start(world)]
     with phase("gathering facts"):
         facts = world.gather(about_this_rank())
     findings += [hosts(facts), *cores(facts)]
@@ -45,7 +64,7 @@ def examine(world: World, folder: Path) -> list[Finding]:
         findings += [Finding(*row) for row in world.share([[f.level, f.name, f.text, f.cure] for f in own])]
         findings += shared(world, folder) if world.size > 1 else []
     with phase("timing messages"):
-        findings += [*messages(world)]
+        findings += [] if missing else [*messages(world)]
     return findings
 
 

@@ -130,11 +130,12 @@ def read(path: Path, overrides: Sequence[str], world: World) -> Job:
     text = ""
     with world.together("reading the job file"):
         if world.first:
-            text = _text(path)
+            text = source(path)
     return parse(world.share(text), overrides, default_name=path.stem)
 
 
-def _text(path: Path) -> str:
+def source(path: Path) -> str:
+    """The text of a job file. Raises UsageError."""
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -10,7 +10,7 @@ from importlib import import_module
 import click
 
 from hpcadmm import __version__
-from hpcadmm.comm.launch import guarded
+from hpcadmm.comm.launch import for_ranks, guarded
 from hpcadmm.comm.launcher import expected_rank, limit_threads
 from hpcadmm.errors import Diverged, Interrupted, UsageError
 
@@ -30,9 +30,23 @@ COMMANDS = {
     "scaling": ("hpcadmm.cli.scaling:scaling", "Measure a job on several numbers of ranks, and report on it."),
     "doctor": ("hpcadmm.cli.doctor:doctor", "Check MPI, launcher, cores, BLAS, HDF5 and disk."),
 }
+# All ranks run these together. No other starts MPI, nor do these to explain themselves or to print the job.
+OF_RANKS = ("train", "resume", "evaluate", "predict", "bench", "doctor")
+ALONE = {"-h", "--help", "--print-job"}
 
 
-class Commands(click.Group):
+class Group(click.Group):
+    """A group that, called without a command, prints its help and ends with 0; under a launcher one rank prints."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args and not ctx.resilient_parsing:
+            if expected_rank() == 0:
+                click.echo(ctx.get_help(), color=ctx.color)
+            ctx.exit()
+        return super().parse_args(ctx, args)
+
+
+class Commands(Group):
     """Looks commands up by name in COMMANDS."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -41,6 +55,8 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
+        if cmd_name in OF_RANKS and not ALONE & set(sys.argv):
+            for_ranks()
         module, name = COMMANDS[cmd_name][0].split(":")
         command: click.Command = getattr(import_module(module), name)
         return command

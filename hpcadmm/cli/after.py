@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from hpcadmm.comm.launcher import expected_rank
+
 RUN = click.argument("run", type=click.Path(path_type=Path))
 ITERATION = click.option("--iteration", type=int, metavar="K", help="The checkpoint of this iteration, not the newest.")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -109,13 +111,11 @@ def plot(runs: tuple[Path, ...], out: Path, across: tuple[str, ...], up: tuple[s
 @FORCE
 def export(run: Path, out: Path, iteration: int | None, force: bool) -> None:
     """Write the network of RUN for other programs: numpy's .npz, or an ONNX graph that takes features unscaled."""
-    from hpcadmm.comm.launch import start_mpi
-
-    world = start_mpi()
     from hpcadmm.after import export as exporting
+    from hpcadmm.comm.world import World
 
-    said = exporting.export(run, out, force, iteration, world, warn)
-    if world.first:
+    if expected_rank() == 0:
+        said = exporting.export(run, out, force, iteration, World.without_mpi(), warn)
         click.echo(f"{said['out']}: network {said['sizes']} of iteration {said['iteration']}")
 
 

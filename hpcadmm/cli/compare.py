@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from hpcadmm.comm.launch import without_mpi
+from hpcadmm.comm.launch import refuse_launcher
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -34,7 +34,7 @@ def compare(jobs: tuple[Path, ...], overrides: tuple[str, ...], **options: Any) 
     finished is not repeated. OUT holds summary.md, summary.csv (a row a job), table.csv (a row a run), figure.png and
     the run folders. A run that fails is a row. Exit code 0 if every job has a run that finished, else 1.
     """
-    without_mpi()
+    refuse_launcher()
     from hpcadmm.compare.compare import Options
     from hpcadmm.compare.compare import compare as comparing
 
@@ -65,7 +65,7 @@ def tune(job: Path, overrides: tuple[str, ...], texts: tuple[str, ...], **option
     figure.png and the run folders; called again, also with a larger --budget, it goes on. A trial that fails is a
     row. Exit code 0 if a trial has a score, else 1.
     """
-    without_mpi()
+    refuse_launcher()
     from hpcadmm.compare.tune import Options
     from hpcadmm.compare.tune import tune as tuning
 

@@ -7,11 +7,13 @@ from typing import Any
 
 import click
 
+from hpcadmm.cli import Group
+
 KIND = click.option("--as", "kind", metavar="NAME", help="Read the file as this dataset, whatever its bytes say.")
 OPTIONS = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="An option of [data]; repeatable.")
 
 
-@click.group()
+@click.group(cls=Group)
 def data() -> None:
     """Datasets: what there is, downloads, conversion to HDF5, a look inside."""
 

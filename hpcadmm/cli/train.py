@@ -6,6 +6,7 @@ import click
 
 from hpcadmm.cli import importing
 from hpcadmm.comm.launch import phase, start_mpi
+from hpcadmm.comm.launcher import expected_rank
 from hpcadmm.comm.signals import heed
 
 OVERRIDES = click.option(
@@ -24,6 +25,9 @@ QUIET = click.option("--quiet", is_flag=True, help="Show nothing but errors.")
 @QUIET
 def train(job: Path, overrides: tuple[str, ...], out: Path | None, print_job: bool, quiet: bool) -> None:
     """Train as the job file JOB says; under mpirun or srun on all their ranks."""
+    if print_job:
+        print_resolved(job, overrides)
+        return
     heed()
     with importing():
         world = start_mpi()
@@ -33,10 +37,16 @@ def train(job: Path, overrides: tuple[str, ...], out: Path | None, print_job: bo
 
     with phase("reading the job file"):
         read = jobs.read(job, overrides, world)
-    if print_job:
-        click.echo(read.to_toml() if world.first else "", nl=False)
-    else:
-        training.train(read, out, world, progress.Progress(world.first and not quiet))
+    training.train(read, out, world, progress.Progress(world.first and not quiet))
+
+
+def print_resolved(job: Path, overrides: tuple[str, ...]) -> None:
+    """Print the job with every default, by one rank."""
+    with importing():
+        from hpcadmm import job as jobs
+
+    if expected_rank() == 0:
+        click.echo(jobs.parse(jobs.source(job), overrides, default_name=job.stem).to_toml(), nl=False)
 
 
 @click.command()

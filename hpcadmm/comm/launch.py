@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from hpcadmm.comm import launcher
 from hpcadmm.comm.ending import Describe, Ending, Kind, failed
+from hpcadmm.comm.library import vendor_name
 from hpcadmm.comm.phases import current_phase, phase
 from hpcadmm.comm.watchdog import Watchdog, patience
 from hpcadmm.errors import UsageError
@@ -17,13 +18,14 @@ if TYPE_CHECKING:
     from hpcadmm.comm.agreement import Meeting
     from hpcadmm.comm.world import World
 
-__all__ = ["check_launcher", "guarded", "phase", "start_mpi", "without_mpi"]
+__all__ = ["check_launcher", "for_ranks", "guarded", "phase", "refuse_launcher", "start_mpi"]
 
 PATIENCE = 3.0  # seconds that a rank which failed gives the others to fail or end too
 
 # MPI starts once a process and so do these; at most one of each.
 _meetings: "list[Meeting]" = []
 _watchdogs: list[Watchdog] = []
+_ranked: list[bool] = []  # not empty: see for_ranks
 
 
 def start_mpi(*, check: bool = True) -> "World":
@@ -47,44 +49,25 @@ def start_mpi(*, check: bool = True) -> "World":
     return world
 
 
-def without_mpi() -> None:
-    """For a command that only reads, and starts other programs under MPI: its library is loaded, but never started, for
-    a process that has joined MPI may not start its launcher. Call before anything imports `comm.world`.
+def for_ranks() -> None:
+    """The command is one that all ranks run together: they agree on how it ends, also if it does before MPI starts.
 
-    Raises UsageError in a process that a launcher has started.
+    Without this call, and without `start_mpi`, a process never starts MPI, whatever the launcher says.
     """
-    if launcher.launcher_name() != "none":
+    _ranked.append(True)
+
+
+def refuse_launcher() -> None:
+    """For a command that starts the ranks itself. Raises UsageError in a process that a launcher has started."""
+    if launcher.launched():
         raise UsageError(f"this command starts the ranks itself: run it without {launcher.launcher_name()}")
-    import mpi4py
-
-    mpi4py.rc.initialize = mpi4py.rc.finalize = False
 
 
-def library() -> str:
-    """Name and version of the MPI library, which is loaded but not started: for a process that stays without MPI.
-
-    Raises UsageError if there is none.
-    """
-    import mpi4py
-
-    mpi4py.rc.initialize = mpi4py.rc.finalize = False
-    try:
-        from mpi4py import MPI
-    except (ImportError, RuntimeError) as error:
-        raise no_library(error) from error
-    return _vendor(MPI.get_vendor())
-
-
-def _vendor(vendor: tuple[str, tuple[int, ...]]) -> str:
-    """For example "MPICH 5.0.2"."""
-    name, version = vendor
-    return f"{name} {'.'.join(map(str, version))}"
-
-
-def no_library(error: Exception) -> UsageError:
+def no_library(error: object) -> UsageError:
     """What to do where no MPI library can be loaded."""
+    why = (str(error).splitlines() or ["mpi4py does not say why"])[0]
     return UsageError(
-        f"no MPI library can be loaded ({str(error).splitlines()[0]}).\n"
+        f"no MPI library can be loaded, or MPI does not start ({why}).\n"
         "Install one, pip install 'hpcadmm[mpich]'; or load the cluster's (module load ...) and, if it is not "
         "found then, set MPI4PY_LIBMPI=/path/to/libmpi.so"
     )
@@ -94,7 +77,7 @@ def check_launcher(world: "World") -> None:
     """Raise UsageError with the cure if the launcher started more processes than `world` has ranks."""
     from mpi4py import MPI
 
-    launcher.check_size(world.size, _vendor(MPI.get_vendor()))
+    launcher.check_size(world.size, vendor_name(MPI.get_vendor()))
 
 
 def _meet() -> "Meeting":
@@ -136,8 +119,9 @@ def guarded(run: Callable[[], int | None], describe: Describe) -> int:
 
 
 def _others() -> "Meeting | None":
-    """The agreement, if there are other ranks to agree with; MPI is started only if the launcher speaks of others."""
-    if launcher.expected_size() == 1 and not _meetings:
+    """The agreement, if there are other ranks to agree with; MPI is started only if the launcher speaks of others, and
+    the command is one of theirs."""
+    if not _meetings and not (_ranked and launcher.expected_size() > 1):
         return None
     try:
         meeting = _meet()

@@ -10,14 +10,14 @@ from hpcadmm.after.plot import finite
 from hpcadmm.compare.figure import picture
 from hpcadmm.compare.folder import Folder, claim, default
 from hpcadmm.compare.launcher import launcher
-from hpcadmm.compare.plan import Planned, resolved, source
+from hpcadmm.compare.plan import Planned, resolved
 from hpcadmm.compare.reading import Result, results
 from hpcadmm.compare.runner import Say, run_all
 from hpcadmm.compare.tables import comma_separated, write
 from hpcadmm.compare.tune_report import Trial, draw, page, table_row
 from hpcadmm.compare.vary import Vary, drawn, varied
 from hpcadmm.errors import Interrupted, UsageError
-from hpcadmm.job import Job
+from hpcadmm.job import Job, source
 
 METRICS = ("test_accuracy", "test_error", "objective", "seconds-to-target")
 VALIDATION = 0.1
