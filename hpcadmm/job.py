@@ -1,6 +1,5 @@
 """Job files: TOML <-> frozen dataclasses. Everything is checked here, before any work starts."""
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -16,7 +15,8 @@ from hpcadmm.errors import UsageError
 from hpcadmm.model.activations import ACTIVATIONS, Activation
 from hpcadmm.model.losses import LOSSES, Loss
 from hpcadmm.solvers import SOLVERS, Solver
-from hpcadmm.tables import chosen, named, overridden, plain
+from hpcadmm.tables import chosen, named, overridden, plain, toml
+from hpcadmm.typed import Raw, untyped
 
 Positive = Annotated[float, Gt(0)]
 Count = Annotated[int, Ge(1)]
@@ -144,10 +144,7 @@ def source(path: Path) -> str:
 
 def parse(text: str, overrides: Sequence[str] = (), default_name: str = "job") -> Job:
     """A job from TOML text and `table.key=value` overrides. Raises UsageError that lists everything wrong."""
-    try:
-        tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"the job file is not TOML: {error}") from None
+    tables = toml(text, "the job file")
     for override in overrides:
         overridden(tables, override)
     tables.setdefault("name", default_name)
@@ -167,6 +164,7 @@ def _build(tables: dict[str, Any], faults: list[str]) -> Job | None:
     parts: dict[str, dict[str, Any]] = {}
     for name in TABLES:
         table = tables.get(name, {})
+        table = untyped(table) if isinstance(table, Raw) else table
         if not isinstance(table, dict):
             faults.append(f"{name} = {table!r}: must be a table, [{name}]")
         parts[name] = table if isinstance(table, dict) else {}

@@ -16,7 +16,7 @@ from hpcadmm.after.trained import Trained, Warn, read
 from hpcadmm.comm.world import World
 from hpcadmm.datasets import DATASETS
 from hpcadmm.datasets.base import Dataset
-from hpcadmm.datasets.recognise import format_of, typed
+from hpcadmm.datasets.recognise import format_of
 from hpcadmm.datasets.text import Csv, TextTable
 from hpcadmm.datasets.unlabelled import load_inputs
 from hpcadmm.errors import UsageError
@@ -24,6 +24,7 @@ from hpcadmm.model.losses.base import decide
 from hpcadmm.model.state import Array
 from hpcadmm.storage.hdf5 import write_array, write_text, writing
 from hpcadmm.tables import named
+from hpcadmm.typed import Raw, setting
 
 ROWS = 10_000  # rows of text made at a time
 ONE = {"scores": "score", "probabilities": "probability", "values": "value"}  # the name of one column of a csv
@@ -74,9 +75,9 @@ def reader(trained: Trained, source: Path, how: Reading) -> Dataset:
     if not source.is_file():
         raise UsageError(f"{source}: there is no such file")
     own, name = trained.job.data, format_of(source).name
-    given = dict(map(typed, how.settings))
+    given = dict(map(setting, how.settings))
     if how.ignored is not None and name == Csv.name:
-        given["target"] = int(how.ignored) if how.ignored.lstrip("-").isdigit() else how.ignored
+        given["target"] = Raw(how.ignored)
     if name not in DATASETS:
         if given:
             raise UsageError(f"{source}: is {name}, which takes no options")

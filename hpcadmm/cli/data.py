@@ -88,13 +88,14 @@ def inspect(source: str, kind: str | None, settings: tuple[str, ...], as_json: b
 def chosen(source: str, kind: str | None, settings: tuple[str, ...]) -> Any:
     """The dataset that a user names, its options checked as in a job."""
     from hpcadmm.datasets import DATASETS
-    from hpcadmm.datasets.recognise import recognised, typed
+    from hpcadmm.datasets.recognise import recognised
     from hpcadmm.errors import UsageError
     from hpcadmm.tables import plain
+    from hpcadmm.typed import setting
 
     cls, options = recognised(source, kind, DATASETS)
     faults: list[str] = []
-    made = plain(cls, options | dict(map(typed, settings)), "data", faults)
+    made = plain(cls, options | dict(map(setting, settings)), "data", faults)
     if faults:
         raise UsageError("\n".join(faults))
     return made

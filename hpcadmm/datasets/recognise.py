@@ -1,7 +1,6 @@
 """A dataset from what a user types: a registered name, or a file whose bytes say what it is."""
 
 import re
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -78,18 +77,3 @@ def recognised(what: str, kind: str | None, datasets: Registry) -> tuple[type[Da
     if what in datasets:
         return datasets[what], {}
     raise UsageError(f"{what}: neither a file nor a dataset; known are {', '.join(datasets)}")
-
-
-def typed(text: str) -> tuple[str, Any]:
-    """key=value with the value as TOML reads it, or as the text it is.
-
-    >>> typed("split=0.5"), typed("classes=[3, 5]"), typed("train=a.csv")
-    (('split', 0.5), ('classes', [3, 5]), ('train', 'a.csv'))
-    """
-    key, sign, value = text.partition("=")
-    if not sign:
-        raise UsageError(f"{text!r}: must be key=value")
-    try:
-        return key.strip(), tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        return key.strip(), value
