@@ -15,3 +15,13 @@ class Diverged(Exception):
 
 class RankFailed(RuntimeError):
     """Another rank raised; the traceback is printed there, not here."""
+
+
+def denied(error: OSError) -> str:
+    """What a file system refused, and where.
+
+    >>> denied(PermissionError(13, "Permission denied", "a/b"))
+    'permission denied: a/b'
+    """
+    reason = error.strerror or str(error)
+    return f"{reason[:1].lower()}{reason[1:]}" + (f": {error.filename}" if error.filename else "")

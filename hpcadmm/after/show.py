@@ -8,7 +8,7 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from hpcadmm.errors import UsageError
+from hpcadmm.errors import UsageError, denied
 from hpcadmm.storage.holder import holder
 from hpcadmm.storage.readers import plain
 from hpcadmm.storage.run import RUNS, read_job, read_metrics, read_summary
@@ -34,7 +34,10 @@ def row_or_fault(folder: Path) -> dict[str, Any]:
     try:
         return row(folder)
     except UsageError as error:
-        return {"run": str(folder), "state": "not a run", "error": str(error)}
+        why = str(error)
+    except OSError as error:
+        why = denied(error)
+    return {"run": str(folder), "state": "not a run", "error": why}
 
 
 def row(folder: Path) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import click
 from hpcadmm import __version__
 from hpcadmm.comm.launch import for_ranks, guarded
 from hpcadmm.comm.launcher import expected_rank, limit_threads
-from hpcadmm.errors import Diverged, Interrupted, UsageError
+from hpcadmm.errors import Diverged, Interrupted, UsageError, denied
 
 COMMANDS = {
     "train": ("hpcadmm.cli.train:train", "Train the network of a job file."),
@@ -93,6 +93,8 @@ def describe(error: BaseException) -> tuple[int, str] | None:
     """Exit code and message of an exception that is no defect; None for any other."""
     if isinstance(error, UsageError):
         return 2, f"Error: {error}"
+    if isinstance(error, OSError) and error.filename is not None:
+        return 2, f"Error: {denied(error)}"
     if isinstance(error, Interrupted):
         return 75, str(error)
     if isinstance(error, Diverged):

@@ -9,7 +9,7 @@ import click
 
 from hpcadmm.comm.launcher import expected_rank
 
-RUN = click.argument("run", type=click.Path(path_type=Path))
+RUN = click.argument("run", type=click.Path(readable=False, path_type=Path))
 ITERATION = click.option("--iteration", type=int, metavar="K", help="The checkpoint of this iteration, not the newest.")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 FORCE = click.option("--force", is_flag=True, help="Replace FILE if it is there.")
@@ -44,8 +44,15 @@ def evaluate(run: Path, overrides: tuple[str, ...], part: str | None, iteration:
 
 @click.command()
 @RUN
-@click.argument("source", metavar="INPUT", type=click.Path(path_type=Path))
-@click.option("-o", "out", required=True, metavar="FILE", type=click.Path(path_type=Path), help=".csv, .npz or .h5.")
+@click.argument("source", metavar="INPUT", type=click.Path(readable=False, path_type=Path))
+@click.option(
+    "-o",
+    "out",
+    required=True,
+    metavar="FILE",
+    type=click.Path(readable=False, path_type=Path),
+    help=".csv, .npz or .h5.",
+)
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="An option of [data] for INPUT.")
 @click.option("--ignore", "ignored", metavar="COLUMN",
               help="The csv column that is no feature, by name or number from 0; if there is one, by default the "
@@ -71,7 +78,7 @@ def predict(run: Path, source: Path, out: Path, settings: tuple[str, ...], ignor
 
 
 @click.command()
-@click.argument("runs", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("runs", nargs=-1, type=click.Path(readable=False, path_type=Path))
 @JSON
 def show(runs: tuple[Path, ...], as_json: bool) -> None:
     """Print a table of RUNS, by default of all in results/runs: what they are, how far they came, what they reached."""
@@ -85,8 +92,15 @@ def show(runs: tuple[Path, ...], as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("-o", "out", required=True, metavar="FILE", type=click.Path(path_type=Path), help=".png, .svg or .pdf.")
+@click.argument("runs", nargs=-1, required=True, type=click.Path(readable=False, path_type=Path))
+@click.option(
+    "-o",
+    "out",
+    required=True,
+    metavar="FILE",
+    type=click.Path(readable=False, path_type=Path),
+    help=".png, .svg or .pdf.",
+)
 @click.option(
     "--x",
     "across",
@@ -106,7 +120,9 @@ def plot(runs: tuple[Path, ...], out: Path, across: tuple[str, ...], up: tuple[s
 
 @click.command()
 @RUN
-@click.option("-o", "out", required=True, metavar="FILE", type=click.Path(path_type=Path), help=".npz or .onnx.")
+@click.option(
+    "-o", "out", required=True, metavar="FILE", type=click.Path(readable=False, path_type=Path), help=".npz or .onnx."
+)
 @ITERATION
 @FORCE
 def export(run: Path, out: Path, iteration: int | None, force: bool) -> None:

@@ -7,8 +7,8 @@ import click
 
 from hpcadmm.comm.launch import refuse_launcher
 
-FOLDER = click.Path(path_type=Path, file_okay=False)
-FILE = click.Path(path_type=Path, dir_okay=False)
+FOLDER = click.Path(readable=False, path_type=Path, file_okay=False)
+FILE = click.Path(readable=False, path_type=Path, dir_okay=False)
 OVERRIDES = click.option(
     "--set", "overrides", multiple=True, metavar="TABLE.KEY=VALUE", help="Override the job(s); repeatable."
 )

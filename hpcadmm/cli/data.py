@@ -37,7 +37,11 @@ def list_command(as_json: bool) -> None:
 
 @data.command()
 @click.argument("name")
-@click.option("--to", type=click.Path(path_type=Path, file_okay=False), help="Folder; by default in the user's cache.")
+@click.option(
+    "--to",
+    type=click.Path(readable=False, path_type=Path, file_okay=False),
+    help="Folder; by default in the user's cache.",
+)
 @click.option("--url-base", help="A mirror that has the files by their names. [env: HPCADMM_URL_BASE]")
 @click.option("--force", is_flag=True, help="Also what is there already.")
 def download(name: str, to: Path | None, url_base: str | None, force: bool) -> None:
@@ -50,7 +54,7 @@ def download(name: str, to: Path | None, url_base: str | None, force: bool) -> N
 
 @data.command()
 @click.argument("source", metavar="IN")
-@click.argument("out", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("out", type=click.Path(readable=False, path_type=Path, dir_okay=False))
 @KIND
 @OPTIONS
 @click.option("--dtype", type=click.Choice(["uint8", "int16", "float32", "float64"]), help="Of X; by default as it is.")

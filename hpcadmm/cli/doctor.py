@@ -15,7 +15,12 @@ COLOURS = {"ok": "green", "warning": "yellow", "error": "red"}
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
-@click.option("--folder", type=click.Path(path_type=Path), default=".", help="The folder to try; default: this one.")
+@click.option(
+    "--folder",
+    type=click.Path(readable=False, path_type=Path),
+    default=".",
+    help="The folder to try; default: this one.",
+)
 def doctor(as_json: bool, folder: Path) -> int:
     """Check MPI, launcher, cores, BLAS, HDF5 and a folder; also under mpiexec or srun.
 

@@ -11,7 +11,7 @@ from hpcadmm.cli.slurm import CLUSTER
 from hpcadmm.comm.launch import refuse_launcher
 from hpcadmm.errors import UsageError
 
-FOLDER = click.Path(path_type=Path, file_okay=False)
+FOLDER = click.Path(readable=False, path_type=Path, file_okay=False)
 BATCH = (
     click.option("--time", metavar="[D-]HH:MM:SS", help="With --slurm, as all that follow: limit of a job."),
     *CLUSTER,
@@ -38,7 +38,7 @@ for command in (scaling_model.machine, scaling_model.probe, scaling_model.model,
 
 
 @scaling.command("run")
-@click.argument("experiment", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("experiment", type=click.Path(readable=False, path_type=Path, dir_okay=False))
 @click.option("--out", type=FOLDER, help="Folder; by default one in results/scaling.")
 @click.option("--only-ranks", "only", type=click.IntRange(min=1), multiple=True, metavar="N",
               help="Take the samples of this number of ranks only; repeatable.")  # fmt: skip

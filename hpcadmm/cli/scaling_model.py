@@ -8,8 +8,8 @@ import click
 
 from hpcadmm.comm.launch import refuse_launcher, start_mpi
 
-FOLDER = click.Path(path_type=Path, file_okay=False)
-FILE = click.Path(path_type=Path, dir_okay=False)
+FOLDER = click.Path(readable=False, path_type=Path, file_okay=False)
+FILE = click.Path(readable=False, path_type=Path, dir_okay=False)
 FABRIC = click.option("--fabric", default="this", show_default=True, metavar="this|100g|200g|FILE",
                       help="The network between nodes: a preset (assumed numbers), or a TOML file.")  # fmt: skip
 MACHINE = click.option("--machine", "file", type=FILE, help="What `hpcadmm scaling machine` wrote; else measured now.")

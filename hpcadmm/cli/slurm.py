@@ -10,8 +10,8 @@ import click
 from hpcadmm.cli import Group
 from hpcadmm.comm.launcher import expected_rank
 
-RUN = click.Path(path_type=Path, file_okay=False)
-FILE = click.Path(path_type=Path, dir_okay=False)
+RUN = click.Path(readable=False, path_type=Path, file_okay=False)
+FILE = click.Path(readable=False, path_type=Path, dir_okay=False)
 # Checked by hpcadmm.slurm.request, all at once.
 CLUSTER = (
     click.option("--partition", metavar="NAME"),
@@ -44,7 +44,7 @@ def requested(command: Callable[..., None]) -> Callable[..., None]:
     """The argument and the options of a request."""
     for option in reversed(OPTIONS):
         command = option(command)
-    return click.argument("target", metavar="JOB|RUN", type=click.Path(path_type=Path))(command)
+    return click.argument("target", metavar="JOB|RUN", type=click.Path(readable=False, path_type=Path))(command)
 
 
 @click.group(cls=Group)

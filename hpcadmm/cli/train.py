@@ -16,10 +16,12 @@ QUIET = click.option("--quiet", is_flag=True, help="Show nothing but errors.")
 
 
 @click.command()
-@click.argument("job", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("job", type=click.Path(readable=False, path_type=Path, dir_okay=False))
 @OVERRIDES
 @click.option(
-    "--out", type=click.Path(path_type=Path, file_okay=False), help="Run folder; by default one in results/runs."
+    "--out",
+    type=click.Path(readable=False, path_type=Path, file_okay=False),
+    help="Run folder; by default one in results/runs.",
 )
 @click.option("--print-job", is_flag=True, help="Print the resolved job, every default filled in, and stop.")
 @QUIET
@@ -50,7 +52,7 @@ def print_resolved(job: Path, overrides: tuple[str, ...]) -> None:
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("run", type=click.Path(readable=False, path_type=Path, file_okay=False))
 @OVERRIDES
 @QUIET
 def resume(run: Path, overrides: tuple[str, ...], quiet: bool) -> None:
