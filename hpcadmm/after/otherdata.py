@@ -1,6 +1,5 @@
 """The data that a trained network is tried on: its own, or others that are brought to the features it knows."""
 
-import tomllib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -12,10 +11,12 @@ from hpcadmm.after.trained import Trained
 from hpcadmm.comm.world import World
 from hpcadmm.datasets import DATASETS
 from hpcadmm.datasets.base import Dataset, Loaded, Samples, Transform
+from hpcadmm.datasets.lookup import expanded
+from hpcadmm.datasets.reasons import there
 from hpcadmm.datasets.recognise import recognised, typed
 from hpcadmm.datasets.transform import Affine
 from hpcadmm.errors import UsageError
-from hpcadmm.tables import named
+from hpcadmm.tables import named, toml_file
 
 MEANING = ("downsample", "classes", "positive")  # options that other data keep: what features and classes mean
 SCALING = ("scale", "standardise", "standardise_targets")  # all data are scaled as the training's
@@ -60,10 +61,10 @@ def choose(trained: Trained, overrides: Sequence[str], world: World) -> Choice:
 
 def described(text: str) -> dict[str, Any]:
     """The keys of [data] that one override sets."""
-    path = Path(text).expanduser()
-    if path.suffix == ".toml" and path.is_file():
+    path = expanded(text)
+    if path.suffix == ".toml" and there(path):
         return table_of(path)
-    if "=" in text and not path.is_file():
+    if "=" in text and not there(path):
         key, value = typed(text.removeprefix("data."))
         return {key: None if value == "" else value}
     cls, options = recognised(text, None, DATASETS)
@@ -74,10 +75,7 @@ def described(text: str) -> dict[str, Any]:
 
 def table_of(path: Path) -> dict[str, Any]:
     """The table [data] of a job file, or the whole file if it has no such table."""
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"--data {path}: {error}") from None
+    tables = toml_file(path, f"--data {path}", f"--data {path}")
     table = tables.get("data", tables)
     if not isinstance(table, dict):
         raise UsageError(f"--data {path}: data must be a table, [data]")
@@ -93,7 +91,7 @@ def merged(own: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     kept = own
     if given.get("name", own["name"]) != own["name"]:
         kept = {key: value for key, value in own.items() if key in MEANING}
-    elif "path" in given and Path(str(given["path"])).expanduser().is_file():
+    elif "path" in given and there(expanded(str(given["path"]))):
         kept = {key: value for key, value in own.items() if key not in ("train", "test")}
     if {"path", "train", "test"} & given.keys():  # other files: none of their samples is held out
         kept = {key: value for key, value in kept.items() if key != "validation"}
@@ -106,7 +104,8 @@ def load(trained: Trained, choice: Choice, world: World) -> Loaded:
     The targets of a regression are left in the data's own units.
     """
     ones = trained.network.bias
-    loaded = choice.dataset.load(trained.job.head.seed, world, trained.dtype, ones=ones, transform=RAW)
+    seed, columns = trained.job.head.seed, trained.columns
+    loaded = choice.dataset.load(seed, world, trained.dtype, ones=ones, transform=RAW, columns=columns)
     if loaded.features != trained.features:
         raise UsageError(f"{choice.dataset.name}: {loaded.features} features, the network takes {trained.features}")
     if bool(loaded.classes) != bool(trained.classes):
