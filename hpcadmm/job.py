@@ -16,7 +16,7 @@ from hpcadmm.errors import UsageError
 from hpcadmm.model.activations import ACTIVATIONS, Activation
 from hpcadmm.model.losses import LOSSES, Loss
 from hpcadmm.solvers import SOLVERS, Solver
-from hpcadmm.tables import chosen, named, overridden, plain
+from hpcadmm.tables import chosen, named, overridden, plain, toml_text
 
 Positive = Annotated[float, Gt(0)]
 Count = Annotated[int, Ge(1)]
@@ -130,15 +130,8 @@ def read(path: Path, overrides: Sequence[str], world: World) -> Job:
     text = ""
     with world.together("reading the job file"):
         if world.first:
-            text = _text(path)
+            text = toml_text(path, f"cannot read the job file {path}")
     return parse(world.share(text), overrides, default_name=path.stem)
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read the job file {path}: {error}") from None
 
 
 def parse(text: str, overrides: Sequence[str] = (), default_name: str = "job") -> Job:
