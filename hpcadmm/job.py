@@ -15,7 +15,7 @@ from hpcadmm.errors import UsageError
 from hpcadmm.model.activations import ACTIVATIONS, Activation
 from hpcadmm.model.losses import LOSSES, Loss
 from hpcadmm.solvers import SOLVERS, Solver
-from hpcadmm.tables import chosen, named, overridden, plain, toml
+from hpcadmm.tables import chosen, named, overridden, plain, toml, toml_text
 from hpcadmm.typed import Raw, untyped
 
 Positive = Annotated[float, Gt(0)]
@@ -136,10 +136,7 @@ def read(path: Path, overrides: Sequence[str], world: World) -> Job:
 
 def source(path: Path) -> str:
     """The text of a job file. Raises UsageError."""
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read the job file {path}: {error}") from None
+    return toml_text(path, f"cannot read the job file {path}")
 
 
 def parse(text: str, overrides: Sequence[str] = (), default_name: str = "job") -> Job:

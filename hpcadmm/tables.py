@@ -11,18 +11,35 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from hpcadmm.datasets.foreign import foreign
+from hpcadmm.datasets.reasons import reason
 from hpcadmm.errors import UsageError
 from hpcadmm.registry import Registry
 from hpcadmm.typed import Raw, fits, name_of, settled, untyped
 
 
+def toml_text(path: Path, unreadable: str) -> str:
+    """The text of a TOML file, UTF-8 with or without a byte order mark.
+
+    Raises UsageError, `unreadable` and why, if it cannot be read or is in another encoding.
+    """
+    try:
+        found = path.read_bytes()
+        if what := foreign(found):
+            raise UsageError(f"{unreadable}: {what}")
+        text = found.decode("utf-8-sig")
+    except OSError as error:
+        raise UsageError(f"{unreadable}: {reason(error)}") from None
+    except UnicodeDecodeError as error:
+        line, byte = found[: error.start].count(b"\n") + 1, found[error.start]
+        what = f"line {line} holds the byte 0x{byte:02x}, which is not UTF-8 (perhaps Latin-1); save it as UTF-8"
+        raise UsageError(f"{unreadable}: {what}") from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
 def toml_file(path: Path, what: str, unreadable: str) -> dict[str, Any]:
     """The tables of a TOML file. Raises UsageError: `unreadable` if it cannot be read, or that `what` is not TOML."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{unreadable}: {error}") from None
-    return toml(text, what)
+    return toml(toml_text(path, unreadable), what)
 
 
 def toml(text: str, what: str) -> dict[str, Any]:

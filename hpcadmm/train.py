@@ -1,7 +1,7 @@
 """The outer loop, the only one in the package: step, agree, measure, log, checkpoint, stop."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +123,9 @@ def _finish(t: Training, signals: Signals) -> dict[str, Any]:
         t.job.solver.prepare(t.state, t.problem, t.world)
     sizes = "-".join(map(str, t.problem.network.n))
     t.run.log(f"{t.job.solver.name} on {t.world.size} ranks: {t.problem.tiles.n} samples, network {sizes}")
+    for line in dict.fromkeys([*t.setup.data.facts, *(f"Warning: {line}" for line in t.setup.data.warnings)]):
+        t.run.log(line)
+        t.progress.say(line)
     with t.progress.of(t.job, t.iteration):
         reason = loop(t, signals)
     summary = {
@@ -215,6 +218,7 @@ def _save(t: Training) -> None:
         "classes": problem.classes,
         "names": data.names,
         "transform": data.transform.record(),
+        "columns": asdict(data.columns),
         "totals": t.clock.row(),
         "row": t.row,
         "stopping": t.stopping.state(),

@@ -41,6 +41,8 @@ def evaluate(
         with phase("reading the data"):
             choice = choose(trained, overrides, world)
             loaded = load(trained, choice, world)
+            for line in dict.fromkeys(loaded.warnings if world.first else ()):
+                warn(line)
             if world.first and by_place(loaded.names or [], trained.names):
                 pairs = ", ".join(f"{a} = {b}" for a, b in zip(loaded.names or [], trained.names, strict=True))
                 warn(f"the classes of {choice.dataset.name} share no name with the network's, and go by place: {pairs}")

@@ -12,6 +12,8 @@ from hpcadmm.after.trained import Trained
 from hpcadmm.comm.world import World
 from hpcadmm.datasets import DATASETS
 from hpcadmm.datasets.base import Dataset, Loaded, Samples, Transform
+from hpcadmm.datasets.lookup import expanded
+from hpcadmm.datasets.reasons import there
 from hpcadmm.datasets.recognise import recognised
 from hpcadmm.datasets.transform import Affine
 from hpcadmm.errors import UsageError
@@ -62,10 +64,10 @@ def choose(trained: Trained, overrides: Sequence[str], world: World) -> Choice:
 
 def described(text: str) -> dict[str, Any]:
     """The keys of [data] that one override sets."""
-    path = Path(text).expanduser()
-    if path.suffix == ".toml" and path.is_file():
+    path = expanded(text)
+    if path.suffix == ".toml" and there(path):
         return table_of(path)
-    if "=" in text and not path.is_file():
+    if "=" in text and not there(path):
         key, value = setting(text.removeprefix("data."))
         return {key: (name_of(value) if key == "name" else settled(Dataset, key, value)) if value else None}
     cls, options = recognised(text, None, DATASETS)
@@ -95,7 +97,7 @@ def merged(own: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     kept = own
     if given.get("name", own["name"]) != own["name"]:
         kept = {key: value for key, value in own.items() if key in MEANING}
-    elif "path" in given and Path(str(given["path"])).expanduser().is_file():
+    elif "path" in given and there(expanded(str(given["path"]))):
         kept = {key: value for key, value in own.items() if key not in ("train", "test")}
     if {"path", "train", "test"} & given.keys():  # other files: none of their samples is held out
         kept = {key: value for key, value in kept.items() if key != "validation"}
@@ -108,7 +110,8 @@ def load(trained: Trained, choice: Choice, world: World) -> Loaded:
     The targets of a regression are left in the data's own units.
     """
     ones = trained.network.bias
-    loaded = choice.dataset.load(trained.job.head.seed, world, trained.dtype, ones=ones, transform=RAW)
+    seed, columns = trained.job.head.seed, trained.columns
+    loaded = choice.dataset.load(seed, world, trained.dtype, ones=ones, transform=RAW, columns=columns)
     if loaded.features != trained.features:
         raise UsageError(f"{choice.dataset.name}: {loaded.features} features, the network takes {trained.features}")
     if bool(loaded.classes) != bool(trained.classes):

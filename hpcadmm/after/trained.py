@@ -11,6 +11,7 @@ import tomli_w
 from hpcadmm.comm.launch import phase
 from hpcadmm.comm.world import World
 from hpcadmm.datasets.base import Transform
+from hpcadmm.datasets.header import Columns
 from hpcadmm.errors import UsageError
 from hpcadmm.job import Job, parse
 from hpcadmm.model.network import Network
@@ -28,7 +29,8 @@ class Trained:
     """The network of one iteration, the same on every rank.
 
     weights: W[1..L], W[0] is None; classes: 0 for a regression; names: the classes', in their order; transform: from
-    the features (and targets) as they are in the files to those that the network was trained on.
+    the features (and targets) as they are in the files to those that the network was trained on; columns: those of the
+    training's files, None in checkpoints of version 0.1.0.
     """
 
     job: Job
@@ -38,6 +40,7 @@ class Trained:
     classes: int
     names: list[str]
     transform: Transform
+    columns: Columns | None = None
 
     @property
     def dtype(self) -> Any:
@@ -105,7 +108,8 @@ def made(meta: dict[str, Any], weights: Sequence[Array], run: Path) -> Trained:
         network = Network(tuple(meta["network"]["sizes"]), job.activation, bool(meta["network"]["bias"]))
         classes, names = int(meta["classes"]), [str(name) for name in meta["names"] or []]
         transform = Transform.of(meta["transform"])
-        trained = Trained(job, int(meta["iteration"]), network, [None, *weights], classes, names, transform)
+        columns = Columns(**meta["columns"]) if "columns" in meta else None
+        trained = Trained(job, int(meta["iteration"]), network, [None, *weights], classes, names, transform, columns)
         whole = consistent(trained)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UsageError(f"{run}: the checkpoint's record is not what `hpcadmm train` writes: {error!r}") from error

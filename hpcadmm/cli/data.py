@@ -113,7 +113,7 @@ def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     made = Table(*head)
     for row in rows:
         made.add_row(*row)
-    Console().print(made)
+    Console(markup=False).print(made)
 
 
 def show(found: dict[str, Any]) -> None:
@@ -122,5 +122,5 @@ def show(found: dict[str, Any]) -> None:
 
     for part in ("train", "test"):
         if part in found:
-            click.echo(f"{part} ({found['format']}): {summary(found[part])}")
+            click.echo("\n".join([f"{part} ({found['format']}): {summary(found[part])}", *found[part]["facts"]]))
             table(("feature", "minimum", "maximum", "mean"), feature_rows(found[part]))

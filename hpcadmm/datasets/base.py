@@ -4,7 +4,7 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -15,10 +15,11 @@ from hpcadmm.comm.world import World
 from hpcadmm.datasets import transform as transforms
 from hpcadmm.datasets.choose import Order, check_parts, dealt, first, held_out, ordered, split, subset
 from hpcadmm.datasets.fill import empty_labels, fill, room, width
+from hpcadmm.datasets.header import Columns
 from hpcadmm.datasets.labels import Labelling, distinct
 from hpcadmm.datasets.lookup import fingerprint
 from hpcadmm.datasets.remote import Remote
-from hpcadmm.datasets.table import Source, Table
+from hpcadmm.datasets.table import Source, Table, brought
 from hpcadmm.datasets.transform import Affine
 from hpcadmm.errors import UsageError
 from hpcadmm.model.tiles import Tiles
@@ -26,7 +27,7 @@ from hpcadmm.model.tiles import Tiles
 Count = Annotated[int, Ge(1)]
 Scale = Literal["auto", "none", "unit", "max"]
 # Defaults left out of the digest: older checkpoints know no such option.
-LATER = ("order", "file"), ("columns", None), ("validation", None)
+LATER = ("order", "file"), ("columns", None), ("validation", None), ("comment", None)
 ONE_PART = 0.8  # the split of a dataset that has no test part, if data.split is left out
 
 
@@ -62,7 +63,10 @@ class Transform:
 
 @dataclass
 class Loaded:
-    """Both parts of a dataset on one rank. classes = 0: a regression; names: the classes', in their order."""
+    """Both parts of a dataset on one rank. classes = 0: a regression; names: the classes', in their order;
+
+    columns: those of the train part's file; facts, warnings: lines for the user on how the files were read.
+    """
 
     train: Samples
     test: Samples
@@ -71,6 +75,9 @@ class Loaded:
     names: list[str] | None
     digest: str
     transform: Transform
+    columns: Columns = field(default_factory=lambda: Columns([]))
+    facts: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,17 +153,20 @@ class Dataset(ABC):
         tile: int = 64,
         parts: int = 0,
         transform: Transform | None = None,
+        columns: Columns | None = None,
     ) -> Loaded:
         """Read this rank's columns; collective over `world`.
 
         seed: of the job, for data that are drawn. dtype: of x, float32 or float64. ones: x has one more row, the
         last, of ones. tile: the least width of a tile. parts: cut the train part into so many even parts instead.
         transform: applied instead of the one that the train part would give.
+        columns: those of the training that the data are brought to, by their names (None: not known).
         Raises UsageError, on all ranks, for options, files or values that will not do.
         """
         with world.together("reading the data"):
-            sources = self.select(*self.sources(seed))
-            labelling = self.labelling(list(dict.fromkeys(s.table for s in sources)))
+            sources = self.select(*brought(self.sources(seed), columns))
+            tables = list(dict.fromkeys(s.table for s in sources))
+            labelling = self.labelling(tables)
             tiles = [dealt(len(s.rows), world, tile, cut) for s, cut in zip(sources, (parts, 0), strict=True)]
             train, test = (self.read(s, labelling, t, dtype, ones) for s, t in zip(sources, tiles, strict=True))
         done = transform or self.measure(train, sources[0].table, ones, world)
@@ -166,7 +176,9 @@ class Dataset(ABC):
                 done.targets.apply(np.atleast_2d(part.labels))
         names = labelling.names if labelling else None
         features = len(train.x) - ones
-        return Loaded(train, test, features, len(names or ()), names, self.digest(seed, sources), done)
+        facts, warnings = ([line for table in tables for line in getattr(table, key)] for key in ("facts", "warnings"))
+        digest, named = self.digest(seed, sources), tables[0].named()
+        return Loaded(train, test, features, len(names or ()), names, digest, done, named, facts, warnings)
 
     def select(self, train: Source, test: Source | None) -> tuple[Source, Source]:
         """Both parts after the options classes, split, order, first and validation."""

@@ -14,8 +14,9 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from hpcadmm.datasets.base import Dataset
-from hpcadmm.datasets.lookup import find, length, missing, opened, places
+from hpcadmm.datasets.lookup import find, missing, places
 from hpcadmm.datasets.remote import Remote
+from hpcadmm.datasets.stream import length, opened
 from hpcadmm.datasets.table import Array, Read, Source, Table, records
 from hpcadmm.errors import UsageError
 

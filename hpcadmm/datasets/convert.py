@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -100,12 +101,12 @@ def convert(
 
     dtype: of X, default as it is in the file; notes: attributes of the file, such as source and licence.
     """
-    if out.exists() and not force:
+    if os.path.exists(out) and not force:
         raise UsageError(f"{out}: is there already; replace it with --force")
     parts = dict(zip(("", "_test"), chosen(dataset), strict=False))
     aside = out.with_name(f".{out.name}.{os.getpid()}")
     try:
-        with h5py.File(aside, "w") as file:
+        with h5py.File(aside, "w", locking=False) as file:
             file.attrs.update(notes)
             for suffix, source in parts.items():
                 raw = np.dtype(source.table.dtype)
@@ -115,5 +116,6 @@ def convert(
     except OSError as error:
         raise UsageError(f"{out}: cannot be written: {error}") from error
     finally:
-        aside.unlink(missing_ok=True)
+        with suppress(OSError):
+            aside.unlink()
     return {f"X{suffix}": (len(s.rows), s.table.features) for suffix, s in parts.items()}

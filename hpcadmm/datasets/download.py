@@ -6,8 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hpcadmm.datasets.base import Dataset
-from hpcadmm.datasets.lookup import CHUNK, cache
+from hpcadmm.datasets.lookup import cache
 from hpcadmm.datasets.remote import Remote
+from hpcadmm.datasets.stream import CHUNK
 from hpcadmm.errors import UsageError
 
 MIRROR = "HPCADMM_URL_BASE"

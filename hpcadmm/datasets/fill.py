@@ -79,14 +79,16 @@ def room(size: tuple[int, int], dtype: Any) -> NDArray[Any]:
         raise UsageError(f"a rank's samples need {need:.1f} GiB; use more ranks on more nodes, or data.first") from None
 
 
-def check_finite(block: Array, read: Array, table: Table, rows: Array) -> None:
-    """Raise UsageError at the first value of a cast block (samples, features) that is not finite."""
+def check_finite(block: Array, read: Array, table: Table, rows: Array, target: bool = False) -> None:
+    """Raise UsageError at the first value of a cast block (samples, features or targets) that is not finite."""
     if np.isfinite(block).all():
         return
-    row, column = np.argwhere(~np.isfinite(block))[0]
-    raw = read[row, column] if read.shape == block.shape else "a value"
+    row, column = (int(i) for i in np.argwhere(~np.isfinite(block))[0])
+    same = read.shape == block.shape
+    raw = read[row, column] if same else "a value"
     cause = "is too large for" if np.isfinite(raw if not isinstance(raw, str) else 0.0) else "is no number for"
-    where = f"{table.where}: row {int(rows[row]) + 1}, column {int(column) + 1}"
+    at = f"target {column + 1}" if target else f"column {table.feature(column) if same else column + 1}"
+    where = f"{table.where}: row {int(rows[row]) + 1}, {at}"
     raise UsageError(f"{where} (counted from 1): {raw} {cause} {block.dtype}; remove or mend that row")
 
 
@@ -110,6 +112,6 @@ def gather(table: Table, read: Any, rows: Rows, out: Array, labels: Array, facto
         rows_read = np.arange(start, stop)[got]
         check_finite(block, raw, table, rows_read)
         if table.targets:
-            check_finite(found, found, table, rows_read)
+            check_finite(found, found, table, rows_read, target=True)
         out[put] = block
         labels[put] = found

@@ -10,7 +10,8 @@ from annotated_types import Gt, Len
 
 from hpcadmm.datasets.base import Count, Dataset
 from hpcadmm.datasets.labels import whole_numbers
-from hpcadmm.datasets.lookup import find, missing, places
+from hpcadmm.datasets.lookup import expanded, find, missing, places
+from hpcadmm.datasets.reasons import folder, there
 from hpcadmm.datasets.table import Array, Source, Table
 from hpcadmm.errors import UsageError
 
@@ -32,9 +33,9 @@ class Generic(Dataset):
         where = places(self.path, self.name)
         if self.train is None:
             for place in where if self.path else ():
-                if place.is_file():
+                if there(place):
                     return place
-            if self.path is None or any(place.is_dir() for place in where):
+            if self.path is None or any(map(folder, where)):
                 raise UsageError(f"data.name = {self.name!r}: data.path must be a file, or data.train name one in it")
             raise missing(self.name, [Path(self.path).name], [p.parent for p in where], "see data.path")
         return self.found(self.train, where)
@@ -47,7 +48,8 @@ class Generic(Dataset):
 
     def found(self, name: str, where: Sequence[Path]) -> Path:
         """The file `name`, absolute or in one of the places."""
-        path = Path(name) if Path(name).is_file() and Path(name).is_absolute() else find([name], where)
+        given = expanded(name)
+        path = given if given.is_absolute() and there(given) else find([name], where)
         if path is None:
             raise missing(self.name, [name], where, "see data.path, data.train and data.test")
         return path

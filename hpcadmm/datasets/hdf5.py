@@ -1,6 +1,8 @@
 """HDF5 files, opened with distrust: hard links only, no foreign bytes, no absurd shapes."""
 
+import fcntl
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +13,7 @@ import h5py
 import numpy as np
 
 from hpcadmm.datasets.generic import Generic, as_labels, targets_of
+from hpcadmm.datasets.reasons import reason
 from hpcadmm.datasets.table import Array, Read, Source, Table, step
 from hpcadmm.errors import UsageError
 
@@ -19,14 +22,37 @@ LARGEST_CHUNK = 1 << 30  # bytes
 DEPTH = 4  # virtual datasets of virtual datasets
 
 
+BROKEN = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError)  # what h5py raises for damaged files
+
+
 @contextmanager
 def opened_file(path: Path) -> Iterator[h5py.File]:
-    """The file for reading; UsageError where HDF5 cannot."""
+    """The file for reading, which needs no lock; UsageError where HDF5 cannot, or another program writes to it."""
     try:
-        with h5py.File(path, "r") as file:
+        check_idle(path)
+        with h5py.File(path, "r", locking=False) as file:
             yield file
-    except (OSError, RuntimeError) as error:
+    except BROKEN as error:
+        if isinstance(error, OSError) and error.errno:
+            raise UsageError(f"{path}: {reason(error)}") from error
+        if "already open for" in str(error):  # the mark of a writer in the file's own header
+            cure = "a program writes to it, or was killed while it did; wait, or clear the mark: h5clear -s FILE"
+            raise UsageError(f"{path}: in use: {cure}") from error
         raise UsageError(f"{path}: no HDF5 file, or a damaged one: {error}") from error
+
+
+def check_idle(path: Path) -> None:
+    """Raise BlockingIOError if a program holds the file for writing; a file system without locks cannot tell."""
+    asked = os.environ.get("HDF5_USE_FILE_LOCKING", "").upper()
+    with path.open("rb") as file:
+        if asked in ("FALSE", "0"):
+            return
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise
+        except OSError:
+            return
 
 
 def follow(file: h5py.File, name: str, path: Path) -> Any:

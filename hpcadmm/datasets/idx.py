@@ -13,8 +13,9 @@ from typing import ClassVar
 import numpy as np
 
 from hpcadmm.datasets.base import Dataset
-from hpcadmm.datasets.lookup import check_length, find, missing, opened, places, take
+from hpcadmm.datasets.lookup import find, missing, places
 from hpcadmm.datasets.remote import Remote
+from hpcadmm.datasets.stream import check_length, opened, take
 from hpcadmm.datasets.table import Array, Read, Source, Table, records
 from hpcadmm.errors import UsageError
 

@@ -18,7 +18,7 @@ def inspect(dataset: Dataset) -> dict[str, Any]:
 
 
 def described(source: Source) -> dict[str, Any]:
-    """One part: samples, features, dtype, image, per-feature minimum, maximum and mean, and its labels."""
+    """One part: samples, features and their names, dtype, image, per-feature minimum, maximum and mean, its labels."""
     table = source.table
     low, high = np.full(table.features, np.inf), np.full(table.features, -np.inf)
     total = np.zeros(table.features)
@@ -36,6 +36,8 @@ def described(source: Source) -> dict[str, Any]:
     n = len(source.rows)
     return {
         "files": [str(path) for path in table.files],
+        "facts": [*table.facts, *(f"warning: {line}" for line in table.warnings)],
+        "columns": table.named().features,
         "samples": n,
         "features": table.features,
         "dtype": str(np.dtype(table.dtype)),
@@ -65,5 +67,6 @@ def summary(part: dict[str, Any]) -> str:
 def feature_rows(part: dict[str, Any]) -> list[tuple[str, ...]]:
     """Rows of a table of the first features and of all together."""
     low, high, mean = (part[key] for key in ("minimum", "maximum", "mean"))
-    rows = [(str(i), f"{low[i]:g}", f"{high[i]:g}", f"{mean[i]:.6g}") for i in range(min(SHOWN, len(low)))]
+    names = part["columns"] or [str(i) for i in range(len(low))]
+    rows = [(names[i], f"{low[i]:g}", f"{high[i]:g}", f"{mean[i]:.6g}") for i in range(min(SHOWN, len(low)))]
     return [*rows, ("all", f"{min(low):g}", f"{max(high):g}", f"{sum(mean) / len(mean):.6g}")]

@@ -151,7 +151,12 @@ def linked(folder: Path) -> Path:
 
 @pytest.mark.parametrize(
     ("source", "why"),
-    [(hostile, "never objects"), (broken, "is no number"), (linked, "link"), (lambda folder: folder, "no such file")],
+    [
+        (hostile, "never objects"),
+        (broken, "is no number"),
+        (linked, "link"),
+        (lambda folder: folder, "is a folder; name a file in it"),
+    ],
 )
 def test_hostile_inputs_are_refused(run: Run, tmp_path: Path, source: Callable[[Path], Path], why: str) -> None:
     with pytest.raises(UsageError, match=why):

@@ -96,7 +96,7 @@ def test_svhn_that_is_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "0 rows of 0 columns"),
+        (b"", "the file is empty: 0 rows of 0 columns"),
         (b"a,b,y\n", "0 rows of 3 columns"),
         (b"1\n2\n", "rows of 1 columns; at least 1 of 2"),
         (b"1,2,0\n3,4\n", "row 2 has 2 columns, the others 3"),
@@ -117,7 +117,7 @@ def test_csv(content: bytes, said: str, tmp_path: Path) -> None:
 
 def test_a_regression_target_that_is_no_number(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(b"1,2,0\n3,4,inf\n")
-    refused(DATASETS["csv"](path=str(tmp_path / "a.csv"), task="regression"), "row 2, column 1 .*inf is no number")
+    refused(DATASETS["csv"](path=str(tmp_path / "a.csv"), task="regression"), "row 2, target 1 .*inf is no number")
 
 
 def test_a_value_too_large_for_the_precision(tmp_path: Path) -> None:
@@ -149,10 +149,10 @@ def test_parts_of_different_width(tmp_path: Path) -> None:
         ("1 0:3\n", "row 1: index '0' is not a whole number from 1 .*zero_based"),
         ("1 1:3\n-1 2:1 2:4\n", "row 2: indices must increase"),
         ("1 1:3\n-1 3:1 2:4\n", "row 2: indices must increase"),
-        ("1 1:3\n-1 2:one\n", "row 2: not `label index:value"),
-        ("1 1:3\n-1 2\n", "row 2: not `label index:value"),
-        ("1 qid:3 1:5\n", "row 1: index 'qid'"),
-        ("a 1:3\n", "a label is no number"),
+        ("1 1:3\n-1 2:one\n", "row 2: '2:one' is not index:value"),
+        ("1 1:3\n-1 2\n", "row 2: '2' is not index:value"),
+        ("1 qid:3 qid:5\n", "row 1: index 'qid'"),
+        ("a 1:3\n", "row 1: the label 'a' must be a number"),
         ("1 1:3\n1 99999999999:3\n", "row 2: index '99999999999'"),
         ("1 1:nan\n", "row 1, column 1 .*nan is no number"),
     ],
