@@ -9,15 +9,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from numba import config, njit
+from numba import njit
 from numba.core.caching import FunctionCache
 
 CURE = "set NUMBA_CACHE_DIR to a folder that can be written"
+FOLDERS = ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME")
 declared: list[Any] = []  # numba's dispatchers, one a kernel
 _lost: list[str] = []  # why compiled kernels are not kept
 
 
-class Kept(FunctionCache):  # type: ignore[misc]
+class Kept(FunctionCache):
     """numba's cache, which never ends a run: a file that is damaged or cannot be written is done without."""
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
@@ -40,22 +41,21 @@ class Kept(FunctionCache):  # type: ignore[misc]
 
 def kernel(function: Callable[..., Any]) -> Any:
     """Compile a function at its first call with each kind of arguments: IEEE division, no GIL, kept on disk."""
-    compiled = njit(error_model="numpy", nogil=True)(function)
+    compiled: Any = njit(error_model="numpy", nogil=True)(function)
     try:
-        if _may_keep(Path(function.__code__.co_filename)):
-            compiled._cache = Kept(function)
-    except RuntimeError:  # numba found no folder that can be written
+        compiled._cache = _cache(function)
+    except RuntimeError:
         _lost.append("no folder for them can be written")
     declared.append(compiled)
     return compiled
 
 
-def _may_keep(source: Path) -> bool:
-    """Is there a folder to try? A user without a home must not get a folder named ~."""
-    kept = bool(config.CACHE_DIR) or os.access(source.parent, os.W_OK) or Path("~").expanduser().is_absolute()
-    if not kept:
-        raise RuntimeError
-    return kept
+def _cache(function: Callable[..., Any]) -> Kept:
+    """RuntimeError: no folder can be written, or there is no home and numba would make one named ~ where we are."""
+    beside = Path(function.__code__.co_filename).parent
+    if not any(os.environ.get(name) for name in FOLDERS) and not os.access(beside, os.W_OK):
+        Path("~").expanduser()
+    return Kept(function)
 
 
 def signatures() -> set[tuple[str, Any]]:

@@ -84,10 +84,8 @@ def _part(p: Problem, part: Part, features: int, outputs: int, classes: int, wor
     random, mine = np.random.default_rng(0), slice(tiles.lo, tiles.hi)
     x = np.ones((features + p.network.ones, tiles.hi - tiles.lo), p.dtype, order="F")
     x[:features] = random.standard_normal((features, tiles.n))[:, mine]
-    labels = random.standard_normal((outputs, tiles.n)[-part.labels.ndim :])
-    if classes:
-        labels = random.integers(classes, size=tiles.n)
-    labels = labels[..., mine]
+    shape = (outputs, tiles.n)[-part.labels.ndim :]
+    labels = (random.integers(classes, size=shape) if classes else random.standard_normal(shape))[..., mine]
     return Part(x, p.loss.targets(labels, outputs, classes, p.dtype), labels, tiles)
 
 
