@@ -48,6 +48,15 @@ class Progress:
         self._task: Any = None
         self._last = -1
 
+    def say(self, text: str) -> None:
+        """A line to standard error."""
+        if self.shown:
+            print(text, file=sys.stderr, flush=True)
+
+    def begin(self, folder: Path, done: int, iterations: int) -> None:
+        """Where the run is, and how much of it is done."""
+        self.say(f"run folder: {folder}  ({done} of {iterations} iterations done)")
+
     @contextmanager
     def of(self, job: Job, done: int) -> Iterator[None]:
         """While entered, a bar if standard error is a terminal."""
@@ -76,7 +85,7 @@ class Progress:
             self._bar.update(self._task, completed=iteration, description=sentence(row, BRIEF))
         elif self.shown and row.get("iteration") == iteration != self._last:
             self._last = iteration
-            print(f"iteration {iteration}  {row['seconds']:.3f} s  {sentence(row)}", file=sys.stderr, flush=True)
+            self.say(f"iteration {iteration}  {row['seconds']:.3f} s  {sentence(row)}")
 
     def end(self, summary: Row, folder: Path) -> None:
         """The result, in two lines."""

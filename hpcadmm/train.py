@@ -13,10 +13,12 @@ from hpcadmm.comm.signals import Signals
 from hpcadmm.comm.world import World
 from hpcadmm.errors import Diverged, Interrupted, UsageError
 from hpcadmm.job import Job, parse
+from hpcadmm.kernels import lost
 from hpcadmm.measure import Clock, Row, measure, weights_sha256
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import items
 from hpcadmm.progress import Progress
+from hpcadmm.rehearsal import rehearse
 from hpcadmm.setup import Setup, set_up
 from hpcadmm.stopping import Stopping
 from hpcadmm.storage import checkpoint
@@ -40,6 +42,7 @@ class Training:
     row: Row = field(default_factory=dict)  # the last measured one
     saved: int = -1  # the iteration of the last checkpoint
     saved_at: float = 0.0  # solver seconds then
+    kernels_seconds: float = 0.0  # of the rehearsal
 
     @property
     def problem(self) -> Problem:
@@ -59,11 +62,12 @@ def train(job: Job, out: Path | None, world: World, progress: Progress) -> dict[
         setup = set_up(job, world)
         facts = environment(world, job.head.threads, world.library)
         with Run.create(world, out, job.head.name, job.to_toml(), facts) as run:
+            kernels_seconds = _prepare_kernels(job, setup, run, progress, 0)
             with phase("starting"):
                 state = job.solver.blank(setup.problem, setup.world)
                 job.solver.start(state, setup.problem, setup.world)
             clock = Clock(world)
-            t = Training(job, setup, state, run, progress, clock, Stopping(job.stop))
+            t = Training(job, setup, state, run, progress, clock, Stopping(job.stop), kernels_seconds=kernels_seconds)
             return _finish(t, signals)
 
 
@@ -76,11 +80,12 @@ def resume(folder: Path, overrides: Sequence[str], world: World, progress: Progr
         with Run.reopen(world, folder, facts, job.to_toml()) as run:
             with phase("reading the checkpoint"):
                 state, meta = _restore(job, setup, run)
+            kernels_seconds = _prepare_kernels(job, setup, run, progress, meta["iteration"])
             clock = Clock(world, before=meta["totals"])
             stopping = Stopping(job.stop)
             stopping.restore(meta["stopping"])
             t = Training(job, setup, state, run, progress, clock, stopping, meta["iteration"], meta["row"])
-            t.saved, t.saved_at = t.iteration, clock.total_seconds
+            t.saved, t.saved_at, t.kernels_seconds = t.iteration, clock.total_seconds, kernels_seconds
             run.truncate_metrics(t.iteration)
             return _finish(t, signals)
 
@@ -117,6 +122,16 @@ def _saved(state: Any, job: Job) -> list[Any]:
     return everything if job.save.state == "full" else [i for i in everything if i.path.startswith("W/")]
 
 
+def _prepare_kernels(job: Job, setup: Setup, run: Run, progress: Progress, done: int) -> float:
+    """Name the run folder, then compile or load what no iteration shall wait for; returns the seconds. Collective."""
+    progress.begin(run.folder, done, job.stop.iterations)
+    seconds = rehearse(job.solver, setup.problem, setup.world)
+    said = f"preparing kernels: {seconds:.3f} s" + (f"; {lost()}" if lost() else "")
+    run.log(said)
+    progress.say(said)
+    return seconds
+
+
 def _finish(t: Training, signals: Signals) -> dict[str, Any]:
     """Prepare, loop, and write the summary."""
     with phase("preparing"):
@@ -134,7 +149,8 @@ def _finish(t: Training, signals: Signals) -> dict[str, Any]:
         "iterations": t.iteration,
         "ranks": t.world.size,
         **t.row,
-        "seconds": t.row.get("seconds", 0.0),
+        **t.clock.row(),
+        "kernels_seconds": t.kernels_seconds,
         "weights_sha256": weights_sha256(t.job.solver.weights(t.state, t.world)),
     }
     t.run.summary(summary)

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from hpcadmm.comm.world import World
+from hpcadmm.kernels import kernel
 from hpcadmm.model.symmetric import mirror
 from hpcadmm.model.tiles import Tiles
 
@@ -27,7 +27,7 @@ LOWEST = -900  # no grid below 2^LOWEST: sums of zeros need one too
 HIGHEST = 1000  # nor far above 2^HIGHEST: there float64 ends, and larger sums are as good as not finite
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def fold(acc, partial, bits, magnitude, largest, magic):  # type: ignore[no-untyped-def]
     """acc += partial rounded to the grid of `magic`; returns the largest |partial| as an integer's bits.
 
@@ -40,7 +40,7 @@ def fold(acc, partial, bits, magnitude, largest, magic):  # type: ignore[no-unty
     return largest
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def add_plainly(acc, partial):  # type: ignore[no-untyped-def]
     """acc += partial in float64: the sum whose bits depend on the order, for comparison."""
     for i in range(partial.size):

@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from numba import njit
 
 from hpcadmm.errors import UsageError
+from hpcadmm.kernels import kernel
 from hpcadmm.model.losses.base import signs
 from hpcadmm.model.state import Array
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def hinge_prox(m, y, lam, beta, half, z):  # type: ignore[no-untyped-def]
     """By y z: beyond the margin w = m - lam/(2 beta), before it w + y/(2 beta), and the kink between them."""
     step = half / beta
