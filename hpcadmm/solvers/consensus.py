@@ -141,7 +141,7 @@ class Consensus(Parted):
             "objective": objective,
             "primal_residual": norm(theta - Theta),
             "scale": norm(theta),
-            "objective_error": abs(objective - work.optimum.least),
+            "objective_error": work.optimum.error(work.theta),
             "mean_error": work.optimum.excess(Theta),
             "dual_residual": self.rho * np.sqrt(self.workers) * norm(Theta - work.before),
             "consensus_distance": norm(theta - theta.mean(axis=0)),

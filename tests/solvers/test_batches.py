@@ -24,10 +24,13 @@ from hpcadmm.subproblems.scratch import Scratch
 def test_an_epoch_takes_every_sample_once_from_every_tile_its_share(n, parts, batch, ranks, epoch):
     dealt = [Batches(Tiles(n, 64, ranks, rank, parts), batch, seed=3) for rank in range(ranks)]
     seen, count = [], dealt[0].count
+    assert count == -(-n // batch)
     for k in range(epoch * count, (epoch + 1) * count):
         columns = [b.tiles.lo + c for b in dealt for c in b.columns(k)]
         assert len(columns) == parts
-        assert sum(map(len, columns)) == dealt[0].size(k) < batch + parts
+        assert sum(map(len, columns)) == dealt[0].size(k)
+        assert max(1, n // count) <= dealt[0].size(k) <= min(-(-n // count), batch)
+        assert max(map(len, columns)) - min(map(len, columns)) <= 1
         for t, mine in enumerate(columns):
             lo, hi = dealt[0].tiles.edge(t), dealt[0].tiles.edge(t + 1)
             assert ((lo <= mine) & (mine < hi)).all()
