@@ -23,8 +23,8 @@ def test_text_stays_text_whatever_it_looks_like(key, text):
 
 @pytest.mark.parametrize(
     ("typed", "delimiter"),
-    [("\\t", "\t"), ("\t", "\t"), ('"\\t"', "\t"), ("'\\t'", "\t"), ("' '", " "), (" ", " "), (";", ";"), ("5", "5"),
-     ("','", ","), ("#", "#"), ("\\u003b", ";")],
+    [("\\t", "\t"), ("\t", "\t"), ('"\\t"', "\t"), ("'\\t'", "\t"), ("' '", " "), (" ", " "), (";", ";"), ("tab", "\t"),
+     ("','", ","), ("#", "#")],
 )  # fmt: skip
 def test_a_tab_can_be_typed_as_shells_have_it(typed, delimiter):
     assert parse(CSV, [f"data.delimiter={typed}"]).data.delimiter == delimiter

@@ -199,6 +199,7 @@ class Csv(Generic):
     def __post_init__(self) -> None:
         super().__post_init__()
         delimiter = WORDS.get(self.delimiter, self.delimiter)
+        object.__setattr__(self, "delimiter", delimiter)
         if len(delimiter) != 1 or delimiter.isalnum() or delimiter in "\"'+-.\r\n\0":
             known = (
                 'one character that is no letter, digit, quote or sign: ",", ";", "\\t", "|", " " (any run of blanks)'
@@ -208,7 +209,7 @@ class Csv(Generic):
     @property
     def style(self) -> Style:
         """How its files are written."""
-        return Style(WORDS.get(self.delimiter, self.delimiter), self.header, self.comment)
+        return Style(self.delimiter, self.header, self.comment)
 
     def sources(self, seed: int) -> tuple[Source, Source | None]:
         train = self.table(self.trained())
