@@ -144,7 +144,7 @@ def parse(text: str, overrides: Sequence[str] = (), default_name: str = "job") -
     tables = toml(text, "the job file")
     for override in overrides:
         overridden(tables, override)
-    tables.setdefault("name", default_name)
+    tables.setdefault("name", default_name.encode(errors="backslashreplace").decode())  # a file's name may be any bytes
     faults: list[str] = []
     job = _build(tables, faults)
     if faults or job is None:

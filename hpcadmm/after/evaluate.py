@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from hpcadmm.after.otherdata import by_place, choose, load
 from hpcadmm.after.trained import Trained, Warn, read
+from hpcadmm.after.words import printable
 from hpcadmm.comm.exact import sum_by_tile
 from hpcadmm.comm.launch import phase
 from hpcadmm.comm.world import World
@@ -149,7 +150,7 @@ def shown(result: dict[str, Any]) -> Iterator[str | Table]:
     cell = partial(number, how=".4f" if classes else ".5g")
     scores = ", ".join(f"{SHOWN[key]} {cell(result[key])}" for key in SHOWN if key in result)
     what = f"{result['part']} part of {result['data']}" if result["part"] != "all" else f"all of {result['data']}"
-    yield f"{result['name']}, iteration {result['iteration']}, {what}, {result['samples']} samples: {scores}"
+    yield f"{printable(result['name'])}, iteration {result['iteration']}, {what}, {result['samples']} samples: {scores}"
     rows = result["classes" if classes else "targets"]
     each = Table("class" if classes else "target", *map(right, list(rows[0])[1:]), box=SIMPLE_HEAD)
     for row in rows:

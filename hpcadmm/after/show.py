@@ -8,6 +8,7 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from hpcadmm.after.words import printable
 from hpcadmm.errors import UsageError, denied
 from hpcadmm.storage.holder import holder
 from hpcadmm.storage.readers import plain
@@ -115,11 +116,11 @@ def shown(rows: Sequence[dict[str, Any]], width: int) -> Table:
 def line(row: dict[str, Any]) -> dict[str, str]:
     """The cells of a row, in the order of the columns; "" where nothing is known."""
     return {
-        "run": row["run"],
+        "run": printable(row["run"]),
         "state": row["state"],
-        "solver": row.get("solver", ""),
-        "network": row.get("network", ""),
-        "data": row.get("data", ""),
+        "solver": printable(row.get("solver", "")),
+        "network": printable(row.get("network", "")),
+        "data": printable(row.get("data", "")),
         "ranks": number(row.get("ranks"), "d"),
         "iterations": number(row.get("iterations"), "d"),
         "seconds": number(row.get("seconds"), ".2f"),
@@ -127,7 +128,7 @@ def line(row: dict[str, Any]) -> dict[str, str]:
         "test": score(row, "test"),
         "objective": number(row.get("objective"), ".5g"),
         "weights": (row.get("weights_sha256") or "")[:12],
-        "why": row.get("error") or row.get("stop_reason") or "",
+        "why": printable(row.get("error") or row.get("stop_reason") or ""),
     }
 
 

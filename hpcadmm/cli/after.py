@@ -147,8 +147,8 @@ def report(result: Any, as_json: bool, parts: Any) -> None:
     if as_json:
         click.echo(json.dumps(plain(result), indent=2, allow_nan=False))
         return
-    from rich.console import Console
+    from hpcadmm.cli.console import console
 
-    console = Console(width=None if sys.stdout.isatty() else WIDE)
-    for part in parts(console.width):
-        console.print(part, highlight=False, markup=False, soft_wrap=isinstance(part, str))
+    out = console(None if sys.stdout.isatty() else WIDE)
+    for part in parts(out.width):
+        out.print(part, soft_wrap=isinstance(part, str))

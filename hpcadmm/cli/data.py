@@ -107,13 +107,14 @@ def chosen(source: str, kind: str | None, settings: tuple[str, ...]) -> Any:
 
 def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     """Print a table."""
-    from rich.console import Console
     from rich.table import Table
+
+    from hpcadmm.cli.console import console
 
     made = Table(*head)
     for row in rows:
         made.add_row(*row)
-    Console(markup=False).print(made)
+    console().print(made)
 
 
 def show(found: dict[str, Any]) -> None:

@@ -15,12 +15,16 @@ LONGEST = 50  # characters of a job's name that go into the name of a folder
 
 @dataclass(frozen=True)
 class Planned:
-    """One run. label: the job's (or trial's) name in tables; values: what was varied, by key."""
+    """One run. label: the job's (or trial's) name in tables; values: what was varied, by key.
+
+    fault: why there is no such job; then nothing is run, and `job` is the one that was to be changed.
+    """
 
     name: str
     label: str
     job: Job
     values: dict[str, Any] = field(default_factory=dict)
+    fault: str = ""
 
     @property
     def text(self) -> str:

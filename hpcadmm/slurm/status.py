@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hpcadmm.after.show import number, row_or_fault, score
+from hpcadmm.after.words import printable
 from hpcadmm.errors import UsageError
 from hpcadmm.slurm.submit import ask
 from hpcadmm.slurm.turn import reached, records
@@ -106,7 +107,7 @@ def tail(out: Path) -> list[str]:
             text = file.read().decode("utf-8", errors="replace")
     except OSError:
         return []
-    return ["".join(c if c.isprintable() else " " for c in line) for line in text.splitlines()[-TAIL:]]
+    return [printable(line) for line in text.splitlines()[-TAIL:]]
 
 
 def shown(facts: dict[str, Any]) -> str:

@@ -54,7 +54,7 @@ def ended(run: Path, changes: Sequence[str]) -> bool:
 def changed(run: Path, changes: Sequence[str]) -> bool:
     """Would the overrides make another job of it?"""
     text = read_job(run)
-    return parse(text, changes, run.name) != parse(text, default_name=run.name)
+    return bool(changes) and parse(text, changes) != parse(text)
 
 
 def begin(run: Path) -> None:

@@ -27,7 +27,9 @@ class Batches:
         self.count = max(1, -(-tiles.n // batch))  # of an epoch
         self.sizes = np.array([tiles.edge(t + 1) - tiles.edge(t) for t in range(tiles.count)])
         if self.count > 1 and np.ptp(self.sizes) > 1:
-            raise ValueError(f"minibatches need tiles of equal size, not {self.sizes.min()} to {self.sizes.max()} samples")
+            raise ValueError(
+                f"minibatches need tiles of equal size, not {self.sizes.min()} to {self.sizes.max()} samples"
+            )
         self.turn = np.argsort(np.argsort(-self.sizes, kind="stable"))  # of each tile: the larger ones come first
         self._drawn: tuple[int, list[Array]] = -1, []
 

@@ -153,7 +153,7 @@ class Run:
 
 def _unused(name: str) -> Path:
     """Make a new folder results/runs/<name>-<UTC time>[-k]."""
-    stem = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "run"
+    stem = re.sub(r"[^\w.-]+", "-", name).strip("-.")[:50] or "run"  # 50 characters are at most 200 bytes
     stem += time.strftime("-%Y%m%dT%H%M%S", time.gmtime())
     RUNS.mkdir(parents=True, exist_ok=True)
     k = 1

@@ -9,7 +9,17 @@ from hpcadmm.slurm import status
 from hpcadmm.slurm.turn import records, turn
 from hpcadmm.storage.lock import Lock
 
-JOB = "name = 'a'\nseed = 0\n[stop]\niterations = 10\n"
+JOB = """\
+name = "a"
+[data]
+name = "digits"
+[loss]
+name = "hinge"
+[solver]
+name = "taylor"
+[stop]
+iterations = 10
+"""
 
 
 @pytest.fixture(autouse=True)
