@@ -136,6 +136,9 @@ def _finish(t: Training, signals: Signals) -> dict[str, Any]:
     """Prepare, loop, and write the summary."""
     with phase("preparing"):
         t.job.solver.prepare(t.state, t.problem, t.world)
+    optimum = t.job.solver.reference(t.state)
+    if optimum is not None:
+        t.stopping.refer(optimum, t.job.head.precision)
     sizes = "-".join(map(str, t.problem.network.n))
     t.run.log(f"{t.job.solver.name} on {t.world.size} ranks: {t.problem.tiles.n} samples, network {sizes}")
     for line in dict.fromkeys([*t.setup.data.facts, *(f"Warning: {line}" for line in t.setup.data.warnings)]):

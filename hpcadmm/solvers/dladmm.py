@@ -16,6 +16,7 @@ from hpcadmm.model.state import Array, Arrays, columns, replicated
 from hpcadmm.solvers import dladmm_measures
 from hpcadmm.solvers.base import DataParallel
 from hpcadmm.solvers.dladmm_blocks import Blocks, Work
+from hpcadmm.solvers.idle import check_penalty, check_schedule, may_grow
 from hpcadmm.solvers.products import Product
 from hpcadmm.solvers.start import first_layer, forward
 
@@ -97,9 +98,15 @@ class DlAdmm(DataParallel):
             objective = self.measure(s, p, world)["objective"]
             s.cost[2] = s.cost[2] + 1 if objective > s.cost[1] else 0
             s.cost[1], grow = objective, s.cost[2] >= 3
-        if grow and s.penalties[1] * self.factor <= self.limit * (1 + 1e-9):
+        if grow and may_grow(s.penalties[1], self.factor, self.limit):
             s.penalties *= self.factor
             s.cost[2] = 0
+
+    def check(self, L: int) -> None:
+        """UsageError for a schedule that never acts, or a penalty of no size."""
+        check_penalty(self.penalty, self.decay)
+        if self.schedule != "fixed":
+            check_schedule(self.schedule, self.rho, self.factor, self.limit)
 
     def blank(self, p: Problem, world: World) -> State:
         """Allocate: a_0 is the data itself, everything else new."""

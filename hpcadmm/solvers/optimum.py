@@ -23,10 +23,12 @@ GROUP = 1 << 22  # entries of the workers' triangles that a rank holds at once
 class Optimum:
     """theta* (features, outputs) and `least`, f* = f(theta*); slopes: each worker's gradient there, in their order.
 
+    beginning: f(0), whose size tells what a diverged objective is.
     doubt: about how far f(theta*) is above the true least, 1/2 |gradient|^2 in the metric of the inverse Hessian.
     """
 
     least: float
+    beginning: float
     theta: Array
     doubt: float
     squares: Array  # of each feature, the largest curvature of f along it: (features,)
@@ -68,7 +70,8 @@ class LeastSquares(Optimum):
         self.triangle = whole_triangle(local.triangles, mine, p.tiles, world)
         B, self.theta = shortest_root(self.triangle, local.shape[0], p.tiles.n)
         self.R, _, _ = parted(self.triangle, local.shape[0])
-        self.least, self.squares = value(self.triangle, self.theta), np.square(self.R).sum(axis=0)
+        self.least, self.beginning = (value(self.triangle, theta) for theta in (self.theta, 0 * self.theta))
+        self.squares = np.square(self.R).sum(axis=0)
         self.slopes = self.by_worker(local.slopes(self.theta))
         self.doubt = 0.5 * float(np.square(B.T @ self.slopes.sum(axis=0)).sum())
 
@@ -98,10 +101,12 @@ class CrossEntropy(Optimum):
     def __init__(self, local: LocalNewton, mine: list[int], p: Problem, world: World) -> None:
         super().__init__(local, mine, p, world)
         self.sums = local.alone
-        self.squares = self.total(np.array([f.squares() for f in self.sums]).reshape(len(mine), -1))
+        self.squares = self.total(np.array([f.squares() for f in self.sums]))
         scales = scale(self.squares, 0.0, p.tiles.n)
         tolerance = TOLERANCE[np.dtype(p.dtype)] * (1 + p.tiles.n)
-        self.least, self.theta = minimise(self, np.zeros(local.shape), tolerance, scales)
+        zero = np.zeros(local.shape)
+        self.beginning = self.at(zero)[0]
+        self.least, self.theta = minimise(self, zero, tolerance, scales)
         self.slopes = self.by_worker(local.slopes(self.theta))
         self.slope = self.slopes.sum(axis=0)
         step = direction(self, self.at(self.theta)[2], self.slope, 0.0, scales)
@@ -110,7 +115,7 @@ class CrossEntropy(Optimum):
     def at(self, T: Array) -> tuple[float, Array, Any]:
         """Value, gradient and softmax over all samples. Collective."""
         found = [f.at(T) for f in self.sums]
-        total = self.total(np.array([np.append(g, value) for value, g, _ in found]).reshape(len(found), -1))
+        total = self.total(np.array([np.append(g, value) for value, g, _ in found]))
         return float(total[-1]), total[:-1].reshape(T.shape), [S for _, _, S in found]
 
     def bend(self, point: Any, v: Array) -> Array:

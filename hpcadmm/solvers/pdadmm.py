@@ -22,6 +22,7 @@ from hpcadmm.solvers import pdadmm_measures, pdadmm_start
 from hpcadmm.solvers.base import Versatile
 from hpcadmm.solvers.dealing import grid
 from hpcadmm.solvers.growing import Stage, check_identities, check_stages
+from hpcadmm.solvers.idle import check_penalty, check_schedule, may_grow
 from hpcadmm.solvers.pdadmm_blocks import BLOCKS
 from hpcadmm.solvers.products import Product
 
@@ -126,7 +127,7 @@ class PdAdmm(Versatile):
         if self.schedule == "fixed" or s.done[0] % self.period:
             return
         if self.schedule == "every":
-            if rho * self.factor <= self.limit * (1 + 1e-9):
+            if may_grow(rho, self.factor, self.limit):
                 s.penalties[:2] *= self.factor
             return
         sums = sum_by_tile(world, p.tiles, moved)
@@ -139,6 +140,14 @@ class PdAdmm(Versatile):
     def check(self, L: int) -> None:
         """Raise UsageError where the hyperparameters do not fit L layers of weights, or one another."""
         check_stages(self.stages, L)
+        check_penalty(self.penalty, self.decay)
+        if self.schedule == "every":
+            check_schedule(self.schedule, self.rho, self.factor, self.limit)
+        if self.pull == "proximal" and (self.update != "exact" or self.ridge == 0):
+            raise UsageError(
+                f'solver.pull = "proximal" does nothing with solver.update = "{self.update}" and solver.ridge = '
+                f'{self.ridge:g}: it is for update = "exact" with a ridge > 0'
+            )
         if self.update == "exact" and self.penalty == "l1" and self.decay > 0:
             raise UsageError('solver.penalty = "l1" has no exact W step: use solver.update = "quadratic"')
 

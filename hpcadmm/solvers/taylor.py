@@ -116,8 +116,13 @@ class Taylor(DataParallel):
         return per_layer("beta", self.beta, L), per_layer("gamma", self.gamma, L - 1)
 
     def check(self, L: int) -> None:
-        """Raise UsageError where the hyperparameters do not fit L weight layers."""
+        """Raise UsageError where the hyperparameters do not fit L weight layers, or one another."""
         self.penalties(L)
+        if self.dual_step != 1 and self.warm is None:
+            raise UsageError(
+                f"solver.dual_step = {self.dual_step:g} does nothing without solver.warm, the sweeps after which the "
+                f"multiplier moves: choose one, for example warm = 20"
+            )
 
     def blank(self, p: Problem, world: World) -> State:
         """Allocate: a_0 is the data itself, everything else new."""

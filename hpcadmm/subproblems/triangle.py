@@ -9,6 +9,7 @@ Comput. 34 (2012).
 """
 
 import numpy as np
+from scipy.linalg import solve_triangular
 from scipy.linalg.lapack import dtpqrt, dtrtri
 
 from hpcadmm.model.state import Array
@@ -68,12 +69,19 @@ def shortest_root(T: Array, features: int, samples: int) -> tuple[Array, Array]:
     D = to_unit(np.abs(R).max(axis=0))
     U, s, Vt = np.linalg.svd(R * D)
     rank = int((s > 8 * EPS * (features + np.sqrt(samples)) * s[0]).sum())
-    if rank == features:
-        B = (D[:, None] * Vt.T) / s
-    else:
-        Q, right = np.linalg.qr((Vt[:rank] / D).T)
-        B = np.linalg.solve(right, Q.T).T / s[:rank] if rank else np.zeros((features, 0))
-    return B, B @ (U.T[:rank] @ z)
+    B: Array = (D[:, None] * Vt[:rank].T) / s[:rank]
+    theta: Array = B @ (U.T[:rank] @ z)
+    null = orthonormal(D[:, None] * Vt[rank:].T)
+    for _ in range(2 if rank < features else 0):  # the second one takes what the first one's rounding leaves
+        B, theta = (x - null @ (null.T @ x) for x in (B, theta))
+    return B, theta
+
+
+def orthonormal(N: Array) -> Array:
+    """A basis of the columns' span, by combining columns only: each row keeps its own relative accuracy."""
+    for _ in range(2):
+        N = solve_triangular(np.linalg.qr(N, mode="r"), N.T, trans="T").T
+    return N
 
 
 def to_unit(sizes: Array) -> Array:
