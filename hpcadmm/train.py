@@ -13,7 +13,7 @@ from hpcadmm.comm.signals import Signals
 from hpcadmm.comm.world import World
 from hpcadmm.errors import Diverged, Interrupted, UsageError
 from hpcadmm.job import Job, parse
-from hpcadmm.kernels import lost
+from hpcadmm.kernels import CURE, lost
 from hpcadmm.measure import Clock, Row, measure, weights_sha256
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import items
@@ -126,7 +126,7 @@ def _prepare_kernels(job: Job, setup: Setup, run: Run, progress: Progress, done:
     """Name the run folder, then compile or load what no iteration shall wait for; returns the seconds. Collective."""
     progress.begin(run.folder, done, job.stop.iterations)
     seconds = rehearse(job.solver, setup.problem, setup.world)
-    said = f"preparing kernels: {seconds:.3f} s" + (f"; {lost()}" if lost() else "")
+    said = f"preparing kernels: {seconds:.3f} s" + (f"; {lost()}; {CURE}" if lost() else "")
     run.log(said)
     progress.say(said)
     return seconds
