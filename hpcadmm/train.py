@@ -140,6 +140,7 @@ def _finish(t: Training, signals: Signals) -> dict[str, Any]:
     with phase("preparing"):
         t.job.solver.prepare(t.state, t.problem, t.world)
     t.prepare_seconds = float(t.world.max(time.perf_counter() - start)[0])
+    t.kernels_seconds += rehearse(t.job.solver, t.problem, t.world)  # once more: now the caches hold what they need
     sizes = "-".join(map(str, t.problem.network.n))
     t.run.log(f"{t.job.solver.name} on {t.world.size} ranks: {t.problem.tiles.n} samples, network {sizes}")
     for line in dict.fromkeys([*t.setup.data.facts, *(f"Warning: {line}" for line in t.setup.data.warnings)]):
