@@ -145,19 +145,13 @@ def own_kernels() -> str:
 
 def kernels() -> Iterator[Finding]:
     """Are the compiled kernels kept from run to run?"""
-    cure = "set NUMBA_CACHE_DIR to a folder that can be written; without it every job compiles anew"
-    try:
-        from hpcadmm.comm.exact import Exact, fold
+    from hpcadmm import kernels as compiled
+    from hpcadmm.comm.exact import Exact
 
-        Exact((2, 2), np.float64, 1).add(np.ones((2, 2), order="F"))
-        where = fold.stats.cache_path or ""
-    except (RuntimeError, OSError) as error:  # numba found no folder for its cache
-        yield Finding("error", "numba cache", str(error), cure)
-        return
-    kept = bool(where) and any(Path(where).glob("*.nbi"))
-    yield (
-        Finding("ok", "numba cache", where) if kept else Finding("warning", "numba cache", f"nothing in {where}", cure)
-    )
+    Exact((2, 2), np.float64, 1).add(np.ones((2, 2), order="F"))
+    lost = compiled.lost()
+    kept = Finding("ok", "numba cache", compiled.kept())
+    yield Finding("warning", "numba cache", lost, compiled.CURE) if lost else kept
 
 
 def disk(folder: Path) -> Iterator[Finding]:

@@ -70,5 +70,5 @@ def kept() -> str:
 
 
 def lost() -> str:
-    """Why compiled kernels are not kept for the next start, and the cure; "" where they are."""
-    return f"compiled kernels are not kept, so every start compiles them ({_lost[0]}): {CURE}" if _lost else ""
+    """Why compiled kernels are not kept for the next start; "" where they are."""
+    return f"compiled kernels are not kept, so every start compiles them anew: {_lost[0]}" if _lost else ""

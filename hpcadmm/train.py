@@ -1,5 +1,6 @@
 """The outer loop, the only one in the package: step, agree, measure, log, checkpoint, stop."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -13,7 +14,7 @@ from hpcadmm.comm.signals import Signals
 from hpcadmm.comm.world import World
 from hpcadmm.errors import Diverged, Interrupted, UsageError
 from hpcadmm.job import Job, parse
-from hpcadmm.kernels import lost
+from hpcadmm.kernels import CURE, lost
 from hpcadmm.measure import Clock, Row, measure, weights_sha256
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import items
@@ -43,6 +44,7 @@ class Training:
     saved: int = -1  # the iteration of the last checkpoint
     saved_at: float = 0.0  # solver seconds then
     kernels_seconds: float = 0.0  # of the rehearsal
+    prepare_seconds: float = 0.0  # of what is formed once: factors, an optimum
 
     @property
     def problem(self) -> Problem:
@@ -126,7 +128,7 @@ def _prepare_kernels(job: Job, setup: Setup, run: Run, progress: Progress, done:
     """Name the run folder, then compile or load what no iteration shall wait for; returns the seconds. Collective."""
     progress.begin(run.folder, done, job.stop.iterations)
     seconds = rehearse(job.solver, setup.problem, setup.world)
-    said = f"preparing kernels: {seconds:.3f} s" + (f"; {lost()}" if lost() else "")
+    said = f"preparing kernels: {seconds:.3f} s" + (f"; {lost()}; {CURE}" if lost() else "")
     run.log(said)
     progress.say(said)
     return seconds
@@ -134,11 +136,14 @@ def _prepare_kernels(job: Job, setup: Setup, run: Run, progress: Progress, done:
 
 def _finish(t: Training, signals: Signals) -> dict[str, Any]:
     """Prepare, loop, and write the summary."""
+    start = time.perf_counter()
     with phase("preparing"):
         t.job.solver.prepare(t.state, t.problem, t.world)
+    t.prepare_seconds = float(t.world.max(time.perf_counter() - start)[0])
     optimum = t.job.solver.reference(t.state)
     if optimum is not None:
         t.stopping.refer(optimum, t.job.head.precision)
+    t.kernels_seconds += rehearse(t.job.solver, t.problem, t.world)  # once more: now the caches hold what they need
     sizes = "-".join(map(str, t.problem.network.n))
     t.run.log(f"{t.job.solver.name} on {t.world.size} ranks: {t.problem.tiles.n} samples, network {sizes}")
     for line in dict.fromkeys([*t.setup.data.facts, *(f"Warning: {line}" for line in t.setup.data.warnings)]):
@@ -154,6 +159,7 @@ def _finish(t: Training, signals: Signals) -> dict[str, Any]:
         **t.row,
         **t.clock.row(),
         "kernels_seconds": t.kernels_seconds,
+        "prepare_seconds": t.prepare_seconds,
         "weights_sha256": weights_sha256(t.job.solver.weights(t.state, t.world)),
     }
     t.run.summary(summary)

@@ -2,6 +2,7 @@
 
 import tomllib
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from rich.table import Table
 
 from hpcadmm.after.words import printable
 from hpcadmm.errors import UsageError, denied
+from hpcadmm.storage.folders import newest
 from hpcadmm.storage.holder import holder
 from hpcadmm.storage.readers import plain
 from hpcadmm.storage.run import RUNS, read_job, read_metrics, read_summary
@@ -50,9 +52,10 @@ def row(folder: Path) -> dict[str, Any]:
     summary, metrics = read_summary(folder), read_metrics(folder)
     last = (metrics or [{}])[-1]
     stopped = state(folder, summary, last)
+    saved: dict[str, Any] = {}
     if summary is None or stopped in ("running", "killed"):
-        summary = {}
-    reached = last | summary
+        summary, saved = {}, last_saved(folder)
+    reached = last | (saved if saved.get("iteration", -1) > last.get("iteration", 0) else {}) | summary
     measures = ("train_accuracy", "test_accuracy", "train_error", "test_error", "objective", "primal_residual")
     return plain(
         {
@@ -65,8 +68,21 @@ def row(folder: Path) -> dict[str, Any]:
             "seconds": reached.get("seconds"),
             **{key: reached[key] for key in measures if key in reached},
             "weights_sha256": reached.get("weights_sha256"),
+            **({"checkpoint": saved["iteration"]} if saved else {}),
         }
     )
+
+
+def last_saved(folder: Path) -> dict[str, Any]:
+    """Iteration and solver seconds of the newest checkpoint that can be read; empty where there is none."""
+    found = newest(folder / "checkpoints")
+    if found:
+        from hpcadmm.storage.parts import read_meta  # HDF5, which other runs need not wait for
+    for path in found:
+        with suppress(UsageError, OSError, KeyError, TypeError):
+            meta = read_meta(path)
+            return {"iteration": meta["iteration"], "seconds": meta["totals"]["seconds"]}
+    return {}
 
 
 def described(folder: Path) -> dict[str, Any]:
@@ -128,8 +144,13 @@ def line(row: dict[str, Any]) -> dict[str, str]:
         "test": score(row, "test"),
         "objective": number(row.get("objective"), ".5g"),
         "weights": (row.get("weights_sha256") or "")[:12],
-        "why": printable(row.get("error") or row.get("stop_reason") or ""),
+        "why": printable(row.get("error") or row.get("stop_reason") or checkpoint(row)),
     }
+
+
+def checkpoint(row: dict[str, Any]) -> str:
+    """Where a run goes on that has not ended by itself."""
+    return f"last checkpoint: iteration {row['checkpoint']}" if "checkpoint" in row else ""
 
 
 def score(row: dict[str, Any], part: str) -> str:

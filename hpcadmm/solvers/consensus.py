@@ -120,6 +120,7 @@ class Consensus(Parted):
     def prepare(self, s: State, p: Problem, world: World) -> None:
         """Factor the local problems, find the optimum, and take the grid of the sum back."""
         s.work.local, s.work.optimum = pose(p, s.work.workers, self.rho, world)
+        s.work.local.solve(slice(0), s.work.theta[:0], s.work.theta)  # no worker: forms the factors
         s.work.total.grid = int(s.grids[0])
         s.work.before[...] = flat(s.W)
 
