@@ -97,8 +97,8 @@ def check_match(names: Sequence[str], wanted: Sequence[str], ignored: Sequence[s
 def shown(names: Sequence[str]) -> str:
     """Some of the names.
 
-    >>> shown(["a", "b"])
-    'a, b'
+    >>> shown(["a", "b, c", ""])
+    "a, 'b, c', ''"
     """
-    text = ", ".join(name[:40] for name in names[:SHOWN])
+    text = ", ".join(repr(name) if "," in name or not name else name[:40] for name in names[:SHOWN])
     return text if len(names) <= SHOWN else f"{text}, ... ({len(names)} in all)"

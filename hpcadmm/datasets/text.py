@@ -160,7 +160,8 @@ class TextTable(Table):
         try:
             shape = {"ndmin": 2, "usecols": None} if only is None else {"ndmin": 1, "usecols": only}
             separator = None if self.style.delimiter == " " else self.style.delimiter
-            values = np.loadtxt(taken, np.float64, delimiter=separator, comments=None, quotechar='"', **shape)
+            plain = [self.style.delimiter.join(self.style.fields(r)) if '"' in r else r for r in taken]
+            values = np.loadtxt(plain, np.float64, delimiter=separator, comments=None, **shape)
         except (ValueError, OverflowError) as error:
             raise self.fault(taken, start, error) from error
         if len(values) != len(taken) or (only is None and values.shape[1] != self.columns):
