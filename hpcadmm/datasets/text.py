@@ -40,10 +40,11 @@ class TextTable(Table):
             self.first[0] = self.first[0].removeprefix("#").strip()  # as numpy.savetxt marks its header
         self.header = headers.is_header(self.first, style.header, self.where)
         self.rows = count - self.header
-        self.columns = len(style.fields(top[min(int(self.header), len(top) - 1)])) if top else 0
+        row = style.fields(top[min(int(self.header), len(top) - 1)]) if top else []
+        self.columns = len(row)
         self.check_size(top, 1 if target is None else 2)
         if self.header:
-            headers.check_names(self.first, self.columns, self.where)
+            headers.check_names(self.first, row, self.where)
         self.target = None if target is None else self.column(target)
         self.inputs = [c for c in range(self.columns) if c != self.target]
         self.features = len(self.inputs)

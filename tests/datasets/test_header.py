@@ -150,7 +150,7 @@ def test_another_delimiter_is_named(delimiter: str, tmp_path: Path) -> None:
     for names in (NAMES, None):
         path = write(tmp_path / "a.csv", TABLE, names, delimiter)
         given = "," if delimiter != "," else ";"
-        with pytest.raises(UsageError, match="set data.delimiter = "):
+        with pytest.raises(UsageError, match=r"set data\.delimiter = "):
             load(path, delimiter=given)
         np.testing.assert_array_equal(load(path, delimiter=delimiter).train.x.T, X)
 
@@ -195,7 +195,9 @@ def test_values_in_quotes_comments_and_class_names(tmp_path: Path) -> None:
     loaded = load(str(path), comment="#")
     np.testing.assert_array_equal(loaded.train.x.T, [[1, 2], [3, 4]])
     path.write_text("a,b,label\n1,2,setosa\n")
-    with pytest.raises(UsageError, match="row 1, column 3.*'setosa' is no number: the name of a class in text; number"):
+    with pytest.raises(
+        UsageError, match=r"row 1, column 3.*'setosa' is no number: the name of a class in text; number"
+    ):
         load(str(path))
     path.write_text('a,b,label\n1,2,"0\n' + "3,4,1\n" * 200)
     with pytest.raises(UsageError, match="quotes are opened and not closed"):

@@ -105,8 +105,9 @@ def test_a_long_first_line_does_not_hide_the_format(
 ) -> None:
     monkeypatch.setattr("hpcadmm.datasets.lines.CHUNK", 1000)
     pairs = " ".join(f"{i + 1}:0.123456789" for i in range(width))
-    for head, kind in ((f"1 {pairs}", Libsvm), (f"# {'x' * width}\n-1 qid:3 {pairs}", Libsvm), (f"1\n1\n-1 {pairs}", Libsvm),
-                       (",".join(["0.5"] * width), Csv), (" ".join(["0.5"] * width), Csv)):  # fmt: skip
+    sparse = [f"1 {pairs}", f"# {'x' * width}\n-1 qid:3 {pairs}", f"1\n1\n-1 {pairs}"]
+    dense = [",".join(["0.5"] * width), " ".join(["0.5"] * width)]
+    for head, kind in [*((head, Libsvm) for head in sparse), *((head, Csv) for head in dense)]:
         (tmp_path / "a").write_bytes(pack(f"{head}\n{head}\n".encode()))
         assert format_of(tmp_path / "a") is kind, head[:40]
 
@@ -225,7 +226,7 @@ def test_hdf5_that_a_killed_writer_left(tmp_path: Path) -> None:
         file.flush()
         left = path.read_bytes()  # its header says that it is open for writing
     path.write_bytes(left)
-    with pytest.raises(UsageError, match="in use: .*h5clear"):
+    with pytest.raises(UsageError, match=r"in use: .*h5clear"):
         load("hdf5", path)
 
 
