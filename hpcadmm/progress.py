@@ -74,11 +74,6 @@ class Progress:
             yield
         self._bar = None
 
-    def say(self, line: str) -> None:
-        """A line before the first iteration."""
-        if self.shown:
-            print(line, file=sys.stderr, flush=True)
-
     def step(self, iteration: int, row: Row) -> None:
         """After an iteration; `row` is the last measured one."""
         if self._bar is not None:

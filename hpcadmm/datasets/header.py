@@ -68,12 +68,14 @@ def doubtful(first: Sequence[str], header: bool, asked: bool | None, where: str)
     return None
 
 
-def check_names(names: Sequence[str], columns: int, where: str) -> None:
-    """Raise UsageError unless there is one name for each column, each once."""
-    if len(names) != columns:
-        said = f"the header has {len(names)} names, the rows have {columns} columns"
+def check_names(names: Sequence[str], row: Sequence[str], where: str) -> None:
+    """Raise UsageError unless there is one name for each column of the first row, each once."""
+    if len(names) != len(row):
+        said = f"the header has {len(names)} names, the rows have {len(row)} columns"
         cure = "name each column"
-        if len(names) == columns - 1:
+        if not row[-1]:
+            cure = "remove the delimiter at the end of the rows"
+        elif len(names) == len(row) - 1:
             cure = "R's write.table leaves the row names' name out: write with row.names = FALSE, or name each column"
         raise UsageError(f"{where}: {said}: {shown(names)}; {cure}")
     if twice := [name for name, count in Counter(names).items() if count > 1]:
@@ -97,8 +99,8 @@ def check_match(names: Sequence[str], wanted: Sequence[str], ignored: Sequence[s
 def shown(names: Sequence[str]) -> str:
     """Some of the names.
 
-    >>> shown(["a", "b"])
-    'a, b'
+    >>> shown(["a", "b, c", ""])
+    "a, 'b, c', ''"
     """
-    text = ", ".join(name[:40] for name in names[:SHOWN])
+    text = ", ".join(repr(name) if "," in name or not name else name[:40] for name in names[:SHOWN])
     return text if len(names) <= SHOWN else f"{text}, ... ({len(names)} in all)"

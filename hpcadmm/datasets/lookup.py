@@ -65,7 +65,10 @@ def find(names: Sequence[str], where: Sequence[Path]) -> Path | None:
 
 def missing(dataset: str, names: Sequence[str], where: Sequence[Path], cure: str) -> UsageError:
     """The error for files that are nowhere: what was expected, where it was sought, and what gets it."""
-    lines = [f"data.name = {dataset!r}: not found: {' or '.join(names)} (plain or .gz)", "searched:"]
+    lines = [
+        f"data.name = {dataset!r}: not found: {' or '.join(names)} (plain or {', '.join(PACKED[1:])})",
+        "searched:",
+    ]
     lines += [f"  {place}" for place in where]
     return UsageError("\n".join([*lines, f"set data.path or {VARIABLE} to the folder, or get the files: {cure}"]))
 

@@ -35,11 +35,13 @@ class OneFile(Dataset):
         path = Path(self.path or "")
         return Source.whole(self.table(path)), None
 
-    def table(self, path: Path) -> Table:
-        """The file as a table."""
+    def table(self, path: Path, labelled: bool = True) -> Table:
+        """The file as a table; labelled: IDX images need their labels beside them."""
         top = beginning(path)
         if top[:3] == b"\0\0\x08":
             labels = path.with_name(labels_of(path.name))
+            if top[3:4] == b"\x03" and not labelled:
+                return IdxTable(path, None, None, None)
             if top[3:4] != b"\x03" or labels == path or not there(labels):
                 raise UsageError(f"{path}: must be IDX images with their labels beside them as {labels.name}")
             return IdxTable(path, labels, None, None)

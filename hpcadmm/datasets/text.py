@@ -40,10 +40,11 @@ class TextTable(Table):
             self.first[0] = self.first[0].removeprefix("#").strip()  # as numpy.savetxt marks its header
         self.header = headers.is_header(self.first, style.header, self.where)
         self.rows = count - self.header
-        self.columns = len(style.fields(top[min(int(self.header), len(top) - 1)])) if top else 0
+        row = style.fields(top[min(int(self.header), len(top) - 1)]) if top else []
+        self.columns = len(row)
         self.check_size(top, 1 if target is None else 2)
         if self.header:
-            headers.check_names(self.first, self.columns, self.where)
+            headers.check_names(self.first, row, self.where)
         self.target = None if target is None else self.column(target)
         self.inputs = [c for c in range(self.columns) if c != self.target]
         self.features = len(self.inputs)
@@ -160,7 +161,8 @@ class TextTable(Table):
         try:
             shape = {"ndmin": 2, "usecols": None} if only is None else {"ndmin": 1, "usecols": only}
             separator = None if self.style.delimiter == " " else self.style.delimiter
-            values = np.loadtxt(taken, np.float64, delimiter=separator, comments=None, quotechar='"', **shape)
+            plain = [self.style.delimiter.join(self.style.fields(r)) if '"' in r else r for r in taken]
+            values = np.loadtxt(plain, np.float64, delimiter=separator, comments=None, **shape)
         except (ValueError, OverflowError) as error:
             raise self.fault(taken, start, error) from error
         if len(values) != len(taken) or (only is None and values.shape[1] != self.columns):

@@ -90,7 +90,7 @@ def text_table(path: Path, like: Csv, features: int, columns: Columns | None, ig
 def opened_table(path: Path, kind: type[Dataset], like: Dataset, features: int) -> Table:
     """The table of one format that has no names of columns."""
     if kind is OneFile:
-        return OneFile().table(path)
+        return OneFile().table(path, labelled=False)
     inputs = like.inputs if isinstance(like, Hdf5 | Npz) else "X"
     if kind is Hdf5:
         return Hdf5Table(path, inputs, None, "auto")
