@@ -107,6 +107,8 @@ def describe(error: BaseException) -> tuple[int, str] | None:
         return 1, f"Error: {error}"
     if isinstance(error, KeyboardInterrupt):
         return 130, ""
+    if isinstance(error, UnicodeEncodeError) and error.encoding == sys.getfilesystemencoding() != "utf-8":
+        return 2, f"Error: {error.object!r}: this locale's file names are {error.encoding}; set LC_ALL=C.UTF-8"
     if isinstance(error, click.UsageError) and error.ctx is not None:
         return error.exit_code, f"{error.ctx.get_usage()}\nError: {error.format_message()}"
     if isinstance(error, click.ClickException):

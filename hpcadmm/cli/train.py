@@ -26,7 +26,12 @@ QUIET = click.option("--quiet", is_flag=True, help="Show nothing but errors.")
 @click.option("--print-job", is_flag=True, help="Print the resolved job, every default filled in, and stop.")
 @QUIET
 def train(job: Path, overrides: tuple[str, ...], out: Path | None, print_job: bool, quiet: bool) -> None:
-    """Train as the job file JOB says; under mpirun or srun on all their ranks."""
+    """Train as the job file JOB says; under mpirun or srun on all their ranks.
+
+    Ctrl-C, SIGTERM, SIGUSR1 and the end of the terminal (unless under nohup) save a checkpoint and end with exit code
+    75; `hpcadmm resume` goes on. A second Ctrl-C ends at once. Under MPICH's mpiexec that holds too, but the end of
+    the terminal ends mpiexec and its ranks at once: start it with nohup or setsid.
+    """
     if print_job:
         print_resolved(job, overrides)
         return

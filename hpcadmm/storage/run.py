@@ -6,6 +6,7 @@ job.toml environment.json metrics.jsonl log.txt checkpoints/ summary.json lock
 import json
 import os
 import re
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -175,6 +176,8 @@ class Run:
 def _unused(name: str) -> Path:
     """Make a new folder results/runs/<name>-<UTC time>[-k]."""
     stem = re.sub(r"[^\w.-]+", "-", name).strip("-.")[:50] or "run"  # 50 characters are at most 200 bytes
+    encoding = sys.getfilesystemencoding()  # in an ASCII locale file names are ASCII
+    stem = stem.encode(encoding, "replace").decode(encoding).replace("?", "-")
     stem += time.strftime("-%Y%m%dT%H%M%S", time.gmtime())
     RUNS.mkdir(parents=True, exist_ok=True)
     k = 1
