@@ -11,7 +11,7 @@ from annotated_types import Ge, Gt, Le
 from hpcadmm.comm.world import World
 from hpcadmm.datasets import DATASETS
 from hpcadmm.datasets.base import Dataset
-from hpcadmm.errors import UsageError
+from hpcadmm.errors import UsageError, sayable
 from hpcadmm.model.activations import ACTIVATIONS, Activation
 from hpcadmm.model.losses import LOSSES, Loss
 from hpcadmm.solvers import SOLVERS, Solver
@@ -144,7 +144,7 @@ def parse(text: str, overrides: Sequence[str] = (), default_name: str = "job") -
     tables = toml(text, "the job file")
     for override in overrides:
         overridden(tables, override)
-    tables.setdefault("name", default_name.encode(errors="backslashreplace").decode())  # a file's name may be any bytes
+    tables.setdefault("name", sayable(default_name))
     faults: list[str] = []
     job = _build(tables, faults)
     if faults or job is None:

@@ -90,7 +90,8 @@ def plain(
     faults += [f"{dot}{key}{fault}" for key, fault in strange.items()]
     text = json.dumps({key: value for key, value in own.items() if key not in strange})
     try:
-        return _adapter(cls).validate_json(text, strict=True)
+        made = _adapter(cls).validate_json(text, strict=True)
+        return None if strange else made
     except ValidationError as error:
         faults += _faults(error, own, dot)
     except UsageError as error:
