@@ -102,5 +102,8 @@ def shown(names: Sequence[str]) -> str:
     >>> shown(["a", "b, c", ""])
     "a, 'b, c', ''"
     """
-    text = ", ".join(repr(name) if "," in name or not name else name[:40] for name in names[:SHOWN])
+    text = ", ".join(
+        name if name.isprintable() and name and "," not in name else repr(name)
+        for name in (n[:40] for n in names[:SHOWN])
+    )
     return text if len(names) <= SHOWN else f"{text}, ... ({len(names)} in all)"

@@ -6,6 +6,7 @@ import numpy as np
 
 from hpcadmm.datasets.base import Dataset
 from hpcadmm.datasets.convert import batches, chosen
+from hpcadmm.datasets.header import shown
 from hpcadmm.datasets.table import Source
 
 SHOWN = 20  # features, and classes, in a text
@@ -67,6 +68,6 @@ def summary(part: dict[str, Any]) -> str:
 def feature_rows(part: dict[str, Any]) -> list[tuple[str, ...]]:
     """Rows of a table of the first features and of all together."""
     low, high, mean = (part[key] for key in ("minimum", "maximum", "mean"))
-    names = part["columns"] or [str(i) for i in range(len(low))]
+    names = [shown([name]) for name in part["columns"][:SHOWN]] or [str(i) for i in range(len(low))]
     rows = [(names[i], f"{low[i]:g}", f"{high[i]:g}", f"{mean[i]:.6g}") for i in range(min(SHOWN, len(low)))]
     return [*rows, ("all", f"{min(low):g}", f"{max(high):g}", f"{sum(mean) / len(mean):.6g}")]

@@ -9,6 +9,7 @@ import numpy as np
 from hpcadmm.comm.world import World
 from hpcadmm.datasets.base import Dataset, Samples, Transform
 from hpcadmm.datasets.choose import dealt
+from hpcadmm.datasets.cifar import Cifar, CifarTable
 from hpcadmm.datasets.generic import Generic
 from hpcadmm.datasets.hdf5 import Hdf5, Hdf5Table
 from hpcadmm.datasets.header import Columns
@@ -89,6 +90,8 @@ def text_table(path: Path, like: Csv, features: int, columns: Columns | None, ig
 
 def opened_table(path: Path, kind: type[Dataset], like: Dataset, features: int) -> Table:
     """The table of one format that has no names of columns."""
+    if issubclass(kind, Cifar):
+        return CifarTable([path], kind.head, 0, range(10), None)
     if kind is OneFile:
         return OneFile().table(path, labelled=False)
     inputs = like.inputs if isinstance(like, Hdf5 | Npz) else "X"
