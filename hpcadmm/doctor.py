@@ -139,7 +139,9 @@ def blas(facts: list[dict[str, Any]]) -> Iterator[Finding]:
 def own_kernels() -> str:
     """The kernels that OpenBLAS would choose by itself; empty if that cannot be told."""
     env = {name: value for name, value in os.environ.items() if name != "OPENBLAS_CORETYPE"}
-    done = subprocess.run([sys.executable, "-c", OWN_KERNELS], env=env, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", OWN_KERNELS], env=env, capture_output=True, text=True, errors="replace", check=False
+    )
     return (done.stdout.split() or [""])[0]
 
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -88,7 +89,7 @@ def resume(folder: Path, overrides: Sequence[str], world: World, progress: Progr
             stopping.restore(meta["stopping"])
             t = Training(job, setup, state, run, progress, clock, stopping, meta["iteration"], meta["row"])
             t.saved, t.saved_at, t.kernels_seconds = t.iteration, clock.total_seconds, kernels_seconds
-            run.truncate_metrics(t.iteration)
+            run.cut_metrics(t.iteration, t.row)
             return _finish(t, signals)
 
 
@@ -149,7 +150,7 @@ def _finish(t: Training, signals: Signals) -> dict[str, Any]:
     for line in dict.fromkeys([*t.setup.data.facts, *(f"Warning: {line}" for line in t.setup.data.warnings)]):
         t.run.log(line)
         t.progress.say(line)
-    with t.progress.of(t.job, t.iteration):
+    with t.progress.of(t.job, t.iteration), t.run.telling(lambda: t.saved):
         reason = loop(t, signals)
     summary = {
         "state": "interrupted" if signals.agreed else "diverged" if reason.startswith("diverged") else "finished",
@@ -162,8 +163,9 @@ def _finish(t: Training, signals: Signals) -> dict[str, Any]:
         "prepare_seconds": t.prepare_seconds,
         "weights_sha256": weights_sha256(t.job.solver.weights(t.state, t.world)),
     }
-    t.run.summary(summary)
     t.run.log(f"stopped after {t.iteration} iterations: {reason}")
+    with t.run.telling(lambda: t.saved):
+        t.run.summary(summary)
     t.progress.end(summary, t.run.folder)
     if signals.agreed:
         raise Interrupted(f"{reason}; go on with: hpcadmm resume {t.run.folder}")
@@ -227,7 +229,13 @@ def _measured(t: Training, reason: str | None) -> str | None:
     found = t.stopping.diverged(row) or t.stopping.satisfied(row)
     del row["scale"]
     t.row = row
-    t.run.metric(row)
+    try:
+        t.run.metric(row)
+    except UsageError:  # a full disk, or a quota
+        if t.saved < t.iteration and not (found or "").startswith("diverged"):
+            with suppress(UsageError):
+                _save(t)
+        raise
     return found or reason
 
 

@@ -100,7 +100,9 @@ def child(argv: Sequence[str], crowded: bool) -> dict[str, Any]:
     """Run a command that prints a report in JSON. Its usage errors are this program's."""
     environment = {**CROWDED, **os.environ} if crowded else None
     try:
-        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment)
+        done = subprocess.run(
+            argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", env=environment
+        )
     except OSError as error:
         raise UsageError(f"cannot start {argv[0]}: {error}") from None
     if done.returncode == 2:

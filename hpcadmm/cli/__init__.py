@@ -1,5 +1,6 @@
 """The command line. A command's module is imported when the command runs, so that --help is quick."""
 
+import errno
 import gc
 import os
 import sys
@@ -10,6 +11,7 @@ from importlib import import_module
 import click
 
 from hpcadmm import __version__
+from hpcadmm.cli import streams
 from hpcadmm.comm.launch import for_ranks, guarded
 from hpcadmm.comm.launcher import expected_rank, limit_threads
 from hpcadmm.errors import Diverged, Interrupted, UsageError, denied
@@ -33,6 +35,8 @@ COMMANDS = {
 # All ranks run these together. No other starts MPI, nor do these to explain themselves or to print the job.
 OF_RANKS = ("train", "resume", "evaluate", "predict", "bench", "doctor")
 ALONE = {"-h", "--help", "--print-job"}
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG)  # of a disk: no defect of the program
+SAVES = ("train", "resume", "compare", "tune", "scaling")  # what they print is not what they are run for
 
 
 class Group(click.Group):
@@ -93,12 +97,16 @@ def describe(error: BaseException) -> tuple[int, str] | None:
     """Exit code and message of an exception that is no defect; None for any other."""
     if isinstance(error, UsageError):
         return 2, f"Error: {error}"
+    if isinstance(error, OSError) and error.errno in FULL:
+        return 2, f"Error: cannot write{f' {error.filename}' if error.filename else ''}: {error.strerror}"
     if isinstance(error, OSError) and error.filename is not None:
         return 2, f"Error: {denied(error)}"
     if isinstance(error, Interrupted):
         return 75, str(error)
     if isinstance(error, Diverged):
         return 1, f"Error: {error}"
+    if isinstance(error, KeyboardInterrupt):
+        return 130, ""
     if isinstance(error, click.UsageError) and error.ctx is not None:
         return error.exit_code, f"{error.ctx.get_usage()}\nError: {error.format_message()}"
     if isinstance(error, click.ClickException):
@@ -115,12 +123,20 @@ def run() -> int | None:
             code: int | None = hpcadmm.main(prog_name="hpcadmm", standalone_mode=False)
         except click.Abort as error:
             raise (error.__cause__ or error) from None
+        if not set(SAVES) & set(sys.argv[1:2]) or "--print-job" in sys.argv:
+            streams.delivered()
         return code
 
 
 def main() -> int:
     """The program: returns the exit code of the job. Under a launcher all ranks return the same."""
+    streams.secure()
     limit_threads()
-    code = guarded(run, describe)
+    try:
+        code = guarded(run, describe)
+    except KeyboardInterrupt:  # while it ended
+        code = 130
+    if code == 130:
+        os._exit(code)  # at once: an MPI that ends would tell of the messages that were under way
     gc.freeze()  # what is left goes with the process; Python would look through it for garbage first
     return code

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from hpcadmm.comm import launcher
-from hpcadmm.comm.ending import Describe, Ending, Kind, failed
+from hpcadmm.comm.ending import Describe, Ending, Kind, failed, placed
 from hpcadmm.comm.library import vendor_name
 from hpcadmm.comm.phases import current_phase, phase
 from hpcadmm.comm.watchdog import Watchdog, patience
@@ -137,13 +137,13 @@ def _end_alone(failure: BaseException, described: tuple[int, str] | None) -> int
     if isinstance(failure, SystemExit) and (failure.code is None or isinstance(failure.code, int)):
         return failure.code or 0
     if mine.kind is not Kind.USAGE:
-        _say(f"{mine.place}\n{mine.report}")
+        _say(placed(mine))
     elif launcher.expected_rank() == 0:
         _say(mine.report)
     else:
         time.sleep(1.0)  # some launchers end all others as soon as one exits: let that be the one that speaks
         if launcher.first_on_node() and not _meetings:
-            _say(f"{mine.place}\n{mine.report}")  # only this node may lack the MPI library
+            _say(placed(mine))  # only this node may lack the MPI library
     return mine.code
 
 
@@ -165,7 +165,7 @@ def _end_together(meeting: "Meeting", mine: Ending) -> int:
 def _summary(mine: Ending, endings: list[Ending], cause: str) -> str:
     """This rank's report, and a line for each other cause; a message that all ranks share is told without a place."""
     shared = all(ending.kind is Kind.USAGE for ending in endings)
-    lines = [mine.report if shared else f"{mine.place}\n{mine.report}"]
+    lines = [mine.report if shared else placed(mine)]
     told = {cause}
     for rank, ending in enumerate(endings):
         if ending.kind > Kind.ECHO and ending.line not in told:
@@ -181,7 +181,7 @@ def _end_all(meeting: "Meeting", mine: Ending, waited: float) -> int:
     if mine.kind is Kind.FINE:
         mine = Ending(Kind.DEFECT, 1, "", meeting.place, f"is done, but others are not after {waited:.0f} s")
     if meeting.speaks(mine.kind):
-        _say(f"{mine.place}\n{mine.report}")
+        _say(placed(mine))
     else:
         time.sleep(PATIENCE)  # the one that reports aborts within this
     abort(mine.code)
@@ -202,7 +202,9 @@ def _stuck(what: str, seconds: float) -> None:
 
 
 def _say(text: str) -> None:
-    """Print to standard error in one piece."""
+    """Print to standard error in one piece, unless there is nothing to be said."""
+    if not text.strip():
+        return
     sys.stdout.flush()
     sys.stderr.write(text.rstrip("\n") + "\n")
     sys.stderr.flush()

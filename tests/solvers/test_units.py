@@ -21,7 +21,9 @@ scales = pytest.mark.parametrize("scale", SCALES)
 
 def regression(solver, world, scale=1.0, samples=1000, dtype=np.float64, tie=0.0) -> Problem:
     """y = 1 x_0 + 2 x_1 + 3 x_2 + 4 x_3 + noise, x_0 then in other units; no bias. tie: x_3 = x_2 + tie x_3."""
-    p = problem(world, (), "squared", features=4, classes=1, samples=samples, bias=False, dtype=dtype, parts=solver.parts)
+    p = problem(
+        world, (), "squared", features=4, classes=1, samples=samples, bias=False, dtype=dtype, parts=solver.parts
+    )
     random = np.random.default_rng(5)
     X = random.standard_normal((4, samples))
     if tie:
@@ -138,7 +140,9 @@ def test_excess_is_free_of_cancellation(scale):
 def test_a_target_that_the_precision_cannot_tell_is_refused_with_the_cure():
     s, p, _ = alone(Gadmm(workers=2), dtype=np.float32)
     optimum = s.work.optimum
-    with pytest.raises(UsageError, match=r"stop.error = 1e-20 cannot be met.*5\.3058.*float32.*precision = \"float64\""):
+    with pytest.raises(
+        UsageError, match=r"stop.error = 1e-20 cannot be met.*5\.3058.*float32.*precision = \"float64\""
+    ):
         Stopping(Stop(error=1e-20)).refer(optimum, "float32")
     Stopping(Stop(error=1e-4)).refer(optimum, "float32")
     Stopping(Stop()).refer(optimum, "float32")

@@ -104,7 +104,7 @@ def test_a_torn_last_line_is_left_out_and_cut(folder: Path, world: World) -> Non
         file.write('{"iteration": 6, "obj')
     assert [row["iteration"] for row in read_metrics(folder)] == [1, 2, 3, 4, 5]
     with Run.reopen(world, folder, {}) as run:
-        run.truncate_metrics(5)
+        run.cut_metrics(5, {})
         run.metric({"iteration": 6})
     assert [row["iteration"] for row in read_metrics(folder)] == [1, 2, 3, 4, 5, 6]
 
@@ -113,7 +113,7 @@ def test_rows_past_the_checkpoint_are_cut(folder: Path, world: World) -> None:
     before = (folder / "metrics.jsonl").read_text().splitlines(keepends=True)
     with Run.reopen(world, folder, {}) as run:
         run.metric({"iteration": 6})
-        run.truncate_metrics(3)
+        run.cut_metrics(3, {})
         assert (folder / "metrics.jsonl").read_text() == "".join(before[:3])
         run.metric({"iteration": 4})
     assert [row["iteration"] for row in read_metrics(folder)] == [1, 2, 3, 4]
@@ -126,7 +126,7 @@ def test_a_damaged_line_is_named_by_the_reader_and_cut_on_resume(bad: str, folde
     with pytest.raises(UsageError, match=r"metrics.jsonl: line 3 is damaged"):
         read_metrics(folder)
     with Run.reopen(world, folder, {}) as run:
-        run.truncate_metrics(9)
+        run.cut_metrics(9, {})
     assert len(read_metrics(folder)) == 5
 
 
@@ -194,7 +194,7 @@ with Run.create(world, None, "job", "seed = 1", facts) as run:
     run.metric({"iteration": 2})
     run.log("hello")
     run.summary({"iterations": 2})
-    run.truncate_metrics(1)
+    run.cut_metrics(1, {})
     assert len(read_metrics(run.folder)) == 1
     for take in (lambda: Run.reopen(world, run.folder, {}), lambda: Run.create(world, run.folder, "job", "", {})):
         try:
