@@ -95,7 +95,9 @@ def test_a_penalty_is_never_cut_however_small_against_a_feature(how, c, scale):
     units = np.array([[scale], [1], [1], [1]])
     close = 1e-9 if how == "full" or scale <= 1e4 else 1e-4  # few samples: digits of X_1..3 are lost to X_0's rounding
     size = np.abs(units * expected).max()
-    np.testing.assert_allclose((units * minimiser(X, Y, c, v)).astype(Long), units * expected, rtol=close, atol=close * float(size))
+    np.testing.assert_allclose(
+        (units * minimiser(X, Y, c, v)).astype(Long), units * expected, rtol=close, atol=close * float(size)
+    )
 
 
 def test_the_roots_are_those_of_the_inverses():
