@@ -108,7 +108,7 @@ def made(meta: dict[str, Any], weights: Sequence[Array], run: Path) -> Trained:
         network = Network(tuple(meta["network"]["sizes"]), job.activation, bool(meta["network"]["bias"]))
         classes, names = int(meta["classes"]), [str(name) for name in meta["names"] or []]
         transform = Transform.of(meta["transform"])
-        columns = Columns(**meta["columns"]) if "columns" in meta else None
+        columns = Columns.of(meta["columns"]) if "columns" in meta else None
         trained = Trained(job, int(meta["iteration"]), network, [None, *weights], classes, names, transform, columns)
         whole = consistent(trained)
     except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -67,7 +67,8 @@ def fault(records: Sequence[str], start: int, style: Style, columns: int, target
         found = style.fields(record)
         hint = named if row == 1 else ""
         if len(found) != columns:
-            return f"row {row} has {len(found)} columns, the others {columns}{hint}"
+            quotes = "; its quotes close some lines later: is one a part of a value?" if "\n" in record else ""
+            return f"row {row} has {len(found)} columns, the others {columns}{quotes or hint}"
         for column, text in enumerate(found):
             if not number(text):
                 at = f"row {row}, column {column + 1} (counted from 1)"

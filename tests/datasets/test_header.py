@@ -231,6 +231,7 @@ def test_fields_and_delimiters() -> None:
         ("sep=;\na;b;y\n1;2;0\n", "remove the first line, which is Excel's, and set data.delimiter"),
         ('{"a": 1}\n', "is it JSON"),
         ("a,b,y\n1,2,0,\n3,4,1,\n", "header has 3 names, the rows have 4 columns.*remove the delimiter at the end"),
+        ('a,b,y\n3,4,1\n5",2,0\n1,2,1\n6",2,0\n', "row 2 has 7 columns, the others 3; its quotes close some"),
         ("a;b;y\n1,5;2,5;0\n3,5;4,5;1\n", 'set data.delimiter = ";"'),
     ],
 )
