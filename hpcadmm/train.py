@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,6 +43,7 @@ class Training:
     row: Row = field(default_factory=dict)  # the last measured one
     saved: int = -1  # the iteration of the last checkpoint
     saved_at: float = 0.0  # solver seconds then
+    starved: bool = False  # no row and no checkpoint could be written
     kernels_seconds: float = 0.0  # of the rehearsal
     prepare_seconds: float = 0.0  # of what is formed once: factors, an optimum
 
@@ -231,12 +231,24 @@ def _measured(t: Training, reason: str | None) -> str | None:
     t.row = row
     try:
         t.run.metric(row)
-    except UsageError:  # a full disk, or a quota
-        if t.saved < t.iteration and not (found or "").startswith("diverged"):
-            with suppress(UsageError):
-                _save(t)
-        raise
+    except UsageError as error:
+        if not (found or "").startswith("diverged"):
+            _rescue(t, error)
     return found or reason
+
+
+def _rescue(t: Training, full: UsageError) -> None:
+    """The disk did not take a row: end with a checkpoint; a run that has none goes on until it can write one."""
+    try:
+        if t.saved < t.iteration:
+            _save(t)
+    except UsageError:
+        if t.saved < 0:
+            if not t.starved:
+                t.progress.say(f"{full}\nthe run goes on without rows until a checkpoint can be written")
+            t.starved = True
+            return
+    raise full
 
 
 def _save(t: Training) -> None:

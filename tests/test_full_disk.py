@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from hpcadmm import train as training
 from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
 from hpcadmm.job import parse
@@ -76,6 +77,30 @@ def test_no_room_for_a_row(tmp_path, refused, whole, code):
     assert f"hpcadmm resume {out}" in said
     assert go_on(out)["weights_sha256"] == whole
     assert [row["iteration"] for row in read_metrics(out)] == [2, 4, 6, 8]
+
+
+def test_a_run_that_can_save_nothing_goes_on_until_it_can(tmp_path, monkeypatch, whole):
+    """Rows fail from iteration 4 on, checkpoints until iteration 6."""
+    out, save, tries = tmp_path / "run", training.checkpoint.save, []
+
+    def late(*how):
+        tries.append(how)
+        if len(tries) == 1:
+            raise UsageError("cannot write the checkpoint: full")
+        return save(*how)
+
+    def few(path, text):
+        if path.name == "metrics.jsonl" and json.loads(text)["iteration"] > 2:
+            raise OSError(errno.ENOSPC, "full", str(path))
+        durable.append(path, text)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training.checkpoint, "save", late)
+        patch.setattr(run_module, "append", few)
+        with pytest.raises(UsageError, match="iteration 6, is whole"):
+            begin(out)
+    assert go_on(out)["weights_sha256"] == whole
+    assert [row["iteration"] for row in read_metrics(out)] == [2, 6, 8]
 
 
 @pytest.mark.parametrize("at", [1, 2])
