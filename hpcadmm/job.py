@@ -11,6 +11,7 @@ from annotated_types import Ge, Gt, Le
 from hpcadmm.comm.world import World
 from hpcadmm.datasets import DATASETS
 from hpcadmm.datasets.base import Dataset
+from hpcadmm.datasets.scaling import planned
 from hpcadmm.errors import UsageError
 from hpcadmm.model.activations import ACTIVATIONS, Activation
 from hpcadmm.model.losses import LOSSES, Loss
@@ -106,7 +107,7 @@ class Job:
         """The job as the tables of a file; what is unset is left out."""
         tables = {
             **asdict(self.head),
-            "data": {"name": self.data.name, **asdict(self.data)},
+            "data": {"name": self.data.name, **asdict(planned(self.data))},
             "network": {**asdict(self.layers), **asdict(self.activation)},  # type: ignore[call-overload]
             "loss": {"name": self.loss.name, **asdict(self.loss)},  # type: ignore[call-overload]
             "solver": {"name": self.solver.name, **asdict(self.solver)},  # type: ignore[call-overload]
