@@ -52,7 +52,7 @@ class Stop:
     iterations; minutes of solver time; test accuracy reached (a fraction; in a regression use tolerance);
     tolerance, tolerance_absolute: change of the objective between two measured iterations, relative and absolute;
     residual, residual_absolute: the primal residual, relative to the norm of the variables and absolute;
-    patience: so many measured iterations without a better test accuracy (or error);
+    patience: so many measured iterations without a better test accuracy (or error); it and accuracy need test samples;
     error: of solvers that know the optimum f*: `objective_error` and `mean_error`, the objective where the workers are
     and at their mean against f*, are both within it, and the primal residual within its root, relative to the scale
     (the first alone crosses 0 long before the workers agree).

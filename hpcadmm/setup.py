@@ -45,7 +45,7 @@ def set_up(job: Job, world: World) -> Setup:
         data = job.data.load(
             job.head.seed, world.samples, dtype, ones=job.layers.bias, tile=tile, parts=job.solver.parts
         )
-    check_data(job, data)
+    check_data(job, data, world)
     outputs = outputs_of(job, data)
     world.digest_agrees(digest(job, data), "the job and the data")
     network = Network((data.features, *job.layers.hidden, outputs), job.activation, job.layers.bias)
@@ -65,16 +65,27 @@ def outputs_of(job: Job, data: Loaded) -> int:
     return len(data.train.labels) if data.train.labels.ndim == 2 else outputs
 
 
-def check_data(job: Job, data: Loaded) -> None:
-    """Raise UsageError where the samples cannot serve the loss and the rules of [stop]."""
-    samples = data.train.n + data.test.n
-    if data.classes == 1:
-        raise UsageError(f"all {samples} labels are {(data.names or ['?'])[0]}: a classification needs two classes")
+def check_data(job: Job, data: Loaded, world: World) -> None:
+    """Raise UsageError where the samples cannot serve the loss and the rules of [stop]; collective."""
+    if data.classes:
+        check_classes(data, world)
     rules = {"patience": job.stop.patience, "accuracy": job.stop.accuracy}
     for key, value in rules.items():
         if value is not None and not data.test.n:
             cure = "set data.split below 1, name a data.test, or hold samples out by data.validation"
             raise UsageError(f"stop.{key} = {value} needs a test part, and there are no test samples: {cure}")
+
+
+def check_classes(data: Loaded, world: World) -> None:
+    """Raise UsageError if all samples, or all of the train part, have one label; collective."""
+    labels, names = data.train.labels, data.names or []
+    if data.classes == 1:
+        samples = data.train.n + data.test.n
+        raise UsageError(f"all {samples} labels are {names[0]}: a classification needs two classes")
+    low, high = world.min(labels.min(initial=data.classes))[0], world.max(labels.max(initial=-1))[0]
+    if low == high:
+        said = f"all {data.train.n} labels of the train part are {names[int(low)]}: a classification needs two classes"
+        raise UsageError(f"{said}; see data.shuffle, data.order, data.split and data.first")
 
 
 def check_memory(job: Job, network: Network, data: Loaded, world: World) -> None:

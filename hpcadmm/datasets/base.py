@@ -37,6 +37,8 @@ class Dataset(ABC):
     standardise, standardise_targets: to mean 0 and deviation 1 of the train part, instead of `scale`. standardise =
     "auto", the default of csv, npz, hdf5 and libsvm: true where `scale` is "auto", for tables that hold no images and,
     in libsvm, whose values are not mostly zeros. The job.toml of a run has the choice in place of both "auto".
+    Where it is false, a warning names features whose deviations differ a hundredfold and more, or whose mean is 10
+    deviations and more from 0.
     downsample: average this many by this many pixels.
     classes: only these labels, which become 0, 1, ... in this order; positive: these labels become 1, all others 0.
     split: the fraction that goes to training where there is no test part (0.8 if left out), after a permutation drawn

@@ -65,6 +65,12 @@ def test_one_class_is_no_classification(kind: str, loss: str, tmp_path: Path) ->
 
 
 @every
+def test_one_class_in_the_train_part(kind: str, tmp_path: Path) -> None:
+    refused("all 12 labels of the train part are 4: a classification needs two classes; see data.shuffle", tmp_path,
+            kind, np.repeat([4, 9], 12), "shuffle = false\nsplit = 0.5")  # fmt: skip
+
+
+@every
 @pytest.mark.parametrize(("y", "names"), [
     (THREE + 1, ["1", "2", "3"]),
     (2 * (THREE % 2) - 1, ["-1", "1"]),
