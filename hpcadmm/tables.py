@@ -176,7 +176,8 @@ def overridden(tables: dict[str, Any], override: str) -> None:
     place[name] = whole if isinstance(whole, dict) else Raw(value)
 
 
-RESUMABLE = ("stop.", "evaluate.", "save.every", "save.minutes", "save.keep", "threads", "data.path", "solver.grid")
+PLACES = ("data.path", "data.train", "data.test")
+RESUMABLE = (*PLACES, "stop.", "evaluate.", "save.every", "save.minutes", "save.keep", "threads", "solver.grid")
 
 
 def may_change(override: str) -> bool:

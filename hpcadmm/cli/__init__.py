@@ -98,6 +98,8 @@ def describe(error: BaseException) -> tuple[int, str] | None:
         return 2, f"Error: cannot write{f' {error.filename}' if error.filename else ''}: {error.strerror}"
     if isinstance(error, OSError) and error.filename is not None:
         return 2, f"Error: {denied(error)}"
+    if isinstance(error, MemoryError):
+        return 2, f"Error: memory: {error or 'too little'}; use more ranks on more nodes, or a smaller problem"
     if isinstance(error, Interrupted):
         return 75, str(error)
     if isinstance(error, Diverged):

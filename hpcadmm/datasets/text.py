@@ -193,6 +193,7 @@ class Csv(Generic):
 
     name: ClassVar[str] = "csv"
     what: ClassVar[str] = "your table of numbers in text (.csv, .tsv; plain or .gz, .bz2, .xz)"
+    plain: ClassVar[bool] = True
     expects: ClassVar[tuple[str, ...]] = ("data.path or data.train",)
 
     target: int | str = -1
