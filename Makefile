@@ -8,7 +8,7 @@ WORKERS ?= 3
 JOB ?= jobs/digits-taylor.toml
 INPUTS ?= 100000
 SEED ?= 0
-FUZZED ?= readers
+FUZZED ?= readers jobs
 CHAOS_MINUTES ?= 10
 CHAOS_SESSIONS ?= 6
 

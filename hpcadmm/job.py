@@ -11,7 +11,8 @@ from annotated_types import Ge, Gt, Le
 from hpcadmm.comm.world import World
 from hpcadmm.datasets import DATASETS
 from hpcadmm.datasets.base import Dataset
-from hpcadmm.errors import UsageError
+from hpcadmm.datasets.scaling import planned
+from hpcadmm.errors import UsageError, sayable
 from hpcadmm.model.activations import ACTIVATIONS, Activation
 from hpcadmm.model.losses import LOSSES, Loss
 from hpcadmm.solvers import SOLVERS, Solver
@@ -51,7 +52,7 @@ class Stop:
     iterations; minutes of solver time; test accuracy reached (a fraction; in a regression use tolerance);
     tolerance, tolerance_absolute: change of the objective between two measured iterations, relative and absolute;
     residual, residual_absolute: the primal residual, relative to the norm of the variables and absolute;
-    patience: so many measured iterations without a better test accuracy (or error);
+    patience: so many measured iterations without a better test accuracy (or error); it and accuracy need test samples;
     error: of solvers that know the optimum f*: `objective_error` and `mean_error`, the objective where the workers are
     and at their mean against f*, are both within it, and the primal residual within its root, relative to the scale
     (the first alone crosses 0 long before the workers agree).
@@ -106,7 +107,7 @@ class Job:
         """The job as the tables of a file; what is unset is left out."""
         tables = {
             **asdict(self.head),
-            "data": {"name": self.data.name, **asdict(self.data)},
+            "data": {"name": self.data.name, **asdict(planned(self.data))},
             "network": {**asdict(self.layers), **asdict(self.activation)},  # type: ignore[call-overload]
             "loss": {"name": self.loss.name, **asdict(self.loss)},  # type: ignore[call-overload]
             "solver": {"name": self.solver.name, **asdict(self.solver)},  # type: ignore[call-overload]
@@ -144,7 +145,7 @@ def parse(text: str, overrides: Sequence[str] = (), default_name: str = "job") -
     tables = toml(text, "the job file")
     for override in overrides:
         overridden(tables, override)
-    tables.setdefault("name", default_name.encode(errors="backslashreplace").decode())  # a file's name may be any bytes
+    tables.setdefault("name", sayable(default_name))
     faults: list[str] = []
     job = _build(tables, faults)
     if faults or job is None:

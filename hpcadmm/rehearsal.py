@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from hpcadmm.comm.exact import Exact, sum_exactly
 from hpcadmm.comm.launch import phase
 from hpcadmm.comm.world import World
 from hpcadmm.measure import measure
@@ -14,6 +15,7 @@ from hpcadmm.model.problem import Part, Problem
 from hpcadmm.model.tiles import Tiles
 
 WIDTH = 8  # samples of a tile or part
+TILES = 130  # at most, or two a rank: over 128 partials of a sum are added by other kernels than fewer are
 ITERATIONS = 3
 SOON = {"warm": 1, "refresh": 2, "period": 1, "restart": 2}  # so that these hold every kind of iteration
 
@@ -55,6 +57,22 @@ def play(solver: Any, problem: Problem, world: World) -> None:
         if world.max(float(not solver.finite(state)))[0]:
             return
     measure(solver, state, p, world)
+    for symmetric in (False, True):
+        for size in (2.0**60, 2.0**-60):
+            strain(Exact((2, 2), p.dtype, 1, symmetric=symmetric), size, world)
+
+
+def strain(total: Exact, size: float, world: World) -> None:
+    """A sum whose bounds are far off, so that it is made more than once. Collective."""
+    partial = np.asfortranarray(size * np.eye(2), total.dtype)
+
+    def again() -> None:
+        total.clear()
+        if world.first:
+            total.add(partial)
+
+    again()
+    sum_exactly(world, [total], again)
 
 
 def brief(solver: Any) -> Any:
@@ -79,7 +97,7 @@ def tiny(p: Problem, world: World) -> Problem:
 
 def _part(p: Problem, part: Part, features: int, outputs: int, classes: int, world: World) -> Part:
     """Random columns of a tiny train or test part."""
-    count = part.tiles.parts or min(part.tiles.count, 2 * world.size)
+    count = part.tiles.parts or min(part.tiles.count, max(TILES, 2 * world.size))
     tiles = Tiles(WIDTH * count, WIDTH, world.size, world.rank, part.tiles.parts)
     random, mine = np.random.default_rng(0), slice(tiles.lo, tiles.hi)
     x = np.ones((features + p.network.ones, tiles.hi - tiles.lo), p.dtype, order="F")

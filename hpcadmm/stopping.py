@@ -60,8 +60,9 @@ class Stopping:
         return next((reason for reason in reasons if reason), None)
 
     def _accuracy(self, row: Row) -> str | None:
-        target, reached = self.rules.accuracy, row.get("test_accuracy", 0.0)
-        return f"test accuracy {reached:.4f} reached {target}" if target and reached >= target else None
+        target, reached = self.rules.accuracy, row.get("test_accuracy")
+        there = target is not None and reached is not None and reached >= target
+        return f"test accuracy {reached:.4f} reached {target}" if there else None
 
     def _objective(self, objective: float) -> str | None:
         last, self.last = self.last, objective

@@ -90,7 +90,8 @@ def plain(
     faults += [f"{dot}{key}{fault}" for key, fault in strange.items()]
     text = json.dumps({key: value for key, value in own.items() if key not in strange})
     try:
-        return _adapter(cls).validate_json(text, strict=True)
+        made = _adapter(cls).validate_json(text, strict=True)
+        return None if strange else made
     except ValidationError as error:
         faults += _faults(error, own, dot)
     except UsageError as error:
@@ -175,7 +176,8 @@ def overridden(tables: dict[str, Any], override: str) -> None:
     place[name] = whole if isinstance(whole, dict) else Raw(value)
 
 
-RESUMABLE = ("stop.", "evaluate.", "save.every", "save.minutes", "save.keep", "threads", "data.path", "solver.grid")
+PLACES = ("data.path", "data.train", "data.test")
+RESUMABLE = (*PLACES, "stop.", "evaluate.", "save.every", "save.minutes", "save.keep", "threads", "solver.grid")
 
 
 def may_change(override: str) -> bool:

@@ -20,10 +20,12 @@ from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import items
 from hpcadmm.progress import Progress
 from hpcadmm.rehearsal import rehearse
-from hpcadmm.setup import Setup, set_up
+from hpcadmm.setup import Setup, blank, set_up
 from hpcadmm.stopping import Stopping
 from hpcadmm.storage import checkpoint
 from hpcadmm.storage.environment import environment
+from hpcadmm.storage.moved import placed
+from hpcadmm.storage.readers import scaling_of
 from hpcadmm.storage.run import Run, read_job
 from hpcadmm.tables import RESUMABLE, may_change
 
@@ -63,11 +65,12 @@ def train(job: Job, out: Path | None, world: World, progress: Progress) -> dict[
     """
     with Signals() as signals, threadpool_limits(job.head.threads):
         setup = set_up(job, world)
+        job = setup.job
         facts = environment(world, job.head.threads, world.library)
         with Run.create(world, out, job.head.name, job.to_toml(), facts) as run:
             kernels_seconds = _prepare_kernels(job, setup, run, progress, 0)
             with phase("starting"):
-                state = job.solver.blank(setup.problem, setup.world)
+                state = blank(job.solver, setup)
                 job.solver.start(state, setup.problem, setup.world)
             clock = Clock(world)
             t = Training(job, setup, state, run, progress, clock, Stopping(job.stop), kernels_seconds=kernels_seconds)
@@ -79,6 +82,7 @@ def resume(folder: Path, overrides: Sequence[str], world: World, progress: Progr
     job = _job_of(folder, overrides, world)
     with Signals() as signals, threadpool_limits(job.head.threads):
         setup = set_up(job, world)
+        job = setup.job
         facts = environment(world, job.head.threads, world.library)
         with Run.reopen(world, folder, facts, job.to_toml()) as run:
             with phase("reading the checkpoint"):
@@ -98,7 +102,7 @@ def _job_of(folder: Path, overrides: Sequence[str], world: World) -> Job:
     text = ""
     with world.together("reading the run"):
         if world.first:
-            text = read_job(folder)
+            text = placed(read_job(folder), folder, overrides)
     for override in overrides:
         if not may_change(override):
             allowed = ", ".join(known + "*" if known.endswith(".") else known for known in RESUMABLE)
@@ -109,10 +113,10 @@ def _job_of(folder: Path, overrides: Sequence[str], world: World) -> Job:
 def _restore(job: Job, setup: Setup, run: Run) -> tuple[Any, dict[str, Any]]:
     """The state and the meta of the newest valid checkpoint."""
     problem, solver, world = setup.problem, job.solver, setup.world
-    state = solver.blank(problem, world)
+    state = blank(job.solver, setup)
     meta = checkpoint.load_newest(run.checkpoints, _saved(state, job), problem.tiles, world, run.log)
-    if meta["data"] != setup.data.digest:
-        raise UsageError(f"{run.folder}: the data are not those the run began with (other files, sizes or contents)")
+    if meta["data"] not in (setup.data.digest, setup.data.former):
+        raise UsageError(f"{run.folder}: the data are not those the run began with (other contents or shapes)")
     if job.save.state == "weights":
         weights = [None if W is None else W.copy() for W in state.W]
         solver.set_weights(state, weights, problem, world)
@@ -157,6 +161,7 @@ def _finish(t: Training, signals: Signals) -> dict[str, Any]:
         "stop_reason": reason,
         "iterations": t.iteration,
         "ranks": t.world.size,
+        "scaling": scaling_of(t.job.resolved()["data"]),
         **t.row,
         **t.clock.row(),
         "kernels_seconds": t.kernels_seconds,

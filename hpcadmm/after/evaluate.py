@@ -17,7 +17,7 @@ from hpcadmm.after.words import printable
 from hpcadmm.comm.exact import sum_by_tile
 from hpcadmm.comm.launch import phase
 from hpcadmm.comm.world import World
-from hpcadmm.datasets.base import Samples
+from hpcadmm.datasets.loaded import Samples
 from hpcadmm.datasets.transform import Affine
 from hpcadmm.errors import UsageError
 from hpcadmm.model.losses.base import decide

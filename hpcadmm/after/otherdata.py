@@ -11,7 +11,8 @@ import numpy as np
 from hpcadmm.after.trained import Trained
 from hpcadmm.comm.world import World
 from hpcadmm.datasets import DATASETS
-from hpcadmm.datasets.base import Dataset, Loaded, Samples, Transform
+from hpcadmm.datasets.base import Dataset
+from hpcadmm.datasets.loaded import Loaded, Samples, Transform
 from hpcadmm.datasets.lookup import expanded
 from hpcadmm.datasets.reasons import there
 from hpcadmm.datasets.recognise import recognised
@@ -22,7 +23,7 @@ from hpcadmm.typed import Raw, name_of, setting, settled
 
 MEANING = ("downsample", "classes", "positive")  # options that other data keep: what features and classes mean
 SCALING = ("scale", "standardise", "standardise_targets")  # all data are scaled as the training's
-RAW = Transform(Affine.identity(1), Affine.identity(1))  # as it is in the files
+RAW = Affine.identity(1)  # as it is in the files
 
 
 @dataclass(frozen=True)
@@ -110,17 +111,15 @@ def load(trained: Trained, choice: Choice, world: World) -> Loaded:
     The targets of a regression are left in the data's own units.
     """
     ones = trained.network.bias
-    seed, columns = trained.job.head.seed, trained.columns
-    loaded = choice.dataset.load(seed, world, trained.dtype, ones=ones, transform=RAW, columns=columns)
-    if loaded.features != trained.features:
-        raise UsageError(f"{choice.dataset.name}: {loaded.features} features, the network takes {trained.features}")
+    scaled, columns = Transform(trained.transform.inputs, RAW), trained.columns
+    seed = trained.job.head.seed
+    loaded = choice.dataset.load(seed, world, trained.dtype, ones=ones, transform=scaled, columns=columns)
     if bool(loaded.classes) != bool(trained.classes):
         kinds = ["real targets", "classes"]
         given, known = kinds[bool(loaded.classes)], kinds[bool(trained.classes)]
         raise UsageError(f"{choice.dataset.name}: has {given}, the network was trained on {known}")
     codes = np.array(matched(loaded.names or [], trained.names), np.int64)
     for part in (loaded.train, loaded.test):
-        trained.transform.inputs.apply(part.x[: trained.features])
         if trained.classes:
             part.labels = codes[part.labels]
         else:

@@ -18,6 +18,7 @@ from hpcadmm.datasets import DATASETS
 from hpcadmm.datasets.base import Dataset
 from hpcadmm.datasets.reasons import check_there
 from hpcadmm.datasets.recognise import format_of
+from hpcadmm.datasets.text import Csv
 from hpcadmm.datasets.unlabelled import load_inputs
 from hpcadmm.errors import UsageError
 from hpcadmm.model.losses.base import decide
@@ -91,7 +92,9 @@ def reader(trained: Trained, source: Path, how: Reading) -> Dataset:
         if given:
             raise UsageError(f"{source}: is {name}, which takes no options")
         return own
-    options = asdict(own) if own.name == name else {"downsample": own.downsample}
+    options: dict[str, Any] = asdict(own) if own.name == name else {"downsample": own.downsample}
+    if name == Csv.name != own.name and trained.columns is not None:
+        options["target"] = trained.columns.place  # as in the table of the training, if it was one
     options = {key: value for key, value in (options | given).items() if value is not None}
     faults: list[str] = []
     dataset: Dataset = named(DATASETS, {"name": name, **options}, "data", faults)

@@ -13,10 +13,11 @@ from hpcadmm.after.words import printable
 from hpcadmm.errors import UsageError, denied
 from hpcadmm.storage.folders import newest
 from hpcadmm.storage.holder import holder
-from hpcadmm.storage.readers import plain
+from hpcadmm.storage.readers import plain, scaling_of
 from hpcadmm.storage.run import RUNS, read_job, read_metrics, read_summary
 
-EXTRA = ("network", "ranks", "train", "objective", "data", "solver", "weights", "seconds")  # the first to go first
+# The first to go first.
+EXTRA = ("scaling", "network", "ranks", "train", "objective", "data", "solver", "weights", "seconds")
 FOLDED = 24  # characters of a cell that is longer are folded
 NUMBERS = ("ranks", "iterations", "seconds", "train", "test", "objective")
 
@@ -96,6 +97,7 @@ def described(folder: Path) -> dict[str, Any]:
             "network": f"{hidden} {job['network']['activation']}",
             "loss": str(job["loss"]["name"]),
             "data": str(job["data"]["name"]),
+            "scaling": scaling_of(job["data"]),
             "precision": str(job["precision"]),
         }
     except (tomllib.TOMLDecodeError, KeyError, TypeError) as error:
@@ -137,6 +139,7 @@ def line(row: dict[str, Any]) -> dict[str, str]:
         "solver": printable(row.get("solver", "")),
         "network": printable(row.get("network", "")),
         "data": printable(row.get("data", "")),
+        "scaling": row.get("scaling", ""),
         "ranks": number(row.get("ranks"), "d"),
         "iterations": number(row.get("iterations"), "d"),
         "seconds": number(row.get("seconds"), ".2f"),
@@ -154,13 +157,17 @@ def checkpoint(row: dict[str, Any]) -> str:
 
 
 def score(row: dict[str, Any], part: str) -> str:
-    """Accuracy in per cent, or the mean squared error.
+    """Accuracy in per cent, or the mean squared error; a dash for a part without samples.
 
     >>> score({"test_accuracy": 0.95}, "test"), score({"train_error": 0.25}, "train"), score({}, "test")
     ('95.00 %', '0.25', '')
+    >>> score({"test_accuracy": None}, "test")
+    '-'
     """
-    accuracy = row.get(f"{part}_accuracy")
-    return number(row.get(f"{part}_error"), ".4g") if accuracy is None else f"{100 * accuracy:.2f} %"
+    accuracy, error = (row.get(f"{part}_{what}", "") for what in ("accuracy", "error"))
+    if accuracy is None or error is None:
+        return "-"
+    return f"{100 * accuracy:.2f} %" if accuracy != "" else number(error, ".4g")
 
 
 def number(value: Any, how: str) -> str:

@@ -16,7 +16,7 @@ from hpcadmm.measure import measure
 from hpcadmm.model.problem import Part
 from hpcadmm.model.state import items
 from hpcadmm.rehearsal import rehearse
-from hpcadmm.setup import Setup, set_up
+from hpcadmm.setup import Setup, blank, set_up
 from hpcadmm.solvers.products import Product
 
 WARM = 3  # iterations before the first sample, unless others are asked for
@@ -48,7 +48,7 @@ class Subject:
             setup = setup or set_up(job, world)
             kernels_seconds = rehearse(job.solver, setup.problem, setup.world)
             with phase("starting"):
-                state = job.solver.blank(setup.problem, setup.world)
+                state = blank(job.solver, setup)
                 job.solver.start(state, setup.problem, setup.world)
             with phase("preparing"):
                 job.solver.prepare(state, setup.problem, setup.world)

@@ -4,7 +4,7 @@ import errno
 import gc
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from importlib import import_module
 
@@ -12,7 +12,7 @@ import click
 
 from hpcadmm import __version__
 from hpcadmm.cli import streams
-from hpcadmm.comm.launch import for_ranks, guarded
+from hpcadmm.comm.launch import guarded
 from hpcadmm.comm.launcher import expected_rank, limit_threads
 from hpcadmm.errors import Diverged, Interrupted, UsageError, denied
 
@@ -32,9 +32,8 @@ COMMANDS = {
     "scaling": ("hpcadmm.cli.scaling:scaling", "Measure a job on several numbers of ranks, and report on it."),
     "doctor": ("hpcadmm.cli.doctor:doctor", "Check MPI, launcher, cores, BLAS, HDF5 and disk."),
 }
-# All ranks run these together. No other starts MPI, nor do these to explain themselves or to print the job.
 OF_RANKS = ("train", "resume", "evaluate", "predict", "bench", "doctor")
-ALONE = {"-h", "--help", "--print-job"}
+ALONE = {"-h", "--help", "--print-job", "--scaling"}  # with which these need no ranks either
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG)  # of a disk: no defect of the program
 SAVES = ("train", "resume", "compare", "tune", "scaling")  # what they print is not what they are run for
 
@@ -59,8 +58,6 @@ class Commands(Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        if cmd_name in OF_RANKS and not ALONE & set(sys.argv):
-            for_ranks()
         module, name = COMMANDS[cmd_name][0].split(":")
         command: click.Command = getattr(import_module(module), name)
         return command
@@ -101,6 +98,8 @@ def describe(error: BaseException) -> tuple[int, str] | None:
         return 2, f"Error: cannot write{f' {error.filename}' if error.filename else ''}: {error.strerror}"
     if isinstance(error, OSError) and error.filename is not None:
         return 2, f"Error: {denied(error)}"
+    if isinstance(error, MemoryError):
+        return 2, f"Error: memory: {error or 'too little'}; use more ranks on more nodes, or a smaller problem"
     if isinstance(error, Interrupted):
         return 75, str(error)
     if isinstance(error, Diverged):
@@ -130,12 +129,22 @@ def run() -> int | None:
         return code
 
 
+def of_ranks(words: Sequence[str]) -> bool:
+    """Is it a command that all ranks run together? No other starts MPI.
+
+    >>> of_ranks(["train", "a.toml"]), of_ranks(["train", "a.toml", "--print-job"]), of_ranks(["show", "train"])
+    (True, False, False)
+    """
+    command = next((word for word in words if not word.startswith("-")), "")
+    return command in OF_RANKS and not ALONE & set(words)
+
+
 def main() -> int:
     """The program: returns the exit code of the job. Under a launcher all ranks return the same."""
     streams.secure()
     limit_threads()
     try:
-        code = guarded(run, describe)
+        code = guarded(run, describe, of_ranks(sys.argv[1:]))
     except KeyboardInterrupt:  # while it ended
         code = 130
     if code == 130:

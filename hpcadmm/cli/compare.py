@@ -62,8 +62,8 @@ def tune(job: Path, overrides: tuple[str, ...], texts: tuple[str, ...], **option
 
     The first trial is JOB as it stands, the others follow a Sobol sequence. The score is taken on samples that are held
     out of the training part (data.validation); the test part is never read. OUT also holds summary.md, table.csv,
-    figure.png and the run folders; called again, also with a larger --budget, it goes on. A trial that fails is a
-    row. Exit code 0 if a trial has a score, else 1.
+    figure.png and the run folders; called again, also with a larger --budget, it goes on. A trial that fails, or whose
+    values do not go together, is a row. Exit code 0 if a trial has a score, else 1.
     """
     refuse_launcher()
     from hpcadmm.compare.tune import Options

@@ -123,5 +123,6 @@ def show(found: dict[str, Any]) -> None:
 
     for part in ("train", "test"):
         if part in found:
-            click.echo("\n".join([f"{part} ({found['format']}): {summary(found[part])}", *found[part]["facts"]]))
+            head = f"{part} ({found['format']}, scaling {found['scaling']}): {summary(found[part])}"
+            click.echo("\n".join([head, *found[part]["facts"]]))
             table(("feature", "minimum", "maximum", "mean"), feature_rows(found[part]))

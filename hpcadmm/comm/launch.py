@@ -18,14 +18,13 @@ if TYPE_CHECKING:
     from hpcadmm.comm.agreement import Meeting
     from hpcadmm.comm.world import World
 
-__all__ = ["check_launcher", "for_ranks", "guarded", "phase", "refuse_launcher", "start_mpi"]
+__all__ = ["check_launcher", "guarded", "phase", "refuse_launcher", "start_mpi"]
 
 PATIENCE = 3.0  # seconds that a rank which failed gives the others to fail or end too
 
 # MPI starts once a process and so do these; at most one of each.
 _meetings: "list[Meeting]" = []
 _watchdogs: list[Watchdog] = []
-_ranked: list[bool] = []  # not empty: see for_ranks
 
 
 def start_mpi(*, check: bool = True) -> "World":
@@ -47,14 +46,6 @@ def start_mpi(*, check: bool = True) -> "World":
     if _watchdogs:
         world.beat = _watchdogs[0].beat
     return world
-
-
-def for_ranks() -> None:
-    """The command is one that all ranks run together: they agree on how it ends, also if it does before MPI starts.
-
-    Without this call, and without `start_mpi`, a process never starts MPI, whatever the launcher says.
-    """
-    _ranked.append(True)
 
 
 def refuse_launcher() -> None:
@@ -95,9 +86,11 @@ def _meet() -> "Meeting":
     return _meetings[0]
 
 
-def guarded(run: Callable[[], int | None], describe: Describe) -> int:
+def guarded(run: Callable[[], int | None], describe: Describe, together: bool = True) -> int:
     """Call `run` on this rank and return the exit code of the job, the same one on all ranks.
 
+    together: whether all ranks run the same command, and agree on how it ends even before MPI has started; if not, a
+    process that did not call `start_mpi` never starts MPI, whatever the launcher says.
     `describe` turns an exception that is no defect into (exit code, message). Any other, and under a launcher
     every SystemExit, ends all ranks with one traceback that names rank, host and phase.
     """
@@ -111,17 +104,16 @@ def guarded(run: Callable[[], int | None], describe: Describe) -> int:
     for watchdog in _watchdogs:
         watchdog.stop()
     described = describe(failure) if failure else None
-    meeting = _others()
+    meeting = _others(together)
     if meeting is None:
         return _end_alone(failure, described) if failure else code
     mine = failed(failure, described, meeting.place) if failure else Ending(Kind.FINE, code)
     return _end_together(meeting, mine)
 
 
-def _others() -> "Meeting | None":
-    """The agreement, if there are other ranks to agree with; MPI is started only if the launcher speaks of others, and
-    the command is one of theirs."""
-    if not _meetings and not (_ranked and launcher.expected_size() > 1):
+def _others(together: bool) -> "Meeting | None":
+    """The agreement, if there are other ranks to agree with; MPI is started only if the launcher speaks of others."""
+    if not _meetings and not (together and launcher.expected_size() > 1):
         return None
     try:
         meeting = _meet()

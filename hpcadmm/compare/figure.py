@@ -37,9 +37,10 @@ class Band:
 
 
 def bands(results: Sequence[Result]) -> list[Band]:
-    """The curves of the jobs that have finished runs, in the order of the jobs."""
-    labels = dict.fromkeys(one.planned.label for one in results if one.finished and one.measure)
-    return [band(label, [one for one in results if one.planned.label == label and one.finished]) for label in labels]
+    """The curves of the jobs that have finished runs with test figures, in the order of the jobs."""
+    done = [one for one in results if one.finished and one.scores()]
+    labels = dict.fromkeys(one.planned.label for one in done)
+    return [band(label, [one for one in done if one.planned.label == label]) for label in labels]
 
 
 def band(label: str, runs: Sequence[Result]) -> Band:

@@ -22,10 +22,9 @@ CHUNK = 1 << 18  # bytes of a compressed chunk
 
 def chosen(dataset: Dataset, seed: int = 0) -> list[Source]:
     """The train and the test part, or the one part as it is if no split is asked for."""
-    later = {"scale": "auto", "standardise": False, "standardise_targets": False, "downsample": 1, "positive": None}
-    later |= {"validation": None}
-    for key, default in later.items():
-        if getattr(dataset, key) != default:
+    later = ("scale", "standardise", "standardise_targets", "downsample", "positive", "validation")
+    for key in later:
+        if getattr(dataset, key) != getattr(type(dataset), key):
             raise UsageError(f"data.{key}: raw values are kept; give this option to the job that reads the file")
     train, test = dataset.sources(seed)
     if test is not None or dataset.split is not None:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpcadmm.datasets.table import Array, Rows, Source, Table, step
+from hpcadmm.datasets.transform import Affine
 from hpcadmm.errors import UsageError
 
 Index = slice | NDArray[np.int64]
@@ -71,12 +72,8 @@ def empty_labels(table: Table, count: int) -> Array:
 
 
 def room(size: tuple[int, int], dtype: Any) -> NDArray[Any]:
-    """An empty array in Fortran order, or a UsageError where memory does not suffice."""
-    try:
-        return np.empty(size, dtype, order="F")
-    except MemoryError:
-        need = size[0] * size[1] * np.dtype(dtype).itemsize / 2**30
-        raise UsageError(f"a rank's samples need {need:.1f} GiB; use more ranks on more nodes, or data.first") from None
+    """An empty array in Fortran order, a view of one that `transform.narrowed` may shrink."""
+    return np.empty(size[0] * size[1], dtype).reshape(size, order="F")
 
 
 def check_finite(block: Array, read: Array, table: Table, rows: Array, target: bool = False) -> None:
@@ -92,23 +89,27 @@ def check_finite(block: Array, read: Array, table: Table, rows: Array, target: b
     raise UsageError(f"{where} (counted from 1): {raw} {cause} {block.dtype}; remove or mend that row")
 
 
-def fill(source: Source, out: Array, labels: Array, factor: int = 1) -> None:
+def fill(source: Source, out: Array, labels: Array, factor: int = 1, transform: Affine | None = None) -> None:
     """Read the source's rows, in their order, into `out` (samples, features) and `labels`.
 
+    transform: of the features, computed in float64 before they are cast to the type of `out`.
     Peak memory beyond the two is a few blocks.
     """
     with source.table.reader() as read:
-        gather(source.table, read, source.rows, out, labels, factor)
+        gather(source.table, read, source.rows, out, labels, factor, transform)
 
 
-def gather(table: Table, read: Any, rows: Rows, out: Array, labels: Array, factor: int = 1) -> None:
+def gather(
+    table: Table, read: Any, rows: Rows, out: Array, labels: Array, factor: int = 1, transform: Affine | None = None
+) -> None:
     """`fill` with a reader that is open already."""
     for start, stop, got, put in visits(rows, step(table.features)):
         raw, found = read(start, stop)
         raw, found = raw[got], found[got]
         values = averaged(raw, check_image(table, factor), factor) if factor > 1 else raw
         with np.errstate(over="ignore", invalid="ignore"):
-            block = values.astype(out.dtype, copy=False)
+            scaled = values if transform is None else transform.rows(values)
+            block = scaled.astype(out.dtype, copy=False)
         rows_read = np.arange(start, stop)[got]
         check_finite(block, raw, table, rows_read)
         if table.targets:

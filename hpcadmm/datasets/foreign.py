@@ -36,6 +36,7 @@ KINDS = (
     (b"\x89PNG\r\n", "a PNG image", "save the pixels as npz or HDF5"),
     (b"\xff\xd8\xff", "a JPEG image", "save the pixels as npz or HDF5"),
     (b"<!DOCTYPE", "an HTML page, perhaps of a failed download", "get the file again"),
+    (b"<!doctype", "an HTML page, perhaps of a failed download", "get the file again"),
     (b"<html", "an HTML page, perhaps of a failed download", "get the file again"),
     (b"version https://git-lfs", "a pointer of Git LFS, not the data", "get the file: git lfs pull"),
 )

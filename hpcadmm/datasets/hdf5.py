@@ -141,7 +141,8 @@ class Hdf5Table(Table):
             x, y = self.both(file)
             self.rows, self.dtype = x.shape[0], x.dtype
             self.features = int(np.prod(x.shape[1:]))
-            self.targets = 0 if y is None else targets_of(task, y.shape, y.dtype, str(path))
+            if y is not None:
+                self.targets, self.real = targets_of(task, y.shape, y.dtype, str(path))
             self.names = None if y is None else names_of(y)
             self.values = None if y is None or self.targets else [int(v) for v in numbers(y, "labels")] or None
             shape = [int(v) for v in numbers(x, "image")] or ([1, *x.shape[1:]] if x.ndim == 3 else [])
@@ -183,7 +184,7 @@ class Hdf5(Generic):
     """inputs, targets: the datasets (samples, features) and (samples,) or (samples, targets);
 
     test_inputs, test_targets: the test part's in the same file, if they are there and `test` names no file.
-    task: "auto" takes whole numbers for classes.
+    task: "auto" takes whole numbers and booleans for classes.
     """
 
     name: ClassVar[str] = "hdf5"

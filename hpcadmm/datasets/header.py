@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 from hpcadmm.datasets.lines import number
 from hpcadmm.errors import UsageError
@@ -19,6 +20,13 @@ class Columns:
     features: list[str]
     target: str | None = None
     place: int | None = None
+
+    @classmethod
+    def of(cls, record: dict[str, Any]) -> "Columns":
+        """From a checkpoint's record, which is not trusted. Raises TypeError, KeyError or ValueError."""
+        target, place = record["target"], record["place"]
+        features = [str(name) for name in record["features"]]
+        return cls(features, None if target is None else str(target), None if place is None else int(place))
 
 
 def is_header(first: Sequence[str], asked: bool | None, where: str) -> bool:
@@ -102,5 +110,8 @@ def shown(names: Sequence[str]) -> str:
     >>> shown(["a", "b, c", ""])
     "a, 'b, c', ''"
     """
-    text = ", ".join(repr(name) if "," in name or not name else name[:40] for name in names[:SHOWN])
+    text = ", ".join(
+        name if name.isprintable() and name and "," not in name else repr(name)
+        for name in (n[:40] for n in names[:SHOWN])
+    )
     return text if len(names) <= SHOWN else f"{text}, ... ({len(names)} in all)"

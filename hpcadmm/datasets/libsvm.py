@@ -30,6 +30,8 @@ PAIR = re.compile(r"(\d+|qid):")
 class LibsvmTable(Table):
     """A file of lines; it is read through once for the number of rows and the highest index."""
 
+    sparse = True
+
     def __init__(self, path: Path, lowest: int, classes: bool) -> None:
         self.files, self.lowest, self.targets = (path,), lowest, 0 if classes else 1
         self.rows, highest = 0, lowest

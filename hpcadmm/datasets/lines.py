@@ -110,7 +110,7 @@ def delimiter_of(records: list[str], but: str) -> str | None:
     for delimiter in DELIMITERS:
         cut = [Style(delimiter).fields(record) for record in records]
         widths = set(map(len, cut))
-        numbers = sum(map(number, cut[-1])) if cut else 0
+        numbers = sum(number(text.replace(",", ".")) for text in cut[-1]) if cut else 0
         if delimiter != but and len(widths) == 1 and max(widths) > 1 and 2 * numbers >= max(widths):
             found.append((max(widths), delimiter))
-    return max(found)[1] if found else None
+    return max(found, key=lambda one: one[0])[1] if found else None  # of equal ones the first: a blank is last

@@ -29,8 +29,8 @@ def expanded(path: str) -> Path:
     """The path with ~ and ~user filled in. Raises UsageError for a user that does not exist."""
     try:
         return Path(path).expanduser()
-    except RuntimeError as error:
-        raise UsageError(f"{path}: {error}") from error
+    except (RuntimeError, ValueError) as error:  # ValueError: a NUL
+        raise UsageError(f"{path!a}: {error}") from error
 
 
 def places(path: str | None, name: str) -> list[Path]:

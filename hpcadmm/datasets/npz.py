@@ -98,7 +98,8 @@ class NpzTable(Table):
             shapes = f"{inputs} is {self.x.shape}" + (f", {targets} {held}" if targets else "")
             raise UsageError(f"{path}: {shapes}; must be (n, features) and (n,)")
         self.rows, self.features, self.dtype = self.x.shape[0], self.x.width, self.x.dtype
-        self.targets = targets_of(task, held, self.y.dtype, str(path)) if self.y is not None else 0
+        if self.y is not None:
+            self.targets, self.real = targets_of(task, held, self.y.dtype, str(path))
         if len(self.x.shape) == 3:
             self.image = (1, self.x.shape[1], self.x.shape[2])
             self.maximum = 255.0 if self.x.dtype == np.uint8 else None
@@ -129,7 +130,7 @@ class Npz(Generic):
     """inputs, targets: the arrays (samples, features) and (samples,) or (samples, targets), C order;
 
     test_inputs, test_targets: the test part's in the same archive, if they are there and `test` names no file.
-    task: "auto" takes whole numbers for classes.
+    task: "auto" takes whole numbers and booleans for classes.
     """
 
     name: ClassVar[str] = "npz"

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from hpcadmm.datasets.base import Dataset
-from hpcadmm.datasets.cifar import PIXELS, CifarTable
+from hpcadmm.datasets.cifar import PIXELS, Cifar, CifarTable
 from hpcadmm.datasets.foreign import foreign
 from hpcadmm.datasets.hdf5 import Hdf5
 from hpcadmm.datasets.idx import IdxTable, labels_of
@@ -61,6 +61,8 @@ def format_of(path: Path, own: type[Dataset] | None = None) -> type[Dataset]:
         return Npz
     if top[:3] == b"\0\0\x08" or top.startswith(b"MATLAB"):
         return OneFile
+    if own is not None and issubclass(own, Cifar) and length(path) % (own.head + PIXELS) == 0:
+        return own
     binary = any(byte in CONTROL for byte in top)
     if top[0] < 10 and (binary or ".bin" in path.suffixes) and length(path) % (PIXELS + 1) == 0:
         return OneFile

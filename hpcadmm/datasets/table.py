@@ -33,7 +33,8 @@ class Table(ABC):
     image: (channels, height, width) if a row is an image, channel by channel;
     maximum: the top of the raw values' range where it is known (255 for bytes), bottom 0;
     values: the class labels where the format fixes them; names: theirs;
-    facts, warnings: lines that a user is to see of how the file is read.
+    facts, warnings: lines that a user is to see of how the file is read;
+    sparse: does the format leave zeros out? real: why the targets are real, for one who meant classes.
     """
 
     rows: int
@@ -47,6 +48,8 @@ class Table(ABC):
     names: Sequence[str] | None = None
     facts: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    sparse: bool = False
+    real: str = 'the data are a regression: use loss.name = "squared"'
 
     @abstractmethod
     def reader(self) -> AbstractContextManager[Read]:

@@ -12,7 +12,7 @@ from annotated_types import Len
 from numpy.typing import NDArray
 
 from hpcadmm.datasets import header as headers
-from hpcadmm.datasets.blame import fault
+from hpcadmm.datasets.blame import fault, first_line
 from hpcadmm.datasets.generic import Generic, as_labels
 from hpcadmm.datasets.header import Columns, shown
 from hpcadmm.datasets.lines import DELIMITERS, Style, delimiter_of, number
@@ -53,12 +53,15 @@ class TextTable(Table):
 
     def check_size(self, top: list[str], least: int) -> None:
         """Raise UsageError for a file with nothing in it, or cut by another delimiter than its own."""
-        if self.columns == 1 and (other := delimiter_of(top, self.style.delimiter)):
+        if len(self.first) == 1 and (other := delimiter_of(top, self.style.delimiter)):
             cure = f"the fields look separated by {DELIMITERS[other]}: set data.delimiter = {DELIMITERS[other]}"
-            raise UsageError(f"{self.where}: {self.rows} rows of 1 column; {cure}")
+            raise UsageError(f"{self.where}: the first line has 1 column; {cure}")
+        hint = first_line(top[0]) if top else ""
+        if hint and len(self.first) == 1 < self.columns:
+            raise UsageError(f"{self.where}: the first line has 1 column, the next has {self.columns}{hint}")
         if self.rows < 1 or self.columns < least:
             said = f"{max(self.rows, 0)} rows of {self.columns} columns; at least 1 of {least} are needed"
-            raise UsageError(f"{self.where}: {'the file is empty: ' if not top else ''}{said}")
+            raise UsageError(f"{self.where}: {'the file is empty: ' if not top else ''}{said}{hint}")
 
     def remark(self) -> None:
         """Say what the first line is taken for."""
@@ -70,7 +73,7 @@ class TextTable(Table):
 
     def called(self, column: int) -> str:
         """A column by its number, counted from 1, and its name if it has one."""
-        return f"{column + 1} ({self.first[column]})" if self.header else str(column + 1)
+        return f"{column + 1} ({shown([self.first[column]])})" if self.header else str(column + 1)
 
     def feature(self, index: int) -> str:
         return self.called(self.inputs[index])
@@ -190,6 +193,7 @@ class Csv(Generic):
 
     name: ClassVar[str] = "csv"
     what: ClassVar[str] = "your table of numbers in text (.csv, .tsv; plain or .gz, .bz2, .xz)"
+    plain: ClassVar[bool] = True
     expects: ClassVar[tuple[str, ...]] = ("data.path or data.train",)
 
     target: int | str = -1

@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 
 from hpcadmm.comm.world import World
-from hpcadmm.datasets.base import Dataset, Samples, Transform
+from hpcadmm.datasets.base import Dataset
 from hpcadmm.datasets.choose import dealt
+from hpcadmm.datasets.cifar import Cifar, CifarTable
 from hpcadmm.datasets.generic import Generic
 from hpcadmm.datasets.hdf5 import Hdf5, Hdf5Table
 from hpcadmm.datasets.header import Columns
 from hpcadmm.datasets.libsvm import Libsvm, LibsvmTable
+from hpcadmm.datasets.loaded import Samples, Transform
 from hpcadmm.datasets.npz import Npz, NpzTable
 from hpcadmm.datasets.reasons import check_there
 from hpcadmm.datasets.recognise import OneFile, format_of
@@ -45,8 +47,7 @@ def load_inputs(
         if table.features != features:
             raise UsageError(f"{path}: {table.features} features, but the network was trained on {features}")
         table.targets = 0
-        samples = like.read(Source.whole(table), None, dealt(table.rows, world), dtype, ones)
-    transform.inputs.apply(samples.x[: len(samples.x) - ones])
+        samples = like.read(Source.whole(table), None, dealt(table.rows, world), dtype, ones, transform.inputs)
     samples.labels = np.zeros(samples.x.shape[1], np.int64)
     for line in table.warnings:
         warn(line)
@@ -89,6 +90,8 @@ def text_table(path: Path, like: Csv, features: int, columns: Columns | None, ig
 
 def opened_table(path: Path, kind: type[Dataset], like: Dataset, features: int) -> Table:
     """The table of one format that has no names of columns."""
+    if issubclass(kind, Cifar):
+        return CifarTable([path], kind.head, 0, range(10), None)
     if kind is OneFile:
         return OneFile().table(path, labelled=False)
     inputs = like.inputs if isinstance(like, Hdf5 | Npz) else "X"

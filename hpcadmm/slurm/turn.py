@@ -15,6 +15,7 @@ from hpcadmm.storage.folders import iteration_of, newest
 from hpcadmm.storage.holder import holder
 from hpcadmm.storage.lock import LOCK, OWNER
 from hpcadmm.storage.readers import ENVIRONMENT, JOB, LOG, METRICS, SUMMARY, read_job, read_metrics, read_summary
+from hpcadmm.tables import PLACES
 
 OWN = {JOB, ENVIRONMENT, METRICS, LOG, SUMMARY, LOCK, OWNER, "checkpoints"}  # of a run folder
 KEPT = 200  # starts that are remembered
@@ -54,7 +55,8 @@ def ended(run: Path, changes: Sequence[str]) -> bool:
 def changed(run: Path, changes: Sequence[str]) -> bool:
     """Would the overrides make another job of it?"""
     text = read_job(run)
-    return bool(changes) and parse(text, changes) != parse(text)
+    told = [change for change in changes if change.partition("=")[0].strip() not in PLACES]
+    return bool(told) and parse(text, told) != parse(text)
 
 
 def begin(run: Path) -> None:

@@ -16,10 +16,11 @@ class Batches:
     """An epoch takes every sample once, in batches of `batch` samples or one fewer at most where that does not divide:
     of each tile an equal share, by a permutation of its own, drawn for (seed, tile, epoch).
 
-    Batches take their samples from the tiles in turn, and each begins with the tile after the last one's. So sizes differ
-    by one at most, as do the tiles' shares, and a batch with fewer samples than there are tiles has none of some.
-    So every batch is a stratified sample of all data: how they are sorted does not matter, nor which rank has which
-    tiles, and a tile's part of a batch can be worked on where it lies. The tiles' sizes must differ by one at most.
+    Batches take their samples from the tiles in turn, and each begins with the tile after the last one's. So sizes
+    differ by one at most, as do the tiles' shares, and a batch with fewer samples than there are tiles has none of
+    some. So every batch is a stratified sample of all data: how they are sorted does not matter, nor which rank has
+    which tiles, and a tile's part of a batch can be worked on where it lies. The tiles' sizes must differ by one at
+    most.
     """
 
     def __init__(self, tiles: Tiles, batch: int, seed: int) -> None:

@@ -70,6 +70,9 @@ class Consensus(Parted):
     workers: N; a rank carries one or several. rho: the penalty of each worker. A worker uploads theta_n + lam_n / rho,
     the server broadcasts Theta, which is the model that is saved and evaluated; after each iteration it is the mean of
     the theta_n, since the lam_n then sum to 0. Both travel in one sum over the ranks, of float64 numbers.
+
+    The workers come first in an iteration, then the server, as in Boyd et al.; with the server first, as in the
+    benchmark of GADMM, the theta_n are the same. rho is one number for all features: see `gadmm`.
     """
 
     name: ClassVar[str] = "consensus"

@@ -50,6 +50,13 @@ class DlAdmm(DataParallel):
     nu and rho by `factor` each `period` iterations [paper], "adaptive" when the objective rose three times running
     [authors' code], both up to `limit` of rho. init: He's random weights, or N(0, 0.1) [paper]; z_L starts at +1 for
     the true class and -1 for the others [paper]. sums: "plain" gives up the same bits at any rank count.
+
+    Deviations from the paper. The l2 penalty: W moves by a gradient step on phi + Omega, as long as the bound of this
+    sum allows; the paper bounds phi alone and takes the prox of Omega, as is done here for l1. b_l goes to its exact
+    minimiser, the mean residual over the samples, not along a bound. theta comes from the curvature in closed form
+    unless `update` is "backtracking". z_L of the cross entropy is found by Newton's method, not FISTA. nu = rho = 1,
+    He's weights and no schedule are the defaults; the paper's are nu = rho = 1e-6, N(0, 0.1) and "every" 100
+    iterations.
     """
 
     name: ClassVar[str] = "dladmm"

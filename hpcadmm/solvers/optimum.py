@@ -31,6 +31,7 @@ class Optimum:
     beginning: float
     theta: Array
     doubt: float
+    slopes: Array
     squares: Array  # of each feature, the largest curvature of f along it: (features,)
 
     def __init__(self, local: Any, mine: list[int], p: Problem, world: World) -> None:
@@ -54,8 +55,8 @@ class Optimum:
 
     @property
     def finest(self) -> float:
-        """About the least error that can be told of weights in the working precision: what rounding each theta_n does to
-        the objective, a quarter of it since errors cancel by chance, and `doubt`."""
+        """About the least error that can be told of weights in the working precision: a quarter of what rounding each
+        theta_n does to the objective (errors cancel by chance), and `doubt`."""
         ulps = self.eps * np.abs(self.theta) / 4
         first = float(np.sqrt(np.square(self.slopes * ulps).sum()))
         return first / 4 + 0.5 * float(self.squares @ np.square(ulps).sum(axis=1)) + self.doubt

@@ -69,6 +69,14 @@ class PdAdmm(Versatile):
     identities, which needs an activation that leaves its own values as they are, as relu does. The network's output
     stays as it was; the Lagrangian need not, since a q may be negative where h of it is not.
     init: He's random weights, or N(0, 0.1). sums: "plain" gives up the same bits on any grid.
+
+    Deviations from the paper. The l2 penalty: W moves by a gradient step on phi + Omega (or, "exact", to the minimiser
+    of both), not by the prox of Omega on the bound of phi, as is done here for l1. b_l goes to its exact minimiser, the
+    mean residual. The steps of p and W come from the curvature in closed form unless `update` is "backtracking".
+    z_L of the cross entropy is found by Newton's method, not FISTA. u is formed at both ends of a boundary and never
+    sent: the layer above is told u - rho q. Quantized messages hold differences, of p and of u - rho q, not the values
+    of p and q. The paper's theory asks rho > max(4 nu S^2, (sqrt(17) + 1) nu / 2), S the Lipschitz constant of f; its
+    experiments, and the defaults here, have rho = nu. update = "exact", "balanced" and `stages` are not in the paper.
     """
 
     name: ClassVar[str] = "pdadmm"

@@ -27,6 +27,15 @@ def plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def scaling_of(data: dict[str, Any]) -> str:
+    """How features are scaled, in a word, from the table [data] of a resolved job.
+
+    >>> scaling_of({"standardise": True, "scale": "none"}), scaling_of({"standardise": False, "scale": "unit"})
+    ('standard', 'unit')
+    """
+    return "standard" if data.get("standardise") is True else str(data.get("scale"))
+
+
 def read_job(folder: Path) -> str:
     """The text of job.toml. UsageError if the folder is not that of a run."""
     folder = Path(folder)

@@ -208,7 +208,8 @@ def _furnish(lock: Lock, environment: dict[str, Any], job_toml: str | None) -> N
     folder = lock.folder
     try:
         (folder / CHECKPOINTS).mkdir(exist_ok=True)
-        text = json.dumps({**plain(environment), **_earlier(folder / ENVIRONMENT)}, indent=2)
+        earlier = _earlier(folder / ENVIRONMENT)
+        text = json.dumps({**plain(environment), "folder": os.path.abspath(folder), **earlier}, indent=2)
         write_text(folder / ENVIRONMENT, text + "\n")
         if job_toml is not None:
             write_text(folder / JOB, job_toml)

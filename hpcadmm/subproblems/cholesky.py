@@ -14,10 +14,10 @@ LEAST = 1e-12  # the first ridge
 def cholesky(matrix: Array, n: int) -> Factor:
     """The lower factor of a symmetric positive semidefinite matrix in float64, for cho_solve(check_finite=False).
 
-    A matrix is singular to working precision where a pivot is below len(matrix) eps of its own diagonal entry. Its first
-    n diagonal entries then get a ridge relative to each of them (an entry of 0 counts as 1), LEAST first, ten times more
-    until it factors. So the scale of rows and columns does not matter: D matrix D with D of powers of two gives D times
-    the factor, to the bit. A matrix that never factors, or is not finite, gives a factor of NaN.
+    A matrix is singular to working precision where a pivot is below len(matrix) eps of its own diagonal entry. Its
+    first n diagonal entries then get a ridge relative to each of them (an entry of 0 counts as 1), LEAST first, ten
+    times more until it factors. So the scale of rows and columns does not matter: D matrix D with D of powers of two
+    gives D times the factor, to the bit. A matrix that never factors, or is not finite, gives a factor of NaN.
     """
     diagonal = np.arange(n)
     entries, limit = matrix.diagonal().copy(), len(matrix) * EPS * matrix.diagonal()

@@ -26,9 +26,9 @@ def minimise(f: Smooth, x: Array, tolerance: float, scale: Array | float = 1.0) 
     """The least value and the minimiser, from x, to |scale gradient| <= tolerance, or to where rounding ends all
     progress.
 
-    scale: of the entries of x, positive, broadcast to its shape: the steps are those for x / scale as the variable. Powers
-    of two cost no rounding.
-    A function without a minimiser (separable classes) is followed for NEWTON steps at most.
+    scale: of the entries of x, positive, broadcast to its shape: the steps are those for x / scale as the variable.
+    Powers of two cost no rounding. A function without a minimiser (separable classes) is followed for NEWTON steps at
+    most.
     """
     value, g, point = f.at(x)
     for _ in range(NEWTON):

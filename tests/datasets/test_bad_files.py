@@ -105,7 +105,10 @@ def test_svhn_that_is_none(tmp_path: Path) -> None:
         (b"a,b,y\n1,2,0\n3,,1\n", r"row 2, column 2 \(counted from 1\): '' is no number"),
         (b"1,2,0\n3,nan,1\n", "row 2, column 2 .*: nan is no number for float64"),
         (b"1,2,0\n3,-inf,1\n", "row 2, column 2 .*: -inf is no number"),
-        (b"1,2,0\n3,4,1.5\n", "row 2 has the label 1.5; labels of classes are whole numbers; set data.task"),
+        (
+            b"1,2,0\n3,4,1.5\n",
+            "row 2 has the label 1.5: classes are whole numbers; if the column holds a quantity",
+        ),
         (b"1,2,0\n3,4,nan\n", "row 2 has the label nan"),
         (b"1,2,0\n3,\xff\xfe,1\n", "row 2, column 2"),
     ],
@@ -122,7 +125,7 @@ def test_a_regression_target_that_is_no_number(tmp_path: Path) -> None:
 
 def test_a_value_too_large_for_the_precision(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(b"1,2,0\n3,1e300,1\n")
-    dataset = DATASETS["csv"](path=str(tmp_path / "a.csv"))
+    dataset = DATASETS["csv"](path=str(tmp_path / "a.csv"), scale="none")
     refused(dataset, r"row 2, column 2 \(counted from 1\): 1e\+300 is too large for float32", np.float32)
     dataset.load(0, World.alone(), np.float64, ones=True)
 
@@ -294,7 +297,7 @@ def test_hdf5_own_view_is_fine(tmp_path: Path) -> None:
         layout = h5py.VirtualLayout((4, 3), "f8")
         layout[...] = h5py.VirtualSource(".", "Z", (4, 3))
         file.create_virtual_dataset("X", layout)
-    dataset = DATASETS["hdf5"](path=str(tmp_path / "a.h5"), split=1.0, shuffle=False)
+    dataset = DATASETS["hdf5"](path=str(tmp_path / "a.h5"), split=1.0, shuffle=False, scale="none")
     loaded = dataset.load(0, World.alone(), np.float64, ones=False)
     np.testing.assert_array_equal(loaded.train.x.T, np.arange(12.0).reshape(4, 3))
 
@@ -308,7 +311,7 @@ def test_hdf5_cut(tmp_path: Path) -> None:
 
 
 def test_paths_that_are_not_there(tmp_path: Path) -> None:
-    refused(DATASETS["csv"](path=str(tmp_path / "none.csv")), "not found: none.csv")
+    refused(DATASETS["csv"](path=str(tmp_path / "none.csv")), "data.path: not found: .*none.csv; set data.path")
     refused(DATASETS["csv"](path=str(tmp_path)), "data.path must be a file, or data.train name one in it")
     refused(DATASETS["csv"](train="none.csv"), "not found: none.csv")
     made("csv", tmp_path)

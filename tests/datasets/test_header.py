@@ -173,6 +173,10 @@ def test_what_is_no_delimiter(word: str) -> None:
         ('"1,234"', "write it without the thousands separator, 1234"),
         ('"1,5"', "write it with a decimal point, 1.5"),
         ("1_000", "write it without separators, 1000"),
+        ("10%", "write it without the sign, 10"),
+        ("\u22121", "with the sign - of ASCII, -1"),
+        ("1.5D+01", "with an e before the exponent, 1.5e[+]01"),
+        ("'7'", "write it without quotes, 7"),
         ("", "'' is no number: a missing value"),
         ("NA", "a missing value"),
         ("TRUE", "write 1 and 0"),
@@ -217,3 +221,26 @@ def test_fields_and_delimiters() -> None:
     assert Style(" ").fields(' "a b"\t 2 ') == ["a b", "2"]
     assert delimiter_of(["a;b", "1,5;2"], ",") == ";"
     assert delimiter_of(["one two", "three four"], ",") is None
+    assert delimiter_of(["1\t2", "3\t4"], ",") == "\t"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("# by hand\na,b,y\n1,2,0\n3,4,1\n", r"first line has 1 column, .* set data\.comment = '#'"),
+        ("sep=;\na;b;y\n1;2;0\n", "remove the first line, which is Excel's, and set data.delimiter"),
+        ('{"a": 1}\n', "is it JSON"),
+        ("a,b,y\n1,2,0,\n3,4,1,\n", "header has 3 names, the rows have 4 columns.*remove the delimiter at the end"),
+        ('a,b,y\n3,4,1\n5",2,0\n1,2,1\n6",2,0\n', "row 2 has 7 columns, the others 3; its quotes close some"),
+        ("a;b;y\n1,5;2,5;0\n3,5;4,5;1\n", 'set data.delimiter = ";"'),
+    ],
+)
+def test_first_lines_of_other_programs(content: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(content)
+    with pytest.raises(UsageError, match=said):
+        load(str(tmp_path / "a.csv"))
+
+
+def test_names_do_not_reach_the_terminal_raw(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", TABLE, ["\x1b[31m", "b", "c", "d", "label"])
+    assert "\x1b" not in load(path).facts[0]

@@ -12,8 +12,8 @@ def triangle(A, b):
         v = A[j:, j].copy()
         v[0] += np.copysign(np.sqrt((v * v).sum()), v[0])
         square = (v * v).sum()
-        for block in (A[j:, j:], b[j:]):
-            block -= np.outer(v, 2 * (v @ block) / square)
+        A[j:, j:] -= np.outer(v, 2 * (v @ A[j:, j:]) / square)
+        b[j:] -= np.outer(v, 2 * (v @ b[j:]) / square)
     return A[: A.shape[1]], b[: A.shape[1]]
 
 

@@ -54,7 +54,7 @@ class CrossEntropy:
 
     def outputs(self, classes: int) -> int:
         if classes < 2:
-            raise UsageError('loss.name = "cross-entropy" needs classes, the data are a regression: use "squared"')
+            raise UsageError('loss.name = "cross-entropy" needs classes')
         return classes
 
     def targets(self, labels: Array, outputs: int, classes: int, dtype: type) -> Array:

@@ -33,7 +33,7 @@ class Hinge:
 
     def outputs(self, classes: int) -> int:
         if classes < 2:
-            raise UsageError('loss.name = "hinge" needs classes, the data are a regression: use "squared"')
+            raise UsageError('loss.name = "hinge" needs classes')
         return 1 if classes == 2 else classes
 
     def targets(self, labels: Array, outputs: int, classes: int, dtype: type) -> Array:
