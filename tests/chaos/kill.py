@@ -154,7 +154,7 @@ class Session(threading.Thread):
 
     def command(self, solver: str, run: Path) -> list[str]:
         """Train, or resume on another number of ranks."""
-        ranks = self.dice.randint(1, 4)
+        ranks = self.dice.randint(1, 4) if self.until else 1
         words = [str(BIN / "mpiexec"), "-n", str(ranks), sys.executable, "-m", "hpcadmm"]
         if run.exists():
             return [*words, "resume", str(run), "--quiet"]
@@ -232,7 +232,7 @@ def main() -> int:
     shutil.rmtree(args.out, ignore_errors=True)
     args.out.mkdir(parents=True)
     print(f"seed {args.seed}, {args.minutes:g} minutes, {args.sessions} sessions at once", flush=True)
-    os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MPIR_CVAR_POLLS_BEFORE_YIELD": "1"}
     shared = set(os.listdir("/dev/shm"))
     found = {solver: Found() for solver in SOLVERS}
     expected = {solver: whole(solver, args, found) for solver in SOLVERS}

@@ -36,7 +36,7 @@ def test_a_new_run_has_its_job_environment_and_checkpoints(tmp_path: Path, world
         assert run.folder == tmp_path / "a" / "run"
         assert run.job_toml == JOB == read_job(run.folder)
         assert run.checkpoints.is_dir()
-        assert json.loads((run.folder / "environment.json").read_text()) == {"ranks": 1}
+        assert json.loads((run.folder / "environment.json").read_text()) == {"ranks": 1, "folder": str(run.folder)}
         assert read_metrics(run.folder) == []
         assert read_summary(run.folder) is None
 
@@ -149,11 +149,12 @@ def test_reopening_keeps_the_earlier_environments_and_may_change_the_job(folder:
     Run.reopen(world, folder, {"start": 2}).close()
     Run.reopen(world, folder, {"start": 3}, job_toml="seed = 2\n").close()
     told = json.loads((folder / "environment.json").read_text())
-    assert told == {"start": 3, "earlier": [{"start": 1}, {"start": 2}]}
+    there = {"folder": str(folder)}
+    assert told == {"start": 3, **there, "earlier": [{"start": 1, **there}, {"start": 2, **there}]}
     assert read_job(folder) == "seed = 2\n"
     (folder / "environment.json").write_text("[damaged")
     Run.reopen(world, folder, {"start": 4}).close()
-    assert json.loads((folder / "environment.json").read_text()) == {"start": 4}
+    assert json.loads((folder / "environment.json").read_text()) == {"start": 4, **there}
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path, world: World) -> None:
