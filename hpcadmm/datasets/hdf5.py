@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 
 from hpcadmm.datasets.generic import Generic, as_labels, targets_of
+from hpcadmm.datasets.heaps import check_heaps
 from hpcadmm.datasets.reasons import reason
 from hpcadmm.datasets.table import Array, Read, Source, Table, step
 from hpcadmm.errors import UsageError
@@ -30,6 +31,7 @@ def opened_file(path: Path) -> Iterator[h5py.File]:
     """The file for reading, which needs no lock; UsageError where HDF5 cannot, or another program writes to it."""
     try:
         check_idle(path)
+        check_heaps(path)
         with h5py.File(path, "r", locking=False) as file:
             yield file
     except BROKEN as error:

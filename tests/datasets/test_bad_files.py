@@ -302,6 +302,20 @@ def test_hdf5_own_view_is_fine(tmp_path: Path) -> None:
     np.testing.assert_array_equal(loaded.train.x.T, np.arange(12.0).reshape(4, 3))
 
 
+def test_hdf5_whose_heap_has_no_end(tmp_path: Path) -> None:
+    """The HDF5 library (2.0.0) reads such a heap for ever."""
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["X"], file["y"] = np.arange(12.0).reshape(4, 3), np.arange(4) % 2
+        file["X"].attrs["text"] = "in a global heap"
+    data = bytearray((tmp_path / "a.h5").read_bytes())
+    dataset = DATASETS["hdf5"](path=str(tmp_path / "a.h5"))
+    dataset.load(0, World.alone(), np.float64, ones=False)
+    at = data.index(b"GCOL") + 16
+    data[at : at + 2], data[at + 8 : at + 16] = bytes(2), bytes(8)
+    (tmp_path / "a.h5").write_bytes(data)
+    refused(dataset, "the objects of the heap at byte .* do not end")
+
+
 def test_hdf5_cut(tmp_path: Path) -> None:
     dataset = made("hdf5", tmp_path)
     data = (tmp_path / "data.h5").read_bytes()

@@ -10,7 +10,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import hypothesis
@@ -43,7 +43,6 @@ class Tally:
 
     tried: int = 0
     worked: int = 0
-    refusals: dict[str, int] = field(default_factory=dict)
 
 
 Edit = tuple[str, float, Any]
@@ -98,12 +97,17 @@ def edited(data: bytes, changes: Sequence[Edit]) -> bytes:
     return data
 
 
-def inputs(target: Target) -> st.SearchStrategy[bytes]:
-    """Mutated valid files, and now and then bytes at random."""
-    changes = st.lists(edits(target.tokens), max_size=4)
-    mutated = st.builds(edited, st.sampled_from(list(target.valid)), changes)
-    tokens = st.lists(st.sampled_from(list(target.tokens)), max_size=40).map(b"".join)
-    return st.one_of(mutated, mutated, mutated, mutated, tokens, st.binary(max_size=400))
+def stages(data: bytes, changes: Sequence[Edit]) -> list[bytes]:
+    """The file after the first change, the first two, and so on."""
+    return [edited(data, changes[: k + 1]) for k in range(len(changes))]
+
+
+def inputs(target: Target) -> st.SearchStrategy[list[bytes]]:
+    """Mutated valid files, a few with each draw, and now and then bytes at random."""
+    changes = st.lists(edits(target.tokens), min_size=1, max_size=6)
+    mutated = st.builds(stages, st.sampled_from(list(target.valid)), changes)
+    tokens = st.lists(st.sampled_from(list(target.tokens)), max_size=40).map(lambda parts: [b"".join(parts)])
+    return st.one_of(mutated, mutated, mutated, mutated, tokens, st.binary(max_size=400).map(lambda data: [data]))
 
 
 @contextmanager
@@ -136,10 +140,10 @@ def watched() -> Iterator[None]:
 
 
 def fuzz(target: Target, count: int, seed: int, shrink: bool = True) -> Tally:
-    """Try `count` inputs, the same for the same seed; any end but success or a UsageError is raised."""
+    """Try the inputs of `count` draws, the same for the same seed; any end but success or a UsageError is raised."""
     tally = Tally()
 
-    def check(data: bytes) -> None:
+    def one(data: bytes) -> None:
         tally.tried += 1
         with watched():
             try:
@@ -149,6 +153,10 @@ def fuzz(target: Target, count: int, seed: int, shrink: bool = True) -> Tally:
                 said = str(error)
                 assert said.strip(), "a UsageError without a word"
                 said.encode()  # a lone surrogate would end the command that prints it
+
+    def check(several: list[bytes]) -> None:
+        for data in several:
+            one(data)
 
     phases = [Phase.generate, *([Phase.shrink] if shrink else [])]
     how = settings(
@@ -171,10 +179,11 @@ def run(targets: dict[str, Target], count: int, seed: int, chunk: int = 1000) ->
     total = 0
     each = max(1, -(-count // len(targets)))
     for name, target in targets.items():
-        tally = Tally()
+        tally, draws = Tally(), 0
         while tally.tried < each:
-            faulthandler.dump_traceback_later(600, exit=True)  # a hang that no Python signal can end
-            part = fuzz(target, min(chunk, each - tally.tried), seed + tally.tried)
+            faulthandler.dump_traceback_later(3600, exit=True)  # a hang that no Python signal can end
+            part = fuzz(target, min(chunk, each - tally.tried), seed + draws)
+            draws += chunk
             tally.tried, tally.worked = tally.tried + part.tried, tally.worked + part.worked
         faulthandler.cancel_dump_traceback_later()
         total += tally.tried

@@ -9,8 +9,7 @@ from hpcadmm.errors import UsageError
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_a_reader_reads_or_refuses(name: str) -> None:
-    tally = fuzz(TARGETS[name], 40, 7)
-    assert tally.tried >= 40
+    assert fuzz(TARGETS[name], 20, 7).tried >= 20
 
 
 @pytest.mark.parametrize("name", TARGETS)
