@@ -28,7 +28,7 @@ def write(path: Path, table: Any, names: list[str] | None = None, delimiter: str
 
 
 def load(path: str, columns: Any = None, **options: Any) -> Loaded:
-    found: Loaded = DATASETS["csv"](path=path, split=1.0, shuffle=False, **options).load(
+    found: Loaded = DATASETS["csv"](path=path, split=1.0, shuffle=False, scale="none", **options).load(
         0, World.alone(), np.float64, ones=False, columns=columns
     )
     return found

@@ -31,7 +31,7 @@ SVM = "".join(f"{y} {' '.join(f'{i + 1}:{v:.17g}' for i, v in enumerate(x))}\n" 
 
 
 def load(name: str, path: Path, **options: Any) -> Any:
-    dataset = DATASETS[name](path=str(path), split=1.0, shuffle=False, **options)
+    dataset = DATASETS[name](path=str(path), split=1.0, shuffle=False, scale="none", **options)
     return dataset.load(0, World.alone(), np.float64, ones=False).train
 
 
