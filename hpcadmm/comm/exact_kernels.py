@@ -14,7 +14,7 @@ from numba.extending import intrinsic
 UNKNOWN = -(1 << 20)  # the scale of a line that has held nothing but zeros
 LOWEST, HIGHEST = -450, 490  # of a scale: bounds, products of two, and their units stay far from the ends of float64
 LIMIT = 0.25  # the most that a line may weigh
-ENDLESS = 2.0**900  # weights from here on, as that of an infinity or NaN: no scale is sought for them
+ENDLESS = 2.0**1000  # weights from here on, as that of an infinity or NaN: no scale is sought for them
 HELD, EXCEEDED, LOOSE = 0, 1, 2
 
 
