@@ -3,19 +3,19 @@
 Each row and each column of a sum has a scale, a power of two, and the product of two is the bound B_ij of an entry:
 sum_t |p_ij,t| <= B_ij / 2 over all partials t. Every entry of a partial is rounded to whole units of 2^-52 B_ij. Each
 partial sum is then a whole number of units below 2^52, so every addition, here or inside MPI, is exact in float64, and
-an exact sum does not depend on its order. What the rounding leaves of a float64 partial is summed in the same way, in
-units that are finer by 2^52 / count, in a second word; float32 partials have 24 bits and, up to MANY, do without.
+an exact sum does not depend on its order. What the rounding leaves is summed in the same way, in units that are finer
+by 2^52 / count, in a second word. (Of `patient` sums of float32, which have 24 bits, that word is spared.)
 
-Bounds come from the previous sum. What the partials weigh against them travels with the sum: per row (and column) the
-largest |p_ij,t| / B_ij of each tile, summed over the tiles; of a positive semidefinite one the diagonal, by
-|p_ij| <= sqrt(p_ii p_jj). Where a bound was too low, or a scale too high, the sum is made once more (rarely twice or
-three times) with scales from the largest entries of each row and column over all ranks. So the guarantee rests on a
-check and never on spare bits of the operands.
+Scales come from the previous sum. What the partials weigh against the bounds travels with the sum: per row and column
+the largest |p_ij,t| / B_ij of each tile, summed over the tiles; of positive semidefinite partials the diagonal, by
+|p_ij| <= sqrt(p_ii p_jj). Where a bound was too low, or a scale much too high, the sum is made once more (rarely twice
+or three times), with scales from the largest entries of each row and column over all ranks. So the guarantee rests on
+a check and never on spare bits of the operands.
 
-Accuracy: an entry keeps at least 40 bits below its own bound, the smallest product of a scale of its row and one of its
-column that holds for all of them, however badly rows and columns are scaled. (Of `patient` sums: below the bound that
-the last sums needed.) In two words it keeps at least 55, so the total is the sum of the partials rounded once, and
-never worse than a plain float64 sum. In one word an addend is off by half a unit, 2^-41 of that bound.
+Accuracy: call own bound of an entry the smallest product of a scale of its row and one of its column that bounds
+sum_t |p_ij,t| for all entries. In two words an entry keeps at least 53 bits below its own bound, typically 70, however
+badly rows and columns are scaled: the total is the sum of the partials, rounded once, and no worse than a plain float64
+sum. In one word it keeps 40 bits below the bound that the last sums needed, more than float32 partials have.
 """
 
 import math
@@ -32,9 +32,9 @@ from hpcadmm.comm.world import World
 from hpcadmm.model.symmetric import mirror
 from hpcadmm.model.tiles import Tiles
 
-HEADROOM = {1: 5, 2: 10}  # by words: bits by which a row or column may grow from one sum to the next
-LOOSEST = {1: 12, 2: 26}  # bits that a row or column may stay below its bound
-MANY = 128  # partials
+HEADROOM = {1: 10, 2: 16}  # by words: bits by which a row or column may grow from one sum to the next
+LOOSEST = {1: 32, 2: 40}  # bits that a row or column may stay below its bound
+MARGIN = 3  # bits that rows times columns may be wrong by when scales are sought
 PASSES = 4  # with the scales carried, proposed, and two that cannot be exceeded
 
 
@@ -62,11 +62,12 @@ class Exact:
     def __post_init__(self) -> None:
         self.dtype = np.dtype(self.dtype)
         self.rows, self.columns = self.shape[0], math.prod(self.shape[1:])
-        self.words = words(self.dtype, 1 if self.patient else self.count, plain=self.plain)
+        self.words = words(self.dtype, plain=self.plain, patient=self.patient)
         self._bits = max(self.count - 1, 0).bit_length()
         self._finer, self._grain = 2.0 ** (self._bits - 52), 2.0 ** (self._bits - 50)
-        self._room, self._least = 2 + HEADROOM[self.words], 2.0 ** -LOOSEST[self.words]
+        self._room, self._least = 2 + HEADROOM[self.words], max(2.0 ** -LOOSEST[self.words], 2 * self._grain)
         lines = self.rows if self.symmetric else self.rows + self.columns
+        self._free = lines
         self.scales, self._now = np.full(lines, UNKNOWN), np.zeros(lines, dtype=np.int64)
         self._up, self._down, self._sizes, self.peaks = (np.zeros(lines) for _ in range(4))
         self._lie(np.zeros(self.words * self.rows * self.columns + lines))
@@ -106,7 +107,8 @@ class Exact:
         self._flat[...] = 0.0
         self.peaks[...] = 0.0
         if not self.plain:
-            kernels.prepare(self.scales, self.rows, half(self.grid), self._now, self._up, self._down)
+            guess = half(self.grid) if self._free == len(self.scales) else self.grid
+            kernels.prepare(self.scales, self.rows, guess, self._now, self._up, self._down)
 
     def add(self, partial: NDArray[Any]) -> None:
         """Add one tile's partial: shape and dtype as declared, Fortran order."""
@@ -130,35 +132,43 @@ class Exact:
         if self.symmetric:
             mirror(self.total)
 
-    def verdict(self) -> int:
+    def verdict(self, attempt: int) -> int:
         """HELD: every addition was exact, and no scale was too high; or EXCEEDED, or LOOSE."""
         if self.plain:
             return HELD
-        found: int = kernels.judge(self._loads, self.scales, self.rows, self._least, self.patient)
+        least = self._least * (2.0 ** -(MARGIN + 1) if attempt else 1.0)
+        found: int = kernels.judge(self._loads, self.scales, self.rows, self._free, least, self.patient)
         return found
 
     def follow(self) -> None:
         """Choose the scales of the next sum."""
         if not self.plain:
-            kernels.follow(self._loads, self.scales, self.rows, self._now, self._room, self.patient)
+            kernels.follow(self._loads, self.scales, self.rows, self._free, self._now, self._room, self.patient)
+
+    def give(self, columns: NDArray[np.int64]) -> None:
+        """Scales of the columns that stay, as exponents; of a symmetric sum all."""
+        self._free = len(self.scales) - len(columns)
+        self.scales[self._free :] = columns
 
     def rescale(self, peaks: NDArray[np.float64], attempt: int) -> None:
         """Scales for the same partials once more, from the largest of each row and column against its bound.
 
-        First u_i v_j / max u, which fits rows times columns and may be too low elsewhere; then all by the columns, and
-        then by the rows, which never are.
+        First u_i v_j / max u, which fits rows times columns and may be too low elsewhere; then by the columns alone,
+        and then by the rows alone, which never are. Where those of the columns are given, by the rows.
         """
         seen = peaks > 0
         needed = np.where(seen, np.frexp(peaks)[1] + max(self._room, self._bits + 2), UNKNOWN)
         is_row = np.arange(len(peaks)) < self.rows
         if self.symmetric:
             change = half(needed)
+        elif self._free == self.rows:
+            change = needed
         elif attempt == 0:
-            change = np.where(is_row, needed, needed - needed.max())
+            change = np.where(is_row, needed + MARGIN, needed - needed.max())
         else:
             change = np.where(is_row == (attempt == PASSES - 2), needed, 0)
-        self.scales[...] = np.where(seen, self._now + change, self.scales)
-        kernels.balance(self.scales, self.rows)
+        self.scales[: self._free] = np.where(seen, self._now + change, self.scales)[: self._free]
+        kernels.balance(self.scales, self.rows, self._free)
 
 
 def half(e: Any) -> Any:
@@ -166,9 +176,9 @@ def half(e: Any) -> Any:
     return -(-e // 2)
 
 
-def words(dtype: Any, count: int = 1, *, plain: bool = False) -> int:
-    """Float64 numbers that an entry of a sum of so many partials is kept and sent in; of patient sums, count = 1."""
-    return 2 if not plain and (np.dtype(dtype) == np.float64 or count > MANY) else 1
+def words(dtype: Any, *, plain: bool, patient: bool) -> int:
+    """Float64 numbers that an entry of a sum is kept and sent in."""
+    return 1 if plain or (patient and np.dtype(dtype) == np.float32) else 2
 
 
 def carried(sums: Sequence[Exact]) -> NDArray[np.int64]:
@@ -206,7 +216,7 @@ def sum_exactly(
     """
     for attempt in range(PASSES):
         _reduce(world, sums, message)
-        verdicts = [s.verdict() for s in sums]
+        verdicts = [s.verdict(attempt) for s in sums]
         last = attempt == PASSES - 1
         if all(verdict == HELD or (verdict == LOOSE and last) for verdict in verdicts):
             for s in sums:

@@ -107,9 +107,10 @@ def prepare(scales, rows, guess, now, up, down):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def judge(loads, scales, rows, least, patient):  # type: ignore[no-untyped-def]
-    """HELD; EXCEEDED: an entry may have been beyond its bound; LOOSE: a line weighs less than `least` (and, if
-    `patient`, is weighed for the first time). What is not finite is HELD."""
+def judge(loads, scales, rows, free, least, patient):  # type: ignore[no-untyped-def]
+    """HELD; EXCEEDED: an entry may have been beyond its bound; LOOSE: one of the first `free` lines, whose scales are
+    not given, weighs less than `least` (and, if `patient`, is weighed for the first time). What is not finite is HELD.
+    """
     over_rows, over_columns, loose = False, rows == loads.size, False
     for k in range(loads.size):
         load = loads[k]
@@ -120,7 +121,7 @@ def judge(loads, scales, rows, least, patient):  # type: ignore[no-untyped-def]
                 over_rows = True
             else:
                 over_columns = True
-        if 0 < load < least and (not patient or scales[k] == UNKNOWN):
+        if 0 < load < least and k < free and (not patient or scales[k] == UNKNOWN):
             loose = True
     if over_rows and over_columns:
         return EXCEEDED
@@ -128,16 +129,18 @@ def judge(loads, scales, rows, least, patient):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def follow(loads, scales, rows, now, room, patient):  # type: ignore[no-untyped-def]
+def follow(loads, scales, rows, free, now, room, patient):  # type: ignore[no-untyped-def]
     """Bounds that leave `room` bits to the next sum: B_ij changes by 2^room sqrt(load_i load_j), of which min(load_i,
-    load_j) bounds sum |p_ij| / B_ij. If `patient` a scale falls by one bit a sum."""
-    for k in range(loads.size):
+    load_j) bounds sum |p_ij| / B_ij; or by 2^room load_i. If `patient` a scale falls by one bit a sum."""
+    for k in range(free):
         if 0 < loads[k] < ENDLESS:
-            change = half(power(loads[k]) + room)
+            change = power(loads[k]) + room
+            if free == loads.size:
+                change = half(change)
             if patient and scales[k] != UNKNOWN:
                 change = max(change, -1)
             scales[k] = now[k] + change
-    balance(scales, rows)
+    balance(scales, rows, free)
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
@@ -154,10 +157,10 @@ def power(x):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def balance(scales, rows):  # type: ignore[no-untyped-def]
-    """Rows and columns with the same largest scale, which changes no bound; all within their limits."""
+def balance(scales, rows, free):  # type: ignore[no-untyped-def]
+    """Rows and columns with the same largest scale, which changes no bound, if all are free; within their limits."""
     high, wide = largest(scales[:rows]), largest(scales[rows:])
-    shift = (high - wide) // 2 if min(high, wide) > UNKNOWN else 0
+    shift = (high - wide) // 2 if min(high, wide) > UNKNOWN and free == scales.size else 0
     for k in range(scales.size):
         if scales[k] != UNKNOWN:
             scales[k] = min(max(scales[k] + (-shift if k < rows else shift), LOWEST), HIGHEST)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from hpcadmm.comm.exact import Exact, carried, first_grid, side_by_side, sum_exactly
+from hpcadmm.comm.exact import Exact, carried, first_grid, half, side_by_side, sum_exactly
 from hpcadmm.comm.world import World
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array, Arrays
@@ -45,7 +45,9 @@ class GradientSums:
     ) -> None:
         self.layers = layers or range(1, p.network.depth + 1)
         self.passes = Passes(p.network, p.loss, p.dtype, self.layers)
+        self.samples = p.tiles.n
         self._make = partial(self._sum, p, count, plain)
+        self._data: Array | None = p.x if 1 in self.layers and not plain else None  # until the scales of a_0 are given
         self.gradient: Arrays = [None] * (p.network.depth + 1)
         self.aaT, self.llT = self.gradient.copy(), self.gradient.copy()
         self._gradients, self._inputs, self._outputs = [], [], []
@@ -80,6 +82,7 @@ class GradientSums:
     def sum(self, W: Arrays, parts: Parts, world: World, *, factors: bool = False, inputs: bool = True) -> None:
         """Fill `gradient[l].total`, and with `factors` the totals of aaT and llT, of aaT[1] only with `inputs`.
         Collective."""
+        self._give_scales(world.samples)
         sums: list[OuterSum] = list(self._gradients)
         if factors:
             sums += [*self._inputs[not inputs and 1 in self.layers :], *self._outputs]
@@ -94,6 +97,18 @@ class GradientSums:
 
         message = None if factors else self._message
         sum_exactly(world.samples, [outer.total for outer in sums], again, message)
+
+    def _give_scales(self, world: World) -> None:
+        """The bounds of a_0, which is the data, hold for every batch: none is exceeded where a rare feature turns up.
+        Collective, the first time."""
+        if self._data is None:
+            return
+        low, high = self._data.min(axis=1, initial=0), self._data.max(axis=1, initial=0)
+        largest = np.frexp(world.max(np.maximum(-low, high))[0])[1].astype(np.int64)
+        self.gradient[1].give(largest)
+        if self.aaT[1] is not None:
+            self.aaT[1].give(largest + half(self.samples.bit_length()) + 1)
+        self._data = None
 
     def run(self, W: Arrays, parts: Parts, sums: Sequence[OuterSum]) -> None:
         """Pass each part forward and back, and add its products to the sums."""

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sums import alone, summed
 from threads import on_ranks
 
-from hpcadmm.comm.exact import MANY, Exact, first_grid
+from hpcadmm.comm.exact import Exact, first_grid
 from hpcadmm.comm.exact_kernels import UNKNOWN, bits, fold, fold_triangle
 from hpcadmm.comm.world import World
 from hpcadmm.model.tiles import block
@@ -50,9 +50,9 @@ def kept(total, partials, bound):
 
 @both
 @pytest.mark.parametrize("symmetric", [False, True])
-@pytest.mark.parametrize("count", [3, 60, MANY + 1])
+@pytest.mark.parametrize("count", [3, 60, 300])
 @pytest.mark.parametrize("spread", [0, 10, 20, 40])
-def test_every_entry_keeps_40_bits_below_its_own_bound(dtype, symmetric, count, spread):
+def test_every_entry_keeps_53_bits_below_its_own_bound(dtype, symmetric, count, spread):
     """|z_i| |a_j|, the norms of the row and the column: also in the first sum, of which nothing is known before."""
     if dtype is np.float32 and spread > 20:
         spread = 28  # squares must not overflow
@@ -60,7 +60,7 @@ def test_every_entry_keeps_40_bits_below_its_own_bound(dtype, symmetric, count, 
     total, _, redone = alone(partials, symmetric=symmetric, grid=first_grid(20 * count))
     assert redone <= 2
     for _ in range(3):
-        assert kept(total.total, partials, bound) >= (40 if dtype is np.float32 else 53)
+        assert kept(total.total, partials, bound) >= 53
         assert summed(World.alone(), partials, total)[1] == 0
 
 

@@ -118,8 +118,8 @@ def test_a_first_iterate_belongs_to_the_tile():
 
 @both
 def test_communication_is_one_sum_a_layer(dtype):
-    """L - 1 Allreduces a sweep, one if L = 1; of a a^T a triangle; a number for each row and column, and of float64
-    two words an entry. A sweep may be summed again only at the start."""
+    """L - 1 Allreduces a sweep, one if L = 1; of a a^T a triangle; a number for each row and column, and two
+    words an entry. A sweep may be summed again only at the start."""
 
     def work(world, hidden):
         p = problem(world, hidden, dtype=dtype)
@@ -136,7 +136,7 @@ def test_communication_is_one_sum_a_layer(dtype):
             wide = n[l] + 1
             entries += n[l + 1] * wide + wide * (wide + 1) // 2
             lines += n[l + 1] + wide + wide
-        return max(len(hidden), 1), 8 * (entries * (2 if dtype is np.float64 else 1) + lines)
+        return max(len(hidden), 1), 8 * (2 * entries + lines)
 
     for hidden in ((), (5,), (7, 5), (4, 6, 3)):
         assert on_ranks(2, lambda world, hidden=hidden: work(world, hidden)) == [expected(hidden)] * 2

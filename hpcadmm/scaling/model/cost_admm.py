@@ -52,7 +52,7 @@ def summed(place: Place, rows: int, columns: int = 0, patient: bool = False) -> 
     """Numbers that an exact sum (rows, columns) over the tiles sends, or a symmetric one of so many rows."""
     plain = getattr(place.case.solver, "sums", "exact") == "plain"
     entries = rows * columns if columns else triangle(rows)
-    return words(place.case.precision, 1 if patient else place.tiles, plain=plain) * entries + rows + columns
+    return words(place.case.precision, plain=plain, patient=patient) * entries + rows + columns
 
 
 def fit_weights(bill: Bill, l: int, rows: int, columns: int, factor: bool) -> None:
