@@ -1,11 +1,21 @@
 """Sums of tile partials that are exact, hence the same bits in any order and on any number of ranks.
 
-Every entry of a partial is rounded to a multiple of B 2^-52, B a power of two with
-count * max|partial| <= B / 2. Each partial sum is then a whole number of such units below 2^52, so every
-addition, here or inside MPI, is exact in float64, and an exact sum does not depend on its order. The bound
-comes from the previous sum; the largest |partial| of this one travels with it, and where the bound was too
-low (or so high that precision would be lost) the sum is made once more. So the guarantee rests on a check
-and never on spare bits of the operands.
+Each row and each column of a sum has a scale, a power of two, and the product of two is the bound B_ij of an entry:
+sum_t |p_ij,t| <= B_ij / 2 over all partials t. Every entry of a partial is rounded to whole units of 2^-52 B_ij. Each
+partial sum is then a whole number of units below 2^52, so every addition, here or inside MPI, is exact in float64, and
+an exact sum does not depend on its order. What the rounding leaves is summed in the same way, in units that are finer
+by 2^52 / count, in a second word. (Of `patient` sums of float32, which have 24 bits, that word is spared.)
+
+Scales come from the previous sum. What the partials weigh against the bounds travels with the sum: per row and column
+the largest |p_ij,t| / B_ij of each tile, summed over the tiles; of positive semidefinite partials the diagonal, by
+|p_ij| <= sqrt(p_ii p_jj). Where a bound was too low, or a scale much too high, the sum is made once more (rarely twice
+or three times), with scales from the largest entries of each row and column over all ranks. So the guarantee rests on
+a check and never on spare bits of the operands.
+
+Accuracy: call own bound of an entry the smallest product of a scale of its row and one of its column that bounds
+sum_t |p_ij,t| for all entries. In two words an entry keeps at least 53 bits below its own bound, typically 70, however
+badly rows and columns are scaled: the total is the sum of the partials, rounded once, and no worse than a plain float64
+sum. In one word it keeps 40 bits below the bound that the last sums needed, more than float32 partials have.
 """
 
 import math
@@ -16,59 +26,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hpcadmm.comm import exact_kernels as kernels
+from hpcadmm.comm.exact_kernels import EXCEEDED, HELD, LOOSE, UNKNOWN
 from hpcadmm.comm.world import World
-from hpcadmm.kernels import kernel
 from hpcadmm.model.symmetric import mirror
 from hpcadmm.model.tiles import Tiles
 
-HEADROOM = 3  # bits: how much the largest partial may grow from one sum to the next without a second pass
-LOOSEST = 8  # bits: how loose a grid may be; so it may shrink by LOOSEST - HEADROOM
-LOWEST = -900  # no grid below 2^LOWEST: sums of zeros need one too
-HIGHEST = 1000  # nor far above 2^HIGHEST: there float64 ends, and larger sums are as good as not finite
-
-
-@kernel
-def fold(acc, partial, bits, magnitude, largest, magic):  # type: ignore[no-untyped-def]
-    """acc += partial rounded to the grid of `magic`; returns the largest |partial| as an integer's bits.
-
-    For IEEE numbers |x| <= |y| exactly when the bits without the sign are ordered so, NaN above infinity.
-    """
-    for i in range(partial.size):
-        acc[i] += (np.float64(partial[i]) + magic) - magic
-        size = bits[i] & magnitude
-        largest = size if size > largest else largest
-    return largest
-
-
-@kernel
-def add_plainly(acc, partial):  # type: ignore[no-untyped-def]
-    """acc += partial in float64: the sum whose bits depend on the order, for comparison."""
-    for i in range(partial.size):
-        acc[i] += partial[i]
-
-
-INTEGER = {np.dtype(np.float32): (np.int32, 0x7FFFFFFF), np.dtype(np.float64): (np.int64, 0x7FFFFFFFFFFFFFFF)}
-
-
-def exponent(x: float) -> int:
-    """The least e with |x| <= 2^e (LOWEST for 0; 2000 for infinity and NaN).
-
-    >>> exponent(1.0), exponent(1.5), exponent(0.0), exponent(float("nan"))
-    (0, 1, -900, 2000)
-    """
-    if not math.isfinite(x):
-        return 2000
-    mantissa, e = math.frexp(abs(x))
-    return max(LOWEST, e - 1 if mantissa == 0.5 else e) if x else LOWEST
+HEADROOM = {1: 10, 2: 16}  # by words: bits by which a row or column may grow from one sum to the next
+LOOSEST = {1: 32, 2: 40}  # bits that a row or column may stay below its bound
+MARGIN = 3  # bits that rows times columns may be wrong by when scales are sought
+PASSES = 4  # with the scales carried, proposed, and two that cannot be exceeded
 
 
 @dataclass
 class Exact:
     """Accumulates partials of one shape and dtype; `count` of them are added over all ranks.
 
-    `grid` is the exponent of B, carried from sum to sum (a checkpoint must keep it). With `plain` the
-    rounding is left out: the sum is then an ordinary float64 one, whose bits depend on the order.
-    Of a `symmetric` sum only the lower triangle travels.
+    `scales` are carried from sum to sum (a checkpoint must keep them): exponents, of each row, then each column, or of
+    a symmetric sum of each row. Before the first sum every bound is about 2^grid. With `plain` the rounding is left
+    out: the sum is then an ordinary float64 one, whose bits depend on the order. A `symmetric` sum is of positive
+    semidefinite partials, of which only the lower triangle is added and travels. `patient`: rows and columns that
+    nearly vanish in one sum, as those of minibatches do, keep their scales for a while, and the sum is not repeated.
     """
 
     shape: tuple[int, ...]
@@ -77,80 +55,154 @@ class Exact:
     grid: int = 0
     plain: bool = False
     symmetric: bool = False
-    headroom: int = HEADROOM  # see there
-    loosest: int = LOOSEST
+    patient: bool = False
+    scales: NDArray[np.int64] = field(init=False, repr=False)
     total: NDArray[np.float64] = field(init=False, repr=False)
-    largest: float = field(init=False, default=0.0)
 
     def __post_init__(self) -> None:
-        self.total = np.zeros(self.shape, order="F")
-        self._flat = self.total.reshape(-1, order="A")
-        self._integer, magnitude = INTEGER[np.dtype(self.dtype)]
-        self._magnitude = self._integer(magnitude)
-        self._travels: Any = np.flatnonzero(np.tri(self.shape[0]).T) if self.symmetric else slice(None)
+        self.dtype = np.dtype(self.dtype)
+        self.rows, self.columns = self.shape[0], math.prod(self.shape[1:])
+        self.words = words(self.dtype, plain=self.plain, patient=self.patient)
+        self._bits = max(self.count - 1, 0).bit_length()
+        self._finer, self._grain = 2.0 ** (self._bits - 52), 2.0 ** (self._bits - 50)
+        self._room, self._least = 2 + HEADROOM[self.words], max(2.0 ** -LOOSEST[self.words], 2 * self._grain)
+        lines = self.rows if self.symmetric else self.rows + self.columns
+        self._free = lines
+        self.scales, self._now = np.full(lines, UNKNOWN), np.zeros(lines, dtype=np.int64)
+        self._up, self._down, self._sizes, self.peaks = (np.zeros(lines) for _ in range(4))
+        self._lie(np.zeros(self.words * self.rows * self.columns + lines))
+        triangle = np.flatnonzero(np.tri(self.rows).T) if self.symmetric else np.zeros(0, dtype=np.int64)
+        parts = [triangle + k * self.rows**2 for k in range(self.words)] + [np.arange(-lines, 0) + self._flat.size]
+        self._travels: Any = np.concatenate(parts) if self.symmetric else slice(None)
+        self.clear()
+
+    def _lie(self, flat: NDArray[np.float64]) -> None:
+        size = self.rows * self.columns
+        parts = [flat[k * size : (k + 1) * size].reshape(self.shape, order="F") for k in range(self.words)]
+        self.total, self._rest = parts[0], parts[1] if self.words == 2 else None
+        self._matrices = self._matrix(self.total), None if self._rest is None else self._matrix(self._rest)
+        self._flat, self._loads = flat, flat[self.words * size :]
 
     @property
     def packed(self) -> NDArray[np.float64]:
-        """The entries that travel, as one vector: all, or the lower triangle by columns."""
+        """What travels, as one vector: all entries, or the lower triangle by columns, and what weighs on the bounds."""
         return self._flat[self._travels]
 
     def unpack(self, flat: NDArray[np.float64]) -> None:
-        """Take the summed entries back, and mirror the triangle."""
+        """Take what `packed` gave back, summed."""
         self._flat[self._travels] = flat
-        self.mirror()
-
-    def mirror(self) -> None:
-        """The lower triangle of a symmetric sum is its upper one too."""
-        if self.symmetric:
-            mirror(self.total)
 
     def lie_in(self, flat: NDArray[np.float64]) -> None:
-        """Keep the total in memory given from outside."""
+        """Keep all that travels in memory given from outside."""
         flat[...] = self._flat
-        self._flat, self.total = flat, flat.reshape(self.shape, order="F")
+        self._lie(flat)
+
+    @property
+    def size(self) -> int:
+        """Of the memory that this takes."""
+        return self._flat.size
 
     def clear(self) -> None:
         """Begin a new sum."""
-        self.total[...] = 0.0
-        self.largest = 0.0
+        self._flat[...] = 0.0
+        self.peaks[...] = 0.0
+        if not self.plain:
+            guess = half(self.grid) if self._free == len(self.scales) else self.grid
+            kernels.prepare(self.scales, self.rows, guess, self._now, self._up, self._down)
 
     def add(self, partial: NDArray[Any]) -> None:
         """Add one tile's partial: shape and dtype as declared, Fortran order."""
         if partial.shape != self.shape or partial.dtype != self.dtype:
             raise TypeError(f"partial is {partial.dtype} {partial.shape}, the sum {self.dtype} {self.shape}")
-        flat = partial.reshape(-1, order="A")
         if self.plain:
-            add_plainly(self._flat, flat)
+            kernels.add_plainly(self._flat, partial.reshape(-1, order="A"))
             return
-        magic = 1.5 * 2.0**self.grid
-        bits = self._integer(0)
-        bits = fold(self._flat, flat, flat.view(self._integer), self._magnitude, bits, magic)
-        size = float(np.array(bits, self._integer).view(self.dtype))
-        self.largest = size if size > self.largest or size != size else self.largest
+        fold = kernels.fold_triangle if self.symmetric else kernels.fold
+        fold(*self._matrices, self._matrix(partial), self._up, self._down, self._finer, self._sizes)
+        kernels.weigh(self._sizes, self._down, self._grain, self._loads, self.peaks)
 
-    def needed(self, largest: float) -> int:
-        """The least exponent of B with count * largest <= B / 2."""
-        return exponent(largest) + (max(self.count, 1) - 1).bit_length() + 1
+    def _matrix(self, x: NDArray[Any]) -> NDArray[Any]:
+        """The transpose (columns, rows), in C order."""
+        return x.reshape(self.rows, self.columns, order="F").T
 
-    def holds(self, largest: float) -> bool:
-        """Was every addition exact, and did the grid keep enough bits? (True for a sum that no grid can hold.)"""
-        need = self.needed(largest)
-        return self.plain or need > HIGHEST or need <= self.grid <= need + self.loosest
+    def finish(self) -> None:
+        """After the sum over the ranks: one number an entry, in both triangles."""
+        if self._rest is not None:
+            self.total += self._rest
+        if self.symmetric:
+            mirror(self.total)
 
-    def regrid(self, largest: float) -> None:
-        """Choose the grid of the next sum from the largest |partial| of this one."""
-        if self.needed(largest) <= HIGHEST:
-            self.grid = self.needed(largest) + self.headroom
+    def verdict(self, attempt: int) -> int:
+        """HELD: every addition was exact, and no scale was too high; or EXCEEDED, or LOOSE."""
+        if self.plain:
+            return HELD
+        least = self._least * (2.0 ** -(MARGIN + 1) if attempt else 1.0)
+        found: int = kernels.judge(self._loads, self.scales, self.rows, self._free, least, self.patient)
+        return found
+
+    def follow(self) -> None:
+        """Choose the scales of the next sum."""
+        if not self.plain:
+            kernels.follow(self._loads, self.scales, self.rows, self._free, self._now, self._room, self.patient)
+
+    def give(self, columns: NDArray[np.int64]) -> None:
+        """Scales of the columns that stay, as exponents; of a symmetric sum all."""
+        self._free = len(self.scales) - len(columns)
+        self.scales[self._free :] = columns
+
+    def rescale(self, peaks: NDArray[np.float64], attempt: int) -> None:
+        """Scales for the same partials once more, from the largest of each row and column against its bound.
+
+        First u_i v_j / max u, which fits rows times columns and may be too low elsewhere; then by the columns alone,
+        and then by the rows alone, which never are. Where those of the columns are given, by the rows.
+        """
+        seen = peaks > 0
+        needed = np.where(seen, np.frexp(peaks)[1] + max(self._room, self._bits + 2), UNKNOWN)
+        is_row = np.arange(len(peaks)) < self.rows
+        if self.symmetric:
+            change = half(needed)
+        elif self._free == self.rows:
+            change = needed
+        elif attempt == 0:
+            change = np.where(is_row, needed + MARGIN, needed - needed.max())
+        else:
+            change = np.where(is_row == (attempt == PASSES - 2), needed, 0)
+        self.scales[: self._free] = np.where(seen, self._now + change, self.scales)[: self._free]
+        kernels.balance(self.scales, self.rows, self._free)
 
 
-def side_by_side(sums: Sequence[Exact], ranks: int) -> NDArray[np.float64]:
-    """One vector that holds the totals of these sums, none of them symmetric, after room for what travels with them
-    between so many ranks: as a `message` they are summed where they lie, without a copy."""
-    start = len(sums) * ranks
-    message = np.zeros(start + sum(s.total.size for s in sums))
+def half(e: Any) -> Any:
+    """Half of whole numbers, rounded up."""
+    return -(-e // 2)
+
+
+def words(dtype: Any, *, plain: bool, patient: bool) -> int:
+    """Float64 numbers that an entry of a sum is kept and sent in."""
+    return 1 if plain or (patient and np.dtype(dtype) == np.float32) else 2
+
+
+def carried(sums: Sequence[Exact]) -> NDArray[np.int64]:
+    """One vector in which the scales of these sums lie from now on, for a checkpoint to keep."""
+    return carry(sums, np.concatenate([s.scales for s in sums]))
+
+
+def carry(sums: Sequence[Exact], scales: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Let the scales of these sums lie in a vector that `carried` has made for sums of these shapes."""
+    start = 0
     for s in sums:
-        s.lie_in(message[start : start + s.total.size])
-        start += s.total.size
+        s.scales = scales[start : start + len(s.scales)]
+        start += len(s.scales)
+    return scales
+
+
+def side_by_side(sums: Sequence[Exact]) -> NDArray[np.float64]:
+    """One vector that holds all that travels of these sums, none of them symmetric: as a `message` they are summed
+    where they lie, without a copy."""
+    message = np.zeros(sum(s.size for s in sums))
+    start = 0
+    for s in sums:
+        s.lie_in(message[start : start + s.size])
+        start += s.size
     return message
 
 
@@ -160,17 +212,23 @@ def sum_exactly(
     """Complete the sums over all ranks, in one packed Allreduce; afterwards `total` is the same everywhere.
 
     `again` must clear and redo every `add` of this rank, from unchanged operands; it is called only if a bound
-    failed, on all ranks at once. message: what `side_by_side` made of these sums for as many ranks.
+    failed, on all ranks at once. message: what `side_by_side` made of these sums.
     """
-    for _ in range(2):
-        largest = _reduce(world, sums) if message is None else _reduce_in_place(world, sums, message)
-        held = all(s.holds(m) for s, m in zip(sums, largest, strict=True))
-        for s, m in zip(sums, largest, strict=True):
-            s.regrid(m)
-        if held:
+    for attempt in range(PASSES):
+        _reduce(world, sums, message)
+        verdicts = [s.verdict(attempt) for s in sums]
+        last = attempt == PASSES - 1
+        if all(verdict == HELD or (verdict == LOOSE and last) for verdict in verdicts):
+            for s in sums:
+                s.follow()
             return
+        if last:
+            break
+        failed = [s for s, verdict in zip(sums, verdicts, strict=True) if verdict != HELD]
+        for s, peaks in zip(failed, world.max(*(s.peaks for s in failed)), strict=True):
+            s.rescale(peaks, attempt)
         again()
-    raise ArithmeticError("an exact sum failed twice: its operands changed between the passes")
+    raise ArithmeticError("an exact sum failed again and again: its operands changed between the passes")
 
 
 def sum_tiles(world: World, tiles: Tiles, sums: Sequence[Exact], add: Callable[[slice], None]) -> None:
@@ -191,34 +249,19 @@ def first_grid(samples: int) -> int:
     return (64 * max(samples, 1)).bit_length()
 
 
-def _reduce(world: World, sums: Sequence[Exact]) -> list[float]:
-    """One Allreduce of all totals; returns the largest |partial| of each sum over all ranks.
-
-    Each rank's largest travels in a slot of its own, since a maximum does not depend on the order either.
-    """
-    if world.size == 1:
-        for s in sums:
-            s.mirror()
-        return [s.largest for s in sums]
-    slots = np.zeros((len(sums), world.size))
-    slots[:, world.rank] = [s.largest for s in sums]
-    flat = world.sum_flat(np.concatenate([*(s.packed for s in sums), slots.reshape(-1)]))
-    start = 0
-    for s in sums:
-        size = s.packed.size
-        s.unpack(flat[start : start + size])
-        start += size
-    return [float(row.max()) for row in flat[start:].reshape(slots.shape)]
-
-
-def _reduce_in_place(world: World, sums: Sequence[Exact], message: NDArray[np.float64]) -> list[float]:
-    """The same without packing and unpacking."""
-    slots = message[: len(sums) * world.size].reshape(len(sums), world.size)
-    slots[...] = 0.0
-    slots[:, world.rank] = [s.largest for s in sums]
-    if world.size > 1:
+def _reduce(world: World, sums: Sequence[Exact], message: NDArray[np.float64] | None) -> None:
+    """One Allreduce of all that travels."""
+    if world.size > 1 and message is not None:
         world.sum_flat(message)
-    return [float(row.max()) for row in slots]
+    elif world.size > 1:
+        flat = world.sum_flat(np.concatenate([s.packed for s in sums]))
+        start = 0
+        for s in sums:
+            size = s.packed.size
+            s.unpack(flat[start : start + size])
+            start += size
+    for s in sums:
+        s.finish()
 
 
 def sum_by_tile(world: World, tiles: Tiles, values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 from annotated_types import Ge, Gt, Lt
 
-from hpcadmm.comm.exact import Exact, first_grid, sum_exactly
+from hpcadmm.comm.exact import Exact, carried, first_grid, sum_exactly
 from hpcadmm.comm.world import World
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array, Arrays, replicated, sites
@@ -32,7 +32,7 @@ class State:
     W: Arrays = replicated()  # W[1]: the server's model Theta
     theta: Arrays = sites()  # theta[n]: (d,)
     lam: Arrays = sites()  # lam[n]: (d,)
-    grids: Array = replicated()  # of the exact sum
+    scales: Array = replicated()  # of the exact sum
     done: Array = replicated()  # iterations
     work: Any = field(default=None, repr=False)
 
@@ -97,7 +97,6 @@ class Consensus(Parted):
         work.local.solve(ALL, lam - self.rho * Theta, theta)
         Theta[...] = work.sum(theta + lam / self.rho, world) / self.workers
         lam += self.rho * (theta - Theta)
-        s.grids[0] = work.total.grid
         s.done += 1
 
     def blank(self, p: Problem, world: World) -> State:
@@ -107,7 +106,7 @@ class Consensus(Parted):
             W=[None, np.zeros(p.network.shape(1), p.dtype, order="F")],
             theta=work.workers.by_worker(work.theta),
             lam=work.workers.by_worker(work.lam),
-            grids=np.array([work.total.grid], dtype=np.int64),
+            scales=carried([work.total]),
             done=np.zeros(1, dtype=np.int64),
             work=work,
         )
@@ -121,10 +120,9 @@ class Consensus(Parted):
         s.work.theta[...] = flat(weights)
 
     def prepare(self, s: State, p: Problem, world: World) -> None:
-        """Factor the local problems, find the optimum, and take the grid of the sum back."""
+        """Factor the local problems, and find the optimum."""
         s.work.local, s.work.optimum = pose(p, s.work.workers, self.rho, world)
         s.work.local.solve(slice(0), s.work.theta[:0], s.work.theta)  # no worker: forms the factors
-        s.work.total.grid = int(s.grids[0])
         s.work.before[...] = flat(s.W)
 
     def weights(self, s: State, world: World) -> Arrays:

@@ -35,7 +35,7 @@ class State:
     penalties: Array = replicated()  # [nu, rho], as they are now
     theta: Array = replicated()  # (2, L + 1): of the last W and a steps, for backtracking
     cost: Array = replicated()  # [iterations done, last objective, how often it rose in a row]
-    grids: Array = replicated()  # of the exact sums
+    scales: Array = replicated()  # of the exact sums
     work: Any = None
 
 
@@ -95,7 +95,6 @@ class DlAdmm(DataParallel):
         block.z(L)
         block.u()
         self._reschedule(s, p, world)
-        s.grids[...] = [total.grid for total in s.work.sums]
 
     def _reschedule(self, s: State, p: Problem, world: World) -> None:
         """nu and rho of the next iteration."""
@@ -128,7 +127,7 @@ class DlAdmm(DataParallel):
             penalties=np.array([self.nu, self.rho]),
             theta=np.full((2, L + 1), 1.0),
             cost=np.array([0.0, np.inf, 0.0]),
-            grids=np.array([total.grid for total in work.sums], dtype=np.int64),
+            scales=work.scales,
             work=work,
         )
 
@@ -148,9 +147,7 @@ class DlAdmm(DataParallel):
         s.r[L][...] = s.z[L] - m
 
     def prepare(self, s: State, p: Problem, world: World) -> None:
-        """Take the grids of the sums back."""
-        for total, grid in zip(s.work.sums, s.grids, strict=True):
-            total.grid = int(grid)
+        """Nothing is derived."""
 
     def finite(self, s: State) -> bool:
         """W, z_L and u show any NaN within an iteration."""

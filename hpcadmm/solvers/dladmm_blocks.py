@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from hpcadmm.comm.exact import Exact, first_grid, sum_by_tile, sum_tiles
+from hpcadmm.comm.exact import Exact, carried, first_grid, sum_by_tile, sum_tiles
 from hpcadmm.comm.world import World
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array
@@ -28,6 +28,7 @@ class Work:
         grid = first_grid(p.tiles.n)
         self.scratch = Scratch(p.dtype)
         self.sums = [Exact((n[l], n[l - 1]), p.dtype, p.tiles.count, grid, plain) for l in range(1, L + 1)]
+        self.scales = carried(self.sums)
         self._buffers = {name: np.empty(max(n[1:]) * m, p.dtype) for name in ("g", "V")}
 
     def buffer(self, name: str, rows: int, columns: int) -> Array:

@@ -29,7 +29,7 @@ class State:
     W: Arrays = replicated()  # W[l]: (n[l], n[l-1] + ones), l = 1..L, the iterate in the working precision
     begun: Array = replicated()  # x where scipy began
     counts: Array = replicated()  # [iterations since; evaluations and endings before]
-    grids: Array = replicated()  # of the exact sums, when scipy began
+    scales: Arrays = replicated()  # of the exact sums, when scipy began
     work: Any = None
 
 
@@ -147,13 +147,14 @@ class FullBatch(DataParallel):
         work = s.work
         s.begun[...] = work.now.x
         s.counts[...] = 0, work.evaluations, work.endings
-        s.grids[...] = work.sums.grids
+        take(work.sums.scales, s.scales)
         work.iterations, work.tried = None, []
 
     def blank(self, p: Problem, world: World) -> State:
         work = Work(p, self.decay)
         W = [None, *(np.zeros(p.network.shape(l), p.dtype, order="F") for l in range(1, p.network.depth + 1))]
-        return State(W, np.zeros(len(work.decayed)), np.zeros(3, dtype=np.int64), work.sums.grids, work)
+        scales = [None, *(x.copy() for x in work.sums.scales[1:])]
+        return State(W, np.zeros(len(work.decayed)), np.zeros(3, dtype=np.int64), scales, work)
 
     def start(self, s: State, p: Problem, world: World) -> None:
         """He's random weights."""
@@ -169,14 +170,16 @@ class FullBatch(DataParallel):
         """Repeat the iterations since scipy began. Where they do not end at W, as they may not with another scipy or
         BLAS, it begins anew there."""
         since, evaluations, endings = (int(count) for count in s.counts)
-        s.work.sums.grids, s.work.evaluations, s.work.endings = s.grids, evaluations, endings
+        take(s.scales, s.work.sums.scales)
+        s.work.evaluations, s.work.endings = evaluations, endings
         W, s.counts[0] = [None, *(W.copy() for W in s.W[1:])], 0
         for _ in range(since):
             self.step(s, p, world)
         if any(not np.array_equal(one, other) for one, other in zip(W[1:], s.W[1:], strict=True)):
             self.set_weights(s, W, p, world)
             s.counts[...] = 0, s.work.evaluations, s.work.endings
-            s.grids[...], s.work.iterations = s.work.sums.grids, None
+            take(s.work.sums.scales, s.scales)
+            s.work.iterations = None
 
     def finite(self, s: State) -> bool:
         """By the norm of W; entry by entry only where that overflows."""
@@ -209,6 +212,12 @@ def decayed(network: Network, l: int) -> Array:
 def joined(W: Arrays) -> Array:
     """All of W[1..L] as one float64 vector."""
     return flat(W).astype(np.float64)
+
+
+def take(given: Arrays, into: Arrays) -> None:
+    """Copy the arrays of each layer."""
+    for mine, one in zip(into[1:], given[1:], strict=True):
+        mine[...] = one
 
 
 def put(x: Array, W: Arrays) -> None:

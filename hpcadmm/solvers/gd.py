@@ -34,7 +34,7 @@ class State:
 
     W: Arrays = replicated()
     slope: Array = replicated()  # (1,): the norm of the gradient that the last iteration went down
-    grids: Array = replicated()  # of the exact sums
+    scales: Arrays = replicated()  # of the exact sums
     done: Array = replicated()  # iterations
     work: Any = field(default=None, repr=False)
 
@@ -114,7 +114,6 @@ class Gd(Parted):
         """dW_1, ..., dW_L of the summed loss, float64: what the server has of it. Collective."""
         sums = s.work.sums
         sums.sum(s.W, lambda: s.work.parts(p), world)
-        s.grids[...] = sums.grids
         return [total.total for total in sums.gradient[1:]]
 
     def blank(self, p: Problem, world: World) -> State:
@@ -125,7 +124,7 @@ class Gd(Parted):
         return State(
             W=[None, *(np.zeros(p.network.shape(l), p.dtype, order="F") for l in range(1, p.network.depth + 1))],
             slope=np.zeros(1),
-            grids=work.sums.grids,
+            scales=work.sums.scales,
             done=np.zeros(1, dtype=np.int64),
             work=work,
         )
@@ -140,9 +139,8 @@ class Gd(Parted):
             w[...] = given
 
     def prepare(self, s: State, p: Problem, world: World) -> None:
-        """Take the grids of the sums back; find the rate and the optimum."""
+        """Find the rate and the optimum."""
         work: Work = s.work
-        work.sums.grids = s.grids
         work.rate = 1 / lipschitz(p, work, self.decay, world) if self.rate == "lipschitz" else self.rate
         if self.knows_optimum(p.network.depth, p.loss.name):
             work.local, work.optimum = pose(p, work.workers, 0.0, world)

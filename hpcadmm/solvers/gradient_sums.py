@@ -6,13 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from hpcadmm.comm.exact import Exact, first_grid, side_by_side, sum_exactly
+from hpcadmm.comm.exact import Exact, carried, first_grid, half, side_by_side, sum_exactly
 from hpcadmm.comm.world import World
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array, Arrays
 from hpcadmm.subproblems.passes import Passes
 
-ROOM = {np.dtype(np.float32): (8, 20), np.dtype(np.float64): (3, 8)}  # bits by which a sum may grow, and shrink
 Parts = Callable[[], Iterable[tuple[Array, Array]]]  # this rank's parts of a batch, (x, y) each; may be called twice
 
 
@@ -31,7 +30,8 @@ class OuterSum:
 class GradientSums:
     """sum lam_l a_{l-1}^T, the gradient of the summed loss by W_l, l = 1..L, and, where they are asked for, the
     curvature factors sum a_{l-1} a_{l-1}^T and sum lam_l lam_l^T: float64, exact, so the same bits on any number of
-    ranks. `count`: the parts of a batch over all ranks.
+    ranks. `count`: the parts of a batch over all ranks. `scales`: what the sums carry from step to step, by layer; a
+    checkpoint keeps it.
     """
 
     def __init__(
@@ -45,7 +45,9 @@ class GradientSums:
     ) -> None:
         self.layers = layers or range(1, p.network.depth + 1)
         self.passes = Passes(p.network, p.loss, p.dtype, self.layers)
+        self.samples = p.tiles.n
         self._make = partial(self._sum, p, count, plain)
+        self._data: Array | None = p.x if 1 in self.layers and not plain else None  # until the scales of a_0 are given
         self.gradient: Arrays = [None] * (p.network.depth + 1)
         self.aaT, self.llT = self.gradient.copy(), self.gradient.copy()
         self._gradients, self._inputs, self._outputs = [], [], []
@@ -57,12 +59,19 @@ class GradientSums:
                 self._inputs.append(self._make(a, a, (columns, columns)))
                 self._outputs.append(self._make(lam, lam, (rows, rows)))
                 self.aaT[l], self.llT[l] = self._inputs[-1].total, self._outputs[-1].total
-        self._message = side_by_side([outer.total for outer in self._gradients], p.tiles.size)
+        self._message = side_by_side([outer.total for outer in self._gradients])
+        every = range(1, p.network.depth + 1)
+        self.scales: Arrays = [None, *(self._carried(l, (1 + curvature) * sum(p.network.shape(l))) for l in every)]
 
     def _sum(self, p: Problem, count: int, plain: bool, left: Any, right: Any, shape: tuple[int, int]) -> OuterSum:
-        headroom, loosest = ROOM[np.dtype(p.dtype)]
-        total = Exact(shape, p.dtype, count, first_grid(p.tiles.n), plain, left is right, headroom, loosest)
+        total = Exact(shape, p.dtype, count, first_grid(p.tiles.n), plain, left is right, patient=True)
         return OuterSum(total, left, right)
+
+    def _carried(self, l: int, lines: int) -> Array:
+        """The scales of the sums of layer l; of another rank's layer, room for them."""
+        mine = [kind[l] for kind in (self.gradient, self.aaT, self.llT) if kind[l] is not None]
+        return carried(mine) if mine else np.zeros(lines, dtype=np.int64)
+
 
     def _a(self, l: int) -> Array:
         return self.passes.a[l - 1]
@@ -73,6 +82,7 @@ class GradientSums:
     def sum(self, W: Arrays, parts: Parts, world: World, *, factors: bool = False, inputs: bool = True) -> None:
         """Fill `gradient[l].total`, and with `factors` the totals of aaT and llT, of aaT[1] only with `inputs`.
         Collective."""
+        self._give_scales(world.samples)
         sums: list[OuterSum] = list(self._gradients)
         if factors:
             sums += [*self._inputs[not inputs and 1 in self.layers :], *self._outputs]
@@ -88,6 +98,18 @@ class GradientSums:
         message = None if factors else self._message
         sum_exactly(world.samples, [outer.total for outer in sums], again, message)
 
+    def _give_scales(self, world: World) -> None:
+        """The bounds of a_0, which is the data, hold for every batch: none is exceeded where a rare feature turns up.
+        Collective, the first time."""
+        if self._data is None:
+            return
+        low, high = self._data.min(axis=1, initial=0), self._data.max(axis=1, initial=0)
+        largest = np.frexp(world.max(np.maximum(-low, high))[0])[1].astype(np.int64)
+        self.gradient[1].give(largest)
+        if self.aaT[1] is not None:
+            self.aaT[1].give(largest + half(self.samples.bit_length()) + 1)
+        self._data = None
+
     def run(self, W: Arrays, parts: Parts, sums: Sequence[OuterSum]) -> None:
         """Pass each part forward and back, and add its products to the sums."""
         for x, y in parts():
@@ -99,16 +121,3 @@ class GradientSums:
     def add_again(self, parts: Parts, W: Arrays, sums: Sequence[OuterSum]) -> None:
         """The same products once more."""
         self.run(W, parts, sums)
-
-    @property
-    def grids(self) -> Array:
-        """What the exact sums carry from step to step, (L + 1, 3) by layer and kind; a checkpoint keeps it."""
-        kinds = (self.gradient, self.aaT, self.llT)
-        return np.array([[0 if kind[l] is None else kind[l].grid for kind in kinds] for l in range(len(self.gradient))])
-
-    @grids.setter
-    def grids(self, values: Array) -> None:
-        for kind, column in zip((self.gradient, self.aaT, self.llT), values.T, strict=True):
-            for total, grid in zip(kind, column, strict=True):
-                if total is not None:
-                    total.grid = int(grid)

@@ -42,7 +42,7 @@ class State:
     P: Arrays = layers()  # P[l] = (A[l] + delta alpha I)^-1, in the working precision
     Q: Arrays = layers()  # Q[l] = (1 + g) (B[l] / tau + g I)^-1
     counts: Array = replicated()  # sweeps, refreshes, sums over the ranks
-    grids: Array = replicated()  # of the exact sums, by layer
+    scales: Arrays = replicated()  # of the exact sums, by layer
     last: Array = replicated()  # of the last sweep: s, <D, C>, |C|_F
     work: Any = None  # a Work
 
@@ -116,7 +116,6 @@ class MpAdmm(DataParallel):
         for l in work.mine:
             V[l] += p.dtype(step) * D[l]
         self.mean_iterate(s)
-        s.grids[...] = work.sums.grids
 
     def renew(self, s: State, m: int, inputs: bool) -> None:
         """A_l and B_l take in the means of this batch, and P_l and Q_l follow."""
@@ -193,7 +192,7 @@ class MpAdmm(DataParallel):
             P=work.by_layer(lambda l: np.zeros((n.shape(l)[1],) * 2, p.dtype, order="F")),
             Q=work.by_layer(lambda l: np.zeros((n.n[l],) * 2, p.dtype, order="F")),
             counts=np.zeros(3, dtype=np.int64),
-            grids=work.sums.grids,
+            scales=work.sums.scales,
             last=np.zeros(3),
             work=work,
         )
@@ -212,13 +211,12 @@ class MpAdmm(DataParallel):
             s.work.iterate[l][...] = weights[l]
 
     def prepare(self, s: State, p: Problem, world: World) -> None:
-        """Take the grids of the sums back."""
-        s.work.sums.grids = s.grids
+        """Nothing is derived."""
 
     def weights(self, s: State, world: World) -> Arrays:
         """Every rank takes the layers of the others."""
         s.work.share(s.W)
-        s.work.share(list(s.grids))
+        s.work.share(s.scales)
         return s.W
 
     def finite(self, s: State) -> bool:

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from hpcadmm.comm.exact import Exact, first_grid, sum_exactly, sum_tiles
+from hpcadmm.comm.exact import Exact, carried, first_grid, sum_exactly, sum_tiles
 from hpcadmm.comm.world import World
 from hpcadmm.model.network import Network
 from hpcadmm.model.state import Array, Arrays
@@ -39,7 +39,8 @@ class SweepSums:
 
     The pass over layer l makes a_l and z_l, and so everything for W_{l+1}: z_{l+1} a_l^T and a_l a_l^T. The pass over
     layer 1 also makes z_1 a_0^T for the *next* sweep's W_1, while a_0 is in cache; a_0 a_0^T never changes. So a
-    sweep needs L - 1 Allreduces (one if L = 1).
+    sweep needs L - 1 Allreduces (one if L = 1). `scales`: what the exact sums carry from sweep to sweep; a checkpoint
+    keeps it.
     """
 
     def __init__(self, network: Network, dtype: Any, tiles: Tiles, plain: bool) -> None:
@@ -47,6 +48,7 @@ class SweepSums:
         self.of: list[Any] = [None]
         for l in range(1, network.depth + 1):
             self.of.append(NormalSums(network.shape(l), dtype, tiles.n, tiles.count, gram=l > 1, plain=plain))
+        self.scales = carried([part for sums in self.of[1:] for part in sums.parts])
 
     def _pairs(self, l: int, z: Arrays, a: Arrays) -> list[tuple[NormalSums, Any, Any]]:
         """(sum, its z, its a) of the pass over layer l."""
@@ -79,20 +81,6 @@ class SweepSums:
         """z_1 a_0^T of a start, for the first sweep's W_1."""
         total = self.of[1]
         sum_tiles(world, self.tiles, total.parts, lambda t: total.add(z[1][:, t], a[0][:, t]))
-
-    @property
-    def _all(self) -> list[Exact]:
-        return [part for sums in self.of[1:] for part in sums.parts]
-
-    @property
-    def grids(self) -> Array:
-        """What the exact sums carry from sweep to sweep; a checkpoint keeps it."""
-        return np.array([part.grid for part in self._all], dtype=np.int64)
-
-    @grids.setter
-    def grids(self, values: Array) -> None:
-        for part, grid in zip(self._all, values, strict=True):
-            part.grid = int(grid)
 
 
 def gram_of_data(x: Array, tiles: Tiles, world: World, plain: bool) -> Array:

@@ -44,7 +44,8 @@ class State:
     sent_p: Arrays = cells()  # what the layer below knows of p[l]; only where a wire loses digits
     sent_w: Arrays = cells()  # what the layer above knows of u_l - rho q_l
     penalties: Array = replicated()  # [nu, rho, nu of the last q step]
-    marks: Array = replicated()  # (L + 1, MARKS) by layer: theta of W and p, grids of the exact sums, payload bytes
+    marks: Array = replicated()  # (L + 1, MARKS) by layer: theta of W and p, payload bytes
+    scales: Arrays = replicated()  # of the exact sums, by layer
     done: Array = replicated()  # iterations
     work: Any = None  # a Work
 
@@ -194,6 +195,7 @@ class PdAdmm(Versatile):
         for l in range(1, len(s.W)):
             world.chain.broadcast(s.W[l], s.work.owner(l))
             world.chain.broadcast(s.marks[l], s.work.owner(l))
+            world.chain.broadcast(s.scales[l], s.work.owner(l))
         return s.W
 
     def finite(self, s: State) -> bool:

@@ -14,7 +14,7 @@ from hpcadmm.comm.exact import sum_by_tile, sum_tiles
 from hpcadmm.comm.world import World
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array
-from hpcadmm.solvers.pdadmm_work import GRID, THETA_P, THETA_W
+from hpcadmm.solvers.pdadmm_work import THETA_P, THETA_W
 from hpcadmm.subproblems.activations import FitActivation
 from hpcadmm.subproblems.layer_split import descend_kernel, fit_z_and_q, p_gradient, pieces, shift_kernel
 from hpcadmm.subproblems.norm import square
@@ -63,7 +63,6 @@ class Quadratic:
         sum_tiles(
             self.samples, self.tiles, [total], lambda t: total.add(np.matmul(s.R[l][:, t], s.p[l][:, t].T, out=tile))
         )
-        self._keep_grids(l, [total])
         rows = np.zeros((len(self.tiles), len(s.W[l])))  # of V, by tile
         D, length = self.work.scratch("D", len(rows[0]), n), partial(self._length, THETA_W, l)
         np.multiply(total.total[:, :n], -self.nu, out=D, casting="same_kind")
@@ -136,11 +135,7 @@ class Quadratic:
         np.subtract(m, z, out=R)
 
     def _sums(self, l: int) -> Any:
-        return self.work.sums(self.problem.network.shape(l), self.s.marks[l, GRID])
-
-    def _keep_grids(self, l: int, sums: Any) -> None:
-        for k, total in enumerate(sums):
-            self.s.marks[l, GRID][k] = total.grid
+        return self.work.sums(self.problem.network.shape(l), self.s.scales[l])
 
 
 class Exact(Quadratic):
@@ -167,7 +162,6 @@ class Exact(Quadratic):
             sums[1].add(np.matmul(s.p[l][:, t], s.p[l][:, t].T, out=tiles[1]))
 
         sum_tiles(self.samples, self.tiles, sums, add)
-        self._keep_grids(l, sums)
         zpT, ppT = (total.total for total in sums)
         n, ridge = self.problem.network.n[l - 1], options.ridge
         if options.pull == "proximal":

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from hpcadmm.comm.exact import first_grid
+from hpcadmm.comm.exact import UNKNOWN
 from hpcadmm.comm.wire import Wire
 from hpcadmm.comm.world import World
 from hpcadmm.model.problem import Problem
@@ -45,12 +45,18 @@ def blank(solver: Any, make: Any, p: Problem, world: World) -> Any:
         sent_w=units(1, L - 1, lossy),
         penalties=np.array([solver.nu, solver.rho, solver.nu]),
         marks=np.zeros((L + 1, len(MARKS))),
+        scales=[None, *(np.full(lines(*p.network.shape(l), exact), UNKNOWN) for l in range(1, L + 1))],
         done=np.zeros(1, dtype=np.int64),
         work=work,
     )
     if 1 in work.mine:
         s.p[1] = p.x
     return s
+
+
+def lines(rows: int, columns: int, exact: bool) -> int:
+    """Scales of the exact sums of a layer: of z p^T, and for exact updates of p p^T."""
+    return rows + columns * (2 if exact else 1)
 
 
 def first_layer(solver: Any, p: Problem, l: int) -> Array:
@@ -67,7 +73,7 @@ def set_weights(s: Any, weights: Arrays, p: Problem) -> None:
     for l in range(1, L + 1):
         s.W[l][...] = weights[l]
     for l in mine:
-        s.marks[l] = [1.0, 1.0, first_grid(p.tiles.n), first_grid(p.tiles.n), 0.0]
+        s.marks[l], s.scales[l][...] = [1.0, 1.0, 0.0], UNKNOWN
     for _, t in p.tiles:
         a = p.x[:, t]
         for l in range(1, mine[-1] + 1):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hpcadmm.comm.exact import Exact
+from hpcadmm.comm.exact import Exact, carry
 from hpcadmm.comm.world import World
 from hpcadmm.model.network import Network
 from hpcadmm.model.problem import Problem
@@ -16,8 +16,8 @@ from hpcadmm.solvers.dealing import deal, owner
 from hpcadmm.solvers.normal import NormalSums
 from hpcadmm.subproblems.scratch import Scratch
 
-MARKS = ("theta_W", "theta_p", "grid_0", "grid_1", "payload")
-THETA_W, THETA_P, GRID, PAYLOAD = 0, 1, slice(2, 4), 4
+MARKS = ("theta_W", "theta_p", "payload")
+THETA_W, THETA_P, PAYLOAD = range(3)
 PASSES = 100  # what reading and writing an entry of p, z, q, R costs over an iteration, in multiply-adds
 
 
@@ -59,10 +59,9 @@ class Work:
         """The block, and so the rank of the chain, that has layer l."""
         return owner(self.blocks, l)
 
-    def sums(self, shape: tuple[int, int], grids: Array) -> list[Exact]:
-        """The sums for a layer of this shape, with the grids that its last ones left."""
-        for total, grid in zip(self._sums[shape], grids, strict=False):
-            total.grid = int(grid)
+    def sums(self, shape: tuple[int, int], scales: Array) -> list[Exact]:
+        """The sums for a layer of this shape, with the scales that its last ones left."""
+        carry(self._sums[shape], scales)
         return self._sums[shape]
 
     def buffer(self, name: str, rows: int, columns: int) -> Array:

@@ -33,7 +33,7 @@ class State:
     m: Arrays = replicated()  # shaped as W: a mean of gradients or steps
     v: Arrays = replicated()  # shaped as W: a mean or sum of squares
     done: Array = replicated()  # steps
-    grids: Array = replicated()  # of the exact sums
+    scales: Arrays = replicated()  # of the exact sums
     work: Any = None
 
 
@@ -108,7 +108,6 @@ class Stochastic(DataParallel):
         for l in range(1, p.network.depth + 1):
             self.move(self._entries(s, p, l))
         s.done += 1
-        s.grids[...] = work.sums.grids
 
     def _entries(self, s: State, p: Problem, l: int) -> Entries:
         k, work, n = int(s.done[0]), s.work, p.network.n
@@ -163,7 +162,7 @@ class Stochastic(DataParallel):
             return [None, *(np.zeros(shape, p.dtype, order="F") for shape in shapes)] if wanted else []
 
         W, m, v = zeros(True), zeros("m" in self.memory), zeros("v" in self.memory)
-        return State(W, m, v, np.zeros(1, dtype=np.int64), work.sums.grids, work)
+        return State(W, m, v, np.zeros(1, dtype=np.int64), work.sums.scales, work)
 
     def start(self, s: State, p: Problem, world: World) -> None:
         """He's random weights."""
@@ -175,8 +174,7 @@ class Stochastic(DataParallel):
             W[...] = given
 
     def prepare(self, s: State, p: Problem, world: World) -> None:
-        """Take the grids of the sums back."""
-        s.work.sums.grids = s.grids
+        """Nothing is derived."""
 
     def finite(self, s: State) -> bool:
         """By the norm of W; entry by entry only where that overflows."""

@@ -37,7 +37,7 @@ class State:
     z: Arrays = columns()  # z[l]: (n[l], m), l = 1..L
     lam: Array = columns()  # (n[L], m)
     zaT: Array = replicated()  # z_1 a_0^T, made by the last sweep
-    grids: Array = replicated()  # of the exact sums
+    scales: Array = replicated()  # of the exact sums
     sweeps: Array = replicated()  # how many are done
     work: Any = None  # a Work
 
@@ -106,7 +106,6 @@ class Taylor(DataParallel):
             sums.add(L, z, a, t)
         sums.reduce(L, z, a, world)
         s.sweeps += 1
-        s.grids[...] = sums.grids
 
     def _normal_equations(self, s: State, l: int, p: Problem) -> tuple[Array, Factor]:
         """z_l a_{l-1}^T and the factor of a_{l-1} a_{l-1}^T + penalty."""
@@ -140,7 +139,7 @@ class Taylor(DataParallel):
             z=[None, *(np.zeros((n[l], m), p.dtype, order="F") for l in range(1, L + 1))],
             lam=np.zeros((n[L], m), p.dtype, order="F"),
             zaT=sums.of[1].zaT.total,
-            grids=sums.grids,
+            scales=sums.scales,
             sweeps=np.zeros(1, dtype=np.int64),
             work=Work(sums, Scratch(p.dtype)),
         )
@@ -156,7 +155,6 @@ class Taylor(DataParallel):
             if l < L:
                 gaussian(p, 2 * l + 1, p.network.n[l], s.a[l])
         s.work.sums.first(s.z, s.a, world)
-        s.grids[...] = s.work.sums.grids
 
     def set_weights(self, s: State, weights: Arrays, p: Problem, world: World) -> None:
         """Begin from given weights: a and z by a forward pass."""
@@ -164,11 +162,9 @@ class Taylor(DataParallel):
             s.W[l][...] = weights[l]
         forward(p, s.W, s.a, s.z)
         s.work.sums.first(s.z, s.a, world)
-        s.grids[...] = s.work.sums.grids
 
     def prepare(self, s: State, p: Problem, world: World) -> None:
-        """Factor a_0 a_0^T, and take the grids back."""
-        s.work.sums.grids = s.grids
+        """Factor a_0 a_0^T."""
         s.work.factor = self._factor(gram_of_data(p.x, p.tiles, world, self.sums == "plain"), 1, p)
 
     def finite(self, s: State) -> bool:

@@ -89,6 +89,8 @@ class Record:
         """Refuse the checkpoint if it does not hold these arrays, with these shapes and dtypes."""
         for item in items:
             entry = self.entries.get(item.path)
+            if entry is None and item.path.startswith("scales"):
+                raise Refused(f"it holds no {item.path}, so an older version of hpcadmm wrote it: train anew")
             if entry is None:
                 kept = "weights only" if all(e.lies == "replicated" for e in self.entries.values()) else "other arrays"
                 raise Refused(f"it holds no {item.path} ({kept})")

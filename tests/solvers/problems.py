@@ -29,9 +29,10 @@ def problem(
     seed: int = 0,
     spread: int = 0,
     parts: int = 0,
+    scale: float = 1.0,
 ) -> Problem:
     """The columns of `world.samples`. classes = 0: a regression on two targets. spread: tiles differ in size by up to
-    2^(2 spread). parts: so many of the training samples, instead of tiles."""
+    2^(2 spread). parts: so many of the training samples, instead of tiles. scale: of the first feature."""
     chosen = LOSSES[loss]()
     random = np.random.default_rng([seed, 99])
     teacher = random.standard_normal((classes or 2, features))
@@ -42,6 +43,7 @@ def problem(
         scores = teacher @ np.tanh(x) + 0.1 * random.standard_normal((len(teacher), n))
         labels = np.argmax(scores, axis=0) if classes else scores
         outputs = chosen.outputs(classes) if classes else 2
+        x[0] *= scale
         tiles = Tiles(n, width, world.samples.size, world.samples.rank, cut)
         mine = slice(tiles.lo, tiles.hi)
         columns = np.vstack([x, np.ones((int(bias), n))])[:, mine]

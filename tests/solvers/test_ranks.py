@@ -118,7 +118,8 @@ def test_a_first_iterate_belongs_to_the_tile():
 
 @both
 def test_communication_is_one_sum_a_layer(dtype):
-    """L - 1 Allreduces a sweep, one if L = 1; of a a^T a triangle. A sweep may be summed again only at the start."""
+    """L - 1 Allreduces a sweep, one if L = 1; of a a^T a triangle; a number for each row and column, and two
+    words an entry. A sweep may be summed again only at the start."""
 
     def work(world, hidden):
         p = problem(world, hidden, dtype=dtype)
@@ -128,13 +129,14 @@ def test_communication_is_one_sum_a_layer(dtype):
         solver.step(state, p, world)
         return world.traffic.messages - messages, world.traffic.bytes - size
 
-    def expected(hidden, features=6, outputs=3, ranks=2):
+    def expected(hidden, features=6, outputs=3):
         n = [features, *hidden, outputs]
-        sums = [n[1] * (n[0] + 1)]
+        entries, lines = n[1] * (n[0] + 1), n[1] + n[0] + 1
         for l in range(1, len(n) - 1):
             wide = n[l] + 1
-            sums += [n[l + 1] * wide, wide * (wide + 1) // 2]
-        return max(len(hidden), 1), 8 * (sum(sums) + ranks * len(sums))
+            entries += n[l + 1] * wide + wide * (wide + 1) // 2
+            lines += n[l + 1] + wide + wide
+        return max(len(hidden), 1), 8 * (2 * entries + lines)
 
     for hidden in ((), (5,), (7, 5), (4, 6, 3)):
         assert on_ranks(2, lambda world, hidden=hidden: work(world, hidden)) == [expected(hidden)] * 2

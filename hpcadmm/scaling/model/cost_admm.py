@@ -1,5 +1,6 @@
 """The bills of Taylor's and dlADMM's iterations, which deal samples to the ranks."""
 
+from hpcadmm.comm.exact import words
 from hpcadmm.scaling.model.case import Place
 from hpcadmm.scaling.model.ops import Bill
 
@@ -30,21 +31,28 @@ def taylor(place: Place) -> Bill:
 
 def taylor_sums(bill: Bill, place: Place, l: int) -> None:
     """z a^T and a a^T that the pass over layer l makes, and their one message."""
-    case, n, sums, size = place.case, place.case.n, 0, 0
+    case, n, size = place.case, place.case.n, 0
     if l < case.L:
         rows, columns = n[l + 1], case.width(l + 1)
         bill.gemm(l + 1, "outer", rows, columns)
         bill.gemm(l + 1, "gram", columns, columns)
         bill.fold(l + 1, rows * columns)
-        bill.fold(l + 1, columns * columns)
-        sums, size = 2, rows * columns + triangle(columns)
+        bill.fold(l + 1, triangle(columns))
+        size = summed(place, rows, columns) + summed(place, columns)
     if l == 1:
         bill.gemm(1, "outer", n[1], case.width(1))
         bill.fold(1, n[1] * case.width(1))
-        sums, size = sums + 1, size + n[1] * case.width(1)
-    if sums:
+        size += summed(place, n[1], case.width(1))
+    if size:
         bill.memory(l, far=3 * 8 * size, calls=10)
-        bill.sum(l, 8 * (size + sums * place.ranks))
+        bill.sum(l, 8 * size)
+
+
+def summed(place: Place, rows: int, columns: int = 0, patient: bool = False) -> int:
+    """Numbers that an exact sum (rows, columns) over the tiles sends, or a symmetric one of so many rows."""
+    plain = getattr(place.case.solver, "sums", "exact") == "plain"
+    entries = rows * columns if columns else triangle(rows)
+    return words(place.case.precision, plain=plain, patient=patient) * entries + rows + columns
 
 
 def fit_weights(bill: Bill, l: int, rows: int, columns: int, factor: bool) -> None:
@@ -95,7 +103,7 @@ def dladmm_weights(bill: Bill, place: Place, l: int) -> None:
     bill.fold(l, rows * columns)
     bill.passes(l, far=6 * rows, near=4 * rows, calls=14)
     bill.memory(l, near=6 * 8 * rows * columns, calls=10)
-    bill.sum(l, 8 * (rows * columns + place.ranks))
+    bill.sum(l, 8 * summed(place, rows, columns))
     bill.sum(l, 8 * place.tiles)
 
 

@@ -2,7 +2,7 @@
 
 from hpcadmm.errors import UsageError
 from hpcadmm.scaling.model.case import Place
-from hpcadmm.scaling.model.cost_admm import data_rows, triangle
+from hpcadmm.scaling.model.cost_admm import data_rows, summed, triangle
 from hpcadmm.scaling.model.ops import Bill
 
 MEMORY = {"sgd": 1, "adagrad": 1, "adadelta": 2, "adam": 2}  # vectors that a method remembers
@@ -36,10 +36,16 @@ def forward_and_back(bill: Bill, place: Place) -> None:
             bill.passes(l, near=5 * n[l], calls=6)
 
 
+def gradients(place: Place) -> int:
+    """Numbers that the sum of the gradients of this rank's layers sends."""
+    case = place.case
+    return sum(summed(place, case.n[l], case.width(l), patient=True) for l in place.layers)
+
+
 def gradient_sum(bill: Bill, place: Place) -> None:
     """The one Allreduce, summed where it lies."""
     bill.memory(place.layers[0], near=8 * place.case.weights, calls=8 + 3 * place.case.L)
-    bill.sum(place.layers[0], 8 * (place.case.weights + place.case.L * place.samples))
+    bill.sum(place.layers[0], 8 * gradients(place))
 
 
 def stochastic(place: Place) -> Bill:
@@ -89,7 +95,7 @@ def mpadmm(place: Place, refresh: float | None = None, inputs: float | None = No
         columns, share = case.width(l), (inputs or 0.0) if l == 1 else refresh
         for size, often in ((columns, share), (n[l], refresh)):
             bill.gemm(l, "gram", size, size, often)
-            bill.fold(l, size * size, often)
+            bill.fold(l, triangle(size), often)
             bill.dense(l, "inverse", size, times=often)
             bill.memory(l, far=often * size * size * 60, calls=20 * often)
         mover = Bill(columns, 1, case.item)
@@ -103,11 +109,10 @@ def mpadmm(place: Place, refresh: float | None = None, inputs: float | None = No
 
 def mpadmm_messages(bill: Bill, place: Place, refresh: float, inputs: float) -> None:
     """One sum over the ranks with the same layers; along the chain parts of the batch, and two numbers."""
-    case, n, first = place.case, place.case.n, place.layers[0]
-    size = float(sum(n[l] * case.width(l) for l in place.layers) + len(place.layers) * place.samples)
+    case, n, first, size = place.case, place.case.n, place.layers[0], float(gradients(place))
     for l in place.layers:
         often = inputs if l == 1 else refresh
-        size += often * (triangle(case.width(l)) + place.samples) + refresh * (triangle(n[l]) + place.samples)
+        size += often * summed(place, case.width(l), patient=True) + refresh * summed(place, n[l], patient=True)
     bill.memory(first, far=2 * 8 * size, calls=20)
     bill.sum(first, 8 * size)
     bill.sum(first, 8 * (case.L + 1), "chain", times=2)

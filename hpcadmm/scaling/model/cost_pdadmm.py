@@ -2,7 +2,7 @@
 
 from hpcadmm.comm.wire import Wire
 from hpcadmm.scaling.model.case import Place
-from hpcadmm.scaling.model.cost_admm import data_rows, fit_activation, fit_weights, triangle
+from hpcadmm.scaling.model.cost_admm import data_rows, fit_activation, fit_weights, summed, triangle
 from hpcadmm.scaling.model.ops import Bill
 
 
@@ -31,7 +31,7 @@ def quadratic_steps(bill: Bill, place: Place, l: int) -> None:
     bill.fold(l, rows * case.width(l))
     bill.passes(l, far=rows, near=2 * rows, calls=10)
     bill.memory(l, far=5 * 8 * rows * columns, calls=10)
-    bill.sum(l, 8 * (rows * case.width(l) + place.samples))
+    bill.sum(l, 8 * summed(place, rows, case.width(l)))
     bill.sum(l, 8 * place.tiles)
     if case.bias:
         bill.sum(l, 8 * place.tiles * rows)
@@ -47,8 +47,8 @@ def exact_steps(bill: Bill, place: Place, l: int) -> None:
     bill.gemm(l, "outer", rows, case.n[l - 1])
     bill.gemm(l, "gram", width, width)
     bill.fold(l, rows * width)
-    bill.fold(l, width * width)
-    bill.sum(l, 8 * (rows * width + triangle(width) + 2 * place.samples))
+    bill.fold(l, triangle(width))
+    bill.sum(l, 8 * (summed(place, rows, width) + summed(place, width)))
     fit_weights(bill, l, rows, width, factor=True)
     bill.gemm(l, "apply", rows, width)
     bill.passes(l, near=3 * rows, calls=3)

@@ -1,0 +1,177 @@
+"""The loops behind exact.py: partials into their sums, what they weigh against their bounds, bounds that follow.
+
+Matrices come with their columns as rows, as numpy's transpose of Fortran order gives them. A matrix (rows, columns) has
+a line for each row, then one for each column; a symmetric one has a line for each row, which is its column too.
+"""
+
+import math
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from hpcadmm.kernels import kernel
+
+UNKNOWN = -(1 << 20)  # the scale of a line that has held nothing but zeros
+LOWEST, HIGHEST = -450, 490  # of a scale: bounds, products of two, and their units stay far from the ends of float64
+LIMIT = 0.25  # the most that a line may weigh
+ENDLESS = 2.0**1000  # weights from here on, as that of an infinity or NaN: no scale is sought for them
+HELD, EXCEEDED, LOOSE = 0, 1, 2
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def bits(_, x):  # type: ignore[no-untyped-def]
+    """A float64 number's bits as an integer; of numbers without sign the order is the same, NaN above infinity."""
+
+    def cast(_, builder, __, args):  # type: ignore[no-untyped-def]
+        return builder.bitcast(args[0], ir.IntType(64))
+
+    return types.int64(x), cast
+
+
+@kernel
+def fold(acc, rest, partial, up, down, finer, sizes):  # type: ignore[no-untyped-def]
+    """acc += partial rounded to units of 2^-52 B_ij, B_ij = up_i up_j; rest, unless None: += what that leaves, in units
+    finer by the power of two `finer`. sizes: max_j |p_ij| down_j of each row, max_i |p_ij| down_i of each column."""
+    columns, rows = partial.shape
+    sizes[:rows] = 0.0
+    tops = sizes[rows:].view(np.int64)
+    for j in range(columns):
+        scale, inverse, top = 1.5 * up[rows + j], down[rows + j], np.int64(0)
+        for i in range(rows):
+            x = np.float64(partial[j, i])
+            magic = up[i] * scale
+            rounded = (x + magic) - magic
+            acc[j, i] += rounded
+            if rest is not None:
+                little = magic * finer
+                rest[j, i] += ((x - rounded) + little) - little
+            size = abs(x)
+            seen = bits(size * down[i])
+            top = seen if seen > top else top
+            size *= inverse
+            sizes[i] = size if size > sizes[i] else sizes[i]
+        tops[j] = top
+
+
+@kernel
+def fold_triangle(acc, rest, partial, up, down, finer, sizes):  # type: ignore[no-untyped-def]
+    """The same of the lower triangle of a positive semidefinite matrix, whose diagonal bounds it:
+    |p_ij| <= sqrt(p_ii p_jj). sizes: p_ii down_i."""
+    for j in range(len(partial)):
+        scale, sum_, column, ups = 1.5 * up[j], acc[j, j:], partial[j, j:], up[j:]
+        if rest is not None:
+            left = rest[j, j:]
+        for i in range(column.size):
+            x = np.float64(column[i])
+            magic = ups[i] * scale
+            rounded = (x + magic) - magic
+            sum_[i] += rounded
+            if rest is not None:
+                little = magic * finer
+                left[i] += ((x - rounded) + little) - little
+        sizes[j] = abs(np.float64(column[0])) * down[j]
+
+
+@kernel
+def add_plainly(acc, partial):  # type: ignore[no-untyped-def]
+    """acc += partial in float64: the sum whose bits depend on the order, for comparison."""
+    for i in range(partial.size):
+        acc[i] += partial[i]
+
+
+@kernel
+def weigh(sizes, down, grain, loads, peaks):  # type: ignore[no-untyped-def]
+    """loads += what this partial weighs, its sizes against the bounds: from 0 to 2, rounded up to multiples of `grain`,
+    hence a sum without rounding; peaks: the largest so far, without these limits."""
+    for k in range(sizes.size):
+        weight = sizes[k] * down[k]
+        if weight < ENDLESS:
+            loads[k] += math.ceil(min(weight, 2.0) / grain) * grain
+        else:
+            weight = np.inf
+            loads[k] += ENDLESS
+        peaks[k] = max(peaks[k], weight)
+
+
+@kernel
+def prepare(scales, rows, guess, now, up, down):  # type: ignore[no-untyped-def]
+    """now: the scales, for an UNKNOWN one the largest of the rows, or of the columns, or else `guess`; up = 2^now."""
+    for lo, hi in ((0, rows), (rows, scales.size)):
+        default = largest(scales[lo:hi])
+        if default == UNKNOWN:
+            default = guess
+        for k in range(lo, hi):
+            now[k] = min(max(default if scales[k] == UNKNOWN else scales[k], LOWEST), HIGHEST)
+            up[k] = math.ldexp(1.0, now[k])
+            down[k] = math.ldexp(1.0, -now[k])
+
+
+@kernel
+def judge(loads, scales, rows, free, least, patient):  # type: ignore[no-untyped-def]
+    """HELD; EXCEEDED: an entry may have been beyond its bound; LOOSE: one of the first `free` lines, whose scales are
+    not given, weighs less than `least` (and, if `patient`, is weighed for the first time). What is not finite is HELD.
+    """
+    over_rows, over_columns, loose = False, rows == loads.size, False
+    for k in range(loads.size):
+        load = loads[k]
+        if load >= ENDLESS:
+            return HELD
+        if load > LIMIT:
+            if k < rows:
+                over_rows = True
+            else:
+                over_columns = True
+        if 0 < load < least and k < free and (not patient or scales[k] == UNKNOWN):
+            loose = True
+    if over_rows and over_columns:
+        return EXCEEDED
+    return LOOSE if loose else HELD
+
+
+@kernel
+def follow(loads, scales, rows, free, now, room, patient):  # type: ignore[no-untyped-def]
+    """Bounds that leave `room` bits to the next sum: B_ij changes by 2^room sqrt(load_i load_j), of which min(load_i,
+    load_j) bounds sum |p_ij| / B_ij; or by 2^room load_i. If `patient` a scale falls by one bit a sum."""
+    for k in range(free):
+        if 0 < loads[k] < ENDLESS:
+            change = power(loads[k]) + room
+            if free == loads.size:
+                change = half(change)
+            if patient and scales[k] != UNKNOWN:
+                change = max(change, -1)
+            scales[k] = now[k] + change
+    balance(scales, rows, free)
+
+
+@kernel
+def half(e):  # type: ignore[no-untyped-def]
+    """e / 2, rounded up."""
+    return -(-e // 2)
+
+
+@kernel
+def power(x):  # type: ignore[no-untyped-def]
+    """The least e with x <= 2^e, for x > 0."""
+    mantissa, e = math.frexp(x)
+    return e - 1 if mantissa == 0.5 else e
+
+
+@kernel
+def balance(scales, rows, free):  # type: ignore[no-untyped-def]
+    """Rows and columns with the same largest scale, which changes no bound, if all are free; within their limits."""
+    high, wide = largest(scales[:rows]), largest(scales[rows:])
+    shift = (high - wide) // 2 if min(high, wide) > UNKNOWN and free == scales.size else 0
+    for k in range(scales.size):
+        if scales[k] != UNKNOWN:
+            scales[k] = min(max(scales[k] + (-shift if k < rows else shift), LOWEST), HIGHEST)
+
+
+@kernel
+def largest(scales):  # type: ignore[no-untyped-def]
+    """UNKNOWN if all are."""
+    found = UNKNOWN
+    for k in range(scales.size):
+        found = max(found, scales[k])
+    return found
