@@ -91,7 +91,7 @@ def test_a_batch_may_be_smaller_than_its_parts_or_hardly_larger(solver, batch):
 
 
 def test_parts_without_samples_flow_through_a_chain_of_layers():
-    solver, options = MpAdmm(batch=12, cut=4, grid="layers"), {"loss": "cross-entropy", "samples": 47, "hidden": (5,)}
+    solver, options = MpAdmm(batch=3, cut=4, grid="layers"), {"loss": "cross-entropy", "samples": 47, "hidden": (5,)}
     assert_same_bits(run(1, solver, 12, **options)[0], run(2, solver, 12, **options)[0])
 
 
