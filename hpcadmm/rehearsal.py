@@ -15,7 +15,6 @@ from hpcadmm.model.problem import Part, Problem
 from hpcadmm.model.tiles import Tiles
 
 WIDTH = 8  # samples of a tile or part
-TILES = 130  # at most, or two a rank: over 128 partials of a sum are added by other kernels than fewer are
 ITERATIONS = 3
 SOON = {"warm": 1, "refresh": 2, "period": 1, "restart": 2}  # so that these hold every kind of iteration
 
@@ -97,7 +96,7 @@ def tiny(p: Problem, world: World) -> Problem:
 
 def _part(p: Problem, part: Part, features: int, outputs: int, classes: int, world: World) -> Part:
     """Random columns of a tiny train or test part."""
-    count = part.tiles.parts or min(part.tiles.count, max(TILES, 2 * world.size))
+    count = part.tiles.parts or min(part.tiles.count, 2 * world.size)
     tiles = Tiles(WIDTH * count, WIDTH, world.size, world.rank, part.tiles.parts)
     random, mine = np.random.default_rng(0), slice(tiles.lo, tiles.hi)
     x = np.ones((features + p.network.ones, tiles.hi - tiles.lo), p.dtype, order="F")
