@@ -113,7 +113,7 @@ def looked_at(path: Path) -> None:
     """As `data inspect`."""
     cls, options = recognised(str(path), None, DATASETS)
     for part, said in inspect(cls(**options)).items():
-        if part != "format":
+        if part not in ("format", "scaling"):
             summary(said)
             feature_rows(said)
 
