@@ -1,10 +1,16 @@
-# make train | test | test-4 | test-slurm | lint | clean.   Variables: PYTHON, MPI=mpich|openmpi|none, RANKS, JOB, WORKERS
+# make train | test | test-4 | test-slurm | chaos | lint | clean.   Variables: PYTHON, MPI=mpich|openmpi|none, RANKS, JOB,
+# WORKERS, CHAOS_MINUTES, CHAOS_SESSIONS
 
 PYTHON ?= python3
 MPI ?= mpich
 RANKS ?= 2
 WORKERS ?= 3
 JOB ?= jobs/digits-taylor.toml
+INPUTS ?= 100000
+SEED ?= 0
+FUZZED ?= readers jobs
+CHAOS_MINUTES ?= 10
+CHAOS_SESSIONS ?= 6
 
 BIN := .venv/bin
 BASE := .venv/.installed-$(MPI)
@@ -25,14 +31,16 @@ export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM ?= 1
 endif
 endif
 
-.PHONY: help train test test-4 test-slurm lint results clean
+.PHONY: help train test test-4 test-slurm fuzz chaos lint results clean
 help:
 	@echo "make train    install into .venv, then train $(JOB) on $(RANKS) ranks"
 	@echo "make test     the tests            make test-4   those under MPI, on 4 ranks"
 	@echo "make test-slurm  those that need a Slurm, which they start; as root it is installed (apt-get) if it is missing"
+	@echo "make fuzz     $(INPUTS) damaged files for every reader and job file, seed $(SEED)"
+	@echo "make chaos    kill small runs at random for CHAOS_MINUTES=$(CHAOS_MINUTES), resume them, compare their weights"
 	@echo "make lint     ruff, mypy, import fence            make clean    remove .venv and caches"
 	@echo "make results  measure what results/README.md says (an hour, a quiet machine)"
-	@echo "variables: PYTHON=$(PYTHON) MPI=$(MPI) (mpich, openmpi, none) RANKS=$(RANKS) JOB=$(JOB) WORKERS=$(WORKERS) (of the tests)"
+	@echo "variables: PYTHON=$(PYTHON) MPI=$(MPI) (mpich, openmpi, none) RANKS=$(RANKS) JOB=$(JOB) WORKERS=$(WORKERS) (of the tests) INPUTS SEED FUZZED (of fuzz)"
 
 train: $(BASE)
 	$(MPIRUN) -n $(RANKS) $(BIN)/hpcadmm train $(JOB)
@@ -46,6 +54,14 @@ test-4: $(BASE)-test
 # HPCADMM_SLURM=required: no Slurm is a failure, not a skip.
 test-slurm: $(BASE)-test
 	HPCADMM_SLURM=$${HPCADMM_SLURM:-install} $(BIN)/python -m pytest -m slurm tests/slurm
+
+# FUZZED: modules of tests/fuzz; a fault ends it with the input that led to it.
+fuzz: $(BASE)-test
+	for module in $(FUZZED); do $(BIN)/python tests/fuzz/run.py $$module $(INPUTS) $(SEED) || exit 1; done
+
+# CHAOS_SESSIONS runs at once; a seed that has found something: CHAOS_ARGUMENTS="--seed N".
+chaos: $(BASE)-test
+	$(BIN)/python tests/chaos/kill.py --minutes $(CHAOS_MINUTES) --sessions $(CHAOS_SESSIONS) $(CHAOS_ARGUMENTS)
 
 # The tables and figures of results/README.md; needs HPCADMM_DATA and a quiet machine.
 results: $(BASE)-test

@@ -16,7 +16,8 @@ import numpy as np
 from threadpoolctl import threadpool_info
 
 from hpcadmm.comm import launcher, probe
-from hpcadmm.comm.launch import check_launcher, phase
+from hpcadmm.comm.launch import check_launcher, no_library, phase, start_mpi
+from hpcadmm.comm.library import ask
 from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
 
@@ -34,9 +35,27 @@ class Finding:
     cure: str = ""
 
 
-def examine(world: World, folder: Path) -> list[Finding]:
-    """All findings, the same on every rank; communicates. `folder` is tried out by the first rank."""
-    findings = [Finding("ok", "MPI library", probe.library()), check_start(world)]
+def joined() -> tuple[World, Finding | None]:
+    """All ranks; where MPI is missing or does not start, this process alone, and the finding that says so.
+
+    Without a launcher another process tries first, since an MPI that fails may end its process.
+    """
+    fault = "" if launcher.launched() else ask(start=True)[1]
+    try:
+        if fault:
+            raise no_library(fault)
+        return start_mpi(check=False), None
+    except UsageError as error:
+        text, cure = str(error).split("\n", 1)
+        return World.without_mpi(), Finding("error", "MPI library", text, cure)
+
+
+def examine(world: World, folder: Path, missing: Finding | None = None) -> list[Finding]:
+    """All findings, the same on every rank; communicates. `folder` is tried out by the first rank.
+
+    missing: what `joined` says of an MPI that is not there; then nothing is asked of it.
+    """
+    findings = [missing] if missing else [Finding("ok", "MPI library", probe.library()), check_start(world)]
     with phase("gathering facts"):
         facts = world.gather(about_this_rank())
     findings += [hosts(facts), *cores(facts)]
@@ -45,7 +64,7 @@ def examine(world: World, folder: Path) -> list[Finding]:
         findings += [Finding(*row) for row in world.share([[f.level, f.name, f.text, f.cure] for f in own])]
         findings += shared(world, folder) if world.size > 1 else []
     with phase("timing messages"):
-        findings += [*messages(world)]
+        findings += [] if missing else [*messages(world)]
     return findings
 
 
@@ -120,25 +139,21 @@ def blas(facts: list[dict[str, Any]]) -> Iterator[Finding]:
 def own_kernels() -> str:
     """The kernels that OpenBLAS would choose by itself; empty if that cannot be told."""
     env = {name: value for name, value in os.environ.items() if name != "OPENBLAS_CORETYPE"}
-    done = subprocess.run([sys.executable, "-c", OWN_KERNELS], env=env, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", OWN_KERNELS], env=env, capture_output=True, text=True, errors="replace", check=False
+    )
     return (done.stdout.split() or [""])[0]
 
 
 def kernels() -> Iterator[Finding]:
     """Are the compiled kernels kept from run to run?"""
-    cure = "set NUMBA_CACHE_DIR to a folder that can be written; without it every job compiles anew"
-    try:
-        from hpcadmm.comm.exact import Exact, fold
+    from hpcadmm import kernels as compiled
+    from hpcadmm.comm.exact import Exact
 
-        Exact((2, 2), np.float64, 1).add(np.ones((2, 2), order="F"))
-        where = fold.stats.cache_path or ""
-    except (RuntimeError, OSError) as error:  # numba found no folder for its cache
-        yield Finding("error", "numba cache", str(error), cure)
-        return
-    kept = bool(where) and any(Path(where).glob("*.nbi"))
-    yield (
-        Finding("ok", "numba cache", where) if kept else Finding("warning", "numba cache", f"nothing in {where}", cure)
-    )
+    Exact((2, 2), np.float64, 1).add(np.ones((2, 2), order="F"))
+    lost = compiled.lost()
+    kept = Finding("ok", "numba cache", compiled.kept())
+    yield Finding("warning", "numba cache", lost, compiled.CURE) if lost else kept
 
 
 def disk(folder: Path) -> Iterator[Finding]:

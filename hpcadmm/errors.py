@@ -4,6 +4,9 @@
 class UsageError(Exception):
     """Bad input: shown as one message without a traceback, exit code 2."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__(sayable(message))
+
 
 class Interrupted(Exception):
     """A signal stopped the run after its checkpoint: exit code 75, `hpcadmm resume` goes on."""
@@ -15,3 +18,22 @@ class Diverged(Exception):
 
 class RankFailed(RuntimeError):
     """Another rank raised; the traceback is printed there, not here."""
+
+
+def denied(error: OSError) -> str:
+    """What a file system refused, and where.
+
+    >>> denied(PermissionError(13, "Permission denied", "a/b"))
+    'permission denied: a/b'
+    """
+    reason = error.strerror or str(error)
+    return sayable(f"{reason[:1].lower()}{reason[1:]}" + (f": {error.filename}" if error.filename else ""))
+
+
+def sayable(text: str) -> str:
+    r"""Text that UTF-8 can say: a file's name may be any bytes, which Python gives as lone surrogates.
+
+    >>> sayable("a\udcff")
+    'a\\udcff'
+    """
+    return text.encode(errors="backslashreplace").decode()

@@ -1,6 +1,5 @@
 """Job files: TOML <-> frozen dataclasses. Everything is checked here, before any work starts."""
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -12,11 +11,13 @@ from annotated_types import Ge, Gt, Le
 from hpcadmm.comm.world import World
 from hpcadmm.datasets import DATASETS
 from hpcadmm.datasets.base import Dataset
-from hpcadmm.errors import UsageError
+from hpcadmm.datasets.scaling import planned
+from hpcadmm.errors import UsageError, sayable
 from hpcadmm.model.activations import ACTIVATIONS, Activation
 from hpcadmm.model.losses import LOSSES, Loss
 from hpcadmm.solvers import SOLVERS, Solver
-from hpcadmm.tables import chosen, named, overridden, plain
+from hpcadmm.tables import chosen, named, overridden, plain, toml, toml_text
+from hpcadmm.typed import Raw, untyped
 
 Positive = Annotated[float, Gt(0)]
 Count = Annotated[int, Ge(1)]
@@ -51,7 +52,7 @@ class Stop:
     iterations; minutes of solver time; test accuracy reached (a fraction; in a regression use tolerance);
     tolerance, tolerance_absolute: change of the objective between two measured iterations, relative and absolute;
     residual, residual_absolute: the primal residual, relative to the norm of the variables and absolute;
-    patience: so many measured iterations without a better test accuracy (or error);
+    patience: so many measured iterations without a better test accuracy (or error); it and accuracy need test samples;
     error: of solvers that know the optimum f*: `objective_error` and `mean_error`, the objective where the workers are
     and at their mean against f*, are both within it, and the primal residual within its root, relative to the scale
     (the first alone crosses 0 long before the workers agree).
@@ -106,7 +107,7 @@ class Job:
         """The job as the tables of a file; what is unset is left out."""
         tables = {
             **asdict(self.head),
-            "data": {"name": self.data.name, **asdict(self.data)},
+            "data": {"name": self.data.name, **asdict(planned(self.data))},
             "network": {**asdict(self.layers), **asdict(self.activation)},  # type: ignore[call-overload]
             "loss": {"name": self.loss.name, **asdict(self.loss)},  # type: ignore[call-overload]
             "solver": {"name": self.solver.name, **asdict(self.solver)},  # type: ignore[call-overload]
@@ -130,26 +131,21 @@ def read(path: Path, overrides: Sequence[str], world: World) -> Job:
     text = ""
     with world.together("reading the job file"):
         if world.first:
-            text = _text(path)
+            text = source(path)
     return parse(world.share(text), overrides, default_name=path.stem)
 
 
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read the job file {path}: {error}") from None
+def source(path: Path) -> str:
+    """The text of a job file. Raises UsageError."""
+    return toml_text(path, f"cannot read the job file {path}")
 
 
 def parse(text: str, overrides: Sequence[str] = (), default_name: str = "job") -> Job:
     """A job from TOML text and `table.key=value` overrides. Raises UsageError that lists everything wrong."""
-    try:
-        tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"the job file is not TOML: {error}") from None
+    tables = toml(text, "the job file")
     for override in overrides:
         overridden(tables, override)
-    tables.setdefault("name", default_name)
+    tables.setdefault("name", sayable(default_name))
     faults: list[str] = []
     job = _build(tables, faults)
     if faults or job is None:
@@ -166,6 +162,7 @@ def _build(tables: dict[str, Any], faults: list[str]) -> Job | None:
     parts: dict[str, dict[str, Any]] = {}
     for name in TABLES:
         table = tables.get(name, {})
+        table = untyped(table) if isinstance(table, Raw) else table
         if not isinstance(table, dict):
             faults.append(f"{name} = {table!r}: must be a table, [{name}]")
         parts[name] = table if isinstance(table, dict) else {}

@@ -67,7 +67,7 @@ def _added(row: Row, before: Row) -> Row:
 
 
 def measure(solver: Any, state: Any, problem: Problem, world: World) -> Row:
-    """Objective, residual, accuracy or error on both parts. Collective."""
+    """Objective, residual, accuracy or error on both parts (None for a part without samples). Collective."""
     row: Row = dict(solver.measure(state, problem, world))
     W = solver.weights(state, world)
     for name, part in (("train", problem.train), ("test", problem.test)):
@@ -80,11 +80,14 @@ def score_name(problem: Problem) -> str:
     return "accuracy" if problem.classes else "error"
 
 
-def score(W: Arrays, problem: Problem, part: Part, world: World) -> float:
-    """Accuracy or mean squared error over all columns of a part. Collective; the same bits at any rank count.
+def score(W: Arrays, problem: Problem, part: Part, world: World) -> float | None:
+    """Accuracy or mean squared error over all columns of a part, None if there are none. Collective; the same bits at
+    any rank count.
 
     Ranks that hold the same columns share the work.
     """
+    if not part.tiles.n:
+        return None
     values = np.zeros((len(part.tiles), 1))
     mine = slice(*block(len(part.tiles), world.chain.size, world.chain.rank))
     for value, (_, columns) in list(zip(values, part.tiles, strict=True))[mine]:
@@ -94,7 +97,7 @@ def score(W: Arrays, problem: Problem, part: Part, world: World) -> float:
                 value[0] += np.count_nonzero(decide(z) == part.labels[t])
             else:
                 value[0] += float(np.square(z - part.y[:, t]).sum(dtype=np.float64)) / len(z)
-    return float(sum_by_tile(world, part.tiles, values)[0]) / max(part.tiles.n, 1)
+    return float(sum_by_tile(world, part.tiles, values)[0]) / part.tiles.n
 
 
 def weights_sha256(W: Arrays) -> str:
@@ -107,6 +110,7 @@ def weights_sha256(W: Arrays) -> str:
 
 def better(row: Mapping[str, Any], best: float | None) -> bool:
     """Is the test score of this row a new best?"""
+    accuracy, error = row.get("test_accuracy"), row.get("test_error")
     if best is None:
         return True
-    return row["test_accuracy"] > best if "test_accuracy" in row else row["test_error"] < best
+    return bool(error < best) if error is not None else accuracy is None or bool(accuracy > best)

@@ -26,17 +26,19 @@ BRIEF = ("objective", "test_accuracy", "test_error")  # beside a bar, in 80 colu
 
 
 def sentence(row: Row, keys: Iterable[str] = SHOWN) -> str:
-    """The last measured row in a few words.
+    """The last measured row in a few words; a dash for a part without samples.
 
-    >>> sentence({"objective": 12.5, "test_accuracy": 0.9531})
-    'objective 12.5  test 95.31 %'
+    >>> sentence({"objective": 12.5, "test_accuracy": 0.9531}), sentence({"test_error": None})
+    ('objective 12.5  test 95.31 %', 'test error -')
     """
-    words = []
-    for key in keys:
-        if key in row:
-            name = SHOWN[key]
-            words.append(f"{name} {row[key]:.2%}".replace("%", " %") if "accuracy" in key else f"{name} {row[key]:.6g}")
-    return "  ".join(words)
+    return "  ".join(f"{SHOWN[key]} {figure(key, row[key])}" for key in keys if key in row)
+
+
+def figure(key: str, value: float | None) -> str:
+    """A value of a measured row, accuracies in per cent."""
+    if value is None:
+        return "-"
+    return f"{value:.2%}".replace("%", " %") if "accuracy" in key else f"{value:.6g}"
 
 
 class Progress:
@@ -47,6 +49,15 @@ class Progress:
         self._bar: Bar | None = None
         self._task: Any = None
         self._last = -1
+
+    def say(self, text: str) -> None:
+        """A line to standard error."""
+        if self.shown:
+            print(text, file=sys.stderr, flush=True)
+
+    def begin(self, folder: Path, done: int, iterations: int) -> None:
+        """Where the run is, and how much of it is done."""
+        self.say(f"run folder: {folder}  ({done} of {iterations} iterations done)")
 
     @contextmanager
     def of(self, job: Job, done: int) -> Iterator[None]:
@@ -71,7 +82,7 @@ class Progress:
             self._bar.update(self._task, completed=iteration, description=sentence(row, BRIEF))
         elif self.shown and row.get("iteration") == iteration != self._last:
             self._last = iteration
-            print(f"iteration {iteration}  {row['seconds']:.3f} s  {sentence(row)}", file=sys.stderr, flush=True)
+            self.say(f"iteration {iteration}  {row['seconds']:.3f} s  {sentence(row)}")
 
     def end(self, summary: Row, folder: Path) -> None:
         """The result, in two lines."""

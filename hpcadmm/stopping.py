@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from hpcadmm.errors import UsageError
 from hpcadmm.job import Stop
 from hpcadmm.measure import Row, better
 
@@ -27,6 +28,21 @@ class Stopping:
         self.first, self.last = state.get("first"), state.get("last")
         self.best, self.since = state.get("best"), int(state.get("since", 0))
 
+    def refer(self, optimum: Any, precision: str) -> None:
+        """Take what is known of the optimum: a diverged objective is one far above that of weights 0, f(0).
+
+        Raises UsageError for an `error` below what weights in the job's precision can be told to have.
+        """
+        self.first = optimum.beginning if self.first is None else self.first
+        error, finest = self.rules.error, optimum.finest
+        if error is not None and error < finest:
+            better = ', precision = "float64"' if precision == "float32" else ""
+            raise UsageError(
+                f"stop.error = {error:g} cannot be met: the least objective is {optimum.least:.6g}, and of weights in "
+                f"{precision} no error below {finest:.2g} can be told; choose stop.error >= {2 * finest:.1g}{better}, "
+                "or smaller units of features and targets (data.scale)"
+            )
+
     def diverged(self, row: Row) -> str | None:
         """Has the objective left all bounds?"""
         objective = row["objective"]
@@ -44,8 +60,9 @@ class Stopping:
         return next((reason for reason in reasons if reason), None)
 
     def _accuracy(self, row: Row) -> str | None:
-        target, reached = self.rules.accuracy, row.get("test_accuracy", 0.0)
-        return f"test accuracy {reached:.4f} reached {target}" if target and reached >= target else None
+        target, reached = self.rules.accuracy, row.get("test_accuracy")
+        there = target is not None and reached is not None and reached >= target
+        return f"test accuracy {reached:.4f} reached {target}" if there else None
 
     def _objective(self, objective: float) -> str | None:
         last, self.last = self.last, objective

@@ -4,23 +4,49 @@ import json
 import tomllib
 from collections.abc import Iterable
 from dataclasses import fields
+from datetime import date, time
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from hpcadmm.datasets.foreign import foreign
+from hpcadmm.datasets.reasons import reason
 from hpcadmm.errors import UsageError
 from hpcadmm.registry import Registry
+from hpcadmm.typed import Raw, fits, name_of, settled, untyped
+
+
+def toml_text(path: Path, unreadable: str) -> str:
+    """The text of a TOML file, UTF-8 with or without a byte order mark.
+
+    Raises UsageError, `unreadable` and why, if it cannot be read or is in another encoding.
+    """
+    try:
+        found = path.read_bytes()
+        if what := foreign(found):
+            raise UsageError(f"{unreadable}: {what}")
+        text = found.decode("utf-8-sig")
+    except OSError as error:
+        raise UsageError(f"{unreadable}: {reason(error)}") from None
+    except UnicodeDecodeError as error:
+        line, byte = found[: error.start].count(b"\n") + 1, found[error.start]
+        what = f"line {line} holds the byte 0x{byte:02x}, which is not UTF-8 (perhaps Latin-1); save it as UTF-8"
+        raise UsageError(f"{unreadable}: {what}") from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def toml_file(path: Path, what: str, unreadable: str) -> dict[str, Any]:
     """The tables of a TOML file. Raises UsageError: `unreadable` if it cannot be read, or that `what` is not TOML."""
+    return toml(toml_text(path, unreadable), what)
+
+
+def toml(text: str, what: str) -> dict[str, Any]:
+    """The tables of a TOML text. Raises UsageError that `what` is not TOML."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{unreadable}: {error}") from None
-    except tomllib.TOMLDecodeError as error:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # also numbers of thousands of digits, and very deep lists
         raise UsageError(f"{what} is not TOML: {error}") from None
 
 
@@ -39,7 +65,9 @@ def named(registry: Registry, table: dict[str, Any], where: str, faults: list[st
     if "name" not in table:
         faults.append(f"{where}.name is missing: known are {', '.join(registry)}")
         return None
-    return chosen(registry, table["name"], {k: v for k, v in table.items() if k != "name"}, where, faults, ["name"])
+    return chosen(
+        registry, name_of(table["name"]), {k: v for k, v in table.items() if k != "name"}, where, faults, ["name"]
+    )
 
 
 @cache
@@ -57,12 +85,13 @@ def plain(
     for key in unknown:
         allowed = ", ".join(sorted([*beside, *known]))
         faults.append(f"{dot}{key}: unknown key; {f'[{where}]' if where else file} takes {allowed}")
-    own = {key: value for key, value in table.items() if key in known}
-    dates = [key for key, value in own.items() if not _as_json(value)]
-    faults += [f"{dot}{key} = {own[key]}: must not hold a date or a time" for key in dates]
-    text = json.dumps({key: value for key, value in own.items() if key not in dates})
+    own = {key: settled(cls, key, value) for key, value in table.items() if key in known}
+    strange = {key: fault for key, value in own.items() if (fault := _not_json(cls, key, value))}
+    faults += [f"{dot}{key}{fault}" for key, fault in strange.items()]
+    text = json.dumps({key: value for key, value in own.items() if key not in strange})
     try:
-        return _adapter(cls).validate_json(text, strict=True)
+        made = _adapter(cls).validate_json(text, strict=True)
+        return None if strange else made
     except ValidationError as error:
         faults += _faults(error, own, dot)
     except UsageError as error:
@@ -70,11 +99,27 @@ def plain(
     return None
 
 
+def _not_json(cls: type, key: str, value: Any) -> str:
+    """What is wrong with a value that JSON does not know, as the end of a message; "" of any other."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return f" = {value!a}: is not UTF-8"
+    except TypeError:
+        shown = f" = {value}" if isinstance(value, date | time) else ""
+        if shown and fits(cls, key, str(value)):
+            return f'{shown}: must be text in quotes, "{value}", not a date or a time'
+        return f"{shown}: must not hold a date or a time"
+    except (ValueError, RecursionError):
+        return ": is too large"
+    return ""
+
+
 def _as_json(value: Any) -> str:
-    """The value as JSON text; empty if it is a TOML date or time, or holds one."""
+    """The value as JSON text; empty if it is a TOML date or time, or holds one, or a number of thousands of digits."""
     try:
         return json.dumps(value, ensure_ascii=False)
-    except TypeError:
+    except (TypeError, ValueError, RecursionError):
         return ""
 
 
@@ -97,7 +142,9 @@ def _faults(error: ValidationError, table: dict[str, Any], dot: str) -> list[str
     for key, errors in by_key.items():
         given = f"{dot}{key} = {_as_json(table[key])}" if key in table else f"{dot}{key}"
         allowed = " or ".join(dict.fromkeys(map(_words, _telling(errors))))
-        lines.append(f"{given}: {allowed.replace(' or must be ', ' or ')}")
+        meant = "list" in allowed and isinstance(text := table.get(key), str) and ("," in text or "[" in text)
+        cure = "; a list is written [1, 2], on a command line in quotes" if meant else ""
+        lines.append(f"{given}: {allowed.replace(' or must be ', ' or ')}{cure}")
     return lines
 
 
@@ -117,22 +164,20 @@ def _words(one: Any) -> str:
 
 
 def overridden(tables: dict[str, Any], override: str) -> None:
-    """Apply one `table.key=value` (or `key=value` for those that stand in no table)."""
+    """Apply one `table.key=value` (or `key=value` for those in no table), to be read when its key's type is known."""
     key, equals, value = override.partition("=")
     *table, name = path = [part.strip() for part in key.split(".")]
     if not equals or not all(path) or len(table) > 1:
         raise UsageError(f"--set {override}: write --set table.key=value, for example --set stop.iterations=50")
-    try:
-        (parsed,) = tomllib.loads(f"value = {value}").values()
-    except ValueError:  # not TOML, or more than one line of it: text without quotes
-        parsed = value.strip()
     place = tables.setdefault(table[0], {}) if table else tables
     if not isinstance(place, dict):
         raise UsageError(f"--set {override}: {table[0]} is a value, not a table")
-    place[name] = parsed
+    whole = untyped(value)
+    place[name] = whole if isinstance(whole, dict) else Raw(value)
 
 
-RESUMABLE = ("stop.", "evaluate.", "save.every", "save.minutes", "save.keep", "threads", "data.path", "solver.grid")
+PLACES = ("data.path", "data.train", "data.test")
+RESUMABLE = (*PLACES, "stop.", "evaluate.", "save.every", "save.minutes", "save.keep", "threads", "solver.grid")
 
 
 def may_change(override: str) -> bool:

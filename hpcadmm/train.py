@@ -1,7 +1,8 @@
 """The outer loop, the only one in the package: step, agree, measure, log, checkpoint, stop."""
 
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,18 @@ from hpcadmm.comm.signals import Signals
 from hpcadmm.comm.world import World
 from hpcadmm.errors import Diverged, Interrupted, UsageError
 from hpcadmm.job import Job, parse
+from hpcadmm.kernels import CURE, lost
 from hpcadmm.measure import Clock, Row, measure, weights_sha256
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import items
 from hpcadmm.progress import Progress
-from hpcadmm.setup import Setup, set_up
+from hpcadmm.rehearsal import rehearse
+from hpcadmm.setup import Setup, blank, set_up
 from hpcadmm.stopping import Stopping
 from hpcadmm.storage import checkpoint
 from hpcadmm.storage.environment import environment
+from hpcadmm.storage.moved import placed
+from hpcadmm.storage.readers import scaling_of
 from hpcadmm.storage.run import Run, read_job
 from hpcadmm.tables import RESUMABLE, may_change
 
@@ -40,6 +45,9 @@ class Training:
     row: Row = field(default_factory=dict)  # the last measured one
     saved: int = -1  # the iteration of the last checkpoint
     saved_at: float = 0.0  # solver seconds then
+    starved: bool = False  # no row and no checkpoint could be written
+    kernels_seconds: float = 0.0  # of the rehearsal
+    prepare_seconds: float = 0.0  # of what is formed once: factors, an optimum
 
     @property
     def problem(self) -> Problem:
@@ -57,13 +65,15 @@ def train(job: Job, out: Path | None, world: World, progress: Progress) -> dict[
     """
     with Signals() as signals, threadpool_limits(job.head.threads):
         setup = set_up(job, world)
+        job = setup.job
         facts = environment(world, job.head.threads, world.library)
         with Run.create(world, out, job.head.name, job.to_toml(), facts) as run:
+            kernels_seconds = _prepare_kernels(job, setup, run, progress, 0)
             with phase("starting"):
-                state = job.solver.blank(setup.problem, setup.world)
+                state = blank(job.solver, setup)
                 job.solver.start(state, setup.problem, setup.world)
             clock = Clock(world)
-            t = Training(job, setup, state, run, progress, clock, Stopping(job.stop))
+            t = Training(job, setup, state, run, progress, clock, Stopping(job.stop), kernels_seconds=kernels_seconds)
             return _finish(t, signals)
 
 
@@ -72,16 +82,18 @@ def resume(folder: Path, overrides: Sequence[str], world: World, progress: Progr
     job = _job_of(folder, overrides, world)
     with Signals() as signals, threadpool_limits(job.head.threads):
         setup = set_up(job, world)
+        job = setup.job
         facts = environment(world, job.head.threads, world.library)
         with Run.reopen(world, folder, facts, job.to_toml()) as run:
             with phase("reading the checkpoint"):
                 state, meta = _restore(job, setup, run)
+            kernels_seconds = _prepare_kernels(job, setup, run, progress, meta["iteration"])
             clock = Clock(world, before=meta["totals"])
             stopping = Stopping(job.stop)
             stopping.restore(meta["stopping"])
             t = Training(job, setup, state, run, progress, clock, stopping, meta["iteration"], meta["row"])
-            t.saved, t.saved_at = t.iteration, clock.total_seconds
-            run.truncate_metrics(t.iteration)
+            t.saved, t.saved_at, t.kernels_seconds = t.iteration, clock.total_seconds, kernels_seconds
+            run.cut_metrics(t.iteration, t.row)
             return _finish(t, signals)
 
 
@@ -90,7 +102,7 @@ def _job_of(folder: Path, overrides: Sequence[str], world: World) -> Job:
     text = ""
     with world.together("reading the run"):
         if world.first:
-            text = read_job(folder)
+            text = placed(read_job(folder), folder, overrides)
     for override in overrides:
         if not may_change(override):
             allowed = ", ".join(known + "*" if known.endswith(".") else known for known in RESUMABLE)
@@ -101,10 +113,10 @@ def _job_of(folder: Path, overrides: Sequence[str], world: World) -> Job:
 def _restore(job: Job, setup: Setup, run: Run) -> tuple[Any, dict[str, Any]]:
     """The state and the meta of the newest valid checkpoint."""
     problem, solver, world = setup.problem, job.solver, setup.world
-    state = solver.blank(problem, world)
+    state = blank(job.solver, setup)
     meta = checkpoint.load_newest(run.checkpoints, _saved(state, job), problem.tiles, world, run.log)
-    if meta["data"] != setup.data.digest:
-        raise UsageError(f"{run.folder}: the data are not those the run began with (other files, sizes or contents)")
+    if meta["data"] not in (setup.data.digest, setup.data.former):
+        raise UsageError(f"{run.folder}: the data are not those the run began with (other contents or shapes)")
     if job.save.state == "weights":
         weights = [None if W is None else W.copy() for W in state.W]
         solver.set_weights(state, weights, problem, world)
@@ -117,25 +129,48 @@ def _saved(state: Any, job: Job) -> list[Any]:
     return everything if job.save.state == "full" else [i for i in everything if i.path.startswith("W/")]
 
 
+def _prepare_kernels(job: Job, setup: Setup, run: Run, progress: Progress, done: int) -> float:
+    """Name the run folder, then compile or load what no iteration shall wait for; returns the seconds. Collective."""
+    progress.begin(run.folder, done, job.stop.iterations)
+    seconds = rehearse(job.solver, setup.problem, setup.world)
+    said = f"preparing kernels: {seconds:.3f} s" + (f"; {lost()}; {CURE}" if lost() else "")
+    run.log(said)
+    progress.say(said)
+    return seconds
+
+
 def _finish(t: Training, signals: Signals) -> dict[str, Any]:
     """Prepare, loop, and write the summary."""
+    start = time.perf_counter()
     with phase("preparing"):
         t.job.solver.prepare(t.state, t.problem, t.world)
+    t.prepare_seconds = float(t.world.max(time.perf_counter() - start)[0])
+    optimum = t.job.solver.reference(t.state)
+    if optimum is not None:
+        t.stopping.refer(optimum, t.job.head.precision)
+    t.kernels_seconds += rehearse(t.job.solver, t.problem, t.world)  # once more: now the caches hold what they need
     sizes = "-".join(map(str, t.problem.network.n))
     t.run.log(f"{t.job.solver.name} on {t.world.size} ranks: {t.problem.tiles.n} samples, network {sizes}")
-    with t.progress.of(t.job, t.iteration):
+    for line in dict.fromkeys([*t.setup.data.facts, *(f"Warning: {line}" for line in t.setup.data.warnings)]):
+        t.run.log(line)
+        t.progress.say(line)
+    with t.progress.of(t.job, t.iteration), t.run.telling(lambda: t.saved):
         reason = loop(t, signals)
     summary = {
         "state": "interrupted" if signals.agreed else "diverged" if reason.startswith("diverged") else "finished",
         "stop_reason": reason,
         "iterations": t.iteration,
         "ranks": t.world.size,
+        "scaling": scaling_of(t.job.resolved()["data"]),
         **t.row,
-        "seconds": t.row.get("seconds", 0.0),
+        **t.clock.row(),
+        "kernels_seconds": t.kernels_seconds,
+        "prepare_seconds": t.prepare_seconds,
         "weights_sha256": weights_sha256(t.job.solver.weights(t.state, t.world)),
     }
-    t.run.summary(summary)
     t.run.log(f"stopped after {t.iteration} iterations: {reason}")
+    with t.run.telling(lambda: t.saved):
+        t.run.summary(summary)
     t.progress.end(summary, t.run.folder)
     if signals.agreed:
         raise Interrupted(f"{reason}; go on with: hpcadmm resume {t.run.folder}")
@@ -199,8 +234,26 @@ def _measured(t: Training, reason: str | None) -> str | None:
     found = t.stopping.diverged(row) or t.stopping.satisfied(row)
     del row["scale"]
     t.row = row
-    t.run.metric(row)
+    try:
+        t.run.metric(row)
+    except UsageError as error:
+        if not (found or "").startswith("diverged"):
+            _rescue(t, error)
     return found or reason
+
+
+def _rescue(t: Training, full: UsageError) -> None:
+    """The disk did not take a row: end with a checkpoint; a run that has none goes on until it can write one."""
+    try:
+        if t.saved < t.iteration:
+            _save(t)
+    except UsageError:
+        if t.saved < 0:
+            if not t.starved:
+                t.progress.say(f"{full}\nthe run goes on without rows until a checkpoint can be written")
+            t.starved = True
+            return
+    raise full
 
 
 def _save(t: Training) -> None:
@@ -215,6 +268,7 @@ def _save(t: Training) -> None:
         "classes": problem.classes,
         "names": data.names,
         "transform": data.transform.record(),
+        "columns": asdict(data.columns),
         "totals": t.clock.row(),
         "row": t.row,
         "stopping": t.stopping.state(),

@@ -280,6 +280,15 @@ def test_lines_and_the_exit_code_of_a_target(hpcadmm: Run, job: Path) -> None:
     assert "iteration_over_floor <= 1e-09: missed" in missed.stdout
 
 
+def test_the_first_iteration_against_later_ones(hpcadmm: Run, job: Path) -> None:
+    done = hpcadmm("bench", job, "--only", "first", "--target", 1e9, "--json", n=2).check()
+    report = strict(done.stdout)
+    found, samples = report["figures"], report["samples"]["iteration_seconds"]
+    assert found["first_over_later"] == pytest.approx(samples[0] / np.median(samples[1:]))
+    assert len(samples) > 60
+    assert found["kernels_seconds"] > 0
+
+
 def test_against_plain_sums(hpcadmm: Run, job: Path) -> None:
     arguments = ("bench", job, "--iterations", 2, "--only", "iteration", "--against", "solver.sums=plain", "--json")
     report = strict(hpcadmm(*arguments, n=2).check().stdout)
@@ -355,6 +364,8 @@ def test_figures_of_more_ranks_than_cores_are_marked() -> None:
         (["--target", "1.1"], "needs a ratio"),
         (["JOB", "--only", "iteration", "--target", "1.1"], "needs a ratio"),
         (["JOB", "--only", "floor", "--against", "seed=1"], "one after the other"),
+        (["JOB", "--only", "first", "--only", "floor"], "one first iteration"),
+        (["--only", "first"], "name the JOB"),
         (["JOB", "--against", "solver.sums=fancy"], "solver.sums"),
         (["JOB", "--iterations", "0"], "--iterations"),
         (["JOB", "--ranks", "1,2"], "needs --scaling"),

@@ -113,11 +113,11 @@ def test_wide_tiles_are_scored_in_pieces(classes, parts):
     assert sum(widest) == 2500
 
 
-def test_no_test_samples_score_0():
+def test_no_test_samples_have_no_score():
     world = World.alone()
     p = problem(world)
     nothing = type(p.train)(p.x[:, :0], p.y[:, :0], p.train.labels[:0], type(p.tiles)(0, 64))
-    assert score(p.network.random_weights(0, np.float64), p, nothing, world) == 0
+    assert score(p.network.random_weights(0, np.float64), p, nothing, world) is None
 
 
 def test_the_digest_of_weights_is_that_of_their_rows():

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from hpcadmm.after.show import show
 from hpcadmm.errors import UsageError
 from hpcadmm.job import parse
 from hpcadmm.solvers import SOLVERS
@@ -78,6 +79,7 @@ PATCHED = """
 import os, signal, sys
 import numpy as np
 from hpcadmm.cli import main
+from hpcadmm.comm.phases import current_phase
 from hpcadmm.solvers import SOLVERS
 
 solver = SOLVERS[{solver!r}]
@@ -85,7 +87,7 @@ step, done = solver.step, [0]
 
 def patched(self, s, p, world):
     step(self, s, p, world)
-    done[0] += 1
+    done[0] += current_phase().startswith("iteration")  # not in the rehearsal
     if done[0] == {iteration} and world.rank == {rank}:
         {deed}
 
@@ -125,6 +127,11 @@ def test_the_job_of_make_train_reaches_95_percent(hpcadmm, tmp_path):
     assert (result["state"], result["stop_reason"]) == ("finished", "100 iterations")
     assert "test 96" in finished.stdout or "test 95" in finished.stdout
     assert "run folder" in finished.stdout
+    first, second, *_ = finished.stderr.splitlines()
+    assert first == f"run folder: {tmp_path / 'run'}  (0 of 100 iterations done)"
+    assert second.startswith("preparing kernels: ")
+    assert result["kernels_seconds"] > 0
+    assert result["prepare_seconds"] > 0
 
 
 @pytest.mark.parametrize("solver", ["taylor", "gadmm"])
@@ -351,18 +358,22 @@ def test_nan_that_a_neighbour_sends_is_seen(patched, tmp_path, wire):
     assert re.search("NaN or infinity in iteration [5-7]", summary(run)["stop_reason"])
 
 
-INTERRUPTED = [("taylor", "SIGUSR1", 1), ("taylor", "SIGTERM", 0), ("pdadmm", "SIGTERM", 1), ("lbfgs", "SIGUSR1", 0)]
+INTERRUPTED = [("taylor", "SIGUSR1", 1), ("taylor", "SIGTERM", 0), ("pdadmm", "SIGINT", 1), ("lbfgs", "SIGHUP", 0)]
 
 
 @pytest.mark.parametrize(("solver", "name", "rank"), INTERRUPTED)
 def test_a_signal_saves_and_exits_with_75_and_resume_goes_on(patched, hpcadmm, tmp_path, whole, solver, name, rank):
     run = tmp_path / "run"
     deed = f"os.kill(os.getpid(), signal.{name})"
-    finished = patched(2, deed, 7, rank, "train", job(solver), "--out", run, *small(solver), *iterations(20))
+    options = (*small(solver), *iterations(20), "--set", "evaluate.every=10")
+    finished = patched(2, deed, 7, rank, "train", job(solver), "--out", run, *options)
     assert finished.returncode == 75, finished.output
     assert f"hpcadmm resume {run}" in finished.output
     assert saved(run) == [7]
-    assert summary(run)["state"] == "interrupted"
+    assert (summary(run)["state"], summary(run)["iterations"]) == ("interrupted", 7)
+    (row,) = show([run])
+    assert (row["iterations"], row["seconds"]) == (7, summary(run)["seconds"])
+    assert 0 < row["seconds"] < 60, "though nothing was measured yet"
     hpcadmm("resume", run, "--quiet", n=3).check()
     assert summary(run)["weights_sha256"] == whole(solver)["weights_sha256"]
 
@@ -384,10 +395,14 @@ def test_a_signal_that_comes_while_the_ranks_agree_is_not_lost(patched, hpcadmm,
 @pytest.mark.parametrize(("solver", "rank"), [("taylor", 0), ("taylor", 1), ("pdadmm", 1)])
 def test_kill_9_ends_the_job_and_loses_nothing_that_was_saved(patched, hpcadmm, tmp_path, whole, solver, rank):
     run = tmp_path / "run"
-    arguments = ("train", job(solver), "--out", run, *small(solver), *iterations(20), "--set", "save.every=3")
+    options = (*small(solver), *iterations(20), "--set", "save.every=3", "--set", "evaluate.every=10")
+    arguments = ("train", job(solver), "--out", run, *options)
     finished = patched(2, f"os.kill(os.getpid(), {int(signal.SIGKILL)})", 8, rank, *arguments)
     assert finished.returncode != 0
     assert saved(run) == [3, 6]
+    (row,) = show([run])
+    assert (row["state"], row["iterations"], row["checkpoint"]) == ("killed", 6, 6)
+    assert row["seconds"] > 0
     hpcadmm("resume", run, "--quiet", n=3).check()
     assert summary(run)["weights_sha256"] == whole(solver)["weights_sha256"]
 

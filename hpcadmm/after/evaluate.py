@@ -13,10 +13,11 @@ from threadpoolctl import threadpool_limits
 
 from hpcadmm.after.otherdata import by_place, choose, load
 from hpcadmm.after.trained import Trained, Warn, read
+from hpcadmm.after.words import printable
 from hpcadmm.comm.exact import sum_by_tile
 from hpcadmm.comm.launch import phase
 from hpcadmm.comm.world import World
-from hpcadmm.datasets.base import Samples
+from hpcadmm.datasets.loaded import Samples
 from hpcadmm.datasets.transform import Affine
 from hpcadmm.errors import UsageError
 from hpcadmm.model.losses.base import decide
@@ -41,6 +42,8 @@ def evaluate(
         with phase("reading the data"):
             choice = choose(trained, overrides, world)
             loaded = load(trained, choice, world)
+            for line in dict.fromkeys(loaded.warnings if world.first else ()):
+                warn(line)
             if world.first and by_place(loaded.names or [], trained.names):
                 pairs = ", ".join(f"{a} = {b}" for a, b in zip(loaded.names or [], trained.names, strict=True))
                 warn(f"the classes of {choice.dataset.name} share no name with the network's, and go by place: {pairs}")
@@ -147,7 +150,7 @@ def shown(result: dict[str, Any]) -> Iterator[str | Table]:
     cell = partial(number, how=".4f" if classes else ".5g")
     scores = ", ".join(f"{SHOWN[key]} {cell(result[key])}" for key in SHOWN if key in result)
     what = f"{result['part']} part of {result['data']}" if result["part"] != "all" else f"all of {result['data']}"
-    yield f"{result['name']}, iteration {result['iteration']}, {what}, {result['samples']} samples: {scores}"
+    yield f"{printable(result['name'])}, iteration {result['iteration']}, {what}, {result['samples']} samples: {scores}"
     rows = result["classes" if classes else "targets"]
     each = Table("class" if classes else "target", *map(right, list(rows[0])[1:]), box=SIMPLE_HEAD)
     for row in rows:

@@ -1,8 +1,8 @@
 """The data that a trained network is tried on: its own, or others that are brought to the features it knows."""
 
-import tomllib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
+from datetime import date, time
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +11,19 @@ import numpy as np
 from hpcadmm.after.trained import Trained
 from hpcadmm.comm.world import World
 from hpcadmm.datasets import DATASETS
-from hpcadmm.datasets.base import Dataset, Loaded, Samples, Transform
-from hpcadmm.datasets.recognise import recognised, typed
+from hpcadmm.datasets.base import Dataset
+from hpcadmm.datasets.loaded import Loaded, Samples, Transform
+from hpcadmm.datasets.lookup import expanded
+from hpcadmm.datasets.reasons import there
+from hpcadmm.datasets.recognise import recognised
 from hpcadmm.datasets.transform import Affine
 from hpcadmm.errors import UsageError
-from hpcadmm.tables import named
+from hpcadmm.tables import named, toml_file
+from hpcadmm.typed import Raw, name_of, setting, settled
 
 MEANING = ("downsample", "classes", "positive")  # options that other data keep: what features and classes mean
 SCALING = ("scale", "standardise", "standardise_targets")  # all data are scaled as the training's
-RAW = Transform(Affine.identity(1), Affine.identity(1))  # as it is in the files
+RAW = Affine.identity(1)  # as it is in the files
 
 
 @dataclass(frozen=True)
@@ -36,11 +40,12 @@ def choose(trained: Trained, overrides: Sequence[str], world: World) -> Choice:
     An override is KEY=VALUE for a key of the run's [data] table (KEY= unsets it), the path of a data file, the name
     of a dataset, or the path of a .toml file whose table [data] is taken. Another name keeps only MEANING.
     """
-    told: list[dict[str, Any]] = []
+    told: list[list[Any]] = []
     with world.together("reading --data"):
         if world.first:
-            told = [described(text) for text in overrides]
-    given: dict[str, Any] = {key: value for table in world.share(told) for key, value in table.items()}
+            items = [item for text in overrides for item in described(text).items()]
+            told = [[key, value, isinstance(value, Raw)] for key, value in items]
+    given = {key: Raw(value) if raw else value for key, value, raw in world.share(told)}
     own = {"name": trained.job.data.name, **asdict(trained.job.data)}
     table = merged(own, given)
     names = {f.name for f in fields(DATASETS[table["name"]])} if table.get("name") in DATASETS else set()
@@ -60,12 +65,12 @@ def choose(trained: Trained, overrides: Sequence[str], world: World) -> Choice:
 
 def described(text: str) -> dict[str, Any]:
     """The keys of [data] that one override sets."""
-    path = Path(text).expanduser()
-    if path.suffix == ".toml" and path.is_file():
+    path = expanded(text)
+    if path.suffix == ".toml" and there(path):
         return table_of(path)
-    if "=" in text and not path.is_file():
-        key, value = typed(text.removeprefix("data."))
-        return {key: None if value == "" else value}
+    if "=" in text and not there(path):
+        key, value = setting(text.removeprefix("data."))
+        return {key: (name_of(value) if key == "name" else settled(Dataset, key, value)) if value else None}
     cls, options = recognised(text, None, DATASETS)
     if cls.name not in DATASETS:
         raise UsageError(f"--data {text}: is one of several files; name the dataset and its folder, or convert it")
@@ -74,13 +79,13 @@ def described(text: str) -> dict[str, Any]:
 
 def table_of(path: Path) -> dict[str, Any]:
     """The table [data] of a job file, or the whole file if it has no such table."""
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"--data {path}: {error}") from None
+    tables = toml_file(path, f"--data {path}", f"--data {path}")
     table = tables.get("data", tables)
     if not isinstance(table, dict):
         raise UsageError(f"--data {path}: data must be a table, [data]")
+    for key, value in table.items():
+        if isinstance(value, date | time):
+            raise UsageError(f'--data {path}: {key} = {value}: must be text in quotes, "{value}", not a date or a time')
     return table
 
 
@@ -93,7 +98,7 @@ def merged(own: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     kept = own
     if given.get("name", own["name"]) != own["name"]:
         kept = {key: value for key, value in own.items() if key in MEANING}
-    elif "path" in given and Path(str(given["path"])).expanduser().is_file():
+    elif "path" in given and there(expanded(str(given["path"]))):
         kept = {key: value for key, value in own.items() if key not in ("train", "test")}
     if {"path", "train", "test"} & given.keys():  # other files: none of their samples is held out
         kept = {key: value for key, value in kept.items() if key != "validation"}
@@ -106,16 +111,15 @@ def load(trained: Trained, choice: Choice, world: World) -> Loaded:
     The targets of a regression are left in the data's own units.
     """
     ones = trained.network.bias
-    loaded = choice.dataset.load(trained.job.head.seed, world, trained.dtype, ones=ones, transform=RAW)
-    if loaded.features != trained.features:
-        raise UsageError(f"{choice.dataset.name}: {loaded.features} features, the network takes {trained.features}")
+    scaled, columns = Transform(trained.transform.inputs, RAW), trained.columns
+    seed = trained.job.head.seed
+    loaded = choice.dataset.load(seed, world, trained.dtype, ones=ones, transform=scaled, columns=columns)
     if bool(loaded.classes) != bool(trained.classes):
         kinds = ["real targets", "classes"]
         given, known = kinds[bool(loaded.classes)], kinds[bool(trained.classes)]
         raise UsageError(f"{choice.dataset.name}: has {given}, the network was trained on {known}")
     codes = np.array(matched(loaded.names or [], trained.names), np.int64)
     for part in (loaded.train, loaded.test):
-        trained.transform.inputs.apply(part.x[: trained.features])
         if trained.classes:
             part.labels = codes[part.labels]
         else:

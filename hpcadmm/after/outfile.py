@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from hpcadmm.errors import UsageError
@@ -22,7 +23,7 @@ def kind(out: Path, known: Iterable[str]) -> str:
 
 def absent(out: Path, force: bool) -> None:
     """Raise UsageError if the file is there and is not to be replaced."""
-    if out.exists() and not force:
+    if os.path.exists(out) and not force:
         raise UsageError(f"{out}: is there already; replace it with --force")
 
 
@@ -34,4 +35,5 @@ def written(out: Path, write: Callable[[Path], None]) -> None:
             write(aside)
             os.replace(aside, out)
     finally:
-        aside.unlink(missing_ok=True)
+        with suppress(OSError):
+            aside.unlink()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from hpcadmm.after.outfile import kind, written
+from hpcadmm.after.words import LONGEST, any_glyph, shown
 from hpcadmm.errors import UsageError
 from hpcadmm.storage.run import read_metrics
 
@@ -24,6 +25,7 @@ USUAL = ("iterations", "seconds")
 # Okabe and Ito's colours, which the colour-blind can tell apart, without the yellow that paper swallows; and black
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 STYLE = {
+    "text.usetex": False,
     "font.size": 8,
     "axes.titlesize": 8,
     "axes.labelsize": 8,
@@ -112,7 +114,7 @@ def plot(folders: Sequence[Path], out: Path, x: Sequence[str] = USUAL, y: Sequen
     for axis in x:
         if not any(run.points(AXES[axis][0], key)[0] for run in runs for panel in panels for key in panel.keys):
             raise UsageError(f"none of these runs has counted {axis}: draw against others of {', '.join(AXES)}")
-    with library().rc_context(STYLE):
+    with library().rc_context(STYLE), any_glyph():
         figure = drawn(runs, panels, x)
         written(out, figure.savefig)
     return out
@@ -212,7 +214,7 @@ def legend_rows(runs: Sequence[Curves], width: float) -> int:
 
 def legend_columns(runs: Sequence[Curves], width: float) -> int:
     """Names that stand side by side in the legend of a figure so many inches wide."""
-    longest = max(len(run.name) for run in runs) + 6
+    longest = max(min(len(run.name), LONGEST) for run in runs) + 6
     return max(1, min(len(runs) + 2, int(width * 15 / longest)))
 
 
@@ -220,7 +222,8 @@ def legend(figure: Any, panels: Sequence[Panel], runs: Sequence[Curves], width: 
     """Above the panels: the runs by colour, train and test by line."""
     lines = import_module("matplotlib.lines")
     handles = [
-        lines.Line2D([], [], color=COLOURS[number % len(COLOURS)], label=run.name) for number, run in enumerate(runs)
+        lines.Line2D([], [], color=COLOURS[number % len(COLOURS)], label=shown(run.name))
+        for number, run in enumerate(runs)
     ]
     if any(len(panel.keys) > 1 for panel in panels):
         parts = (("-", "test"), (":", "train"))

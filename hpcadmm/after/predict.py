@@ -16,14 +16,16 @@ from hpcadmm.after.trained import Trained, Warn, read
 from hpcadmm.comm.world import World
 from hpcadmm.datasets import DATASETS
 from hpcadmm.datasets.base import Dataset
-from hpcadmm.datasets.recognise import format_of, typed
-from hpcadmm.datasets.text import Csv, TextTable
+from hpcadmm.datasets.reasons import check_there
+from hpcadmm.datasets.recognise import format_of
+from hpcadmm.datasets.text import Csv
 from hpcadmm.datasets.unlabelled import load_inputs
 from hpcadmm.errors import UsageError
 from hpcadmm.model.losses.base import decide
 from hpcadmm.model.state import Array
 from hpcadmm.storage.hdf5 import write_array, write_text, writing
 from hpcadmm.tables import named
+from hpcadmm.typed import setting
 
 ROWS = 10_000  # rows of text made at a time
 ONE = {"scores": "score", "probabilities": "probability", "values": "value"}  # the name of one column of a csv
@@ -52,17 +54,29 @@ def predict(
         if world.first:
             write = WRITERS[kind(out, WRITERS)]
             absent(out, force)
-            columns = predicted(trained, source, how)
+            columns = predicted(trained, source, how, warn)
             written(out, lambda aside: write(aside, columns, trained.names))
             said = {"out": str(out), "samples": len(next(iter(columns.values()))), "holds": list(columns)}
     shared: dict[str, Any] = world.share(said)
     return shared
 
 
-def predicted(trained: Trained, source: Path, how: Reading) -> Columns:
+def predicted(trained: Trained, source: Path, how: Reading, warn: Warn) -> Columns:
     """The network's answers for all samples of a file, in their order."""
     like, ones = reader(trained, source, how), trained.network.bias
-    samples = load_inputs(source, like, trained.transform, World.alone(), trained.dtype, ones=ones)
+    named = how.ignored is None or not how.ignored.lstrip("-").isdecimal()
+    ignored = how.ignored if named else int(how.ignored or "")
+    samples = load_inputs(
+        source,
+        like,
+        trained.transform,
+        World.alone(),
+        trained.dtype,
+        ones=ones,
+        columns=trained.columns,
+        ignored=ignored,
+        warn=warn,
+    )
     z = np.empty((trained.network.n[-1], samples.n), trained.dtype, order="F")
     for _, t in samples.tiles:
         z[:, t] = trained.output(samples.x[:, t])
@@ -71,35 +85,22 @@ def predicted(trained: Trained, source: Path, how: Reading) -> Columns:
 
 def reader(trained: Trained, source: Path, how: Reading) -> Dataset:
     """A dataset of the file's format with the options that hold for it: the run's, where they are of that format."""
-    if not source.is_file():
-        raise UsageError(f"{source}: there is no such file")
-    own, name = trained.job.data, format_of(source).name
-    given = dict(map(typed, how.settings))
-    if how.ignored is not None and name == Csv.name:
-        given["target"] = int(how.ignored) if how.ignored.lstrip("-").isdigit() else how.ignored
+    check_there(source)
+    own, name = trained.job.data, format_of(source, type(trained.job.data)).name
+    given = dict(map(setting, how.settings))
     if name not in DATASETS:
         if given:
             raise UsageError(f"{source}: is {name}, which takes no options")
         return own
-    options = asdict(own) if own.name == name else {"downsample": own.downsample}
+    options: dict[str, Any] = asdict(own) if own.name == name else {"downsample": own.downsample}
+    if name == Csv.name != own.name and trained.columns is not None:
+        options["target"] = trained.columns.place  # as in the table of the training, if it was one
     options = {key: value for key, value in (options | given).items() if value is not None}
     faults: list[str] = []
     dataset: Dataset = named(DATASETS, {"name": name, **options}, "data", faults)
     if faults:
         raise UsageError("\n".join(faults))
-    if how.ignored is not None:
-        check_ignored(trained, source, dataset, how.ignored)
     return dataset
-
-
-def check_ignored(trained: Trained, source: Path, dataset: Dataset, ignored: str) -> None:
-    """Raise UsageError unless the file has the features and the column that is to be ignored."""
-    if not isinstance(dataset, Csv):
-        raise UsageError(f"--ignore {ignored}: is for csv; {source} is {dataset.name}, whose labels are not looked at")
-    found = TextTable(source, dataset.delimiter, dataset.header, dataset.target, classes=False).features
-    wanted = trained.features * trained.job.data.downsample**2
-    if found != wanted:
-        raise UsageError(f"{source}: {found} features besides the column {ignored}, the network takes {wanted}")
 
 
 def meant(trained: Trained, z: Array) -> Columns:

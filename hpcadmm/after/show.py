@@ -2,18 +2,22 @@
 
 import tomllib
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from hpcadmm.errors import UsageError
+from hpcadmm.after.words import printable
+from hpcadmm.errors import UsageError, denied
+from hpcadmm.storage.folders import newest
 from hpcadmm.storage.holder import holder
-from hpcadmm.storage.readers import plain
+from hpcadmm.storage.readers import plain, scaling_of
 from hpcadmm.storage.run import RUNS, read_job, read_metrics, read_summary
 
-EXTRA = ("network", "ranks", "train", "objective", "data", "solver", "weights", "seconds")  # the first to go first
+# The first to go first.
+EXTRA = ("scaling", "network", "ranks", "train", "objective", "data", "solver", "weights", "seconds")
 FOLDED = 24  # characters of a cell that is longer are folded
 NUMBERS = ("ranks", "iterations", "seconds", "train", "test", "objective")
 
@@ -34,7 +38,10 @@ def row_or_fault(folder: Path) -> dict[str, Any]:
     try:
         return row(folder)
     except UsageError as error:
-        return {"run": str(folder), "state": "not a run", "error": str(error)}
+        why = str(error)
+    except OSError as error:
+        why = denied(error)
+    return {"run": str(folder), "state": "not a run", "error": why}
 
 
 def row(folder: Path) -> dict[str, Any]:
@@ -46,9 +53,10 @@ def row(folder: Path) -> dict[str, Any]:
     summary, metrics = read_summary(folder), read_metrics(folder)
     last = (metrics or [{}])[-1]
     stopped = state(folder, summary, last)
+    saved: dict[str, Any] = {}
     if summary is None or stopped in ("running", "killed"):
-        summary = {}
-    reached = last | summary
+        summary, saved = {}, last_saved(folder)
+    reached = last | (saved if saved.get("iteration", -1) > last.get("iteration", 0) else {}) | summary
     measures = ("train_accuracy", "test_accuracy", "train_error", "test_error", "objective", "primal_residual")
     return plain(
         {
@@ -61,8 +69,21 @@ def row(folder: Path) -> dict[str, Any]:
             "seconds": reached.get("seconds"),
             **{key: reached[key] for key in measures if key in reached},
             "weights_sha256": reached.get("weights_sha256"),
+            **({"checkpoint": saved["iteration"]} if saved else {}),
         }
     )
+
+
+def last_saved(folder: Path) -> dict[str, Any]:
+    """Iteration and solver seconds of the newest checkpoint that can be read; empty where there is none."""
+    found = newest(folder / "checkpoints")
+    if found:
+        from hpcadmm.storage.parts import read_meta  # HDF5, which other runs need not wait for
+    for path in found:
+        with suppress(UsageError, OSError, KeyError, TypeError):
+            meta = read_meta(path)
+            return {"iteration": meta["iteration"], "seconds": meta["totals"]["seconds"]}
+    return {}
 
 
 def described(folder: Path) -> dict[str, Any]:
@@ -76,6 +97,7 @@ def described(folder: Path) -> dict[str, Any]:
             "network": f"{hidden} {job['network']['activation']}",
             "loss": str(job["loss"]["name"]),
             "data": str(job["data"]["name"]),
+            "scaling": scaling_of(job["data"]),
             "precision": str(job["precision"]),
         }
     except (tomllib.TOMLDecodeError, KeyError, TypeError) as error:
@@ -112,11 +134,12 @@ def shown(rows: Sequence[dict[str, Any]], width: int) -> Table:
 def line(row: dict[str, Any]) -> dict[str, str]:
     """The cells of a row, in the order of the columns; "" where nothing is known."""
     return {
-        "run": row["run"],
+        "run": printable(row["run"]),
         "state": row["state"],
-        "solver": row.get("solver", ""),
-        "network": row.get("network", ""),
-        "data": row.get("data", ""),
+        "solver": printable(row.get("solver", "")),
+        "network": printable(row.get("network", "")),
+        "data": printable(row.get("data", "")),
+        "scaling": row.get("scaling", ""),
         "ranks": number(row.get("ranks"), "d"),
         "iterations": number(row.get("iterations"), "d"),
         "seconds": number(row.get("seconds"), ".2f"),
@@ -124,18 +147,27 @@ def line(row: dict[str, Any]) -> dict[str, str]:
         "test": score(row, "test"),
         "objective": number(row.get("objective"), ".5g"),
         "weights": (row.get("weights_sha256") or "")[:12],
-        "why": row.get("error") or row.get("stop_reason") or "",
+        "why": printable(row.get("error") or row.get("stop_reason") or checkpoint(row)),
     }
 
 
+def checkpoint(row: dict[str, Any]) -> str:
+    """Where a run goes on that has not ended by itself."""
+    return f"last checkpoint: iteration {row['checkpoint']}" if "checkpoint" in row else ""
+
+
 def score(row: dict[str, Any], part: str) -> str:
-    """Accuracy in per cent, or the mean squared error.
+    """Accuracy in per cent, or the mean squared error; a dash for a part without samples.
 
     >>> score({"test_accuracy": 0.95}, "test"), score({"train_error": 0.25}, "train"), score({}, "test")
     ('95.00 %', '0.25', '')
+    >>> score({"test_accuracy": None}, "test")
+    '-'
     """
-    accuracy = row.get(f"{part}_accuracy")
-    return number(row.get(f"{part}_error"), ".4g") if accuracy is None else f"{100 * accuracy:.2f} %"
+    accuracy, error = (row.get(f"{part}_{what}", "") for what in ("accuracy", "error"))
+    if accuracy is None or error is None:
+        return "-"
+    return f"{100 * accuracy:.2f} %" if accuracy != "" else number(error, ".4g")
 
 
 def number(value: Any, how: str) -> str:

@@ -10,7 +10,8 @@ import tomli_w
 
 from hpcadmm.comm.launch import phase
 from hpcadmm.comm.world import World
-from hpcadmm.datasets.base import Transform
+from hpcadmm.datasets.header import Columns
+from hpcadmm.datasets.loaded import Transform
 from hpcadmm.errors import UsageError
 from hpcadmm.job import Job, parse
 from hpcadmm.model.network import Network
@@ -18,6 +19,7 @@ from hpcadmm.model.state import Array, Arrays
 from hpcadmm.setup import PRECISIONS
 from hpcadmm.storage import folders
 from hpcadmm.storage.durable import spoken
+from hpcadmm.storage.moved import current
 from hpcadmm.storage.weights import read_weights
 
 Warn = Callable[[str], None]
@@ -28,7 +30,8 @@ class Trained:
     """The network of one iteration, the same on every rank.
 
     weights: W[1..L], W[0] is None; classes: 0 for a regression; names: the classes', in their order; transform: from
-    the features (and targets) as they are in the files to those that the network was trained on.
+    the features (and targets) as they are in the files to those that the network was trained on; columns: those of the
+    training's files, None in checkpoints of version 0.1.0.
     """
 
     job: Job
@@ -38,6 +41,7 @@ class Trained:
     classes: int
     names: list[str]
     transform: Transform
+    columns: Columns | None = None
 
     @property
     def dtype(self) -> Any:
@@ -76,12 +80,20 @@ def read(run: Path, iteration: int | None, world: World, warn: Warn) -> Trained:
         with world.together("reading the checkpoint"), spoken(f"read {run}"):
             if world.first:
                 meta, weights = read_weights(located(run, iteration), warn)
+                placed(meta, run)
         meta, shapes = world.share([meta, [[w.shape, w.dtype.str] for w in weights]])
         if not world.first:
             weights = [np.empty(shape, dtype, order="F") for shape, dtype in shapes]
         for w in weights:
             world.broadcast(w.T)
     return made(meta, weights, run)
+
+
+def placed(meta: dict[str, Any], run: Path) -> None:
+    """Bring the places of the data up to date, in the meta of a checkpoint, which is not trusted."""
+    job = meta.get("job")
+    if isinstance(job, dict) and isinstance(job.get("data"), dict):
+        job["data"] = current(job["data"], run)
 
 
 def located(run: Path, iteration: int | None) -> Path:
@@ -105,7 +117,8 @@ def made(meta: dict[str, Any], weights: Sequence[Array], run: Path) -> Trained:
         network = Network(tuple(meta["network"]["sizes"]), job.activation, bool(meta["network"]["bias"]))
         classes, names = int(meta["classes"]), [str(name) for name in meta["names"] or []]
         transform = Transform.of(meta["transform"])
-        trained = Trained(job, int(meta["iteration"]), network, [None, *weights], classes, names, transform)
+        columns = Columns.of(meta["columns"]) if "columns" in meta else None
+        trained = Trained(job, int(meta["iteration"]), network, [None, *weights], classes, names, transform, columns)
         whole = consistent(trained)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UsageError(f"{run}: the checkpoint's record is not what `hpcadmm train` writes: {error!r}") from error

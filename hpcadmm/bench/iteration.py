@@ -11,6 +11,7 @@ from hpcadmm.bench.timing import peak_bytes, table
 from hpcadmm.measure import weights_sha256
 from hpcadmm.solvers.products import Product
 
+LATER = 60  # iterations after the first one, at least, that it is compared with
 ALLOWANCE = 250e6  # bytes a rank may hold besides 1.25 x (state + data)
 Seconds = NDArray[np.float64]
 Products = Mapping[str, Product]
@@ -67,6 +68,19 @@ def alone(report: Report, subject: Subject, rounds: int) -> None:
     for _ in range(rounds):
         subject.step()
     step_figures(report, subject, subject.products())
+
+
+def first(report: Report, subject: Subject, rounds: int) -> None:
+    """Iteration 1 of this process against the median of those after it; and the seconds of what comes before it, in
+    which kernels are compiled or loaded. Collective."""
+    for _ in range(1 + max(rounds, LATER)):
+        subject.step()
+    seconds = table(subject.world, subject.steps)[..., 0].max(axis=0).tolist()
+    report.add("kernels_seconds", subject.kernels_seconds, "s")
+    report.add("first_seconds", seconds[0], "s")
+    report.seconds("later_seconds", seconds[1:])
+    report.add("first_over_later", seconds[0] / float(np.median(seconds[1:])))
+    report.samples["iteration_seconds"] = seconds
 
 
 def step_figures(report: Report, subject: Subject, products: Products, prefix: str = "") -> Slowest:

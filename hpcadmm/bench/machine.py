@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from hpcadmm.bench.report import Report
 from hpcadmm.bench.timing import cores, repeated
 from hpcadmm.comm.probe import allreduce, pingpong
 from hpcadmm.comm.world import World
+from hpcadmm.kernels import kernel
 from hpcadmm.storage.environment import environment
 
 SQUARE = 2048  # of the GEMM
@@ -65,7 +65,7 @@ def gemm_seconds(world: World, dtype: Any, repeats: int) -> list[float]:
     return repeated(lambda: np.matmul(A, B, out=C), world, repeats)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def triad(a, b, c, scale):  # type: ignore[no-untyped-def]
     """a = b + scale c."""
     for i in range(a.size):

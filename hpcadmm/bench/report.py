@@ -10,7 +10,7 @@ from typing import Any
 
 from hpcadmm.errors import UsageError
 
-PARTS = ("machine", "floor", "iteration")
+PARTS = ("machine", "floor", "iteration", "first")
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,9 @@ class Options:
     target: float | None = None
 
     def wants(self, part: str) -> bool:
-        """Is this part to be measured? Against another job the floor is left out unless asked for."""
-        return part in self.only if self.only else not (self.against and part == "floor")
+        """Is this part to be measured? Against another job the floor is left out unless asked for, the first iteration
+        always."""
+        return part in self.only if self.only else part != "first" and not (self.against and part == "floor")
 
     def check(self, job: bool, overrides: Sequence[str] = ()) -> None:
         """Raise UsageError for options that do not go together."""
@@ -40,8 +41,10 @@ class Options:
             raise UsageError(f"--only {self.only[0]} measures a job: name the JOB")
         if self.against and "floor" in self.only:
             raise UsageError("--against and --only floor: two measurements, run one after the other")
-        if self.target is not None and (not job or not (self.against or self.wants("floor"))):
-            raise UsageError("--target RATIO needs a ratio: a JOB with its floor, --against or --scaling")
+        if self.wants("first") and len(set(self.only)) > 1:
+            raise UsageError("--only first: a job has one first iteration in a process; measure the others in another")
+        if self.target is not None and (not job or not (self.against or self.wants("floor") or self.wants("first"))):
+            raise UsageError("--target RATIO needs a ratio: a JOB with its floor or first, --against or --scaling")
 
 
 @dataclass

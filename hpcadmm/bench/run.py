@@ -37,12 +37,18 @@ def run(path: Path | None, overrides: Sequence[str], options: Options, world: Wo
         with threadpool_limits(head.threads), phase("measuring the machine"):
             machine(report, world, head.precision, options.iterations, message)
     report.load("after")
-    report.aim("seconds_over_against" if options.against else "iteration_over_floor", options.target)
+    ratio = "first_over_later" if options.wants("first") else "iteration_over_floor"
+    report.aim("seconds_over_against" if options.against else ratio, options.target)
     return report
 
 
 def measure_job(report: Report, job: jobs.Job, other: jobs.Job | None, options: Options, world: World) -> int | None:
     """All figures of a job; returns the bytes of one of its messages. Collective."""
+    if options.wants("first"):
+        subject = Subject.start(job, world, warm=0)
+        report.problem = subject.problem
+        iteration.first(report, subject, options.iterations)
+        return None
     if not (options.wants("floor") or options.wants("iteration")):
         return None
     subject = Subject.start(job, world, warm=options.warm)

@@ -14,7 +14,7 @@ from statistics import median
 from typing import Any
 
 from hpcadmm.bench.report import Report
-from hpcadmm.comm.launcher import launcher_name
+from hpcadmm.comm.launcher import launched, launcher_name
 from hpcadmm.errors import UsageError
 
 # Open MPI (5 and 4) refuses more ranks than cores unless told otherwise; others do not read these.
@@ -51,7 +51,7 @@ def scale(job: Path | None, overrides: Sequence[str], scaling: Scaling) -> Repor
     """
     if job is None:
         raise UsageError("--scaling times a job on several rank counts: name the JOB")
-    if launcher_name() != "none":
+    if launched():
         raise UsageError(f"--scaling starts the ranks itself: run it without {launcher_name()}")
     counts, cores = scaling.counts(), usable_cores()
     crowded = counts[-1] > cores
@@ -100,7 +100,9 @@ def child(argv: Sequence[str], crowded: bool) -> dict[str, Any]:
     """Run a command that prints a report in JSON. Its usage errors are this program's."""
     environment = {**CROWDED, **os.environ} if crowded else None
     try:
-        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment)
+        done = subprocess.run(
+            argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", env=environment
+        )
     except OSError as error:
         raise UsageError(f"cannot start {argv[0]}: {error}") from None
     if done.returncode == 2:

@@ -15,7 +15,8 @@ from hpcadmm.job import Job
 from hpcadmm.measure import measure
 from hpcadmm.model.problem import Part
 from hpcadmm.model.state import items
-from hpcadmm.setup import Setup, set_up
+from hpcadmm.rehearsal import rehearse
+from hpcadmm.setup import Setup, blank, set_up
 from hpcadmm.solvers.products import Product
 
 WARM = 3  # iterations before the first sample, unless others are asked for
@@ -36,6 +37,7 @@ class Subject:
     sent: tuple[int, int] = (0, 0)  # bytes and messages of the last warm iteration
     layers: Mapping[int, float] = field(default_factory=dict)  # seconds in each layer before the first sample
     warmed: int = 0  # iterations before the first sample
+    kernels_seconds: float = 0.0  # of the rehearsal
 
     @classmethod
     def start(cls, job: Job, world: World, like: "Subject | None" = None, warm: int = WARM) -> "Subject":
@@ -44,13 +46,16 @@ class Subject:
         pools = ThreadpoolController()
         with pools.limit(limits=job.head.threads):
             setup = setup or set_up(job, world)
+            kernels_seconds = rehearse(job.solver, setup.problem, setup.world)
             with phase("starting"):
-                state = job.solver.blank(setup.problem, setup.world)
+                state = blank(job.solver, setup)
                 job.solver.start(state, setup.problem, setup.world)
             with phase("preparing"):
                 job.solver.prepare(state, setup.problem, setup.world)
-        subject = cls(job, setup, state, setup.world, pools)
-        subject.warm(warm)
+            kernels_seconds += rehearse(job.solver, setup.problem, setup.world)
+        subject = cls(job, setup, state, setup.world, pools, kernels_seconds=kernels_seconds)
+        if warm:
+            subject.warm(warm)
         return subject
 
     def warm(self, iterations: int) -> None:

@@ -1,18 +1,20 @@
 """The command line. A command's module is imported when the command runs, so that --help is quick."""
 
+import errno
 import gc
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from importlib import import_module
 
 import click
 
 from hpcadmm import __version__
+from hpcadmm.cli import streams
 from hpcadmm.comm.launch import guarded
 from hpcadmm.comm.launcher import expected_rank, limit_threads
-from hpcadmm.errors import Diverged, Interrupted, UsageError
+from hpcadmm.errors import Diverged, Interrupted, UsageError, denied
 
 COMMANDS = {
     "train": ("hpcadmm.cli.train:train", "Train the network of a job file."),
@@ -30,9 +32,24 @@ COMMANDS = {
     "scaling": ("hpcadmm.cli.scaling:scaling", "Measure a job on several numbers of ranks, and report on it."),
     "doctor": ("hpcadmm.cli.doctor:doctor", "Check MPI, launcher, cores, BLAS, HDF5 and disk."),
 }
+OF_RANKS = ("train", "resume", "evaluate", "predict", "bench", "doctor")
+ALONE = {"-h", "--help", "--print-job", "--scaling"}  # with which these need no ranks either
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG)  # of a disk: no defect of the program
+SAVES = ("train", "resume", "compare", "tune", "scaling")  # what they print is not what they are run for
 
 
-class Commands(click.Group):
+class Group(click.Group):
+    """A group that, called without a command, prints its help and ends with 0; under a launcher one rank prints."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args and not ctx.resilient_parsing:
+            if expected_rank() == 0:
+                click.echo(ctx.get_help(), color=ctx.color)
+            ctx.exit()
+        return super().parse_args(ctx, args)
+
+
+class Commands(Group):
     """Looks commands up by name in COMMANDS."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -77,10 +94,20 @@ def describe(error: BaseException) -> tuple[int, str] | None:
     """Exit code and message of an exception that is no defect; None for any other."""
     if isinstance(error, UsageError):
         return 2, f"Error: {error}"
+    if isinstance(error, OSError) and error.errno in FULL:
+        return 2, f"Error: cannot write{f' {error.filename}' if error.filename else ''}: {error.strerror}"
+    if isinstance(error, OSError) and error.filename is not None:
+        return 2, f"Error: {denied(error)}"
+    if isinstance(error, MemoryError):
+        return 2, f"Error: memory: {error or 'too little'}; use more ranks on more nodes, or a smaller problem"
     if isinstance(error, Interrupted):
         return 75, str(error)
     if isinstance(error, Diverged):
         return 1, f"Error: {error}"
+    if isinstance(error, KeyboardInterrupt):
+        return 130, ""
+    if isinstance(error, UnicodeEncodeError) and error.encoding == sys.getfilesystemencoding() != "utf-8":
+        return 2, f"Error: {error.object!r}: this locale's file names are {error.encoding}; set LC_ALL=C.UTF-8"
     if isinstance(error, click.UsageError) and error.ctx is not None:
         return error.exit_code, f"{error.ctx.get_usage()}\nError: {error.format_message()}"
     if isinstance(error, click.ClickException):
@@ -97,12 +124,30 @@ def run() -> int | None:
             code: int | None = hpcadmm.main(prog_name="hpcadmm", standalone_mode=False)
         except click.Abort as error:
             raise (error.__cause__ or error) from None
+        if not set(SAVES) & set(sys.argv[1:2]) or "--print-job" in sys.argv:
+            streams.delivered()
         return code
+
+
+def of_ranks(words: Sequence[str]) -> bool:
+    """Is it a command that all ranks run together? No other starts MPI.
+
+    >>> of_ranks(["train", "a.toml"]), of_ranks(["train", "a.toml", "--print-job"]), of_ranks(["show", "train"])
+    (True, False, False)
+    """
+    command = next((word for word in words if not word.startswith("-")), "")
+    return command in OF_RANKS and not ALONE & set(words)
 
 
 def main() -> int:
     """The program: returns the exit code of the job. Under a launcher all ranks return the same."""
+    streams.secure()
     limit_threads()
-    code = guarded(run, describe)
+    try:
+        code = guarded(run, describe, of_ranks(sys.argv[1:]))
+    except KeyboardInterrupt:  # while it ended
+        code = 130
+    if code == 130:
+        os._exit(code)  # at once: an MPI that ends would tell of the messages that were under way
     gc.freeze()  # what is left goes with the process; Python would look through it for garbage first
     return code

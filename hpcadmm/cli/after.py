@@ -7,7 +7,9 @@ from typing import Any
 
 import click
 
-RUN = click.argument("run", type=click.Path(path_type=Path))
+from hpcadmm.comm.launcher import expected_rank
+
+RUN = click.argument("run", type=click.Path(readable=False, path_type=Path))
 ITERATION = click.option("--iteration", type=int, metavar="K", help="The checkpoint of this iteration, not the newest.")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 FORCE = click.option("--force", is_flag=True, help="Replace FILE if it is there.")
@@ -42,8 +44,15 @@ def evaluate(run: Path, overrides: tuple[str, ...], part: str | None, iteration:
 
 @click.command()
 @RUN
-@click.argument("source", metavar="INPUT", type=click.Path(path_type=Path))
-@click.option("-o", "out", required=True, metavar="FILE", type=click.Path(path_type=Path), help=".csv, .npz or .h5.")
+@click.argument("source", metavar="INPUT", type=click.Path(readable=False, path_type=Path))
+@click.option(
+    "-o",
+    "out",
+    required=True,
+    metavar="FILE",
+    type=click.Path(readable=False, path_type=Path),
+    help=".csv, .npz or .h5.",
+)
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="An option of [data] for INPUT.")
 @click.option("--ignore", "ignored", metavar="COLUMN",
               help="The csv column that is no feature, by name or number from 0; if there is one, by default the "
@@ -69,7 +78,7 @@ def predict(run: Path, source: Path, out: Path, settings: tuple[str, ...], ignor
 
 
 @click.command()
-@click.argument("runs", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("runs", nargs=-1, type=click.Path(readable=False, path_type=Path))
 @JSON
 def show(runs: tuple[Path, ...], as_json: bool) -> None:
     """Print a table of RUNS, by default of all in results/runs: what they are, how far they came, what they reached."""
@@ -83,8 +92,15 @@ def show(runs: tuple[Path, ...], as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("-o", "out", required=True, metavar="FILE", type=click.Path(path_type=Path), help=".png, .svg or .pdf.")
+@click.argument("runs", nargs=-1, required=True, type=click.Path(readable=False, path_type=Path))
+@click.option(
+    "-o",
+    "out",
+    required=True,
+    metavar="FILE",
+    type=click.Path(readable=False, path_type=Path),
+    help=".png, .svg or .pdf.",
+)
 @click.option(
     "--x",
     "across",
@@ -104,18 +120,18 @@ def plot(runs: tuple[Path, ...], out: Path, across: tuple[str, ...], up: tuple[s
 
 @click.command()
 @RUN
-@click.option("-o", "out", required=True, metavar="FILE", type=click.Path(path_type=Path), help=".npz or .onnx.")
+@click.option(
+    "-o", "out", required=True, metavar="FILE", type=click.Path(readable=False, path_type=Path), help=".npz or .onnx."
+)
 @ITERATION
 @FORCE
 def export(run: Path, out: Path, iteration: int | None, force: bool) -> None:
     """Write the network of RUN for other programs: numpy's .npz, or an ONNX graph that takes features unscaled."""
-    from hpcadmm.comm.launch import start_mpi
-
-    world = start_mpi()
     from hpcadmm.after import export as exporting
+    from hpcadmm.comm.world import World
 
-    said = exporting.export(run, out, force, iteration, world, warn)
-    if world.first:
+    if expected_rank() == 0:
+        said = exporting.export(run, out, force, iteration, World.without_mpi(), warn)
         click.echo(f"{said['out']}: network {said['sizes']} of iteration {said['iteration']}")
 
 
@@ -131,8 +147,8 @@ def report(result: Any, as_json: bool, parts: Any) -> None:
     if as_json:
         click.echo(json.dumps(plain(result), indent=2, allow_nan=False))
         return
-    from rich.console import Console
+    from hpcadmm.cli.console import console
 
-    console = Console(width=None if sys.stdout.isatty() else WIDE)
-    for part in parts(console.width):
-        console.print(part, highlight=False, markup=False, soft_wrap=isinstance(part, str))
+    out = console(None if sys.stdout.isatty() else WIDE)
+    for part in parts(out.width):
+        out.print(part, soft_wrap=isinstance(part, str))

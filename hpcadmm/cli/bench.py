@@ -14,7 +14,7 @@ OVERRIDE = "TABLE.KEY=VALUE"
 
 
 @click.command()
-@click.argument("job", required=False, type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("job", required=False, type=click.Path(readable=False, path_type=Path, dir_okay=False))
 @click.option("--set", "overrides", multiple=True, metavar=OVERRIDE, help="Override the job; repeatable.")
 @click.option("--iterations", type=MANY, default=7, show_default=True, help="Rounds that are measured.")
 @click.option("--warm", type=MANY, help="Iterations before the first round.  [default: 3]")

@@ -5,10 +5,10 @@ from typing import Any
 
 import click
 
-from hpcadmm.comm.launch import without_mpi
+from hpcadmm.comm.launch import refuse_launcher
 
-FOLDER = click.Path(path_type=Path, file_okay=False)
-FILE = click.Path(path_type=Path, dir_okay=False)
+FOLDER = click.Path(readable=False, path_type=Path, file_okay=False)
+FILE = click.Path(readable=False, path_type=Path, dir_okay=False)
 OVERRIDES = click.option(
     "--set", "overrides", multiple=True, metavar="TABLE.KEY=VALUE", help="Override the job(s); repeatable."
 )
@@ -34,7 +34,7 @@ def compare(jobs: tuple[Path, ...], overrides: tuple[str, ...], **options: Any) 
     finished is not repeated. OUT holds summary.md, summary.csv (a row a job), table.csv (a row a run), figure.png and
     the run folders. A run that fails is a row. Exit code 0 if every job has a run that finished, else 1.
     """
-    without_mpi()
+    refuse_launcher()
     from hpcadmm.compare.compare import Options
     from hpcadmm.compare.compare import compare as comparing
 
@@ -62,10 +62,10 @@ def tune(job: Path, overrides: tuple[str, ...], texts: tuple[str, ...], **option
 
     The first trial is JOB as it stands, the others follow a Sobol sequence. The score is taken on samples that are held
     out of the training part (data.validation); the test part is never read. OUT also holds summary.md, table.csv,
-    figure.png and the run folders; called again, also with a larger --budget, it goes on. A trial that fails is a
-    row. Exit code 0 if a trial has a score, else 1.
+    figure.png and the run folders; called again, also with a larger --budget, it goes on. A trial that fails, or whose
+    values do not go together, is a row. Exit code 0 if a trial has a score, else 1.
     """
-    without_mpi()
+    refuse_launcher()
     from hpcadmm.compare.tune import Options
     from hpcadmm.compare.tune import tune as tuning
 

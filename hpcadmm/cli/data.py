@@ -7,11 +7,13 @@ from typing import Any
 
 import click
 
+from hpcadmm.cli import Group
+
 KIND = click.option("--as", "kind", metavar="NAME", help="Read the file as this dataset, whatever its bytes say.")
 OPTIONS = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="An option of [data]; repeatable.")
 
 
-@click.group()
+@click.group(cls=Group)
 def data() -> None:
     """Datasets: what there is, downloads, conversion to HDF5, a look inside."""
 
@@ -35,7 +37,11 @@ def list_command(as_json: bool) -> None:
 
 @data.command()
 @click.argument("name")
-@click.option("--to", type=click.Path(path_type=Path, file_okay=False), help="Folder; by default in the user's cache.")
+@click.option(
+    "--to",
+    type=click.Path(readable=False, path_type=Path, file_okay=False),
+    help="Folder; by default in the user's cache.",
+)
 @click.option("--url-base", help="A mirror that has the files by their names. [env: HPCADMM_URL_BASE]")
 @click.option("--force", is_flag=True, help="Also what is there already.")
 def download(name: str, to: Path | None, url_base: str | None, force: bool) -> None:
@@ -48,7 +54,7 @@ def download(name: str, to: Path | None, url_base: str | None, force: bool) -> N
 
 @data.command()
 @click.argument("source", metavar="IN")
-@click.argument("out", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("out", type=click.Path(readable=False, path_type=Path, dir_okay=False))
 @KIND
 @OPTIONS
 @click.option("--dtype", type=click.Choice(["uint8", "int16", "float32", "float64"]), help="Of X; by default as it is.")
@@ -86,13 +92,14 @@ def inspect(source: str, kind: str | None, settings: tuple[str, ...], as_json: b
 def chosen(source: str, kind: str | None, settings: tuple[str, ...]) -> Any:
     """The dataset that a user names, its options checked as in a job."""
     from hpcadmm.datasets import DATASETS
-    from hpcadmm.datasets.recognise import recognised, typed
+    from hpcadmm.datasets.recognise import recognised
     from hpcadmm.errors import UsageError
     from hpcadmm.tables import plain
+    from hpcadmm.typed import setting
 
     cls, options = recognised(source, kind, DATASETS)
     faults: list[str] = []
-    made = plain(cls, options | dict(map(typed, settings)), "data", faults)
+    made = plain(cls, options | dict(map(setting, settings)), "data", faults)
     if faults:
         raise UsageError("\n".join(faults))
     return made
@@ -100,13 +107,14 @@ def chosen(source: str, kind: str | None, settings: tuple[str, ...]) -> Any:
 
 def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     """Print a table."""
-    from rich.console import Console
     from rich.table import Table
+
+    from hpcadmm.cli.console import console
 
     made = Table(*head)
     for row in rows:
         made.add_row(*row)
-    Console().print(made)
+    console().print(made)
 
 
 def show(found: dict[str, Any]) -> None:
@@ -115,5 +123,6 @@ def show(found: dict[str, Any]) -> None:
 
     for part in ("train", "test"):
         if part in found:
-            click.echo(f"{part} ({found['format']}): {summary(found[part])}")
+            head = f"{part} ({found['format']}, scaling {found['scaling']}): {summary(found[part])}"
+            click.echo("\n".join([head, *found[part]["facts"]]))
             table(("feature", "minimum", "maximum", "mean"), feature_rows(found[part]))

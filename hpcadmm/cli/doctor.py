@@ -15,20 +15,24 @@ COLOURS = {"ok": "green", "warning": "yellow", "error": "red"}
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
-@click.option("--folder", type=click.Path(path_type=Path), default=".", help="The folder to try; default: this one.")
+@click.option(
+    "--folder",
+    type=click.Path(readable=False, path_type=Path),
+    default=".",
+    help="The folder to try; default: this one.",
+)
 def doctor(as_json: bool, folder: Path) -> int:
     """Check MPI, launcher, cores, BLAS, HDF5 and a folder; also under mpiexec or srun.
 
     The exit code is 1 if there is an error, 0 otherwise.
     """
-    from hpcadmm.comm.launch import start_mpi
     from hpcadmm.comm.launcher import expected_rank
-    from hpcadmm.doctor import examine
+    from hpcadmm.doctor import examine, joined
 
-    world = start_mpi(check=False)
+    world, fault = joined()
     if world.size == 1 and expected_rank() > 0:
-        return 0  # a launcher that does not match: the first process tells
-    findings = examine(world, folder)
+        return 0  # a launcher that does not match, or no MPI: the first process tells
+    findings = examine(world, folder, fault)
     if world.first:
         click.echo(json.dumps([asdict(f) for f in findings], indent=2) if as_json else as_text(findings))
     return int(any(finding.level == "error" for finding in findings))

@@ -6,18 +6,18 @@ from typing import Any
 
 import click
 
-from hpcadmm.cli import scaling_model
+from hpcadmm.cli import Group, scaling_model
 from hpcadmm.cli.slurm import CLUSTER
-from hpcadmm.comm.launch import without_mpi
+from hpcadmm.comm.launch import refuse_launcher
 from hpcadmm.errors import UsageError
 
-FOLDER = click.Path(path_type=Path, file_okay=False)
+FOLDER = click.Path(readable=False, path_type=Path, file_okay=False)
 BATCH = (
     click.option("--time", metavar="[D-]HH:MM:SS", help="With --slurm, as all that follow: limit of a job."),
     *CLUSTER,
     click.option("--ntasks-per-node", type=int, metavar="N", help="Ranks a node."),
     click.option("--setup", multiple=True, metavar="LINE", help="A shell command that runs first; repeatable."),
-    click.option("--mpi", metavar="PLUGIN", help="Of srun.  [default: what belongs to the MPI library]"),
+    click.option("--mpi", metavar="PLUGIN", help="Of srun.  [default: of the MPI library, or the cluster's]"),
 )
 
 
@@ -28,7 +28,7 @@ def batch_options(command: Callable[..., int]) -> Callable[..., int]:
     return command
 
 
-@click.group()
+@click.group(cls=Group)
 def scaling() -> None:
     """How a job's time changes with the ranks: measure it, report on it."""
 
@@ -38,7 +38,7 @@ for command in (scaling_model.machine, scaling_model.probe, scaling_model.model,
 
 
 @scaling.command("run")
-@click.argument("experiment", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("experiment", type=click.Path(readable=False, path_type=Path, dir_okay=False))
 @click.option("--out", type=FOLDER, help="Folder; by default one in results/scaling.")
 @click.option("--only-ranks", "only", type=click.IntRange(min=1), multiple=True, metavar="N",
               help="Take the samples of this number of ranks only; repeatable.")  # fmt: skip
@@ -54,7 +54,7 @@ def run_command(experiment: Path, out: Path | None, only: tuple[int, ...], launc
     were taken and the results agree, 1 if not, 75 after a signal: the same command goes on. With --slurm it prints the
     ids of the jobs; turns are then taken within each job only.
     """
-    without_mpi()
+    refuse_launcher()
     from hpcadmm.scaling.run import Options, run
 
     asked = {name: value for name, value in asked.items() if value}
@@ -76,7 +76,7 @@ def report_command(folders: tuple[Path, ...], out: Path | None) -> int:
     Prints a line `FOM name = value` for each figure. Exit code 1 if a study is void: if its results depend on the
     number of ranks.
     """
-    without_mpi()
+    refuse_launcher()
     from hpcadmm.scaling.report import report
 
     return report(folders, out, click.echo)

@@ -6,10 +6,10 @@ from typing import Any
 
 import click
 
-from hpcadmm.comm.launch import start_mpi, without_mpi
+from hpcadmm.comm.launch import refuse_launcher, start_mpi
 
-FOLDER = click.Path(path_type=Path, file_okay=False)
-FILE = click.Path(path_type=Path, dir_okay=False)
+FOLDER = click.Path(readable=False, path_type=Path, file_okay=False)
+FILE = click.Path(readable=False, path_type=Path, dir_okay=False)
 FABRIC = click.option("--fabric", default="this", show_default=True, metavar="this|100g|200g|FILE",
                       help="The network between nodes: a preset (assumed numbers), or a TOML file.")  # fmt: skip
 MACHINE = click.option("--machine", "file", type=FILE, help="What `hpcadmm scaling machine` wrote; else measured now.")
@@ -23,7 +23,7 @@ MACHINE = click.option("--machine", "file", type=FILE, help="What `hpcadmm scali
 def machine(out: Path, ranks: str | None, launcher: str | None, quick: bool) -> int:
     """Measure what this machine does in a second, for `model` and `advise`: products by shape, passes over memory,
     small factors, messages. All cores should be free."""
-    without_mpi()
+    refuse_launcher()
     from hpcadmm.bench.scaling import usable_cores
     from hpcadmm.scaling.model.measure import counts, doubts, measured, write
 
@@ -71,7 +71,7 @@ def model(folders: tuple[Path, ...], file: Path | None, out: Path, **options: An
     Fits what the machine's rates do not tell of each solver to the measured points, says how wrong that is on points
     left out, and where adding ranks no longer helps, and why. Predictions are never drawn as measurements.
     """
-    without_mpi()
+    refuse_launcher()
     from hpcadmm.scaling.model.study import Options, study
 
     return study(folders, file, out, Options(**options), click.echo)
@@ -91,7 +91,7 @@ def advise(job: Path, overrides: tuple[str, ...], file: Path | None, **options: 
     All rank counts up to RANKS and all grids that its solver takes, by predicted seconds an iteration; the advice is
     the fewest ranks that are within 10 % of the fastest at an efficiency of half or more.
     """
-    without_mpi()
+    refuse_launcher()
     from hpcadmm.scaling.model.advise import Options, advising
 
     return advising(job, overrides, file, Options(**options), click.echo)

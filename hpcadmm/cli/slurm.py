@@ -7,8 +7,11 @@ from typing import Any
 
 import click
 
-RUN = click.Path(path_type=Path, file_okay=False)
-FILE = click.Path(path_type=Path, dir_okay=False)
+from hpcadmm.cli import Group
+from hpcadmm.comm.launcher import expected_rank
+
+RUN = click.Path(readable=False, path_type=Path, file_okay=False)
+FILE = click.Path(readable=False, path_type=Path, dir_okay=False)
 # Checked by hpcadmm.slurm.request, all at once.
 CLUSTER = (
     click.option("--partition", metavar="NAME"),
@@ -28,7 +31,7 @@ OPTIONS = (
     click.option("--setup", multiple=True, metavar="LINE", help="A shell command that runs first, as 'module load "
                  "openmpi'; repeatable."),
     click.option("--launcher", type=click.Choice(["srun", "mpirun"]), default="srun", show_default=True),
-    click.option("--mpi", metavar="PLUGIN", help="Of srun.  [default: what belongs to this environment's MPI library]"),
+    click.option("--mpi", metavar="PLUGIN", help="Of srun.  [default: that of the MPI library here, or the cluster's]"),
     click.option("--signal", type=int, default=120, show_default=True, metavar="SECONDS",
                  help="Save so long before the limit: longer than an iteration and a checkpoint take."),
     click.option("--name", metavar="NAME", help="Of the job.  [default: that of the job file]"),
@@ -41,10 +44,10 @@ def requested(command: Callable[..., None]) -> Callable[..., None]:
     """The argument and the options of a request."""
     for option in reversed(OPTIONS):
         command = option(command)
-    return click.argument("target", metavar="JOB|RUN", type=click.Path(path_type=Path))(command)
+    return click.argument("target", metavar="JOB|RUN", type=click.Path(readable=False, path_type=Path))(command)
 
 
-@click.group()
+@click.group(cls=Group)
 def slurm() -> None:
     """Batch jobs under Slurm: write the script, submit it, see what became of it."""
 
@@ -57,6 +60,8 @@ def script_command(target: Path, out: Path | None, settings: tuple[str, ...], to
     from hpcadmm.slurm import plan
     from hpcadmm.slurm.script import training
 
+    if expected_rank() > 0:
+        return
     run, request = plan.plan(target, out, settings, asked)
     if to is None:
         click.echo(training(run, request), nl=False)
@@ -67,16 +72,22 @@ def script_command(target: Path, out: Path | None, settings: tuple[str, ...], to
 @slurm.command("submit")
 @requested
 def submit_command(target: Path, out: Path | None, settings: tuple[str, ...], **asked: Any) -> None:
-    """Write the script beside the run folder, as RUN.sbatch, and submit it. The ranks' output goes to RUN.out."""
+    """Write the script beside the run folder, as RUN.sbatch, and submit it. The ranks' output goes to RUN.out.
+
+    Under a launcher one rank submits. After the job's number was printed the exit code is 0.
+    """
     from hpcadmm.slurm import plan
     from hpcadmm.slurm.status import note
     from hpcadmm.slurm.submit import submit
 
+    if expected_rank() > 0:
+        return
     run, request = plan.plan(target, out, settings, asked)
     job = submit(plan.write(run, request))
-    note(run.run, job)
     tasks = "-<task>" if request.array is not None else ""
     click.echo(f"job {job}\nrun folder {run.run}{tasks}")
+    if fault := note(run.run, job):
+        click.echo(f"Warning: job {job} is submitted, but `hpcadmm slurm status` will not know it: {fault}", err=True)
 
 
 @slurm.command("status")

@@ -58,6 +58,11 @@ def failed(error: BaseException, described: tuple[int, str] | None, place: str) 
     return Ending(kind, exit_code(error), line, place, "".join(traceback.format_exception(error)).rstrip())
 
 
+def placed(ending: Ending) -> str:
+    """The report after the place it comes from; "" without a report (Ctrl-C)."""
+    return f"{ending.place}\n{ending.report}" if ending.report else ""
+
+
 def exit_code(error: BaseException) -> int:
     """The exit code that goes with an exception: its own, if it has one that says failure, else 1."""
     if isinstance(error, KeyboardInterrupt):

@@ -8,8 +8,10 @@ import math
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
+
+from hpcadmm.kernels import kernel
 
 UNKNOWN = -(1 << 20)  # the scale of a line that has held nothing but zeros
 LOWEST, HIGHEST = -450, 490  # of a scale: bounds, products of two, and their units stay far from the ends of float64
@@ -29,7 +31,7 @@ def bits(_, x):  # type: ignore[no-untyped-def]
     return types.int64(x), cast
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def fold(acc, rest, partial, up, down, finer, sizes):  # type: ignore[no-untyped-def]
     """acc += partial rounded to units of 2^-52 B_ij, B_ij = up_i up_j; rest, unless None: += what that leaves, in units
     finer by the power of two `finer`. sizes: max_j |p_ij| down_j of each row, max_i |p_ij| down_i of each column."""
@@ -54,7 +56,7 @@ def fold(acc, rest, partial, up, down, finer, sizes):  # type: ignore[no-untyped
         tops[j] = top
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def fold_triangle(acc, rest, partial, up, down, finer, sizes):  # type: ignore[no-untyped-def]
     """The same of the lower triangle of a positive semidefinite matrix, whose diagonal bounds it:
     |p_ij| <= sqrt(p_ii p_jj). sizes: p_ii down_i."""
@@ -73,14 +75,14 @@ def fold_triangle(acc, rest, partial, up, down, finer, sizes):  # type: ignore[n
         sizes[j] = abs(np.float64(column[0])) * down[j]
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def add_plainly(acc, partial):  # type: ignore[no-untyped-def]
     """acc += partial in float64: the sum whose bits depend on the order, for comparison."""
     for i in range(partial.size):
         acc[i] += partial[i]
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def weigh(sizes, down, loads, peaks):  # type: ignore[no-untyped-def]
     """loads += what this partial weighs, its sizes against the bounds: at most 1, rounded up to whole grains.
     peaks: the largest so far, as it is."""
@@ -94,7 +96,7 @@ def weigh(sizes, down, loads, peaks):  # type: ignore[no-untyped-def]
         peaks[k] = max(peaks[k], weight)
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def prepare(scales, rows, guess, now, up, down):  # type: ignore[no-untyped-def]
     """now: the scales, for an UNKNOWN one the largest of the rows, or of the columns, or else `guess`; up = 2^now."""
     for lo, hi in ((0, rows), (rows, scales.size)):
@@ -107,7 +109,7 @@ def prepare(scales, rows, guess, now, up, down):  # type: ignore[no-untyped-def]
             down[k] = math.ldexp(1.0, -now[k])
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def judge(loads, scales, rows, free, least, patient):  # type: ignore[no-untyped-def]
     """HELD; EXCEEDED: an entry may have been beyond its bound; LOOSE: one of the first `free` lines, whose scales are
     not given, weighs less than `least` (and, if `patient`, is weighed for the first time). What is not finite is HELD.
@@ -129,7 +131,7 @@ def judge(loads, scales, rows, free, least, patient):  # type: ignore[no-untyped
     return LOOSE if loose else HELD
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def follow(loads, scales, rows, free, now, room, patient):  # type: ignore[no-untyped-def]
     """Bounds that leave `room` bits to the next sum: B_ij changes by 2^room sqrt(load_i load_j), of which min(load_i,
     load_j) bounds sum |p_ij| / B_ij; or by 2^room load_i. If `patient` a scale falls by one bit a sum."""
@@ -144,20 +146,20 @@ def follow(loads, scales, rows, free, now, room, patient):  # type: ignore[no-un
     balance(scales, rows, free)
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def half(e):  # type: ignore[no-untyped-def]
     """e / 2, rounded up."""
     return -(-e // 2)
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def power(x):  # type: ignore[no-untyped-def]
     """The least e with x <= 2^e, for x > 0."""
     mantissa, e = math.frexp(x)
     return e - 1 if mantissa == 0.5 else e
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def balance(scales, rows, free):  # type: ignore[no-untyped-def]
     """Rows and columns with the same largest scale, which changes no bound, if all are free; within their limits."""
     high, wide = largest(scales[:rows]), largest(scales[rows:])
@@ -167,7 +169,7 @@ def balance(scales, rows, free):  # type: ignore[no-untyped-def]
             scales[k] = min(max(scales[k] + (-shift if k < rows else shift), LOWEST), HIGHEST)
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def largest(scales):  # type: ignore[no-untyped-def]
     """UNKNOWN if all are."""
     found = UNKNOWN

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from hpcadmm.comm import launcher
-from hpcadmm.comm.ending import Describe, Ending, Kind, failed
+from hpcadmm.comm.ending import Describe, Ending, Kind, failed, placed
+from hpcadmm.comm.library import vendor_name
 from hpcadmm.comm.phases import current_phase, phase
 from hpcadmm.comm.watchdog import Watchdog, patience
 from hpcadmm.errors import UsageError
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from hpcadmm.comm.agreement import Meeting
     from hpcadmm.comm.world import World
 
-__all__ = ["check_launcher", "guarded", "phase", "start_mpi", "without_mpi"]
+__all__ = ["check_launcher", "guarded", "phase", "refuse_launcher", "start_mpi"]
 
 PATIENCE = 3.0  # seconds that a rank which failed gives the others to fail or end too
 
@@ -47,44 +48,17 @@ def start_mpi(*, check: bool = True) -> "World":
     return world
 
 
-def without_mpi() -> None:
-    """For a command that only reads, and starts other programs under MPI: its library is loaded, but never started, for
-    a process that has joined MPI may not start its launcher. Call before anything imports `comm.world`.
-
-    Raises UsageError in a process that a launcher has started.
-    """
-    if launcher.launcher_name() != "none":
+def refuse_launcher() -> None:
+    """For a command that starts the ranks itself. Raises UsageError in a process that a launcher has started."""
+    if launcher.launched():
         raise UsageError(f"this command starts the ranks itself: run it without {launcher.launcher_name()}")
-    import mpi4py
-
-    mpi4py.rc.initialize = mpi4py.rc.finalize = False
 
 
-def library() -> str:
-    """Name and version of the MPI library, which is loaded but not started: for a process that stays without MPI.
-
-    Raises UsageError if there is none.
-    """
-    import mpi4py
-
-    mpi4py.rc.initialize = mpi4py.rc.finalize = False
-    try:
-        from mpi4py import MPI
-    except (ImportError, RuntimeError) as error:
-        raise no_library(error) from error
-    return _vendor(MPI.get_vendor())
-
-
-def _vendor(vendor: tuple[str, tuple[int, ...]]) -> str:
-    """For example "MPICH 5.0.2"."""
-    name, version = vendor
-    return f"{name} {'.'.join(map(str, version))}"
-
-
-def no_library(error: Exception) -> UsageError:
+def no_library(error: object) -> UsageError:
     """What to do where no MPI library can be loaded."""
+    why = (str(error).splitlines() or ["mpi4py does not say why"])[0]
     return UsageError(
-        f"no MPI library can be loaded ({str(error).splitlines()[0]}).\n"
+        f"no MPI library can be loaded, or MPI does not start ({why}).\n"
         "Install one, pip install 'hpcadmm[mpich]'; or load the cluster's (module load ...) and, if it is not "
         "found then, set MPI4PY_LIBMPI=/path/to/libmpi.so"
     )
@@ -94,7 +68,7 @@ def check_launcher(world: "World") -> None:
     """Raise UsageError with the cure if the launcher started more processes than `world` has ranks."""
     from mpi4py import MPI
 
-    launcher.check_size(world.size, _vendor(MPI.get_vendor()))
+    launcher.check_size(world.size, vendor_name(MPI.get_vendor()))
 
 
 def _meet() -> "Meeting":
@@ -112,9 +86,11 @@ def _meet() -> "Meeting":
     return _meetings[0]
 
 
-def guarded(run: Callable[[], int | None], describe: Describe) -> int:
+def guarded(run: Callable[[], int | None], describe: Describe, together: bool = True) -> int:
     """Call `run` on this rank and return the exit code of the job, the same one on all ranks.
 
+    together: whether all ranks run the same command, and agree on how it ends even before MPI has started; if not, a
+    process that did not call `start_mpi` never starts MPI, whatever the launcher says.
     `describe` turns an exception that is no defect into (exit code, message). Any other, and under a launcher
     every SystemExit, ends all ranks with one traceback that names rank, host and phase.
     """
@@ -128,16 +104,16 @@ def guarded(run: Callable[[], int | None], describe: Describe) -> int:
     for watchdog in _watchdogs:
         watchdog.stop()
     described = describe(failure) if failure else None
-    meeting = _others()
+    meeting = _others(together)
     if meeting is None:
         return _end_alone(failure, described) if failure else code
     mine = failed(failure, described, meeting.place) if failure else Ending(Kind.FINE, code)
     return _end_together(meeting, mine)
 
 
-def _others() -> "Meeting | None":
+def _others(together: bool) -> "Meeting | None":
     """The agreement, if there are other ranks to agree with; MPI is started only if the launcher speaks of others."""
-    if launcher.expected_size() == 1 and not _meetings:
+    if not _meetings and not (together and launcher.expected_size() > 1):
         return None
     try:
         meeting = _meet()
@@ -153,13 +129,13 @@ def _end_alone(failure: BaseException, described: tuple[int, str] | None) -> int
     if isinstance(failure, SystemExit) and (failure.code is None or isinstance(failure.code, int)):
         return failure.code or 0
     if mine.kind is not Kind.USAGE:
-        _say(f"{mine.place}\n{mine.report}")
+        _say(placed(mine))
     elif launcher.expected_rank() == 0:
         _say(mine.report)
     else:
         time.sleep(1.0)  # some launchers end all others as soon as one exits: let that be the one that speaks
         if launcher.first_on_node() and not _meetings:
-            _say(f"{mine.place}\n{mine.report}")  # only this node may lack the MPI library
+            _say(placed(mine))  # only this node may lack the MPI library
     return mine.code
 
 
@@ -181,7 +157,7 @@ def _end_together(meeting: "Meeting", mine: Ending) -> int:
 def _summary(mine: Ending, endings: list[Ending], cause: str) -> str:
     """This rank's report, and a line for each other cause; a message that all ranks share is told without a place."""
     shared = all(ending.kind is Kind.USAGE for ending in endings)
-    lines = [mine.report if shared else f"{mine.place}\n{mine.report}"]
+    lines = [mine.report if shared else placed(mine)]
     told = {cause}
     for rank, ending in enumerate(endings):
         if ending.kind > Kind.ECHO and ending.line not in told:
@@ -197,7 +173,7 @@ def _end_all(meeting: "Meeting", mine: Ending, waited: float) -> int:
     if mine.kind is Kind.FINE:
         mine = Ending(Kind.DEFECT, 1, "", meeting.place, f"is done, but others are not after {waited:.0f} s")
     if meeting.speaks(mine.kind):
-        _say(f"{mine.place}\n{mine.report}")
+        _say(placed(mine))
     else:
         time.sleep(PATIENCE)  # the one that reports aborts within this
     abort(mine.code)
@@ -218,7 +194,9 @@ def _stuck(what: str, seconds: float) -> None:
 
 
 def _say(text: str) -> None:
-    """Print to standard error in one piece."""
+    """Print to standard error in one piece, unless there is nothing to be said."""
+    if not text.strip():
+        return
     sys.stdout.flush()
     sys.stderr.write(text.rstrip("\n") + "\n")
     sys.stderr.flush()

@@ -60,6 +60,16 @@ def launcher_name() -> str:
     return "mpirun_rsh (MVAPICH)" if "MV2_COMM_WORLD_SIZE" in os.environ else "none"
 
 
+def launched() -> bool:
+    """Has a launcher started this process itself, not a shell (`srun --pty bash`) in which it was typed?"""
+    if launcher_name() != "srun" or expected_rank() > 0:
+        return launcher_name() != "none"
+    try:
+        return Path(f"/proc/{os.getppid()}/comm").read_text(encoding="utf-8").strip() == "slurmstepd"
+    except OSError:
+        return True
+
+
 def limit_threads() -> None:
     """One BLAS thread a rank under a launcher, unless the user has set a number; call before numpy is imported.
 

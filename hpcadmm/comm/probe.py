@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import mpi4py
 import numpy as np
-from mpi4py import MPI
 from numpy.typing import NDArray
 
+from hpcadmm.comm.late import MPI
 from hpcadmm.comm.world import World
 
 SMALL = 4096  # bytes; messages up to this size are timed in a row, since the clock is too coarse for one

@@ -5,28 +5,28 @@ apart from one another such that LLVM makes vectors of them without fastmath, he
 """
 
 import numpy as np
-from numba import njit
 
 from hpcadmm.comm.wire_kernels import highest
+from hpcadmm.kernels import kernel
 
 BLOCK = 2048  # entries whose intermediate values stay in the first-level cache; their codes are whole bytes
 HEAD = 8  # bytes of R, a float32, and b, a uint32, before the codes
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def step(radius, bits):  # type: ignore[no-untyped-def]
     """Delta = 2 R / (2^b - 1)."""
     return 2.0 * radius / ((1 << bits) - 1)
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def distance(theta, known, d):  # type: ignore[no-untyped-def]
     """d = |theta - known|."""
     for i in range(theta.size):
         d[i] = abs(np.float64(theta[i]) - np.float64(known[i]))
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def radius(theta, known, d):  # type: ignore[no-untyped-def]
     """R = max |theta - known| rounded up to a float32 number, NaN if it is not finite; d: float64 scratch (BLOCK,).
 
@@ -46,7 +46,7 @@ def radius(theta, known, d):  # type: ignore[no-untyped-def]
     return single if np.isfinite(single) else np.float32(np.nan)
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def quantize(theta, known, uniform, reach, delta, top, codes):  # type: ignore[no-untyped-def]
     """codes = c = (theta - known + R) / Delta rounded up with probability c - floor(c), else down; reach: R.
 
@@ -59,14 +59,14 @@ def quantize(theta, known, uniform, reach, delta, top, codes):  # type: ignore[n
         codes[i] = np.uint32(min(q, top))
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def add(codes, reach, delta, known):  # type: ignore[no-untyped-def]
     """known += Delta q - R, each operation rounded once, the sum also to the type of known."""
     for i in range(known.size):
         known[i] = np.float64(known[i]) + (delta * np.float64(codes[i]) - reach)
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def pack(codes, bits, out):  # type: ignore[no-untyped-def]
     """Bit j of code i is bit (b i + j) % 8 of byte (b i + j) // 8; bits after the last code are 0."""
     if bits == 8:
@@ -86,7 +86,7 @@ def pack(codes, bits, out):  # type: ignore[no-untyped-def]
         out[at] = held
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def unpack(packed, bits, codes):  # type: ignore[no-untyped-def]
     """The inverse of pack."""
     if bits == 8:
@@ -105,7 +105,7 @@ def unpack(packed, bits, codes):  # type: ignore[no-untyped-def]
         count -= bits
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def write_head(reach, bits, message):  # type: ignore[no-untyped-def]
     """R and b, the lowest byte first whatever the machine."""
     words = np.array([bits], np.uint32)
@@ -115,7 +115,7 @@ def write_head(reach, bits, message):  # type: ignore[no-untyped-def]
         message[4 + i] = (np.int64(words[0]) >> (8 * i)) & 255
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def read_head(message):  # type: ignore[no-untyped-def]
     """R as float64 and b as int64."""
     code, bits = np.int64(0), np.int64(0)
@@ -125,7 +125,7 @@ def read_head(message):  # type: ignore[no-untyped-def]
     return np.float64(np.array([code], np.uint32).view(np.float32)[0]), bits
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def decode(message, known, codes):  # type: ignore[no-untyped-def]
     """known += the difference in a message, NaN where R is not finite; codes: scratch (BLOCK,)."""
     reach, bits = read_head(message)
@@ -139,13 +139,13 @@ def decode(message, known, codes):  # type: ignore[no-untyped-def]
             add(codes[:n], reach, delta, known[lo : lo + n])
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def decode_alone(message, known):  # type: ignore[no-untyped-def]
     """`decode` with scratch of its own."""
     decode(message, known, np.empty(BLOCK, np.uint32))
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def radii(theta, known, found):  # type: ignore[no-untyped-def]
     """found = R of each worker of a stack."""
     d = np.empty(BLOCK)
@@ -153,7 +153,7 @@ def radii(theta, known, found):  # type: ignore[no-untyped-def]
         found[n] = radius(theta[n], known[n], d)
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def encode(theta, known, bits, uniform, starts, packed):  # type: ignore[no-untyped-def]
     """The message of each worker n of a stack, packed[starts[n] : starts[n + 1]], after which `known` decodes it."""
     d, codes = np.empty(BLOCK), np.empty(BLOCK, np.uint32)

@@ -5,7 +5,8 @@ written such that LLVM makes vectors of it without fastmath, hence without a cha
 """
 
 import numpy as np
-from numba import njit
+
+from hpcadmm.kernels import kernel
 
 BLOCK = 2048  # entries whose intermediate values stay in the first-level cache
 LARGEST_HALF = np.float32(65504)
@@ -16,14 +17,14 @@ SUBNORMAL = 113 << FRACTION  # the exponent of 2^-14: below it halves are multip
 QUIET_HALF, QUIET = 0x7E00, 0x7FC00000  # NaN as a half and as a float32
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def distance(x, known, d):  # type: ignore[no-untyped-def]
     """d = |x - known|."""
     for i in range(x.size):
         d[i] = abs(x[i] - known[i])
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def highest(bits, top):  # type: ignore[no-untyped-def]
     """max(bits, top) of integers."""
     for i in range(bits.size):
@@ -32,7 +33,7 @@ def highest(bits, top):  # type: ignore[no-untyped-def]
     return top
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def largest(x, known, bits):  # type: ignore[no-untyped-def]
     """max |x - known|, NaN if any difference is; bits: scratch of integers as wide as x, 1 entry or more.
 
@@ -50,28 +51,28 @@ def largest(x, known, bits):  # type: ignore[no-untyped-def]
     return d[0]
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def quantize(x, known, step, codes):  # type: ignore[no-untyped-def]
     """codes = (x - known) / step to the nearest integer, half to even; all must be finite and fit the codes."""
     for i in range(x.size):
         codes[i] = np.rint((x[i] - known[i]) / step)
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def add_codes(codes, step, known):  # type: ignore[no-untyped-def]
     """known += codes step; the product and the sum are each rounded once to the type of known."""
     for i in range(codes.size):
         known[i] += known.dtype.type(codes[i]) * step
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def narrow(x, values):  # type: ignore[no-untyped-def]
     """values = x rounded to their type; over its range infinite, without a warning."""
     for i in range(x.size):
         values[i] = x[i]
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def clipped(x, known, d):  # type: ignore[no-untyped-def]
     """d = x - known within +-65504, as float32; NaN where x is not finite (which x - x tells)."""
     for i in range(x.size):
@@ -81,7 +82,7 @@ def clipped(x, known, d):  # type: ignore[no-untyped-def]
         d[i] = e + (x[i] - x[i])
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def round_to_halves(d, power, halves):  # type: ignore[no-untyped-def]
     """halves = the bits of d, float32 within +-65504 or NaN, as halves: nearest, half to even; power: float32 scratch.
 
@@ -100,7 +101,7 @@ def round_to_halves(d, power, halves):  # type: ignore[no-untyped-def]
         halves[i] = half | ((bits[i] >> 16) & 0x8000)
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def halve(x, known, halves):  # type: ignore[no-untyped-def]
     """halves = the bits of x - known as halves, clipped to +-65504; NaN where x is not finite or known NaN."""
     d, power = np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32)
@@ -110,7 +111,7 @@ def halve(x, known, halves):  # type: ignore[no-untyped-def]
         round_to_halves(d, power, halves[lo:hi])
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def widen(halves, d, power):  # type: ignore[no-untyped-def]
     """d = the halves as float32, exactly, and NaN for infinite ones; power: float32 scratch."""
     powers = power.view(np.int32)
@@ -124,14 +125,14 @@ def widen(halves, d, power):  # type: ignore[no-untyped-def]
         d[i] *= power[i]
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def add(d, known):  # type: ignore[no-untyped-def]
     """known += d."""
     for i in range(known.size):
         known[i] += d[i]
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def add_halves(halves, known):  # type: ignore[no-untyped-def]
     """known += the halves, given as int16; the sum is rounded once to the type of known."""
     d, power = np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32)

@@ -1,6 +1,9 @@
 """The ranks and their grid of layers x samples: a few verbs, each counted (calls, bytes, seconds)."""
 
+from __future__ import annotations
+
 import json
+import platform
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,9 +12,9 @@ from typing import Any
 
 import mpi4py
 import numpy as np
-from mpi4py import MPI
 from numpy.typing import NDArray
 
+from hpcadmm.comm.late import MPI, Solo
 from hpcadmm.errors import RankFailed, UsageError
 
 CHUNK = 1 << 27  # entries a message; larger ones are cut, since some MPIs fail at 2^31 bytes
@@ -29,7 +32,7 @@ class Traffic:
 class Pending:
     """A message under way; `wait` ends when its buffer may be used again."""
 
-    def __init__(self, world: "World", requests: list[MPI.Request]) -> None:
+    def __init__(self, world: World, requests: list[MPI.Request]) -> None:
         self._world, self._requests = world, requests
 
     def wait(self) -> None:
@@ -48,29 +51,34 @@ class World:
     layers.
     """
 
-    def __init__(self, communicator: MPI.Comm | None = None) -> None:
-        self.mpi = MPI.COMM_WORLD if communicator is None else communicator
+    def __init__(self, communicator: MPI.Comm | Solo | None = None) -> None:
+        self.mpi: Any = MPI.COMM_WORLD if communicator is None else communicator
         self.rank: int = self.mpi.Get_rank()
         self.size: int = self.mpi.Get_size()
-        self.host: str = MPI.Get_processor_name()
+        self.host: str = platform.node()
         self.traffic = Traffic()
         self.beat: Callable[[str | None], None] = lambda what: None  # the watchdog's: what this rank waits for
         self.samples: World = self
         self._chain: World | None = None
 
     @classmethod
-    def alone(cls) -> "World":
+    def alone(cls) -> World:
         """A world of this one process."""
         return cls(MPI.COMM_SELF)
 
+    @classmethod
+    def without_mpi(cls) -> World:
+        """The same for reading a run in a process that does not start MPI: gathers and broadcasts only."""
+        return cls(Solo())
+
     @property
-    def chain(self) -> "World":
+    def chain(self) -> World:
         """The ranks with this rank's columns, by their layers."""
         if self._chain is None:
             self._chain = self._part(MPI.COMM_SELF)
         return self._chain
 
-    def arranged(self, layers: int, samples: int) -> "World":
+    def arranged(self, layers: int, samples: int) -> World:
         """The same ranks as a grid: rank = block of layers x samples + block of samples. Collective."""
         if layers * samples != self.size:
             raise ValueError(f"a grid of {layers} x {samples} does not hold {self.size} ranks")
@@ -81,7 +89,7 @@ class World:
             grid._chain = self._part(self.mpi.Split(column, self.rank))
         return grid
 
-    def _part(self, communicator: MPI.Comm) -> "World":
+    def _part(self, communicator: MPI.Comm) -> World:
         """Some of these ranks; what they send counts here too."""
         part = World(communicator)
         part.traffic, part.beat = self.traffic, self.beat

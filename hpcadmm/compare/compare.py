@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hpcadmm.compare.checks import check_ranks, crowded, regression
 from hpcadmm.compare.figure import draw, picture
 from hpcadmm.compare.folder import Folder, claim, default
 from hpcadmm.compare.launcher import launcher
@@ -30,15 +31,20 @@ def compare(paths: Sequence[Path], overrides: Sequence[str], options: Options, s
     """Run what is missing, then write the tables and the figure of all. Returns the exit code: 0 if every job has a
     run that finished, else 1.
 
-    Raises UsageError before the first run for jobs, options or a folder that will not do; Interrupted after a signal,
-    with the tables of what there is.
+    Raises UsageError before the first run for jobs, data, ranks, options or a folder that will not do; Interrupted
+    after a signal, with the tables of what there is.
     """
     plan = repeated(paths, overrides, options.repeat)
     check_target(plan, options.target)
+    for one in plan[: len(paths)]:
+        check_ranks(one.job, options.ranks)
+        regression(one.job)  # can the data be read?
     start = launcher(options.ranks, options.launcher)
     folder = Folder(options.out or default("compare"))
     facts = {"kind": "compare", "ranks": options.ranks, "jobs": sorted({one.label for one in plan})}
     lock = claim(folder.path, facts, plan)
+    if note := crowded(options.ranks):
+        say(note)
     try:
         try:
             run_all(folder, plan, start, say)

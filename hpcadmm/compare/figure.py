@@ -9,6 +9,7 @@ from typing import Any
 
 from hpcadmm.after.outfile import written
 from hpcadmm.after.plot import COLOURS, PAPER, SPARSE, STYLE, finite, library, logarithmic, lowest
+from hpcadmm.after.words import LONGEST, any_glyph, shown
 from hpcadmm.compare.reading import Result
 from hpcadmm.errors import UsageError
 
@@ -36,9 +37,10 @@ class Band:
 
 
 def bands(results: Sequence[Result]) -> list[Band]:
-    """The curves of the jobs that have finished runs, in the order of the jobs."""
-    labels = dict.fromkeys(one.planned.label for one in results if one.finished and one.measure)
-    return [band(label, [one for one in results if one.planned.label == label and one.finished]) for label in labels]
+    """The curves of the jobs that have finished runs with test figures, in the order of the jobs."""
+    done = [one for one in results if one.finished and one.scores()]
+    labels = dict.fromkeys(one.planned.label for one in done)
+    return [band(label, [one for one in done if one.planned.label == label]) for label in labels]
 
 
 def band(label: str, runs: Sequence[Result]) -> Band:
@@ -64,7 +66,7 @@ def draw(results: Sequence[Result], target: float | None, out: Path) -> bool:
     found = bands(results)
     if not found:
         return False
-    with library().rc_context(STYLE):
+    with library().rc_context(STYLE), any_glyph():
         written(out, drawn(found, target).savefig)
     return True
 
@@ -128,18 +130,9 @@ def legend(figure: Any, found: Sequence[Band]) -> None:
     """Above the panels."""
     lines = import_module("matplotlib.lines")
     handles = [lines.Line2D([], [], label=shown(one.label), **dressed(k)) for k, one in enumerate(found)]
-    longest = max(len(one.label) for one in found) + 6
+    longest = max(min(len(one.label), LONGEST) for one in found) + 6
     columns = max(1, min(len(found), int(PAPER * 15 / longest)))
     figure.legend(handles=handles, loc="outside upper center", ncols=columns, handlelength=2.2)
-
-
-def shown(label: str) -> str:
-    """A label that matplotlib takes for what it is: no formula, and not one of those it hides.
-
-    >>> shown("a$b"), shown("_a")
-    ('a\\\\$b', ' _a')
-    """
-    return (" " if label.startswith("_") else "") + label.replace("$", "\\$")
 
 
 def picture(out: Path, draw_to: Callable[[Path], bool], say: Callable[[str], None]) -> None:

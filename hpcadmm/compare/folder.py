@@ -17,6 +17,7 @@ from hpcadmm.storage.durable import spoken, write_text
 from hpcadmm.storage.lock import LOCK, OWNER, Lock
 
 PLAN = "plan.json"
+LATER = {"metric": None, "target": None}  # facts that folders of version 0.1.0 do not have
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def furnish(folder: Folder, facts: dict[str, Any], plan: Sequence[Planned]) -> N
     for part in ("jobs", "runs", "children"):
         (path / part).mkdir(exist_ok=True)
     for one in plan:
-        if not folder.job(one.name).exists():
+        if not one.fault and not folder.job(one.name).exists():
             write_text(folder.job(one.name), one.text)
 
 
@@ -109,11 +110,16 @@ def refuse_others(folder: Folder, facts: dict[str, Any], plan: Sequence[Planned]
     if not isinstance(there, dict):
         raise UsageError(f"{folder.path / PLAN} is damaged: it is not an object")
     cure = "ask for the same, or choose another --out"
-    for key in [*there, *(key for key in facts if key not in there)]:
+    for key in [*there, *(key for key in facts if key not in {**there, **LATER})]:
         if there.get(key) != facts.get(key):
             now = facts.get(key, "unset")
             raise UsageError(f"{folder.path}: {key} is {there.get(key, 'unset')} there and {now} here; {cure}")
+    more = sorted({path.stem for path in (folder.path / "jobs").glob("*.toml")} - {one.name for one in plan})
+    if more:
+        raise UsageError(f"{folder.path}: it holds {len(more)} runs more than are asked for, as {more[0]}; {cure}")
     for one in plan:
+        if one.fault:
+            continue
         file = folder.job(one.name)
         old = file.read_text(encoding="utf-8") if file.exists() else one.text
         if old != one.text:

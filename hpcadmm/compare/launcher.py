@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType, TracebackType
 from typing import Any
 
 from hpcadmm.bench.scaling import CROWDED, mpiexec, usable_cores
+from hpcadmm.comm.signals import Watch
 from hpcadmm.errors import UsageError
 
 
@@ -58,25 +58,20 @@ def launcher(ranks: int, given: str | None) -> Launcher:
         raise
 
 
-class Relay:
-    """While entered, SIGINT, SIGTERM and SIGUSR1 are the wish to end after a checkpoint: `raised` names the first.
+class Relay(Watch):
+    """While entered, a signal (Ctrl-C, SIGTERM, SIGUSR1, SIGHUP) is the wish to end after a checkpoint.
 
     The process at work is told by SIGUSR1, which launchers hand on to their ranks; at a second signal by SIGTERM, at
     a third it is killed.
     """
 
-    WATCHED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
     TOLD = (signal.SIGUSR1, signal.SIGTERM, signal.SIGKILL)
 
     def __init__(self) -> None:
-        self.raised: str | None = None
-        self.count = 0
+        super().__init__()
         self.process: subprocess.Popen[Any] | None = None
-        self._before: dict[signal.Signals, Any] = {}
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        self.raised = self.raised or signal.Signals(number).name
-        self.count += 1
+    def heard(self, number: signal.Signals) -> None:
         if self.process is not None:
             self.process.send_signal(self.TOLD[min(self.count, len(self.TOLD)) - 1])
 
@@ -99,11 +94,3 @@ class Relay:
                 return self.process.wait()
             finally:
                 self.process = None
-
-    def __enter__(self) -> "Relay":
-        self._before = {number: signal.signal(number, self._note) for number in self.WATCHED}
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)

@@ -8,19 +8,23 @@ from pathlib import Path
 from typing import Any
 
 from hpcadmm.errors import UsageError
-from hpcadmm.job import Job, parse
+from hpcadmm.job import Job, parse, source
 
 LONGEST = 50  # characters of a job's name that go into the name of a folder
 
 
 @dataclass(frozen=True)
 class Planned:
-    """One run. label: the job's (or trial's) name in tables; values: what was varied, by key."""
+    """One run. label: the job's (or trial's) name in tables; values: what was varied, by key.
+
+    fault: why there is no such job; then nothing is run, and `job` is the one that was to be changed.
+    """
 
     name: str
     label: str
     job: Job
     values: dict[str, Any] = field(default_factory=dict)
+    fault: str = ""
 
     @property
     def text(self) -> str:
@@ -31,14 +35,6 @@ class Planned:
 def read(path: Path, overrides: Sequence[str]) -> Job:
     """The resolved job of a file. Raises UsageError that names the file."""
     return resolved(source(path), overrides, path)
-
-
-def source(path: Path) -> str:
-    """The text of a job file."""
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read the job file {path}: {error}") from None
 
 
 def resolved(text: str, overrides: Sequence[str], path: Path) -> Job:

@@ -66,6 +66,8 @@ def results(folder: Folder, plan: Sequence[Planned]) -> list[Result]:
 
 def result(folder: Folder, one: Planned) -> Result:
     """What became of one; of a run that is not settled no figures are taken."""
+    if one.fault:
+        return Result(one, "unfit", one.fault, [], {}, {}, [])
     there, found = folder.run(one.name), state(folder, one)
     rows: list[Row] = []
     summary: Row = {}

@@ -30,7 +30,9 @@ def run_all(folder: Folder, plan: Sequence[Planned], launcher: Launcher, say: Sa
         for number, one in enumerate(plan, 1):
             if relay.raised:
                 raise Interrupted(f"{relay.raised}: the same command goes on where it was: {folder.path}")
-            if state(folder, one) in SETTLED:
+            if one.fault:
+                say(f"{number} of {len(plan)}: {one.name}: unfit: {one.fault}")
+            if one.fault or state(folder, one) in SETTLED:
                 continue
             begin = time.perf_counter()
             run(folder, one, launcher, relay)

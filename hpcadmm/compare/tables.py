@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hpcadmm.after.words import printable
 from hpcadmm.storage.durable import spoken, write_text
 
 
@@ -33,7 +34,7 @@ def markdown(rows: Sequence[Mapping[str, str]]) -> str:
     | :--- | :------ |
     | a\\|b | 1       |
     """
-    lines = [list(rows[0]), *([safe(value) for value in row.values()] for row in rows)]
+    lines = [[safe(key) for key in rows[0]], *([safe(value) for value in row.values()] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     table = [lines[0], [":" + "-" * (width - 1) for width in widths], *lines[1:]]
     padded = ([text.ljust(width) for text, width in zip(line, widths, strict=True)] for line in table)
@@ -41,8 +42,9 @@ def markdown(rows: Sequence[Mapping[str, str]]) -> str:
 
 
 def safe(text: str) -> str:
-    """Text that stays in its cell."""
-    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
+    """Text that stays in its cell, and is no markup."""
+    text = printable(" ".join(text.split())).replace("\\", "\\\\")
+    return text.replace("|", "\\|").replace("&", "&amp;").replace("<", "&lt;")
 
 
 def cell(value: tuple[float, float, float] | None) -> str:

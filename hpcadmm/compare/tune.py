@@ -2,22 +2,23 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from hpcadmm.after.plot import finite
+from hpcadmm.compare.checks import Try, check_metric, check_ranks, check_values, crowded, regression
 from hpcadmm.compare.figure import picture
 from hpcadmm.compare.folder import Folder, claim, default
 from hpcadmm.compare.launcher import launcher
-from hpcadmm.compare.plan import Planned, resolved, source
+from hpcadmm.compare.plan import Planned, resolved
 from hpcadmm.compare.reading import Result, results
 from hpcadmm.compare.runner import Say, run_all
 from hpcadmm.compare.tables import comma_separated, write
 from hpcadmm.compare.tune_report import Trial, draw, page, table_row
 from hpcadmm.compare.vary import Vary, drawn, varied
 from hpcadmm.errors import Interrupted, UsageError
-from hpcadmm.job import Job
+from hpcadmm.job import Job, source
 
 METRICS = ("test_accuracy", "test_error", "objective", "seconds-to-target")
 VALIDATION = 0.1
@@ -50,10 +51,15 @@ def tune(path: Path, overrides: Sequence[str], texts: Sequence[str], options: Op
     vary, text = varied(texts), source(path)
     base = resolved(text, overrides, path)
     plan = planned(path, text, overrides, vary, base, options)
+    check_ranks(base, options.ranks)
+    check_metric(options.metric, regression(base))
     start = launcher(options.ranks, options.launcher)
     folder = Folder(options.out or default("tune"))
     facts = {"kind": "tune", "ranks": options.ranks, "vary": sorted(texts)}
+    facts |= {"metric": options.metric, "target": options.target}
     lock = claim(folder.path, facts, plan)
+    if note := crowded(options.ranks):
+        say(note)
     if len(plan) < options.budget:
         say(f"there are only {len(plan)} different sets of values")
     try:
@@ -79,19 +85,36 @@ def check(options: Options) -> None:
 def planned(
     path: Path, text: str, overrides: Sequence[str], vary: Sequence[Vary], base: Job, options: Options
 ) -> list[Planned]:
-    """The trials; the first is the job as it stands. Raises UsageError for values that the job does not take."""
+    """The trials; the first is the job as it stands. Raises UsageError for a key or values that the job does not take,
+    whichever other values it has; a combination that makes no job is a trial with a fault."""
     if any(one.key == "data.validation" for one in vary):
         raise UsageError("data.validation is what the trials are scored on: it cannot be varied; use --validation")
     share = options.validation or base.data.validation or VALIDATION
     fixed = [*overrides, f"data.validation={share}"]
     if options.metric == "seconds-to-target":
         fixed.append(f"stop.accuracy={options.target}")
-    plan = []
-    for k, values in enumerate(drawn(vary, own(base, vary), options.budget)):
-        settings = [one.override(values[one.key]) for one in vary if values[one.key] is not None]
-        name = f"trial-{k:03d}"
-        plan.append(Planned(name, name, resolved(text, [*fixed, *settings], path), values))
+
+    def attempt(settings: Sequence[str]) -> Job:
+        return resolved(text, [*fixed, *settings], path)
+
+    first = attempt([])
+    check_values(attempt, vary)
+    plan = [
+        trial(k, values, first, attempt, vary) for k, values in enumerate(drawn(vary, own(base, vary), options.budget))
+    ]
+    if len(plan) > 1 and all(one.fault for one in plan[1:]):
+        raise UsageError(f"no trial besides the job as it stands fits: {plan[1].fault}")
     return plan
+
+
+def trial(k: int, values: dict[str, Any], first: Job, attempt: Try, vary: Sequence[Vary]) -> Planned:
+    """The k-th trial; one whose values make no job says why."""
+    name = f"trial-{k:03d}"
+    try:
+        job = attempt([one.override(values[one.key]) for one in vary if values[one.key] is not None])
+    except UsageError as error:
+        return Planned(name, name, first, values, " ".join(str(error).split()))
+    return Planned(name, name, job, values)
 
 
 def own(base: Job, vary: Sequence[Vary]) -> dict[str, Any]:
@@ -143,7 +166,6 @@ def report(folder: Folder, plan: Sequence[Planned], vary: Sequence[Vary], base: 
     if best is not None:
         write(folder.path / "best.toml", best_job(best, base, vary, options))
     else:
-        (folder.path / "best.toml").unlink(missing_ok=True)
         say(f"no trial has a {options.metric}: see summary.md")
     say(f"folder: {folder.path}")
     return 0 if best is not None else 1
@@ -153,6 +175,7 @@ def best_job(best: Trial, base: Job, vary: Sequence[Vary], options: Options) -> 
     """The job with the values of the best trial: trained on all of its training part, and not stopped at the target."""
     one = best.result.planned
     settings = [each.override(one.values[each.key]) for each in vary if one.values[each.key] is not None]
-    job = resolved(base.to_toml(), settings, Path("best.toml"))
+    stop = one.job.stop if "stop.accuracy" in one.values else replace(one.job.stop, accuracy=base.stop.accuracy)
+    job = replace(one.job, data=replace(one.job.data, validation=base.data.validation), stop=stop)
     head = f"# The best of hpcadmm tune: {one.name}, {options.metric} = {best.score:.6g} on held-out samples\n"
     return f"{head}# (data.validation = {one.job.data.validation}). Varied: {', '.join(settings)}\n\n{job.to_toml()}"

@@ -9,7 +9,7 @@ from typing import Any
 
 from hpcadmm.after.outfile import written
 from hpcadmm.after.plot import COLOURS, PAPER, STYLE, finite, library, logarithmic
-from hpcadmm.compare.figure import shown
+from hpcadmm.after.words import any_glyph, shown
 from hpcadmm.compare.reading import Result, Row, row
 from hpcadmm.compare.tables import markdown, number
 from hpcadmm.compare.vary import Vary
@@ -81,7 +81,7 @@ def draw(trials: Sequence[Trial], vary: Sequence[Vary], metric: str, out: Path) 
     """Write the figure; False if no trial has a score. Raises UsageError without matplotlib."""
     if all(trial.score is None for trial in trials):
         return False
-    with library().rc_context(STYLE):
+    with library().rc_context(STYLE), any_glyph():
         written(out, drawn(trials, vary, metric).savefig)
     return True
 

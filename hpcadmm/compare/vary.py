@@ -11,6 +11,7 @@ import numpy as np
 from scipy.stats import qmc
 
 from hpcadmm.errors import UsageError
+from hpcadmm.typed import Raw
 
 EXAMPLES = "solver.gamma=log:0.1:100, solver.eta=uniform:0:1, solver.T=int:1:20, solver.batch=choice:128,512"
 RANGES = ("log", "uniform", "int")
@@ -54,25 +55,29 @@ class Vary:
         whole = self.low * (self.high / self.low) ** u if self.kind == "log" else self.low + u * (self.high - self.low)
         return min(max(float(f"{whole:.4g}"), self.low), self.high)
 
+    def probes(self) -> tuple[Any, ...]:
+        """All values of a choice, or the two ends of a range."""
+        if self.kind == "choice":
+            return self.values
+        return (int(self.low), int(self.high)) if self.kind == "int" else (self.low, self.high)
+
     def override(self, value: Any) -> str:
-        """As --set takes it."""
-        return f"{self.key}={json.dumps(value, ensure_ascii=False)}"
+        """As --set takes it; what is no TOML as it was typed, for the key to say what it is."""
+        return f"{self.key}={value if isinstance(value, Raw) else json.dumps(value, ensure_ascii=False)}"
 
 
 def choices(text: str, rest: str) -> tuple[Any, ...]:
-    """The values between the commas, as TOML has them; if that is none, as text. Raises UsageError.
+    """The values between the commas, as TOML has them; if that is none, or has dates, as typed. Raises UsageError.
 
     >>> choices("", "1,2.5"), choices("", "[100], [300, 300]"), choices("", "relu, tanh")
     ((1, 2.5), ([100], [300, 300]), ('relu', 'tanh'))
     """
     try:
         (values,) = tomllib.loads(f"values = [{rest}]").values()
-    except ValueError:  # not TOML, or more than one line of it
-        values = [part.strip() for part in rest.split(",")]
-    try:
         shown = {json.dumps(value) for value in values}
-    except TypeError:  # a date
-        shown = set()
+    except (ValueError, TypeError, RecursionError):  # not TOML, more than one line of it, or a date: the words
+        values = [Raw(part.strip()) for part in rest.split(",")]
+        shown = set(values)
     if not values or "" in values or len(shown) < len(values):
         raise UsageError(f"--vary {text}: a choice needs numbers, words or lists parted by commas, each once")
     return tuple(values)

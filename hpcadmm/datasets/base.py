@@ -1,22 +1,19 @@
 """A dataset is its [data] table: a frozen dataclass of options that loads one rank's columns."""
 
-import hashlib
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
-import numpy as np
 from annotated_types import Ge, Gt, Le, Lt
-from numpy.typing import NDArray
 
 from hpcadmm.comm.world import World
-from hpcadmm.datasets import transform as transforms
-from hpcadmm.datasets.choose import Order, check_parts, dealt, first, held_out, ordered, split, subset
+from hpcadmm.datasets.choose import Order, check_parts, first, held_out, ordered, split, subset
 from hpcadmm.datasets.fill import empty_labels, fill, room, width
+from hpcadmm.datasets.header import Columns
 from hpcadmm.datasets.labels import Labelling, distinct
-from hpcadmm.datasets.lookup import fingerprint
+from hpcadmm.datasets.loaded import Loaded, Samples, Transform
+from hpcadmm.datasets.loading import load
 from hpcadmm.datasets.remote import Remote
 from hpcadmm.datasets.table import Source, Table
 from hpcadmm.datasets.transform import Affine
@@ -25,52 +22,7 @@ from hpcadmm.model.tiles import Tiles
 
 Count = Annotated[int, Ge(1)]
 Scale = Literal["auto", "none", "unit", "max"]
-# Defaults left out of the digest: older checkpoints know no such option.
-LATER = ("order", "file"), ("columns", None), ("validation", None)
 ONE_PART = 0.8  # the split of a dataset that has no test part, if data.split is left out
-
-
-@dataclass
-class Samples:
-    """One rank's columns of the train or test part; n and tiles are global.
-
-    x: (features + ones, m), Fortran order; labels: int64 classes (m,), or float64 targets (m,) or (k, m).
-    """
-
-    n: int
-    tiles: Tiles
-    x: NDArray[Any]
-    labels: NDArray[Any]
-
-
-@dataclass(frozen=True)
-class Transform:
-    """What was done to the raw features and (in a regression) targets, for use on other data."""
-
-    inputs: Affine
-    targets: Affine | None = None
-
-    def record(self) -> dict[str, Any]:
-        """As JSON knows it, for a checkpoint."""
-        return {"inputs": self.inputs.record(), "targets": self.targets.record() if self.targets else None}
-
-    @classmethod
-    def of(cls, record: dict[str, Any]) -> "Transform":
-        """What `record` gave."""
-        return cls(Affine.of(record["inputs"]), Affine.of(record["targets"]) if record["targets"] else None)
-
-
-@dataclass
-class Loaded:
-    """Both parts of a dataset on one rank. classes = 0: a regression; names: the classes', in their order."""
-
-    train: Samples
-    test: Samples
-    features: int
-    classes: int
-    names: list[str] | None
-    digest: str
-    transform: Transform
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +34,11 @@ class Dataset(ABC):
     train, test: file names of the parts.
     scale: "unit" to [0, 1] (pixels by their range, else by least and largest value of the train part), "max"
     divides each feature, and each target of a regression, by its largest value; "auto" is unit for images, else none.
-    standardise, standardise_targets: to mean 0 and deviation 1 of the train part, instead of `scale`.
+    standardise, standardise_targets: to mean 0 and deviation 1 of the train part, instead of `scale`. standardise =
+    "auto", the default of csv, npz, hdf5 and libsvm: true where `scale` is "auto", for tables that hold no images and,
+    in libsvm, whose values are not mostly zeros. The job.toml of a run has the choice in place of both "auto".
+    Where it is false, a warning names features whose deviations differ a hundredfold and more, or whose mean is 10
+    deviations and more from 0.
     downsample: average this many by this many pixels.
     classes: only these labels, which become 0, 1, ... in this order; positive: these labels become 1, all others 0.
     split: the fraction that goes to training where there is no test part (0.8 if left out), after a permutation drawn
@@ -99,13 +55,14 @@ class Dataset(ABC):
     what: ClassVar[str]  # one line for `hpcadmm data list`
     expects: ClassVar[tuple[str, ...]] = ()  # file names, each plain or .gz
     remotes: ClassVar[tuple[Remote, ...]] = ()
+    plain: ClassVar[bool] = False  # never images, nor zeros left out?
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid", "strict": True}
 
     path: str | None = None
     train: str | None = None
     test: str | None = None
     scale: Scale = "auto"
-    standardise: bool = False
+    standardise: bool | Literal["auto"] = False
     standardise_targets: bool = False
     downsample: Count = 1
     classes: list[int] | None = None
@@ -123,7 +80,7 @@ class Dataset(ABC):
             given = getattr(self, key)
             if given is not None and (not given or len(set(given)) < len(given)):
                 raise UsageError(f"data.{key} = {given}: needs at least one label, each once")
-        if self.standardise and self.scale not in ("auto", "none"):
+        if self.standardise is True and self.scale not in ("auto", "none"):
             raise UsageError(f"data.standardise = true and data.scale = {self.scale!r}: choose one of the two")
 
     def refuse_files(self) -> None:
@@ -146,27 +103,18 @@ class Dataset(ABC):
         tile: int = 64,
         parts: int = 0,
         transform: Transform | None = None,
+        columns: Columns | None = None,
     ) -> Loaded:
         """Read this rank's columns; collective over `world`.
 
-        seed: of the job, for data that are drawn. dtype: of x, float32 or float64. ones: x has one more row, the
-        last, of ones. tile: the least width of a tile. parts: cut the train part into so many even parts instead.
-        transform: applied instead of the one that the train part would give.
-        Raises UsageError, on all ranks, for options, files or values that will not do.
+        seed: of the job, for data that are drawn. dtype: of x, float32 or float64; transforms are computed in float64
+        from the raw values and cast afterwards. ones: x has one more row, the last, of ones. tile: the least width of
+        a tile. parts: cut the train part into so many even parts instead.
+        transform: applied instead of the one that the train part would give; nothing is digested then.
+        columns: those of the training that the data are brought to, by their names (None: not known).
+        Raises UsageError, on all ranks, for options, files or values that will not do, and for too little memory.
         """
-        with world.together("reading the data"):
-            sources = self.select(*self.sources(seed))
-            labelling = self.labelling(list(dict.fromkeys(s.table for s in sources)))
-            tiles = [dealt(len(s.rows), world, tile, cut) for s, cut in zip(sources, (parts, 0), strict=True)]
-            train, test = (self.read(s, labelling, t, dtype, ones) for s, t in zip(sources, tiles, strict=True))
-        done = transform or self.measure(train, sources[0].table, ones, world)
-        for part in (train, test):
-            done.inputs.apply(part.x[: len(part.x) - ones])
-            if done.targets is not None:
-                done.targets.apply(np.atleast_2d(part.labels))
-        names = labelling.names if labelling else None
-        features = len(train.x) - ones
-        return Loaded(train, test, features, len(names or ()), names, self.digest(seed, sources), done)
+        return load(self, seed, world, dtype, ones, tile, parts, transform, columns)
 
     def select(self, train: Source, test: Source | None) -> tuple[Source, Source]:
         """Both parts after the options classes, split, order, first and validation."""
@@ -199,49 +147,25 @@ class Dataset(ABC):
             raise UsageError(f"data.standardise_targets: {tables[0].where} has classes, not real targets")
         return Labelling.of(distinct(tables), tables[0].names, self.classes, self.positive)
 
-    def read(self, source: Source, labelling: Labelling | None, tiles: Tiles, dtype: Any, ones: bool) -> Samples:
-        """This rank's raw columns of one part."""
+    def read(
+        self,
+        source: Source,
+        labelling: Labelling | None,
+        tiles: Tiles,
+        dtype: Any,
+        ones: bool,
+        transform: Affine | None,
+    ) -> Samples:
+        """This rank's columns of one part, transformed, or raw if that is None; targets are raw."""
         mine = Source(source.table, source.rows[tiles.lo : tiles.hi])
         features = width(source.table, self.downsample)
         x = room((features + ones, len(mine.rows)), dtype)
         x[features:] = 1
         labels = empty_labels(source.table, len(mine.rows))
         if len(mine.rows):
-            fill(mine, x.T[:, :features], labels, self.downsample)
+            fill(mine, x.T[:, :features], labels, self.downsample, transform)
         if labelling is not None:
             labelling.encode(labels, source.table, mine.rows)
         elif source.table.targets == 1:
             labels = labels[:, 0]
         return Samples(tiles.n, tiles, x, labels.T)
-
-    def measure(self, train: Samples, table: Table, ones: bool, world: World) -> Transform:
-        """The transform that `scale` and `standardise` ask for; collective."""
-        x = train.x[: len(train.x) - ones]
-        scale = ("unit" if table.maximum else "none") if self.scale == "auto" else self.scale
-        inputs = Affine.identity(len(x))
-        if self.standardise:
-            inputs = transforms.standard(x, train.tiles, world)
-        elif scale == "unit":
-            known = table.maximum
-            inputs = Affine(np.zeros(len(x)), np.full(len(x), known)) if known else transforms.unit(x, world)
-        elif scale == "max":
-            inputs = transforms.by_maximum(x, world)
-        return Transform(inputs, self.measure_targets(train, table, world))
-
-    def measure_targets(self, train: Samples, table: Table, world: World) -> Affine | None:
-        """The same for the targets of a regression; None for classes."""
-        if not table.targets:
-            return None
-        targets = np.atleast_2d(train.labels)
-        if self.standardise_targets:
-            return transforms.standard(targets, train.tiles, world)
-        return transforms.by_maximum(targets, world) if self.scale == "max" else Affine.identity(len(targets))
-
-    def digest(self, seed: int, sources: Sequence[Source]) -> str:
-        """sha256 of the name, the options, the counts and a fingerprint of the files; not of where they lie."""
-        options = {key: value for key, value in asdict(self).items() if key != "path" and (key, value) not in LATER}
-        files = [[fingerprint(file) for file in source.table.files] for source in sources]
-        counts = [[len(s.rows), s.table.rows, s.table.features] for s in sources]
-        drawn = None if any(files) else seed
-        said = json.dumps([self.name, options, counts, files, drawn], sort_keys=True)
-        return hashlib.sha256(said.encode()).hexdigest()

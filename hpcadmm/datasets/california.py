@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from hpcadmm.datasets.base import Dataset
+from hpcadmm.datasets.lines import Style
 from hpcadmm.datasets.lookup import find, missing, places
+from hpcadmm.datasets.reasons import there
 from hpcadmm.datasets.remote import Remote
 from hpcadmm.datasets.table import Source
 from hpcadmm.datasets.text import TextTable
@@ -40,10 +42,10 @@ class California(Dataset):
 
     def sources(self, seed: int) -> tuple[Source, Source | None]:
         names, where = [self.train or self.expects[0]], places(self.path, self.name)
-        path = next((p for p in where if p.is_file()), None) or find(names, where)
+        path = next(filter(there, where), None) or find(names, where)
         if path is None:
             raise missing(self.name, names, where, f"hpcadmm data download {self.name}")
-        table = TextTable(path, ",", False, -1, classes=False)
+        table = TextTable(path, -1, False, Style(header=False))
         if table.columns != COLUMNS:
             raise UsageError(f"{path}: {table.columns} columns, must be {COLUMNS}: 8 features, then the target")
         if self.columns is not None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from hpcadmm.datasets.base import Dataset
 from hpcadmm.datasets.lookup import find, places
+from hpcadmm.errors import UsageError
 from hpcadmm.registry import Registry
 
 
@@ -26,7 +27,10 @@ def found(dataset: type[Dataset]) -> str:
         return "your own file"
     inside = getattr(dataset, "inside", "")
     where = [folder / sub for folder in places(None, dataset.name) for sub in ("", inside)]
-    paths = [path for name in dataset.expects if (path := find([name], where))]
+    try:
+        paths = [path for name in dataset.expects if (path := find([name], where))]
+    except UsageError as error:
+        return str(error)
     if not paths:
         return "not found"
     folder = str(paths[0].parent)

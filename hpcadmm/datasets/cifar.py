@@ -14,8 +14,9 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from hpcadmm.datasets.base import Dataset
-from hpcadmm.datasets.lookup import find, length, missing, opened, places
+from hpcadmm.datasets.lookup import find, missing, places
 from hpcadmm.datasets.remote import Remote
+from hpcadmm.datasets.stream import length, opened
 from hpcadmm.datasets.table import Array, Read, Source, Table, records
 from hpcadmm.errors import UsageError
 
@@ -69,6 +70,7 @@ class Cifar(Dataset):
     """What the two have in common: files found in the folder or in the archive's subfolder."""
 
     inside: ClassVar[str] = ""  # the archive's folder
+    head: ClassVar[int] = 1  # bytes of labels before the pixels
 
     def found(self, names: Sequence[str]) -> list[Path]:
         """The files of `names` that are there, at least the first."""
@@ -112,7 +114,7 @@ class Cifar10(Cifar):
         return self.part([self.train] if self.train else self.expects[:5]), self.part([self.test or self.expects[5]])
 
     def part(self, names: Sequence[str]) -> Source:
-        return Source.whole(CifarTable(self.found(names), 1, 0, range(10), self.names))
+        return Source.whole(CifarTable(self.found(names), self.head, 0, range(10), self.names))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +125,7 @@ class Cifar100(Cifar):
     what: ClassVar[str] = "colour images 32 x 32, 50,000 + 10,000, 100 fine or 20 coarse classes"
     expects: ClassVar[tuple[str, ...]] = ("train.bin", "test.bin")
     inside: ClassVar[str] = "cifar-100-binary"
+    head: ClassVar[int] = 2
     remotes: ClassVar[tuple[Remote, ...]] = (
         Remote(
             f"{URL}cifar-100-binary.tar.gz",
@@ -139,4 +142,4 @@ class Cifar100(Cifar):
 
     def part(self, name: str) -> Source:
         fine = self.labels == "fine"
-        return Source.whole(CifarTable(self.found([name]), 2, int(fine), range(100 if fine else 20), None))
+        return Source.whole(CifarTable(self.found([name]), self.head, int(fine), range(100 if fine else 20), None))

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,9 @@ CHUNK = 1 << 18  # bytes of a compressed chunk
 
 def chosen(dataset: Dataset, seed: int = 0) -> list[Source]:
     """The train and the test part, or the one part as it is if no split is asked for."""
-    later = {"scale": "auto", "standardise": False, "standardise_targets": False, "downsample": 1, "positive": None}
-    later |= {"validation": None}
-    for key, default in later.items():
-        if getattr(dataset, key) != default:
+    later = ("scale", "standardise", "standardise_targets", "downsample", "positive", "validation")
+    for key in later:
+        if getattr(dataset, key) != getattr(type(dataset), key):
             raise UsageError(f"data.{key}: raw values are kept; give this option to the job that reads the file")
     train, test = dataset.sources(seed)
     if test is not None or dataset.split is not None:
@@ -100,12 +100,12 @@ def convert(
 
     dtype: of X, default as it is in the file; notes: attributes of the file, such as source and licence.
     """
-    if out.exists() and not force:
+    if os.path.exists(out) and not force:
         raise UsageError(f"{out}: is there already; replace it with --force")
     parts = dict(zip(("", "_test"), chosen(dataset), strict=False))
     aside = out.with_name(f".{out.name}.{os.getpid()}")
     try:
-        with h5py.File(aside, "w") as file:
+        with h5py.File(aside, "w", locking=False) as file:
             file.attrs.update(notes)
             for suffix, source in parts.items():
                 raw = np.dtype(source.table.dtype)
@@ -115,5 +115,6 @@ def convert(
     except OSError as error:
         raise UsageError(f"{out}: cannot be written: {error}") from error
     finally:
-        aside.unlink(missing_ok=True)
+        with suppress(OSError):
+            aside.unlink()
     return {f"X{suffix}": (len(s.rows), s.table.features) for suffix, s in parts.items()}

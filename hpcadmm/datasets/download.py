@@ -6,8 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hpcadmm.datasets.base import Dataset
-from hpcadmm.datasets.lookup import CHUNK, cache
+from hpcadmm.datasets.lookup import cache
+from hpcadmm.datasets.reasons import reason, there
 from hpcadmm.datasets.remote import Remote
+from hpcadmm.datasets.stream import CHUNK
 from hpcadmm.errors import UsageError
 
 MIRROR = "HPCADMM_URL_BASE"
@@ -24,9 +26,12 @@ def download(
     if not dataset.remotes:
         raise UsageError(f"{dataset.name}: nothing to download; see `hpcadmm data list`")
     folder = folder or cache() / dataset.name
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{folder}: cannot be made: {reason(error)}") from error
     for remote in dataset.remotes:
-        if not force and all((folder / name).is_file() for name in remote.files):
+        if not force and all(there(folder / name) for name in remote.files):
             say(f"there already: {', '.join(remote.files)}")
             continue
         unpack(fetch(remote, folder, base or os.environ.get(MIRROR)), remote, folder)

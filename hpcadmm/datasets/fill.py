@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpcadmm.datasets.table import Array, Rows, Source, Table, step
+from hpcadmm.datasets.transform import Affine
 from hpcadmm.errors import UsageError
 
 Index = slice | NDArray[np.int64]
@@ -71,45 +72,47 @@ def empty_labels(table: Table, count: int) -> Array:
 
 
 def room(size: tuple[int, int], dtype: Any) -> NDArray[Any]:
-    """An empty array in Fortran order, or a UsageError where memory does not suffice."""
-    try:
-        return np.empty(size, dtype, order="F")
-    except MemoryError:
-        need = size[0] * size[1] * np.dtype(dtype).itemsize / 2**30
-        raise UsageError(f"a rank's samples need {need:.1f} GiB; use more ranks on more nodes, or data.first") from None
+    """An empty array in Fortran order, a view of one that `transform.narrowed` may shrink."""
+    return np.empty(size[0] * size[1], dtype).reshape(size, order="F")
 
 
-def check_finite(block: Array, read: Array, table: Table, rows: Array) -> None:
-    """Raise UsageError at the first value of a cast block (samples, features) that is not finite."""
+def check_finite(block: Array, read: Array, table: Table, rows: Array, target: bool = False) -> None:
+    """Raise UsageError at the first value of a cast block (samples, features or targets) that is not finite."""
     if np.isfinite(block).all():
         return
-    row, column = np.argwhere(~np.isfinite(block))[0]
-    raw = read[row, column] if read.shape == block.shape else "a value"
+    row, column = (int(i) for i in np.argwhere(~np.isfinite(block))[0])
+    same = read.shape == block.shape
+    raw = read[row, column] if same else "a value"
     cause = "is too large for" if np.isfinite(raw if not isinstance(raw, str) else 0.0) else "is no number for"
-    where = f"{table.where}: row {int(rows[row]) + 1}, column {int(column) + 1}"
+    at = f"target {column + 1}" if target else f"column {table.feature(column) if same else column + 1}"
+    where = f"{table.where}: row {int(rows[row]) + 1}, {at}"
     raise UsageError(f"{where} (counted from 1): {raw} {cause} {block.dtype}; remove or mend that row")
 
 
-def fill(source: Source, out: Array, labels: Array, factor: int = 1) -> None:
+def fill(source: Source, out: Array, labels: Array, factor: int = 1, transform: Affine | None = None) -> None:
     """Read the source's rows, in their order, into `out` (samples, features) and `labels`.
 
+    transform: of the features, computed in float64 before they are cast to the type of `out`.
     Peak memory beyond the two is a few blocks.
     """
     with source.table.reader() as read:
-        gather(source.table, read, source.rows, out, labels, factor)
+        gather(source.table, read, source.rows, out, labels, factor, transform)
 
 
-def gather(table: Table, read: Any, rows: Rows, out: Array, labels: Array, factor: int = 1) -> None:
+def gather(
+    table: Table, read: Any, rows: Rows, out: Array, labels: Array, factor: int = 1, transform: Affine | None = None
+) -> None:
     """`fill` with a reader that is open already."""
     for start, stop, got, put in visits(rows, step(table.features)):
         raw, found = read(start, stop)
         raw, found = raw[got], found[got]
         values = averaged(raw, check_image(table, factor), factor) if factor > 1 else raw
         with np.errstate(over="ignore", invalid="ignore"):
-            block = values.astype(out.dtype, copy=False)
+            scaled = values if transform is None else transform.rows(values)
+            block = scaled.astype(out.dtype, copy=False)
         rows_read = np.arange(start, stop)[got]
         check_finite(block, raw, table, rows_read)
         if table.targets:
-            check_finite(found, found, table, rows_read)
+            check_finite(found, found, table, rows_read, target=True)
         out[put] = block
         labels[put] = found

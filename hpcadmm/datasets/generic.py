@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from annotated_types import Gt, Len
 
 from hpcadmm.datasets.base import Count, Dataset
 from hpcadmm.datasets.labels import whole_numbers
-from hpcadmm.datasets.lookup import find, missing, places
+from hpcadmm.datasets.lookup import expanded, find, missing, places
+from hpcadmm.datasets.reasons import folder, there
 from hpcadmm.datasets.table import Array, Source, Table
 from hpcadmm.errors import UsageError
 
@@ -24,6 +25,7 @@ class Generic(Dataset):
     (255 for bytes), for scale = "unit", which then is the default.
     """
 
+    standardise: bool | Literal["auto"] = "auto"
     image: Annotated[list[Count], Len(3, 3)] | None = None
     maximum: Annotated[float, Gt(0)] | None = None
 
@@ -32,22 +34,27 @@ class Generic(Dataset):
         where = places(self.path, self.name)
         if self.train is None:
             for place in where if self.path else ():
-                if place.is_file():
+                if there(place):
                     return place
-            if self.path is None or any(place.is_dir() for place in where):
+            if self.path is None or any(map(folder, where)):
                 raise UsageError(f"data.name = {self.name!r}: data.path must be a file, or data.train name one in it")
+            if len(where) == 1:
+                raise UsageError(f"data.path: not found: {self.path}; set data.path to where the file is now")
             raise missing(self.name, [Path(self.path).name], [p.parent for p in where], "see data.path")
-        return self.found(self.train, where)
+        return self.found("train", self.train, where)
 
     def tested(self, train: Path) -> Path | None:
         """The path of the test file, if one is named."""
         if self.test is None:
             return None
-        return self.found(self.test, [train.parent, *places(self.path, self.name)])
+        return self.found("test", self.test, [train.parent, *places(self.path, self.name)])
 
-    def found(self, name: str, where: Sequence[Path]) -> Path:
+    def found(self, key: str, name: str, where: Sequence[Path]) -> Path:
         """The file `name`, absolute or in one of the places."""
-        path = Path(name) if Path(name).is_file() and Path(name).is_absolute() else find([name], where)
+        given = expanded(name)
+        path = find([given.name], [given.parent]) if given.is_absolute() else find([name], where)
+        if path is None and given.is_absolute():
+            raise UsageError(f"data.{key}: not found: {name}; set data.{key} to where the file is now")
         if path is None:
             raise missing(self.name, [name], where, "see data.path, data.train and data.test")
         return path
@@ -63,18 +70,28 @@ class Generic(Dataset):
         return Source.whole(table)
 
 
-def targets_of(task: str, shape: tuple[int, ...], dtype: np.dtype[Any], where: str) -> int:
-    """Real targets a row for an array y, 0 for classes; "auto": classes if y is one column of integers."""
+def targets_of(task: str, shape: tuple[int, ...], dtype: np.dtype[Any], where: str) -> tuple[int, str]:
+    """Real targets a row for an array y, 0 for classes, and why they are real, for one who meant classes.
+
+    "auto": classes if y is one column of integers or booleans.
+
+    >>> targets_of("auto", (9, 1), np.dtype(bool), "a.npz"), targets_of("auto", (9,), np.dtype(float), "a.npz")
+    ((0, ''), (1, 'y is float64 and taken for real targets: set data.task = "classification"'))
+    """
     width = int(np.prod(shape[1:])) if len(shape) > 1 else 1
-    if task == "auto":
-        task = "classification" if width == 1 and dtype.kind in "iu" else "regression"
-    if task == "classification" and width != 1:
-        raise UsageError(f"{where}: y is {shape}; classes are one column of whole numbers")
-    return width if task == "regression" else 0
+    several = f"y is {shape}: one-hot? Give the class numbers in one column, y.argmax(axis=1)"
+    if width < 1 or (task == "classification" and width > 1):
+        raise UsageError(f"{where}: {several if width else f'y is {shape} and holds nothing'}")
+    if task == "classification" or (task == "auto" and width == 1 and dtype.kind in "iub"):
+        return 0, ""
+    if task == "regression":
+        return width, 'data.task = "regression": leave it out'
+    real = f'y is {dtype} and taken for real targets: set data.task = "classification"'
+    return width, several if width > 1 else real
 
 
 def as_labels(found: Array, targets: int, where: str, start: int) -> Array:
     """What a reader returns for y's rows start, start + 1, ...: classes or targets."""
     if targets:
         return np.asarray(found, np.float64).reshape(len(found), targets)
-    return whole_numbers(np.asarray(found).reshape(len(found)).astype(np.float64), where, start)
+    return whole_numbers(np.asarray(found).reshape(len(found)), where, start)

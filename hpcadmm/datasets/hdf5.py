@@ -1,6 +1,8 @@
 """HDF5 files, opened with distrust: hard links only, no foreign bytes, no absurd shapes."""
 
+import fcntl
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +13,8 @@ import h5py
 import numpy as np
 
 from hpcadmm.datasets.generic import Generic, as_labels, targets_of
+from hpcadmm.datasets.heaps import check_heaps
+from hpcadmm.datasets.reasons import reason
 from hpcadmm.datasets.table import Array, Read, Source, Table, step
 from hpcadmm.errors import UsageError
 
@@ -19,14 +23,38 @@ LARGEST_CHUNK = 1 << 30  # bytes
 DEPTH = 4  # virtual datasets of virtual datasets
 
 
+BROKEN = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError)  # what h5py raises for damaged files
+
+
 @contextmanager
 def opened_file(path: Path) -> Iterator[h5py.File]:
-    """The file for reading; UsageError where HDF5 cannot."""
+    """The file for reading, which needs no lock; UsageError where HDF5 cannot, or another program writes to it."""
     try:
-        with h5py.File(path, "r") as file:
+        check_idle(path)
+        check_heaps(path)
+        with h5py.File(path, "r", locking=False) as file:
             yield file
-    except (OSError, RuntimeError) as error:
+    except BROKEN as error:
+        if isinstance(error, OSError) and error.errno:
+            raise UsageError(f"{path}: {reason(error)}") from error
+        if "already open for" in str(error):  # the mark of a writer in the file's own header
+            cure = "a program writes to it, or was killed while it did; wait, or clear the mark: h5clear -s FILE"
+            raise UsageError(f"{path}: in use: {cure}") from error
         raise UsageError(f"{path}: no HDF5 file, or a damaged one: {error}") from error
+
+
+def check_idle(path: Path) -> None:
+    """Raise BlockingIOError if a program holds the file for writing; a file system without locks cannot tell."""
+    asked = os.environ.get("HDF5_USE_FILE_LOCKING", "").upper()
+    with path.open("rb") as file:
+        if asked in ("FALSE", "0"):
+            return
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise
+        except OSError:
+            return
 
 
 def follow(file: h5py.File, name: str, path: Path) -> Any:
@@ -115,7 +143,8 @@ class Hdf5Table(Table):
             x, y = self.both(file)
             self.rows, self.dtype = x.shape[0], x.dtype
             self.features = int(np.prod(x.shape[1:]))
-            self.targets = 0 if y is None else targets_of(task, y.shape, y.dtype, str(path))
+            if y is not None:
+                self.targets, self.real = targets_of(task, y.shape, y.dtype, str(path))
             self.names = None if y is None else names_of(y)
             self.values = None if y is None or self.targets else [int(v) for v in numbers(y, "labels")] or None
             shape = [int(v) for v in numbers(x, "image")] or ([1, *x.shape[1:]] if x.ndim == 3 else [])
@@ -157,7 +186,7 @@ class Hdf5(Generic):
     """inputs, targets: the datasets (samples, features) and (samples,) or (samples, targets);
 
     test_inputs, test_targets: the test part's in the same file, if they are there and `test` names no file.
-    task: "auto" takes whole numbers for classes.
+    task: "auto" takes whole numbers and booleans for classes.
     """
 
     name: ClassVar[str] = "hdf5"

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from hpcadmm.datasets.base import Count, Dataset
+from hpcadmm.datasets.lines import Style
 from hpcadmm.datasets.lookup import find, missing, places
+from hpcadmm.datasets.reasons import there
 from hpcadmm.datasets.remote import Remote
 from hpcadmm.datasets.table import Source
 from hpcadmm.datasets.text import TextTable
@@ -39,10 +41,10 @@ class Higgs(Dataset):
 
     def sources(self, seed: int) -> tuple[Source, Source | None]:
         names, where = [self.train or self.expects[0]], places(self.path, self.name)
-        path = next((p for p in where if p.is_file()), None) or find(names, where)
+        path = next(filter(there, where), None) or find(names, where)
         if path is None:
             raise missing(self.name, names, where, f"hpcadmm data download {self.name}")
-        table = TextTable(path, ",", False, 0, classes=True)
+        table = TextTable(path, 0, True, Style(header=False))
         if table.columns != COLUMNS or table.rows <= self.test_rows:
             needed = f"needed are {COLUMNS} columns and more rows than data.test_rows = {self.test_rows}"
             raise UsageError(f"{path}: {table.rows} rows of {table.columns} columns; {needed}")

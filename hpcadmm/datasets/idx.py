@@ -5,7 +5,7 @@ Y. LeCun, C. Cortes, C. Burges: The MNIST database of handwritten digits. http:/
 
 import struct
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -13,8 +13,9 @@ from typing import ClassVar
 import numpy as np
 
 from hpcadmm.datasets.base import Dataset
-from hpcadmm.datasets.lookup import check_length, find, missing, opened, places, take
+from hpcadmm.datasets.lookup import find, missing, places
 from hpcadmm.datasets.remote import Remote
+from hpcadmm.datasets.stream import check_length, opened, take
 from hpcadmm.datasets.table import Array, Read, Source, Table, records
 from hpcadmm.errors import UsageError
 
@@ -42,29 +43,32 @@ def header(path: Path, dimensions: int) -> tuple[int, ...]:
 
 
 class IdxTable(Table):
-    """A file of images and a file of labels."""
+    """A file of images and a file of labels (none if None: all labels are then 0)."""
 
     dtype = np.uint8
     maximum = 255.0
 
-    def __init__(self, images: Path, labels: Path, names: Sequence[str] | None, values: Sequence[int] | None) -> None:
+    def __init__(
+        self, images: Path, labels: Path | None, names: Sequence[str] | None, values: Sequence[int] | None
+    ) -> None:
         self.rows, height, width = header(images, 3)
-        (count,) = header(labels, 1)
-        if count != self.rows:
+        if labels and (count := header(labels, 1)[0]) != self.rows:
             raise UsageError(f"{images} has {self.rows} images, {labels} has {count} labels")
-        self.files = (images, labels)
+        self.files = (images, labels) if labels else (images,)
         self.image = (1, height, width)
         self.features = height * width
         self.names, self.values = names, values
 
     @contextmanager
     def reader(self) -> Iterator[Read]:
-        images, labels = self.files
-        with opened(images) as pixels, opened(labels) as classes:
+        with ExitStack() as stack:
+            images, *labels = [(path, stack.enter_context(opened(path))) for path in self.files]
 
             def read(start: int, stop: int) -> tuple[Array, Array]:
-                found = records(classes, labels, 8, 1, start, stop)[:, 0].astype(np.int64)
-                return records(pixels, images, 16, self.features, start, stop), found
+                found = np.zeros(stop - start, np.int64)
+                for path, file in labels:
+                    found = records(file, path, 8, 1, start, stop)[:, 0].astype(np.int64)
+                return records(images[1], images[0], 16, self.features, start, stop), found
 
             yield read
 

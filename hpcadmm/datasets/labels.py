@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 from hpcadmm.datasets.table import Array, Rows, Table
 from hpcadmm.errors import UsageError
 
-MOST = 10_000  # classes; more are surely targets of a regression
+MOST = 10_000  # classes
 
 
 def distinct(tables: Sequence[Table]) -> list[int]:
@@ -19,7 +20,8 @@ def distinct(tables: Sequence[Table]) -> list[int]:
         for block in [table.values] if table.values is not None else table.labels():
             found.update(np.unique(np.asarray(block, np.int64)).tolist())
             if len(found) > MOST:
-                raise UsageError(f"{table.where}: more than {MOST} distinct labels; set data.task = 'regression'?")
+                cure = "choose the column of the classes; a quantity, not a class, needs data.task = 'regression'"
+                raise UsageError(f"{table.where}: more than {MOST} distinct labels, as of an id: {cure}")
     return sorted(found)
 
 
@@ -66,12 +68,32 @@ class Labelling:
 
 
 def whole_numbers(values: Array, where: str, start: int) -> NDArray[np.int64]:
-    """Class labels as int64; the values are those of rows start, start + 1, ... Raises UsageError for 1.5 or nan."""
-    bad = np.flatnonzero(~(np.isfinite(values) & (np.abs(values) < 2**53) & (np.floor(values) == values)))
+    """Class labels as int64; the values are those of rows start, start + 1, ...
+
+    Raises UsageError for what is no whole number, and for numbers of which int64 or float64 cannot hold each.
+    """
+    if values.dtype.kind == "f":
+        values = values.astype(np.float64, copy=False)
+        good = (np.abs(values) < 2**53) & (np.floor(values) == values)
+    else:
+        good = values <= 2**63 - 1
+    bad = np.flatnonzero(~good)
     if bad.size:
-        cure = "labels of classes are whole numbers; set data.task = 'regression'?"
-        raise UsageError(f"{where}: row {start + int(bad[0]) + 1} has the label {values[bad[0]]}; {cure}")
+        raise UsageError(f"{where}: row {start + int(bad[0]) + 1} has the label {fault(values[bad[0]])}")
     return values.astype(np.int64)
+
+
+def fault(value: Any) -> str:
+    """A value that is no label, and what to do.
+
+    >>> fault(np.float64("nan"))
+    'nan: no label; give it a class, or remove the row'
+    """
+    if not np.isfinite(value):
+        return f"{value}: no label; give it a class, or remove the row"
+    if abs(value) >= 2**53:
+        return f"{value}: too large to be told from its neighbours; number the classes 0, 1, 2, ..."
+    return f"{value}: classes are whole numbers; if the column holds a quantity, set data.task = 'regression'"
 
 
 def shown(values: Sequence[int]) -> str:

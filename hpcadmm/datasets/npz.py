@@ -1,6 +1,8 @@
 """numpy's .npz archives, streamed member by member; arrays of objects (pickles) are refused unread."""
 
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -10,10 +12,15 @@ from typing import IO, Any, ClassVar, Literal
 import numpy as np
 
 from hpcadmm.datasets.generic import Generic, as_labels, targets_of
+from hpcadmm.datasets.header import shown
+from hpcadmm.datasets.reasons import reason
 from hpcadmm.datasets.table import Array, Read, Source, Table, records, step
 from hpcadmm.errors import UsageError
 
 LONGEST = 10_000  # characters of an array's header
+INFLATION = 1100  # deflate packs 1032 to 1 at best
+STORED, DEFLATED = 0, 8  # how numpy packs a member
+BROKEN = (zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError, ValueError, struct.error, zlib.error)
 
 
 @contextmanager
@@ -22,8 +29,10 @@ def archive(path: Path) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(path) as file:
             yield file
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError) as error:
+    except BROKEN as error:
         raise UsageError(f"{path}: no .npz archive, or a damaged one: {error}") from error
+    except OSError as error:
+        raise UsageError(f"{path}: {reason(error)}") from error
 
 
 def header(file: IO[bytes], where: str) -> tuple[tuple[int, ...], np.dtype[Any], int]:
@@ -32,13 +41,24 @@ def header(file: IO[bytes], where: str) -> tuple[tuple[int, ...], np.dtype[Any],
         version = np.lib.format.read_magic(file)
         reads = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
         shape, fortran, dtype = reads[version](file, max_header_size=LONGEST)
-    except (ValueError, KeyError, EOFError) as error:
+    except (ValueError, KeyError, EOFError, SyntaxError, TypeError, RecursionError, MemoryError) as error:
         raise UsageError(f"{where}: no array of numbers: {error}") from error
     if dtype.kind not in "iufb" or dtype.itemsize > 8:
         raise UsageError(f"{where}: holds {dtype}, must be integers or floats of at most 8 bytes; never objects")
     if fortran and len(shape) > 1:
         raise UsageError(f"{where}: is in Fortran order; save it with numpy.ascontiguousarray")
+    if any(size < 0 for size in shape):
+        raise UsageError(f"{where}: claims the shape {shape}; the file is damaged")
     return shape, dtype, file.tell()
+
+
+def absent(path: Path, name: str, file: zipfile.ZipFile) -> UsageError:
+    """The error for an array that the archive does not have."""
+    members = file.namelist()
+    if members and not any(member.endswith(".npy") for member in members):
+        return UsageError(f"{path}: is a zip archive of {shown(members)}, not of numpy's arrays; unpack it")
+    held = shown([member.removesuffix(".npy") for member in members])
+    return UsageError(f"{path}: no array {name!r}; the archive has {held} (data.inputs, data.targets)")
 
 
 class Member:
@@ -48,12 +68,15 @@ class Member:
         self.path, self.name, self.where = path, f"{name}.npy", f"{path}: {name}"
         with archive(path) as file:
             if self.name not in file.namelist():
-                held = ", ".join(n.removesuffix(".npy") for n in file.namelist()[:20])
-                raise UsageError(f"{path}: no array {name!r}; the archive has {held} (data.inputs, data.targets)")
-            with file.open(self.name) as stream:
+                raise absent(path, name, file)
+            info = file.getinfo(self.name)
+            if info.compress_type not in (STORED, DEFLATED):
+                raise UsageError(f"{self.where}: is packed as numpy never does; save it with numpy.savez")
+            with file.open(info) as stream:
                 self.shape, self.dtype, self.offset = header(stream, self.where)
-            bytes_needed = self.offset + int(np.prod(self.shape, dtype=object)) * self.dtype.itemsize
-            if file.getinfo(self.name).file_size != bytes_needed:
+            needed = self.offset + int(np.prod(self.shape, dtype=object)) * self.dtype.itemsize
+            held = min(info.compress_size, path.stat().st_size)
+            if info.file_size != needed or needed > INFLATION * held + (1 << 16):
                 raise UsageError(f"{self.where}: claims {self.shape} of {self.dtype}, but has not the bytes for it")
         self.width = int(np.prod(self.shape[1:]))
 
@@ -75,7 +98,8 @@ class NpzTable(Table):
             shapes = f"{inputs} is {self.x.shape}" + (f", {targets} {held}" if targets else "")
             raise UsageError(f"{path}: {shapes}; must be (n, features) and (n,)")
         self.rows, self.features, self.dtype = self.x.shape[0], self.x.width, self.x.dtype
-        self.targets = targets_of(task, held, self.y.dtype, str(path)) if self.y is not None else 0
+        if self.y is not None:
+            self.targets, self.real = targets_of(task, held, self.y.dtype, str(path))
         if len(self.x.shape) == 3:
             self.image = (1, self.x.shape[1], self.x.shape[2])
             self.maximum = 255.0 if self.x.dtype == np.uint8 else None
@@ -106,7 +130,7 @@ class Npz(Generic):
     """inputs, targets: the arrays (samples, features) and (samples,) or (samples, targets), C order;
 
     test_inputs, test_targets: the test part's in the same archive, if they are there and `test` names no file.
-    task: "auto" takes whole numbers for classes.
+    task: "auto" takes whole numbers and booleans for classes.
     """
 
     name: ClassVar[str] = "npz"

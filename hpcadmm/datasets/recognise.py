@@ -1,25 +1,27 @@
 """A dataset from what a user types: a registered name, or a file whose bytes say what it is."""
 
-import re
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 from hpcadmm.datasets.base import Dataset
-from hpcadmm.datasets.cifar import PIXELS, CifarTable
+from hpcadmm.datasets.cifar import PIXELS, Cifar, CifarTable
+from hpcadmm.datasets.foreign import foreign
 from hpcadmm.datasets.hdf5 import Hdf5
 from hpcadmm.datasets.idx import IdxTable, labels_of
-from hpcadmm.datasets.libsvm import Libsvm
-from hpcadmm.datasets.lookup import length, opened
+from hpcadmm.datasets.libsvm import Libsvm, pairs_or_numbers
+from hpcadmm.datasets.lines import lines
+from hpcadmm.datasets.lookup import expanded
 from hpcadmm.datasets.npz import Npz
+from hpcadmm.datasets.reasons import folder, there
+from hpcadmm.datasets.stream import beginning, length, opened
 from hpcadmm.datasets.svhn import SvhnTable
 from hpcadmm.datasets.table import Source, Table
 from hpcadmm.datasets.text import Csv
 from hpcadmm.errors import UsageError
 from hpcadmm.registry import Registry
 
-PAIRS = re.compile(rb"\s*[-+0-9.eE]+(\s+\d+:\S+)+\s*(#.*)?$")
+CONTROL = bytes(range(9))  # bytes that no text has
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,12 +35,14 @@ class OneFile(Dataset):
         path = Path(self.path or "")
         return Source.whole(self.table(path)), None
 
-    def table(self, path: Path) -> Table:
-        """The file as a table."""
+    def table(self, path: Path, labelled: bool = True) -> Table:
+        """The file as a table; labelled: IDX images need their labels beside them."""
         top = beginning(path)
         if top[:3] == b"\0\0\x08":
             labels = path.with_name(labels_of(path.name))
-            if top[3] != 3 or not labels.is_file():
+            if top[3:4] == b"\x03" and not labelled:
+                return IdxTable(path, None, None, None)
+            if top[3:4] != b"\x03" or labels == path or not there(labels):
                 raise UsageError(f"{path}: must be IDX images with their labels beside them as {labels.name}")
             return IdxTable(path, labels, None, None)
         if top.startswith(b"MATLAB"):
@@ -46,50 +50,47 @@ class OneFile(Dataset):
         return CifarTable([path], 1, 0, range(10), None)
 
 
-def beginning(path: Path) -> bytes:
-    """The first unpacked bytes."""
-    with opened(path) as file:
-        return file.read(4096)
-
-
-def format_of(path: Path) -> type[Dataset]:
-    """The class that reads the file, by its content."""
+def format_of(path: Path, own: type[Dataset] | None = None) -> type[Dataset]:
+    """The class that reads the file, by its content; `own`: the one to take where a text may be of several."""
     top = beginning(path)
+    if not top:
+        raise UsageError(f"{path}: the file is empty")
     if top.startswith(b"\x89HDF\r\n\x1a\n"):
         return Hdf5
     if top.startswith(b"PK\x03\x04"):
         return Npz
     if top[:3] == b"\0\0\x08" or top.startswith(b"MATLAB"):
         return OneFile
-    if b"\0" in top or (".bin" in path.suffixes and length(path) % (PIXELS + 1) == 0):
-        if length(path) % (PIXELS + 1):
-            raise UsageError(f"{path}: no format that is known (see `hpcadmm data list`); say which with --as")
+    if own is not None and issubclass(own, Cifar) and length(path) % (own.head + PIXELS) == 0:
+        return own
+    binary = any(byte in CONTROL for byte in top)
+    if top[0] < 10 and (binary or ".bin" in path.suffixes) and length(path) % (PIXELS + 1) == 0:
         return OneFile
-    return Libsvm if PAIRS.match(top.split(b"\n")[0]) else Csv
+    if what := foreign(top):
+        raise UsageError(f"{path}: {what}")
+    if binary:
+        raise UsageError(f"{path}: unknown format: neither text nor HDF5, npz, IDX, SVHN's .mat or a CIFAR-10 batch")
+    return text_of(path, own)
+
+
+def text_of(path: Path, own: type[Dataset] | None) -> type[Dataset]:
+    """Libsvm or Csv, by the first whole line that is clear; if none is, or `own` could read it, `own`."""
+    with opened(path) as file:
+        for line in lines(file, "#"):
+            if (pairs := pairs_or_numbers(line)) is not None:
+                return Libsvm if pairs or (own is Libsvm and ":" in line) else Csv
+    return own if own in (Libsvm, Csv) and own is not None else Csv
 
 
 def recognised(what: str, kind: str | None, datasets: Registry) -> tuple[type[Dataset], dict[str, Any]]:
     """The class for `what`, a dataset's name or a path, and the options that follow; kind: its name if given."""
-    path = Path(what).expanduser()
+    path = expanded(what)
     if kind is not None:
         return datasets[kind], {} if what == kind else {"path": str(path.absolute())}
-    if path.is_file():
+    if there(path):
         return format_of(path), {"path": str(path.absolute())}
     if what in datasets:
         return datasets[what], {}
+    if folder(path):
+        raise UsageError(f"{what}: is a folder; name a file in it, or the dataset whose folder it is")
     raise UsageError(f"{what}: neither a file nor a dataset; known are {', '.join(datasets)}")
-
-
-def typed(text: str) -> tuple[str, Any]:
-    """key=value with the value as TOML reads it, or as the text it is.
-
-    >>> typed("split=0.5"), typed("classes=[3, 5]"), typed("train=a.csv")
-    (('split', 0.5), ('classes', [3, 5]), ('train', 'a.csv'))
-    """
-    key, sign, value = text.partition("=")
-    if not sign:
-        raise UsageError(f"{text!r}: must be key=value")
-    try:
-        return key.strip(), tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        return key.strip(), value

@@ -3,18 +3,18 @@
 Y. Netzer et al.: Reading digits in natural images with unsupervised feature learning, 2011.
 """
 
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import IO, ClassVar, cast
 
 import numpy as np
 
 from hpcadmm.datasets.base import Dataset
 from hpcadmm.datasets.lookup import find, missing, places
 from hpcadmm.datasets.remote import Remote
+from hpcadmm.datasets.stream import length, opened
 from hpcadmm.datasets.table import Array, Read, Source, Table
 from hpcadmm.errors import UsageError
 
@@ -26,11 +26,19 @@ HASHES = (
 )
 
 
-def broken() -> tuple[type[Exception], ...]:
-    """What scipy raises for a file that is no .mat, or a damaged one."""
-    from scipy.io.matlab import MatReadError
+INFLATION = 1100  # deflate packs 1032 to 1 at best
 
-    return MatReadError, ValueError, TypeError, KeyError, OSError, EOFError, NotImplementedError, zlib.error
+
+@contextmanager
+def matlab(path: Path) -> Iterator[IO[bytes]]:
+    """The open file; UsageError for whatever scipy raises, for a file that is no .mat or is damaged."""
+    with opened(path) as file:
+        try:
+            yield cast(IO[bytes], file)
+        except UsageError:
+            raise
+        except Exception as error:
+            raise UsageError(f"{path}: no Matlab file, or a damaged one: {error}") from error
 
 
 class SvhnTable(Table):
@@ -48,28 +56,28 @@ class SvhnTable(Table):
     def __init__(self, path: Path) -> None:
         from scipy.io import whosmat
 
-        try:
-            shapes = {name: (tuple(shape), kind) for name, shape, kind in whosmat(path)}
-        except broken() as error:
-            raise UsageError(f"{path}: no Matlab file: {error}") from error
+        with matlab(path) as file:
+            shapes = {name: (tuple(shape), kind) for name, shape, kind in whosmat(file)}
         shape, kind = shapes.get("X", ((), "nothing"))
         if len(shape) != 4 or shape[:3] != (32, 32, 3) or kind != "uint8" or shape[3] < 1:
             raise UsageError(f"{path}: X is {kind} {shape}, must be uint8 (32, 32, 3, n)")
         self.rows = shape[3]
         if shapes.get("y", ((), ""))[0] != (self.rows, 1):
             raise UsageError(f"{path}: y must be ({self.rows}, 1), is {shapes.get('y', 'missing')}")
+        if self.rows * self.features > INFLATION * length(path):
+            raise UsageError(f"{path}: X claims the shape {shape}, far more than the file holds; it is damaged")
         self.files = (path,)
 
     @contextmanager
     def reader(self) -> Iterator[Read]:
         from scipy.io import loadmat
 
-        try:
-            found = loadmat(self.files[0], variable_names=["X", "y"])
-        except broken() as error:
-            raise UsageError(f"{self.files[0]}: damaged Matlab file: {error}") from error
-        planes = found["X"].transpose(3, 2, 0, 1)  # to samples, channels, height, width
-        digits = found["y"][:, 0].astype(np.int64)
+        with matlab(self.files[0]) as file:
+            found = loadmat(file, variable_names=["X", "y"])
+            planes = found["X"].transpose(3, 2, 0, 1)  # to samples, channels, height, width
+            digits = found["y"][:, 0].astype(np.int64)
+            if planes.shape != (self.rows, 3, 32, 32) or planes.dtype != np.uint8 or len(digits) != self.rows:
+                raise UsageError(f"{self.files[0]}: damaged: X is {planes.dtype} {found['X'].shape}")
         digits[digits == 10] = 0
 
         def read(start: int, stop: int) -> tuple[Array, Array]:

@@ -12,6 +12,7 @@ from annotated_types import Ge
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from hpcadmm.comm import memory
 from hpcadmm.datasets.base import Count, Dataset
 from hpcadmm.datasets.table import Array, Read, Source, Table
 from hpcadmm.errors import UsageError
@@ -103,6 +104,11 @@ class Synthetic(Dataset):
 
     def sources(self, seed: int) -> tuple[Source, Source | None]:
         self.refuse_files()
+        sizes = [self.features, *self.hidden, self.outputs]
+        need, free = 8 * sum(n * m for n, m in pairwise(sizes)), memory.available()
+        if need > free:
+            said = f"the teacher's weights need {memory.size(need)}, {memory.size(free)} are free"
+            raise UsageError(f"data.hidden = {self.hidden}: {said}; use fewer units or features")
         chosen = seed if self.draw is None else self.draw
         parts = [Teacher(self, chosen, part, rows) for part, rows in enumerate((self.samples, self.test_samples))]
         return Source.whole(parts[0]), Source.whole(parts[1])

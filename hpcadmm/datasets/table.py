@@ -10,7 +10,8 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcadmm.datasets.lookup import Stream, take
+from hpcadmm.datasets.header import Columns
+from hpcadmm.datasets.stream import Stream, take
 
 Array = NDArray[Any]
 Rows = range | NDArray[np.int64]  # row numbers of a table, in the order wanted
@@ -31,7 +32,9 @@ class Table(ABC):
     dtype: of the raw values; files: for the digest and for messages;
     image: (channels, height, width) if a row is an image, channel by channel;
     maximum: the top of the raw values' range where it is known (255 for bytes), bottom 0;
-    values: the class labels where the format fixes them; names: theirs.
+    values: the class labels where the format fixes them; names: theirs;
+    facts, warnings: lines that a user is to see of how the file is read;
+    sparse: does the format leave zeros out? real: why the targets are real, for one who meant classes.
     """
 
     rows: int
@@ -43,6 +46,10 @@ class Table(ABC):
     maximum: float | None = None
     values: Sequence[int] | None = None
     names: Sequence[str] | None = None
+    facts: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    sparse: bool = False
+    real: str = 'the data are a regression: use loss.name = "squared"'
 
     @abstractmethod
     def reader(self) -> AbstractContextManager[Read]:
@@ -57,6 +64,20 @@ class Table(ABC):
         with self.reader() as read:
             for start in range(0, self.rows, step(self.features)):
                 yield read(start, min(start + step(self.features), self.rows))[1]
+
+    def feature(self, index: int) -> str:
+        """A feature, counted from 0, as a user knows it: by its column in the file, counted from 1."""
+        return str(index + 1)
+
+    def named(self) -> Columns:
+        """The names of the columns, for `expect` of other files."""
+        return Columns([])
+
+    def expect(self, columns: Columns) -> None:  # noqa: B027 (a format without names has nothing to do)
+        """Put the columns in the order of another file's, by their names, where this format has names.
+
+        Raises UsageError that names the missing and the unknown ones.
+        """
 
     @property
     def where(self) -> str:
@@ -74,6 +95,14 @@ class Source:
     @classmethod
     def whole(cls, table: Table) -> "Source":
         return cls(table, range(table.rows))
+
+
+def brought(parts: tuple[Source, Source | None], columns: Columns | None) -> tuple[Source, Source | None]:
+    """The parts with their columns in the order of those of a training (None: as they are)."""
+    for part in parts:
+        if columns is not None and part is not None:
+            part.table.expect(columns)
+    return parts
 
 
 def records(file: IO[bytes] | Stream, path: Path, offset: int, width: int, start: int, stop: int) -> NDArray[np.uint8]:

@@ -1,13 +1,12 @@
 """Symmetric matrices of which one triangle is known."""
 
-from numba import njit
-
+from hpcadmm.kernels import kernel
 from hpcadmm.model.state import Array
 
 BLOCK = 32  # rows and columns that stay in cache together
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def copy_triangle(M):  # type: ignore[no-untyped-def]
     """M[j, i] = M[i, j] for i < j, block by block."""
     n = M.shape[0]

@@ -6,13 +6,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from hpcadmm.comm.launch import library
-from hpcadmm.comm.launcher import plugin
 from hpcadmm.compare.folder import default
 from hpcadmm.scaling.experiment import Experiment
 from hpcadmm.scaling.folder import Folder, furnish
 from hpcadmm.scaling.remarks import missing
 from hpcadmm.scaling.run import Options, ended, prepared, wanted
+from hpcadmm.slurm.plan import named, own_plugin
 from hpcadmm.slurm.request import Request
 from hpcadmm.slurm.script import script
 from hpcadmm.slurm.submit import ask, submit
@@ -36,7 +35,8 @@ def submit_all(path: Path, options: Options, asked: dict[str, Any], wait: bool, 
     with spoken(f"make the folder {where}"):
         furnish(where, experiment, plan)
         (where / "slurm").mkdir(exist_ok=True)
-    folder, words = Folder(where), options.launcher or f"srun --mpi={asked.get('mpi') or plugin(library())}"
+    mpi = asked.get("mpi") or own_plugin()
+    folder, words = Folder(where), options.launcher or ("srun" if mpi is None else f"srun --mpi={mpi}")
     ids: dict[int, str] = {}
     for n in ranks:
         if not lacking(folder, n):
@@ -60,7 +60,7 @@ def request(experiment: Experiment, ranks: int, where: Path, asked: dict[str, An
     """What a job asks of Slurm: a task a rank, with cores for the most threads."""
     threads = max(experiment.threads)
     return Request(
-        name=f"{experiment.name}-{ranks}",
+        name=named(f"{experiment.name}-{ranks}"),
         ntasks=ranks,
         cpus_per_task=threads if threads > 1 else None,
         output=where / "slurm" / f"{ranks}.out",

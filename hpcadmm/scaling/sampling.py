@@ -135,7 +135,7 @@ def trained(one: Planned, there: Path, target: float) -> dict[str, Any] | None:
         return None
     environment = json.loads((there / ENVIRONMENT).read_text(encoding="utf-8"))
     compute, communicate = summary["compute_seconds"], summary["communicate_seconds"]
-    reached = summary.get("test_accuracy", 0.0) >= target
+    reached = (summary.get("test_accuracy") or 0.0) >= target
     figures = {
         "ranks": summary["ranks"],
         "iterations_done": summary["iterations"],

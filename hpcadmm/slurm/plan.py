@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hpcadmm.comm.launch import library
 from hpcadmm.comm.launcher import plugin
+from hpcadmm.comm.library import ask
+from hpcadmm.compare.plan import read
 from hpcadmm.errors import UsageError
 from hpcadmm.slurm.request import NAME, Request, matches
 from hpcadmm.slurm.script import Training, training
@@ -29,13 +30,13 @@ def plan(target: Path, out: Path | None, settings: Sequence[str], asked: dict[st
         run, job = going_on(target, out, settings, asked)
     else:
         job = target
-        checked(job, settings)
+        read(job, settings)  # better refused now than after hours in a queue
         run = out or unused(asked.get("name") or job.stem)
     run, job = run.absolute(), job.absolute()
     name = asked.get("name") or named(run.name if target.is_dir() else job.stem)
     mpi = asked.get("mpi")
     if asked.get("launcher", "srun") == "srun" and mpi is None:
-        mpi = plugin(library())
+        mpi = own_plugin()
     request = Request(**{**asked, "name": name, "mpi": mpi, "output": run.with_name(f"{run.name}.out")})
     if request.launcher == "srun":
         return Training(job, run, settings, changes(settings)), request
@@ -59,13 +60,10 @@ def changes(settings: Sequence[str]) -> list[str]:
     return [one for one in settings if may_change(one)]
 
 
-def checked(job: Path, settings: Sequence[str]) -> None:
-    """Raise UsageError for a job that would fail at its start: better now than after hours in a queue."""
-    library()  # from now on mpi4py does not start MPI
-    from hpcadmm.compare.plan import source
-    from hpcadmm.job import parse
-
-    parse(source(job), settings, default_name=job.stem)
+def own_plugin() -> str | None:
+    """srun's --mpi for this environment's MPI library; None, the cluster's default, if no library can be loaded."""
+    name, _ = ask(start=False)
+    return plugin(name) if name else None
 
 
 def mpirun() -> str:

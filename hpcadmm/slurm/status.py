@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from hpcadmm.after.show import number, row_or_fault, score
+from hpcadmm.after.words import printable
 from hpcadmm.errors import UsageError
 from hpcadmm.slurm.submit import ask
 from hpcadmm.slurm.turn import reached, records
-from hpcadmm.storage.durable import spoken, write_text
+from hpcadmm.storage.durable import write_text
 from hpcadmm.storage.readers import JOB, read_metrics
 
 TAIL = 8  # lines of the output
@@ -19,10 +20,13 @@ FIELDS |= {"Restarts": "restarts", "StartTime": "start"}
 ACCOUNTED = ("State", "Elapsed", "Timelimit", "NodeList", "Restarts")
 
 
-def note(run: Path, job: str) -> None:
-    """Keep the id under which a run, or an array of them, was submitted."""
-    with spoken(f"write beside the run folder {run}"):
+def note(run: Path, job: str) -> str:
+    """Keep the id under which a run, or an array of them, was submitted; returns what was in the way, else ""."""
+    try:
         write_text(_noted(run), json.dumps({"job": job}) + "\n")
+    except OSError as error:
+        return f"cannot write {_noted(run)}: {error.strerror or error}"
+    return ""
 
 
 def status(run: Path) -> list[dict[str, Any]]:
@@ -103,7 +107,7 @@ def tail(out: Path) -> list[str]:
             text = file.read().decode("utf-8", errors="replace")
     except OSError:
         return []
-    return ["".join(c if c.isprintable() else " " for c in line) for line in text.splitlines()[-TAIL:]]
+    return [printable(line) for line in text.splitlines()[-TAIL:]]
 
 
 def shown(facts: dict[str, Any]) -> str:

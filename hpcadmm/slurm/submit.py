@@ -25,7 +25,9 @@ def ask(argv: Sequence[str]) -> str:
     if shutil.which(argv[0]) is None:
         raise UsageError(f"{argv[0]} is not on the PATH: is this a machine with Slurm?")
     try:
-        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE)
+        done = subprocess.run(
+            argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=PATIENCE
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise UsageError(f"{argv[0]}: {error}") from None
     if done.returncode:

@@ -4,18 +4,18 @@ import json
 import os
 import shutil
 import time
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from hpcadmm.errors import UsageError
+from hpcadmm.job import parse
 from hpcadmm.storage.durable import spoken, write_text
 from hpcadmm.storage.folders import iteration_of, newest
 from hpcadmm.storage.holder import holder
 from hpcadmm.storage.lock import LOCK, OWNER
 from hpcadmm.storage.readers import ENVIRONMENT, JOB, LOG, METRICS, SUMMARY, read_job, read_metrics, read_summary
-from hpcadmm.tables import overridden
+from hpcadmm.tables import PLACES
 
 OWN = {JOB, ENVIRONMENT, METRICS, LOG, SUMMARY, LOCK, OWNER, "checkpoints"}  # of a run folder
 KEPT = 200  # starts that are remembered
@@ -55,13 +55,8 @@ def ended(run: Path, changes: Sequence[str]) -> bool:
 def changed(run: Path, changes: Sequence[str]) -> bool:
     """Would the overrides make another job of it?"""
     text = read_job(run)
-    try:
-        old, new = tomllib.loads(text), tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{run / JOB} is damaged: {error}") from None
-    for change in changes:
-        overridden(new, change)
-    return old != new
+    told = [change for change in changes if change.partition("=")[0].strip() not in PLACES]
+    return bool(told) and parse(text, told) != parse(text)
 
 
 def begin(run: Path) -> None:

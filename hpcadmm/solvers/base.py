@@ -74,6 +74,10 @@ class Solver(Protocol):
         """`objective` and `primal_residual`, and `scale`, what the residual is relative to; over all ranks."""
         ...
 
+    def reference(self, state: Any) -> Any:
+        """The Optimum that the errors of this state refer to, once prepared; None where none is known."""
+        ...
+
     def layer_seconds(self, state: Any) -> Mapping[int, float]:
         """Seconds that this rank has spent in each of its layers so far; empty where layers are not told apart."""
         ...
@@ -96,6 +100,9 @@ class Versatile:
 
     def knows_optimum(self, L: int, loss: str) -> bool:
         return False
+
+    def reference(self, state: Any) -> None:
+        return None
 
 
 class DataParallel(Versatile):

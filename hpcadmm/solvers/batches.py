@@ -13,30 +13,50 @@ KEY = 8  # of the permutations, among the random numbers of a seed
 
 
 class Batches:
-    """An epoch takes every sample once, in batches of about `batch`: of each tile so many columns as is its share, by a
-    permutation of its own, drawn for (seed, tile, epoch).
+    """An epoch takes every sample once, in batches of `batch` samples or one fewer at most where that does not divide:
+    of each tile an equal share, by a permutation of its own, drawn for (seed, tile, epoch).
 
-    So every batch is a stratified sample of all data: how they are sorted does not matter, nor which rank has which
-    tiles, and a tile's part of a batch can be worked on where it lies.
+    Batches take their samples from the tiles in turn, and each begins with the tile after the last one's. So sizes
+    differ by one at most, as do the tiles' shares, and a batch with fewer samples than there are tiles has none of
+    some. So every batch is a stratified sample of all data: how they are sorted does not matter, nor which rank has
+    which tiles, and a tile's part of a batch can be worked on where it lies. The tiles' sizes must differ by one at
+    most.
     """
 
     def __init__(self, tiles: Tiles, batch: int, seed: int) -> None:
         self.tiles, self.seed = tiles, seed
         self.count = max(1, -(-tiles.n // batch))  # of an epoch
         self.sizes = np.array([tiles.edge(t + 1) - tiles.edge(t) for t in range(tiles.count)])
+        if self.count > 1 and np.ptp(self.sizes) > 1:
+            raise ValueError(
+                f"minibatches need tiles of equal size, not {self.sizes.min()} to {self.sizes.max()} samples"
+            )
+        self.turn = np.argsort(np.argsort(-self.sizes, kind="stable"))  # of each tile: the larger ones come first
         self._drawn: tuple[int, list[Array]] = -1, []
+
+    def edge(self, b: int) -> int:
+        """How many samples the first b batches of an epoch have."""
+        return b * self.tiles.n // self.count
 
     def size(self, k: int) -> int:
         """The samples of batch k, over all ranks."""
         b = k % self.count
-        return int(((b + 1) * self.sizes // self.count - b * self.sizes // self.count).sum())
+        return self.edge(b + 1) - self.edge(b)
+
+    def taken(self, b: int) -> Array:
+        """How many samples of each tile the first b batches of an epoch have."""
+        if b == self.count:
+            return self.sizes
+        rounds, rest = divmod(self.edge(b), self.tiles.count)
+        return rounds + (self.turn < rest)
 
     def columns(self, k: int) -> list[Array]:
         """This rank's columns of batch k = 0, 1, ..., an array for each of its tiles."""
         if self._drawn[0] != k // self.count:
             self._drawn = k // self.count, self._permutations(k // self.count)
-        b = k % self.count
-        return [o[b * len(o) // self.count : (b + 1) * len(o) // self.count] for o in self._drawn[1]]
+        b, held = k % self.count, slice(*self.tiles.held)
+        edges = zip(self._drawn[1], self.taken(b)[held], self.taken(b + 1)[held], strict=True)
+        return [order[lo:hi] for order, lo, hi in edges]
 
     def parts(self, k: int, part: Part, scratch: Scratch) -> Iterator[tuple[Array, Array]]:
         """x (n_0 + ones, columns) and y (n_L, columns) of each tile's part of batch k, in memory that is used again."""

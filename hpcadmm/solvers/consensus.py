@@ -70,6 +70,9 @@ class Consensus(Parted):
     workers: N; a rank carries one or several. rho: the penalty of each worker. A worker uploads theta_n + lam_n / rho,
     the server broadcasts Theta, which is the model that is saved and evaluated; after each iteration it is the mean of
     the theta_n, since the lam_n then sum to 0. Both travel in one sum over the ranks, of float64 numbers.
+
+    The workers come first in an iteration, then the server, as in Boyd et al.; with the server first, as in the
+    benchmark of GADMM, the theta_n are the same. rho is one number for all features: see `gadmm`.
     """
 
     name: ClassVar[str] = "consensus"
@@ -119,6 +122,7 @@ class Consensus(Parted):
     def prepare(self, s: State, p: Problem, world: World) -> None:
         """Factor the local problems, and find the optimum."""
         s.work.local, s.work.optimum = pose(p, s.work.workers, self.rho, world)
+        s.work.local.solve(slice(0), s.work.theta[:0], s.work.theta)  # no worker: forms the factors
         s.work.before[...] = flat(s.W)
 
     def weights(self, s: State, world: World) -> Arrays:
@@ -139,7 +143,7 @@ class Consensus(Parted):
             "objective": objective,
             "primal_residual": norm(theta - Theta),
             "scale": norm(theta),
-            "objective_error": abs(objective - work.optimum.least),
+            "objective_error": work.optimum.error(work.theta),
             "mean_error": work.optimum.excess(Theta),
             "dual_residual": self.rho * np.sqrt(self.workers) * norm(Theta - work.before),
             "consensus_distance": norm(theta - theta.mean(axis=0)),

@@ -98,6 +98,7 @@ class Decentralized(Parted):
         part = dict(p.tiles)
         tiles = [part[n] for n in work.workers.mine]
         work.local = LOCAL[p.loss.name]([p.x[:, t] for t in tiles], [p.y[:, t] for t in tiles], c)
+        work.local.solve(slice(0), work.theta[:0], work.theta)  # no worker: forms the factors that all solves share
         work.optimum = OPTIMA[p.loss.name](work.local, work.workers.mine, p, world)
 
     def weights(self, s: Any, world: World) -> Arrays:

@@ -16,6 +16,7 @@ from hpcadmm.model.state import Array, Arrays, columns, replicated
 from hpcadmm.solvers import dladmm_measures
 from hpcadmm.solvers.base import DataParallel
 from hpcadmm.solvers.dladmm_blocks import Blocks, Work
+from hpcadmm.solvers.idle import check_penalty, check_schedule, may_grow
 from hpcadmm.solvers.products import Product
 from hpcadmm.solvers.start import first_layer, forward
 
@@ -49,6 +50,13 @@ class DlAdmm(DataParallel):
     nu and rho by `factor` each `period` iterations [paper], "adaptive" when the objective rose three times running
     [authors' code], both up to `limit` of rho. init: He's random weights, or N(0, 0.1) [paper]; z_L starts at +1 for
     the true class and -1 for the others [paper]. sums: "plain" gives up the same bits at any rank count.
+
+    Deviations from the paper. The l2 penalty: W moves by a gradient step on phi + Omega, as long as the bound of this
+    sum allows; the paper bounds phi alone and takes the prox of Omega, as is done here for l1. b_l goes to its exact
+    minimiser, the mean residual over the samples, not along a bound. theta comes from the curvature in closed form
+    unless `update` is "backtracking". z_L of the cross entropy is found by Newton's method, not FISTA. nu = rho = 1,
+    He's weights and no schedule are the defaults; the paper's are nu = rho = 1e-6, N(0, 0.1) and "every" 100
+    iterations.
     """
 
     name: ClassVar[str] = "dladmm"
@@ -96,9 +104,15 @@ class DlAdmm(DataParallel):
             objective = self.measure(s, p, world)["objective"]
             s.cost[2] = s.cost[2] + 1 if objective > s.cost[1] else 0
             s.cost[1], grow = objective, s.cost[2] >= 3
-        if grow and s.penalties[1] * self.factor <= self.limit * (1 + 1e-9):
+        if grow and may_grow(s.penalties[1], self.factor, self.limit):
             s.penalties *= self.factor
             s.cost[2] = 0
+
+    def check(self, L: int) -> None:
+        """UsageError for a schedule that never acts, or a penalty of no size."""
+        check_penalty(self.penalty, self.decay)
+        if self.schedule != "fixed":
+            check_schedule(self.schedule, self.rho, self.factor, self.limit)
 
     def blank(self, p: Problem, world: World) -> State:
         """Allocate: a_0 is the data itself, everything else new."""

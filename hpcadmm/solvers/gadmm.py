@@ -61,6 +61,11 @@ class Gadmm(Decentralized):
     periods: of each layer; it is told, and its duals move, in iterations k = 0, 1, ... divisible by its period only
     (L-FGADMM); meanwhile the neighbours go on with what they know. wire: "float32" rounds what is told, and so what is
     known, to it; "same" is the precision of the iterates.
+
+    Deviations from the paper. Any bipartite graph, not only a chain; several outputs; dual_step and periods from the
+    papers on networks. The exact step of least squares goes by QR of the worker's samples with sqrt(rho d) I below them
+    (d neighbours), which is the minimiser for any scales of the features, but rho is one number for all of them: the
+    farther the features' scales are apart, the more iterations the workers need to agree (standardise, or data.scale).
     """
 
     name: ClassVar[str] = "gadmm"

@@ -45,7 +45,7 @@ def measure(solver: Any, s: Any, p: Problem, world: World) -> dict[str, Any]:
     }
     if work.optimum is None:
         return found
-    return found | {"objective_error": abs(objective - work.optimum.least), "mean_error": work.optimum.excess(middle)}
+    return found | {"objective_error": work.optimum.error(work.theta), "mean_error": work.optimum.excess(middle)}
 
 
 def dual_changes(work: Work) -> Array:
@@ -69,7 +69,7 @@ def floor(s: Any, p: Problem) -> dict[str, Product]:
     if isinstance(local, LocalAdam):
         return passes(local, s.W, s.work)
     if isinstance(local, LocalLeastSquares):
-        pairs = zip(s.work.workers.mine, local.inverse, local.right, strict=True)
+        pairs = zip(s.work.workers.mine, *local.roots, strict=True)
         return {f"inverse {n}": Product(A, b, Tiles(b.shape[1], b.shape[1])) for n, A, b in pairs}
     return {"W x": Product(s.W[1], p.x, p.tiles)}
 

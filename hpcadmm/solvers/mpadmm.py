@@ -167,17 +167,19 @@ class MpAdmm(DataParallel):
                 s.W[l] += s.W[l].dtype.type(1 - keep) * (s.V[l] - s.W[l])
 
     def grid_of(self, L: int, ranks: int) -> tuple[int, int]:
-        if self.grid == "samples":
-            return 1, ranks
-        return grid(None if self.grid == "layers" else self.grid, L, ranks)
+        """Ranks have whole parts of a batch."""
+        layers, samples = 1, ranks
+        if self.grid != "samples":
+            layers, samples = grid(None if self.grid == "layers" else self.grid, L, ranks)
+        if self.batch and samples > self.cut:
+            raise UsageError(
+                f"{samples} ranks, but solver.cut = {self.cut}: a batch is cut into so many parts, of which a rank has "
+                f"whole ones; start at most {self.cut} ranks, or set solver.cut = {samples}"
+            )
+        return layers, samples
 
     def check_problem(self, p: Problem, world: World) -> None:
-        """Raise UsageError where ranks would have nothing to do."""
-        if self.batch and world.samples.size > self.cut:
-            raise UsageError(
-                f"{world.samples.size} ranks, but solver.cut = {self.cut}: a batch is cut into so many parts, of which "
-                f"a rank has whole ones; start at most {self.cut} ranks, or set solver.cut = {world.samples.size}"
-            )
+        """Any problem will do."""
 
     def blank(self, p: Problem, world: World) -> State:
         """Allocate."""

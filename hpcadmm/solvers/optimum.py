@@ -1,80 +1,133 @@
 """The least objective of one model for all samples, found once, which decentralized iterates are compared with.
 
-The same bits on any number of ranks: sums over the workers are exact, or made in their order. `local` holds the sums of
-this rank's workers, `mine` who they are.
+The same bits on any number of ranks: sums over the workers are made in their order. `local` holds what this rank knows
+of its workers, `mine` who they are.
 """
 
 from typing import Any
 
 import numpy as np
 
-from hpcadmm.comm.exact import Exact, sum_by_tile, sum_exactly
 from hpcadmm.comm.world import World
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array
-from hpcadmm.subproblems.local_least_squares import LocalLeastSquares, inverse
-from hpcadmm.subproblems.local_newton import TOLERANCE, CrossEntropySum, LocalNewton
-from hpcadmm.subproblems.newton_cg import minimise
+from hpcadmm.model.tiles import Tiles
+from hpcadmm.subproblems.local_least_squares import LocalLeastSquares, value
+from hpcadmm.subproblems.local_newton import TOLERANCE, LocalNewton, scale
+from hpcadmm.subproblems.newton_cg import direction, minimise
+from hpcadmm.subproblems.triangle import parted, shortest_root, stacked
+
+GROUP = 1 << 22  # entries of the workers' triangles that a rank holds at once
 
 
-class LeastSquares:
-    """By the normal equations; the shortest minimiser where there are several."""
+class Optimum:
+    """theta* (features, outputs) and `least`, f* = f(theta*); slopes: each worker's gradient there, in their order.
+
+    beginning: f(0), whose size tells what a diverged objective is.
+    doubt: about how far f(theta*) is above the true least, 1/2 |gradient|^2 in the metric of the inverse Hessian.
+    """
+
+    least: float
+    beginning: float
+    theta: Array
+    doubt: float
+    slopes: Array
+    squares: Array  # of each feature, the largest curvature of f along it: (features,)
+
+    def __init__(self, local: Any, mine: list[int], p: Problem, world: World) -> None:
+        self.local, self.mine, self.tiles, self.world = local, mine, p.tiles, world
+        self.eps = float(np.finfo(p.dtype).eps)
+
+    def by_worker(self, stack: Array) -> Array:
+        """The rows of all workers on all ranks, in their order. Collective."""
+        every = np.zeros((self.tiles.count, *stack.shape[1:]))
+        every[self.mine] = stack
+        return self.world.sum_flat(every.reshape(-1)).reshape(every.shape)
+
+    def total(self, stack: Array) -> Array:
+        """The sum of the rows of all workers on all ranks. Collective."""
+        found: Array = self.by_worker(stack).sum(axis=0)
+        return found
+
+    def error(self, theta: Array) -> float:
+        """|sum_n f_n(theta_n) - f*| of this rank's workers' theta (k, d), each difference formed alone. Collective."""
+        return abs(float(self.total(self.local.above(theta, self.theta))))
+
+    @property
+    def finest(self) -> float:
+        """About the least error that can be told of weights in the working precision: a quarter of what rounding each
+        theta_n does to the objective (errors cancel by chance), and `doubt`."""
+        ulps = self.eps * np.abs(self.theta) / 4
+        first = float(np.sqrt(np.square(self.slopes * ulps).sum()))
+        return first / 4 + 0.5 * float(self.squares @ np.square(ulps).sum(axis=1)) + self.doubt
+
+
+class LeastSquares(Optimum):
+    """By QR of all samples, put together from the triangles of the workers; the shortest minimiser where there are
+    several (see shortest_root)."""
 
     def __init__(self, local: LocalLeastSquares, mine: list[int], p: Problem, world: World) -> None:
-        self.gram, self.right, self.constant = normal_equations(local, p.tiles.count, world)
-        self.theta = inverse(self.gram, 0.0) @ self.right
-        self.least = self.constant - 0.5 * float((self.right * self.theta).sum())
+        super().__init__(local, mine, p, world)
+        self.triangle = whole_triangle(local.triangles, mine, p.tiles, world)
+        B, self.theta = shortest_root(self.triangle, local.shape[0], p.tiles.n)
+        self.R, _, _ = parted(self.triangle, local.shape[0])
+        self.least, self.beginning = (value(self.triangle, theta) for theta in (self.theta, 0 * self.theta))
+        self.squares = np.square(self.R).sum(axis=0)
+        self.slopes = self.by_worker(local.slopes(self.theta))
+        self.doubt = 0.5 * float(np.square(B.T @ self.slopes.sum(axis=0)).sum())
 
     def excess(self, theta: Array) -> float:
-        """f(theta) - f* of one model (d,) for all: 1/2 <e, gram e> for e = theta - theta*, free of cancellation."""
-        e = theta.reshape(self.theta.shape) - self.theta
-        return 0.5 * float((e * (self.gram @ e)).sum())
+        """f(theta) - f* of one model (d,) for all: 1/2 <e, X X^T e> for e = theta - theta*, free of cancellation."""
+        return 0.5 * float(np.square(self.R @ (theta.reshape(self.theta.shape) - self.theta)).sum())
 
 
-def normal_equations(local: LocalLeastSquares, count: int, world: World) -> tuple[Array, Array, float]:
-    """sum X_n X_n^T, sum X_n Y_n^T and sum 1/2 |Y_n|^2 over all `count` workers."""
-    f, o = local.right.shape[1:]
-    sums = [Exact((f, f), np.float64, count, symmetric=True), Exact((f, o), np.float64, count)]
-    sums.append(Exact((1,), np.float64, count))
-
-    def again() -> None:
-        for total, stack in zip(sums, (local.gram, local.right, local.constant[:, None]), strict=True):
-            total.clear()
-            for partial in stack:
-                total.add(np.asfortranarray(partial))
-
-    again()
-    sum_exactly(world, sums, again)
-    return sums[0].total, sums[1].total, float(sums[2].total[0])
+def whole_triangle(triangles: Array, mine: list[int], tiles: Tiles, world: World) -> Array:
+    """The triangle of all samples, those of the workers joined in their order, on every rank. Collective."""
+    size = triangles.shape[1:]
+    total = np.zeros(size, order="F")
+    step = max(1, GROUP // (size[0] * size[1]))
+    for lo in range(0, tiles.count, step):
+        group = np.zeros((min(step, tiles.count - lo), *size))
+        for n, T in zip(mine, triangles, strict=True):
+            if lo <= n < lo + step:
+                group[n - lo] = T
+        for T in world.sum_flat(group.reshape(-1)).reshape(group.shape):
+            total = stacked(total, T + 0.0)  # no zero keeps a sign, which a sum over ranks would lose
+    return total
 
 
-class CrossEntropy:
+class CrossEntropy(Optimum):
     """By Newton's method over all ranks. Of separable classes there is no minimiser: `least` is then close to 0."""
 
     def __init__(self, local: LocalNewton, mine: list[int], p: Problem, world: World) -> None:
-        self.sums = [CrossEntropySum(local.sums[k].X, local.sums[k].Y) for k in np.argsort(mine)]
-        self.shape, self.tiles, self.world = local.shape, p.tiles, world
+        super().__init__(local, mine, p, world)
+        self.sums = local.alone
+        self.squares = self.total(np.array([f.squares() for f in self.sums]))
+        scales = scale(self.squares, 0.0, p.tiles.n)
         tolerance = TOLERANCE[np.dtype(p.dtype)] * (1 + p.tiles.n)
-        self.least, _ = minimise(self, np.zeros(self.shape), tolerance)
+        zero = np.zeros(local.shape)
+        self.beginning = self.at(zero)[0]
+        self.least, self.theta = minimise(self, zero, tolerance, scales)
+        self.slopes = self.by_worker(local.slopes(self.theta))
+        self.slope = self.slopes.sum(axis=0)
+        step = direction(self, self.at(self.theta)[2], self.slope, 0.0, scales)
+        self.doubt = 0.5 * abs(float((self.slope * step).sum()))
 
     def at(self, T: Array) -> tuple[float, Array, Any]:
         """Value, gradient and softmax over all samples. Collective."""
         found = [f.at(T) for f in self.sums]
-        total = self._total([np.append(g, value) for value, g, _ in found])
-        return float(total[-1]), total[:-1].reshape(self.shape), [S for _, _, S in found]
+        total = self.total(np.array([np.append(g, value) for value, g, _ in found]))
+        return float(total[-1]), total[:-1].reshape(T.shape), [S for _, _, S in found]
 
     def bend(self, point: Any, v: Array) -> Array:
         """The Hessian times v. Collective."""
-        return self._total([f.bend(S, v).reshape(-1) for f, S in zip(self.sums, point, strict=True)]).reshape(
-            self.shape
-        )
-
-    def _total(self, rows: list[Array]) -> Array:
-        return sum_by_tile(self.world, self.tiles, np.array(rows))
+        return self.total(np.array([f.bend(S, v) for f, S in zip(self.sums, point, strict=True)]))
 
     def excess(self, theta: Array) -> float:
-        """f(theta) - f* of one model (d,) for all. Collective."""
-        return self.at(theta.reshape(self.shape))[0] - self.least
+        """f(theta) - f* of one model (d,) for all, free of cancellation. Collective."""
+        T = theta.reshape(self.theta.shape)
+        apart = self.total(np.array([f.bregman(T, self.theta) for f in self.sums]))
+        return float(apart) + float((self.slope * (T - self.theta)).sum())
 
 
 OPTIMA = {"squared": LeastSquares, "cross-entropy": CrossEntropy}

@@ -31,5 +31,8 @@ class Parted:
     def check_problem(self, problem: Problem, world: World) -> None:
         """A worker may even be without samples."""
 
+    def reference(self, state: Any) -> Any:
+        return state.work.optimum
+
     def layer_seconds(self, state: Any) -> Mapping[int, float]:
         return {}

@@ -22,6 +22,7 @@ from hpcadmm.solvers import pdadmm_measures, pdadmm_start
 from hpcadmm.solvers.base import Versatile
 from hpcadmm.solvers.dealing import grid
 from hpcadmm.solvers.growing import Stage, check_identities, check_stages
+from hpcadmm.solvers.idle import check_penalty, check_schedule, may_grow
 from hpcadmm.solvers.pdadmm_blocks import BLOCKS
 from hpcadmm.solvers.products import Product
 
@@ -69,6 +70,14 @@ class PdAdmm(Versatile):
     identities, which needs an activation that leaves its own values as they are, as relu does. The network's output
     stays as it was; the Lagrangian need not, since a q may be negative where h of it is not.
     init: He's random weights, or N(0, 0.1). sums: "plain" gives up the same bits on any grid.
+
+    Deviations from the paper. The l2 penalty: W moves by a gradient step on phi + Omega (or, "exact", to the minimiser
+    of both), not by the prox of Omega on the bound of phi, as is done here for l1. b_l goes to its exact minimiser, the
+    mean residual. The steps of p and W come from the curvature in closed form unless `update` is "backtracking".
+    z_L of the cross entropy is found by Newton's method, not FISTA. u is formed at both ends of a boundary and never
+    sent: the layer above is told u - rho q. Quantized messages hold differences, of p and of u - rho q, not the values
+    of p and q. The paper's theory asks rho > max(4 nu S^2, (sqrt(17) + 1) nu / 2), S the Lipschitz constant of f; its
+    experiments, and the defaults here, have rho = nu. update = "exact", "balanced" and `stages` are not in the paper.
     """
 
     name: ClassVar[str] = "pdadmm"
@@ -127,7 +136,7 @@ class PdAdmm(Versatile):
         if self.schedule == "fixed" or s.done[0] % self.period:
             return
         if self.schedule == "every":
-            if rho * self.factor <= self.limit * (1 + 1e-9):
+            if may_grow(rho, self.factor, self.limit):
                 s.penalties[:2] *= self.factor
             return
         sums = sum_by_tile(world, p.tiles, moved)
@@ -140,6 +149,14 @@ class PdAdmm(Versatile):
     def check(self, L: int) -> None:
         """Raise UsageError where the hyperparameters do not fit L layers of weights, or one another."""
         check_stages(self.stages, L)
+        check_penalty(self.penalty, self.decay)
+        if self.schedule == "every":
+            check_schedule(self.schedule, self.rho, self.factor, self.limit)
+        if self.pull == "proximal" and (self.update != "exact" or self.ridge == 0):
+            raise UsageError(
+                f'solver.pull = "proximal" does nothing with solver.update = "{self.update}" and solver.ridge = '
+                f'{self.ridge:g}: it is for update = "exact" with a ridge > 0'
+            )
         if self.update == "exact" and self.penalty == "l1" and self.decay > 0:
             raise UsageError('solver.penalty = "l1" has no exact W step: use solver.update = "quadratic"')
 

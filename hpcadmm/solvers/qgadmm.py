@@ -29,6 +29,11 @@ class QGadmm(Gadmm):
     squares of the paper, but diverge for the cross entropy of classes that are nearly separable, where 3 do.
     "adaptive" begins with `bits` and then takes the least that let no worker's quantization step Delta grow, for which
     the paper proves convergence; since R goes up and down they climb, up to 32.
+
+    Deviations from the paper. R is rounded up to float32 before it is used, and the entries that are quantized are
+    those of a layer, each with an R and bits of its own. R is measured from what the neighbours know, and an entry is
+    rounded up with probability c - floor(c) (see hpcadmm.comm.quantizer on two misprints). `dual_step` of networks is
+    0.5 by default; the paper's Q-SGADMM has 0.01.
     """
 
     name: ClassVar[str] = "qgadmm"

@@ -7,6 +7,7 @@ form of Sutskever, Martens, Dahl, Hinton: On the importance of initialization an
 from dataclasses import dataclass
 from typing import ClassVar
 
+from hpcadmm.errors import UsageError
 from hpcadmm.solvers.stochastic import Entries, Fraction, Positive, Stochastic
 from hpcadmm.subproblems.first_order import sgd
 
@@ -25,6 +26,12 @@ class Sgd(Stochastic):
     rate: Positive = 0.1
     momentum: Fraction = 0.0
     nesterov: bool = False
+
+    def check(self, L: int) -> None:
+        """UsageError also for Nesterov's form of no momentum."""
+        super().check(L)
+        if self.nesterov and self.momentum == 0:
+            raise UsageError("solver.nesterov does nothing with solver.momentum = 0: choose one, for example 0.9")
 
     def move(self, e: Entries) -> None:
         momentum, ahead = e.real(self.momentum, float(self.nesterov))

@@ -132,6 +132,11 @@ class Stochastic(DataParallel):
             return self.rate * self.drop ** int(epochs / self.period)
         return self.rate
 
+    def check(self, L: int) -> None:
+        """UsageError for a schedule that never acts."""
+        if self.schedule == "step" and self.drop == 1:
+            raise UsageError('solver.schedule = "step" never changes the rate with solver.drop = 1: choose drop < 1')
+
     @property
     def parts(self) -> int:
         """Of the samples, and of a batch."""

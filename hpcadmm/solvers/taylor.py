@@ -61,6 +61,12 @@ class Taylor(DataParallel):
     "forward", the default, passes the data through random weights and trains faster. warm: sweeps before the
     multiplier moves, by default it never does. dual_step: lam += dual_step beta_L (z_L - W_L a_{L-1}); 1 is the
     paper's, 2 the textbook's. sums: "plain" gives up the same bits at any rank count.
+
+    Deviations from the paper. W_l by Cholesky factors of a a^T with `ridge` and `decay`, not by the pseudo-inverse of
+    a; with ridge = decay = 0 a factor that is singular to working precision gets the least ridge that mends it. Layers
+    have biases (network.bias): a has a row of ones, whose weights are not penalised. The multiplier never moves unless
+    `warm` is given, nor does the W_L step know it (as in the paper). z_L of a loss other than the hinge is the
+    minimiser of that loss.
     """
 
     name: ClassVar[str] = "taylor"
@@ -115,8 +121,13 @@ class Taylor(DataParallel):
         return per_layer("beta", self.beta, L), per_layer("gamma", self.gamma, L - 1)
 
     def check(self, L: int) -> None:
-        """Raise UsageError where the hyperparameters do not fit L weight layers."""
+        """Raise UsageError where the hyperparameters do not fit L weight layers, or one another."""
         self.penalties(L)
+        if self.dual_step != 1 and self.warm is None:
+            raise UsageError(
+                f"solver.dual_step = {self.dual_step:g} does nothing without solver.warm, the sweeps after which the "
+                f"multiplier moves: choose one, for example warm = 20"
+            )
 
     def blank(self, p: Problem, world: World) -> State:
         """Allocate: a_0 is the data itself, everything else new."""

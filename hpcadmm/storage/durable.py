@@ -3,7 +3,7 @@
 import io
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +20,35 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write or replace a file so that a crash leaves the old one or the new one, never a part."""
+    """Write or replace a file so that a crash leaves the old one or the new one, never a part.
+
+    An error (a full disk) leaves the old one and nothing else. Bytes of a file name that are no text stay as they are.
+    """
     aside = path.with_name(path.name + ".partial")
-    with open(aside, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.rename(aside, path)
+    try:
+        with open(aside, "w", encoding="utf-8", errors="surrogateescape") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(aside, path)
+    except OSError as error:
+        with suppress(OSError):
+            aside.unlink()
+        raise OSError(error.errno, error.strerror, str(path)) from None
     sync_folder(path.parent)
+
+
+def append(path: Path, line: str) -> None:
+    """Append one line in one piece; an error (a full disk) leaves the file as it was, as far as the disk allows."""
+    with open(path, "ab", buffering=0) as file:
+        start, rest = file.seek(0, os.SEEK_END), memoryview(f"{line}\n".encode(errors="backslashreplace"))
+        try:
+            while rest:
+                rest = rest[file.write(rest) :]
+        except OSError as error:
+            with suppress(OSError):
+                file.truncate(start)
+            raise OSError(error.errno, error.strerror, str(path)) from None
 
 
 @contextmanager
@@ -36,7 +57,7 @@ def spoken(what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        place = f" ({error.filename})" if error.filename else ""
+        place = f" ({error.filename})" if error.filename and str(error.filename) not in what else ""
         raise UsageError(f"cannot {what}: {error.strerror or error}{place}") from error
 
 

@@ -97,6 +97,7 @@ def _git(folder: Path, *arguments: str) -> str | None:
             ["git", "-C", str(folder), *arguments],
             capture_output=True,
             text=True,
+            errors="replace",
             timeout=10,
             env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
         )

@@ -119,6 +119,11 @@ def read_record(folder: Path) -> str:
         return text
 
 
+def read_meta(folder: Path) -> dict[str, Any]:
+    """What the record of a checkpoint says of its run. Raises CheckpointError."""
+    return Record.parse(read_record(folder)).meta
+
+
 def read_replicated(folder: Path, record: Record, items: Sequence[Item]) -> None:
     """Fill the replicated arrays. Raises CheckpointError."""
     with hdf5.reading(folder / MASTER) as file:

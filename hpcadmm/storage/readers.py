@@ -27,6 +27,15 @@ def plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def scaling_of(data: dict[str, Any]) -> str:
+    """How features are scaled, in a word, from the table [data] of a resolved job.
+
+    >>> scaling_of({"standardise": True, "scale": "none"}), scaling_of({"standardise": False, "scale": "unit"})
+    ('standard', 'unit')
+    """
+    return "standard" if data.get("standardise") is True else str(data.get("scale"))
+
+
 def read_job(folder: Path) -> str:
     """The text of job.toml. UsageError if the folder is not that of a run."""
     folder = Path(folder)
@@ -70,12 +79,13 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def rows_until(path: Path, iteration: int) -> str:
-    """The lines of a metrics file up to an iteration, without damaged ones."""
-    if not path.exists():
-        return ""
-    good = [(line, _row(line)) for line in _text(path).splitlines()]
-    return "".join(f"{line}\n" for line, row in good if row is not None and not _later(row, iteration))
+def rows_until(path: Path, iteration: int, last: dict[str, Any]) -> str:
+    """The lines of a metrics file up to an iteration, without damaged ones, and with the last one if it is missing."""
+    lines = _text(path).splitlines() if path.exists() else []
+    good = [(line, row) for line in lines if (row := _row(line)) is not None and not _later(row, iteration)]
+    if last and all(row.get("iteration") != last["iteration"] for _, row in good):
+        good.append((json.dumps(plain(last), allow_nan=False), last))
+    return "".join(f"{line}\n" for line, _ in good)
 
 
 def _later(row: dict[str, Any], iteration: int) -> bool:

@@ -6,12 +6,15 @@ job.toml environment.json metrics.jsonl log.txt checkpoints/ summary.json lock
 import json
 import os
 import re
+import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from hpcadmm.errors import UsageError
-from hpcadmm.storage.durable import spoken, write_text
+from hpcadmm.storage.durable import append, spoken, write_text
 from hpcadmm.storage.lock import LOCK, OWNER, Lock
 from hpcadmm.storage.readers import (
     ENVIRONMENT,
@@ -31,21 +34,30 @@ if TYPE_CHECKING:
 
 __all__ = ["Run", "read_job", "read_metrics", "read_summary"]
 RUNS = Path("results", "runs")
+CHECKPOINTS = "checkpoints"
+BEGUN = {
+    LOCK,
+    OWNER,
+    CHECKPOINTS,
+    ENVIRONMENT,
+    f"{ENVIRONMENT}.partial",
+    f"{JOB}.partial",
+}  # before there is a job.toml
 WEAK = "this file system has no locks: nothing but the file lock.owner keeps a second job away"
 
 
 class Run:
     """A run folder in use by this job, on every rank; on ranks other than the first every write does nothing.
 
-    `create`, `reopen` and `truncate_metrics` are collective and fail on all ranks; `metric`, `log`, `summary` and
-    `close` do not communicate.
+    All but `log` and `close` are collective and fail on all ranks. A line of the log that the disk does not take is
+    told by the next `metric` or `summary`.
     """
 
     def __init__(self, world: "World", folder: Path, lock: Lock | None) -> None:
         self.world = world
         self.folder = folder
         self._lock = lock
-        self._files: dict[str, IO[str]] = {}
+        self._unlogged: OSError | None = None  # the first error of log.txt, until it is told
 
     @classmethod
     def create(
@@ -104,42 +116,52 @@ class Run:
     @property
     def checkpoints(self) -> Path:
         """The folder of the checkpoints."""
-        return self.folder / "checkpoints"
+        return self.folder / CHECKPOINTS
 
     def metric(self, row: dict[str, Any]) -> None:
-        """Append one line to metrics.jsonl, at once; NaN and infinity become null."""
-        self._append(METRICS, json.dumps(plain(row), allow_nan=False))
+        """Append one line to metrics.jsonl, at once; NaN and infinity become null. Collective."""
+        self._write(METRICS, lambda path: append(path, json.dumps(plain(row), allow_nan=False)))
 
-    def truncate_metrics(self, iteration: int) -> None:
-        """Drop the rows past an iteration, and damaged ones, in one step. Collective."""
-        with self.world.together("cutting the metrics"), spoken(f"cut {self.folder / METRICS}"):
-            if self.world.first:
-                self._files.pop(METRICS, None)
-                write_text(self.folder / METRICS, rows_until(self.folder / METRICS, iteration))
+    def cut_metrics(self, iteration: int, last: dict[str, Any]) -> None:
+        """Drop the rows past an iteration, and damaged ones, in one step; add the `last` one, which the checkpoint
+        holds, if the disk had no room for it. Collective."""
+        self._write(METRICS, lambda path: write_text(path, rows_until(path, iteration, last)))
 
     def log(self, line: str) -> None:
-        """Append to log.txt, at once, with the UTC time before each line."""
+        """Append to log.txt, at once, with the UTC time before each line. Does not communicate, and never fails."""
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        self._append(LOG, "\n".join(f"{now} {part}" for part in line.splitlines() or [""]))
+        if self.world.first:
+            try:
+                append(self.folder / LOG, "\n".join(f"{now} {part}" for part in line.splitlines() or [""]))
+            except OSError as error:
+                self._unlogged = error
 
     def summary(self, summary: dict[str, Any]) -> None:
-        """Write or replace summary.json in one step; NaN and infinity become null."""
-        if self.world.first:
-            write_text(self.folder / SUMMARY, json.dumps(plain(summary), allow_nan=False, indent=2) + "\n")
+        """Write or replace summary.json in one step; NaN and infinity become null. Collective."""
+        text = json.dumps(plain(summary), allow_nan=False, indent=2) + "\n"
+        self._write(SUMMARY, lambda path: write_text(path, text))
 
-    def _append(self, name: str, line: str) -> None:
-        if not self.world.first:
-            return
-        if name not in self._files:
-            self._files[name] = open(self.folder / name, "a", encoding="utf-8")  # noqa: SIM115 closed by close()
-        self._files[name].write(line + "\n")
-        self._files[name].flush()
+    def _write(self, name: str, write: Callable[[Path], None]) -> None:
+        """Write a file on the first rank; UsageError on all ranks if that fails, or if a line of the log was lost."""
+        with self.world.together(f"writing {name}"), spoken(f"write {self.folder / name}"):
+            if self.world.first:
+                write(self.folder / name)
+                if self._unlogged:
+                    raise self._unlogged
+
+    @contextmanager
+    def telling(self, saved: Callable[[], int]) -> Iterator[None]:
+        """Around what may find the disk full: its message says which checkpoint there is, that of the iteration
+        `saved()`, -1 if there is none, and how to go on."""
+        try:
+            yield
+        except UsageError as error:
+            there = f"the last checkpoint, of iteration {saved()}, is whole: go on with `hpcadmm resume {self.folder}`"
+            none = "no checkpoint was saved: start again with save.every"
+            raise UsageError(f"{error}\n{there if saved() >= 0 else none}") from error
 
     def close(self) -> None:
         """Release the folder for the next job. May be called twice."""
-        for file in self._files.values():
-            file.close()
-        self._files.clear()
         if self._lock:
             self._lock.close()
             self._lock = None
@@ -153,7 +175,9 @@ class Run:
 
 def _unused(name: str) -> Path:
     """Make a new folder results/runs/<name>-<UTC time>[-k]."""
-    stem = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "run"
+    stem = re.sub(r"[^\w.-]+", "-", name).strip("-.")[:50] or "run"  # 50 characters are at most 200 bytes
+    encoding = sys.getfilesystemencoding()  # in an ASCII locale file names are ASCII
+    stem = stem.encode(encoding, "replace").decode(encoding).replace("?", "-")
     stem += time.strftime("-%Y%m%dT%H%M%S", time.gmtime())
     RUNS.mkdir(parents=True, exist_ok=True)
     k = 1
@@ -168,11 +192,11 @@ def _unused(name: str) -> Path:
 
 
 def _occupy(folder: Path) -> Lock:
-    """Make a folder, or take an empty one, and lock it."""
+    """Make a folder, or take an empty one or one whose job ended before it had begun, and lock it."""
     folder.mkdir(parents=True, exist_ok=True)
     there = set(os.listdir(folder))
     lock = Lock(folder) if not there or LOCK in there else None
-    if lock is None or set(os.listdir(folder)) - {LOCK, OWNER}:
+    if lock is None or set(os.listdir(folder)) - BEGUN or any((folder / CHECKPOINTS).glob("*")):
         if lock:
             lock.close()
         raise UsageError(f"{folder} is not empty: choose another --out, or go on with `hpcadmm resume {folder}`")
@@ -183,8 +207,9 @@ def _furnish(lock: Lock, environment: dict[str, Any], job_toml: str | None) -> N
     """Write what a run folder holds from the start, job.toml last; release the lock if that fails."""
     folder = lock.folder
     try:
-        (folder / "checkpoints").mkdir(exist_ok=True)
-        text = json.dumps({**plain(environment), **_earlier(folder / ENVIRONMENT)}, indent=2)
+        (folder / CHECKPOINTS).mkdir(exist_ok=True)
+        earlier = _earlier(folder / ENVIRONMENT)
+        text = json.dumps({**plain(environment), "folder": os.path.abspath(folder), **earlier}, indent=2)
         write_text(folder / ENVIRONMENT, text + "\n")
         if job_toml is not None:
             write_text(folder / JOB, job_toml)

@@ -3,16 +3,16 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from scipy.linalg import cho_solve
 
+from hpcadmm.kernels import kernel
 from hpcadmm.model.activations.base import Activation
 from hpcadmm.model.state import Array
 from hpcadmm.subproblems.cholesky import cholesky
 from hpcadmm.subproblems.scratch import Scratch
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def right_side(t, h, shift, beta, gamma):  # type: ignore[no-untyped-def]
     """t = beta (t - shift) + gamma h; rows are samples, shift has one entry a unit."""
     for j in range(t.shape[0]):
@@ -20,7 +20,7 @@ def right_side(t, h, shift, beta, gamma):  # type: ignore[no-untyped-def]
             t[j, i] = beta * (t[j, i] - shift[i]) + gamma * h[j, i]
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def add_to(a, h, units):  # type: ignore[no-untyped-def]
     """The first `units` entries of each row of a += h; rows are samples."""
     for j in range(h.shape[0]):

@@ -9,10 +9,10 @@ Moments and scalars are of w's dtype, and so is what is computed; `mean` is 1 / 
 
 from math import sqrt
 
-from numba import njit
+from hpcadmm.kernels import kernel
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def sgd(w, g, m, weights, mean, decay, rate, momentum, ahead):  # type: ignore[no-untyped-def]
     """m = momentum m + d;   w -= rate m, or, `ahead` = 1 instead of 0, Nesterov's rate (d + momentum m)."""
     real, zero = w.dtype.type, decay - decay
@@ -22,7 +22,7 @@ def sgd(w, g, m, weights, mean, decay, rate, momentum, ahead):  # type: ignore[n
         w[i] -= rate * (m[i] + ahead * (d + momentum * m[i] - m[i]))
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def adagrad(w, g, v, weights, mean, decay, rate, epsilon):  # type: ignore[no-untyped-def]
     """v += d^2;   w -= rate d / (sqrt(v) + epsilon)."""
     real, zero = w.dtype.type, decay - decay
@@ -32,7 +32,7 @@ def adagrad(w, g, v, weights, mean, decay, rate, epsilon):  # type: ignore[no-un
         w[i] -= rate * d / (sqrt(v[i]) + epsilon)
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def adadelta(w, g, m, v, weights, mean, decay, rate, rho, rest, epsilon):  # type: ignore[no-untyped-def]
     """v = rho v + (1 - rho) d^2;   e = d sqrt(m + epsilon) / sqrt(v + epsilon);   w -= rate e;
     m = rho m + (1 - rho) e^2.   rest = 1 - rho."""
@@ -45,7 +45,7 @@ def adadelta(w, g, m, v, weights, mean, decay, rate, rho, rest, epsilon):  # typ
         w[i] -= rate * e
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def adam(w, g, m, v, weights, mean, decay, rate, beta1, rest1, beta2, rest2, root, epsilon):  # type: ignore[no-untyped-def]
     """m = beta1 m + (1 - beta1) d;   v = beta2 v + (1 - beta2) d^2;   w -= rate m / (root sqrt(v) + epsilon).
 

@@ -7,8 +7,8 @@ boundary between ranks form the same bits.
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from hpcadmm.kernels import kernel
 from hpcadmm.model.activations.base import Activation
 from hpcadmm.model.state import Array
 from hpcadmm.subproblems.norm import square
@@ -23,7 +23,7 @@ def pieces(rows: int, t: slice) -> list[slice]:
     return [slice(k, min(k + step, t.stop)) for k in range(t.start, t.stop, step)]
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def force_kernel(q, h, dual, rho, w):  # type: ignore[no-untyped-def]
     """w = u - rho q with u = dual (q - h)."""
     for j in range(q.shape[0]):
@@ -31,7 +31,7 @@ def force_kernel(q, h, dual, rho, w):  # type: ignore[no-untyped-def]
             w[j, i] = dual * (q[j, i] - h[j, i]) - rho * q[j, i]
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def gradient_kernel(g, p, w, nu, rho):  # type: ignore[no-untyped-def]
     """g = nu g + rho p + w."""
     for j in range(g.shape[0]):
@@ -39,7 +39,7 @@ def gradient_kernel(g, p, w, nu, rho):  # type: ignore[no-untyped-def]
             g[j, i] = nu * g[j, i] + rho * p[j, i] + w[j, i]
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def descend_kernel(x, alpha, g):  # type: ignore[no-untyped-def]
     """x -= alpha g over the rows and columns of g; x may have more columns."""
     for j in range(g.shape[0]):
@@ -47,7 +47,7 @@ def descend_kernel(x, alpha, g):  # type: ignore[no-untyped-def]
             x[j, i] -= alpha * g[j, i]
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def shift_kernel(R, V, alpha, b):  # type: ignore[no-untyped-def]
     """R += alpha V + b, b one entry a unit."""
     for j in range(R.shape[0]):
@@ -55,7 +55,7 @@ def shift_kernel(R, V, alpha, b):  # type: ignore[no-untyped-def]
             R[j, i] += alpha * V[j, i] + b[i]
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def centre_kernel(R, z, half, m, c):  # type: ignore[no-untyped-def]
     """m = R + z, and c the mean of m and z."""
     for j in range(R.shape[0]):
@@ -64,7 +64,7 @@ def centre_kernel(R, z, half, m, c):  # type: ignore[no-untyped-def]
             c[j, i] = half * (m[j, i] + z[j, i])
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def link_kernel(p, q, before, h, dual, nu, rho, share):  # type: ignore[no-untyped-def]
     """q = share (rho p + u + nu h) with u = dual (q - before), share = 1 / (rho + nu)."""
     for j in range(q.shape[0]):

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable
 
 import numpy as np
-from numba import njit
 
+from hpcadmm.kernels import kernel
 from hpcadmm.model.losses.base import Loss
 from hpcadmm.model.network import Network
 from hpcadmm.model.state import Array, Arrays
@@ -17,14 +17,14 @@ BLOCK = 2048  # entries between which the two loops of a step change, in the fir
 Batches = Callable[[int, int], Iterable[tuple[Array, Array]]]  # of an iteration and a row: x and y of each local step
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def add_penalty(g, weight, v, c, theta):  # type: ignore[no-untyped-def]
     """g = weight g + v + c theta."""
     for i in range(g.size):
         g[i] = weight * g[i] + v[i] + c * theta[i]
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def move(theta, g, first, second, new1, new2, rate, epsilon):  # type: ignore[no-untyped-def]
     """first += new1 (g - first), second += new2 (g^2 - second), theta -= rate first / (sqrt(second) + epsilon)."""
     for i in range(theta.size):
@@ -33,7 +33,7 @@ def move(theta, g, first, second, new1, new2, rate, epsilon):  # type: ignore[no
         theta[i] -= rate * first[i] / (np.sqrt(second[i]) + epsilon)
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def adam(theta, g, v, first, second, weight, c, new1, new2, rate, epsilon):  # type: ignore[no-untyped-def]
     """A step of Adam along weight g + v + c theta, over vectors (d,) in one pass; g is overwritten."""
     for lo in range(0, theta.size, BLOCK):

@@ -5,48 +5,63 @@ from functools import cached_property
 import numpy as np
 
 from hpcadmm.model.state import Array
+from hpcadmm.subproblems.triangle import parted, penalised_root, shortest_root, triangle
 
 
 class LocalLeastSquares:
     """theta_n = argmin f_n(theta) + <v_n, theta> + c_n/2 |theta|^2,    f_n(theta) = 1/2 |W X_n - Y_n|^2
-    = (X_n X_n^T + c_n I)^-1 (X_n Y_n^T - v_n),                         theta = W as a vector by columns, (d,).
+    = argmin f_n + c_n/2 |theta|^2   -   (X_n X_n^T + c_n I)^-1 v_n,        theta = W as a vector by columns, (d,).
 
-    X_n: (features, m_n), Y_n: (outputs, m_n); c: (k,). All in float64 whatever the precision of the data. Where
-    c_n = 0 and X_n X_n^T is singular it is the shortest minimiser (for a v_n in its range).
+    X_n: (features, m_n), Y_n: (outputs, m_n); c: (k,). All in float64 whatever the precision of the data, by QR of the
+    samples, so that neither the scale of a feature nor c_n, however small, is lost to another one's rounding. Where
+    c_n = 0 and X_n has less than full rank it is the shortest minimiser (for a v_n in its range).
     """
 
     def __init__(self, X: list[Array], Y: list[Array], c: Array) -> None:
-        wide = [(x.astype(np.float64), y.astype(np.float64)) for x, y in zip(X, Y, strict=True)]
-        self.gram = np.array([x @ x.T for x, _ in wide])
-        self.right = np.array([x @ y.T for x, y in wide])
-        self.constant = np.array([0.5 * np.square(y).sum() for _, y in wide])
-        self.c = c
+        self.shape = len(X[0]), len(Y[0])
+        self.triangles = np.array([triangle(x, y) for x, y in zip(X, Y, strict=True)])
+        self.samples, self.c = [x.shape[1] for x in X], c
 
     @cached_property
-    def inverse(self) -> Array:
-        """(X_n X_n^T + c_n I)^-1, (k, features, features); formed when first asked for."""
-        return np.array([inverse(g, k) for g, k in zip(self.gram, self.c, strict=True)])
+    def roots(self) -> tuple[Array, Array]:
+        """(X_n X_n^T + c_n I)^-1, (k, features, features), and the minimisers for v_n = 0, (k, features, outputs);
+        formed when first asked for."""
+        found = []
+        for T, m, c in zip(self.triangles, self.samples, self.c, strict=True):
+            found.append(penalised_root(T, self.shape[0], c) if c else shortest_root(T, self.shape[0], m))
+        return np.array([B @ B.T for B, _ in found]), np.array([theta for _, theta in found])
 
     def solve(self, some: slice, v: Array, theta: Array, k: int = 0) -> None:
         """The minimisers of the workers in these rows, v (rows, d), into those rows of theta (k, d)."""
-        right = self.right[some]
-        theta[some] = (self.inverse[some] @ (right - v.reshape(right.shape))).reshape(v.shape)
+        inverse, free = (of_all[some] for of_all in self.roots)
+        theta[some] = (free - inverse @ v.reshape(free.shape)).reshape(v.shape)
 
     def values(self, theta: Array) -> Array:
         """f_n(theta_n) of each worker, (k,)."""
-        shaped = theta.astype(np.float64).reshape(self.right.shape)
-        rows = zip(shaped, self.gram, self.right, self.constant, strict=True)
-        return np.array([quadratic(*row) for row in rows])
+        return np.array([value(T, t) for T, t in zip(self.triangles, self.shaped(theta), strict=True)])
+
+    def above(self, theta: Array, best: Array) -> Array:
+        """f_n(theta_n) - f_n(best) of each worker, (k,), without the difference of two large numbers."""
+        return np.array([above(T, t, best) for T, t in zip(self.triangles, self.shaped(theta), strict=True)])
+
+    def slopes(self, best: Array) -> Array:
+        """The gradient of each f_n at one theta (features, outputs) for all, (k, features, outputs)."""
+        split = (parted(T, self.shape[0]) for T in self.triangles)
+        return np.array([R.T @ (R @ best - z) for R, z, _ in split])
+
+    def shaped(self, theta: Array) -> Array:
+        """theta (k, d) as (k, features, outputs) in float64."""
+        return theta.astype(np.float64).reshape(-1, *self.shape)
 
 
-def quadratic(theta: Array, gram: Array, right: Array, constant: float) -> float:
-    """1/2 <theta, gram theta> - <theta, right> + constant for theta (features, outputs)."""
-    return float((theta * (0.5 * (gram @ theta) - right)).sum() + constant)
+def value(T: Array, theta: Array) -> float:
+    """1/2 |R theta - z|^2 + 1/2 |rest|^2."""
+    R, z, rest = parted(T, len(theta))
+    return 0.5 * float(np.square(R @ theta - z).sum() + np.square(rest).sum())
 
 
-def inverse(gram: Array, c: float) -> Array:
-    """(gram + c I)^-1 for gram positive semidefinite; directions in which both are 0 stay 0."""
-    w, V = np.linalg.eigh(gram)
-    w = np.where(w > len(w) * np.finfo(np.float64).eps * max(w[-1], 0.0), w, 0.0) + c
-    found: Array = (V * np.divide(1.0, w, out=np.zeros_like(w), where=w > 0)) @ V.T
-    return found
+def above(T: Array, theta: Array, best: Array) -> float:
+    """1/2 |R e|^2 + <R e, R best - z>, e = theta - best."""
+    R, z, _ = parted(T, len(theta))
+    Re = R @ (theta - best)
+    return float((Re * (0.5 * Re + (R @ best - z))).sum())

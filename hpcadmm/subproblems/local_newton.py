@@ -7,8 +7,10 @@ from scipy.special import logsumexp, softmax
 
 from hpcadmm.model.state import Array
 from hpcadmm.subproblems.newton_cg import minimise
+from hpcadmm.subproblems.triangle import to_unit
 
-TOLERANCE = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 1e-10}  # of the gradient, for each sample (and one)
+# of the gradient for features scaled to a mean square of about 1, for each sample (and one)
+TOLERANCE = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 1e-10}
 
 
 @dataclass
@@ -38,15 +40,35 @@ class CrossEntropySum:
         bent: Array = self.X @ (S * D).T + self.c * V
         return bent
 
+    def squares(self) -> Array:
+        """|x|^2 of each feature over the samples, (features,)."""
+        return np.einsum("ij,ij->i", self.X, self.X)
+
+    def bregman(self, T: Array, best: Array) -> float:
+        """F(T) - F(best) - <gradient at best, T - best> of the part without v and c: each sample's term >= 0, formed
+        without a difference of large numbers where T is close to best."""
+        if not self.X.size:
+            return 0.0
+        Z, D = best.T @ self.X, (T - best).T @ self.X
+        log_s = Z - logsumexp(Z, axis=0)
+        S = np.exp(log_s)
+        near = np.abs(D).max(axis=0) < 1
+        small = np.log1p((S * np.expm1(np.where(near, D, 0.0))).sum(axis=0))
+        terms = np.where(near, small, logsumexp(log_s + D, axis=0)) - (S * D).sum(axis=0)
+        return float(terms.sum())
+
 
 class LocalNewton:
     """theta_n = argmin f_n(theta) + <v_n, theta> + c_n/2 |theta|^2, f_n the cross entropy of W X_n, summed over the
     samples; theta = W as a vector by columns, (d,). X_n: (features, m_n), Y_n: (outputs, m_n) one-hot; c: (k,).
+
+    The steps do not depend on the scale of a feature, but for c_n: each worker's variables are scaled to the curvature.
     """
 
     def __init__(self, X: list[Array], Y: list[Array], c: Array) -> None:
         wide = [(x.astype(np.float64, copy=False), y.astype(np.float64, copy=False)) for x, y in zip(X, Y, strict=True)]
         self.sums = [CrossEntropySum(x, y, 0.0, float(k)) for (x, y), k in zip(wide, c, strict=True)]
+        self.scales = [scale(one.squares(), one.c, one.X.shape[1]) for one in self.sums]
         self.shape = len(X[0]), len(Y[0])
 
     def solve(self, some: slice, v: Array, theta: Array, k: int = 0) -> None:
@@ -56,9 +78,31 @@ class LocalNewton:
             one.v = row.astype(np.float64).reshape(self.shape)
             start = theta[n].astype(np.float64).reshape(self.shape)
             tolerance = TOLERANCE[theta.dtype] * (1 + one.X.shape[1])
-            theta[n] = minimise(one, start, tolerance)[1].reshape(-1)
+            theta[n] = minimise(one, start, tolerance, self.scales[n])[1].reshape(-1)
 
     def values(self, theta: Array) -> Array:
         """f_n(theta_n) of each worker, (k,)."""
-        alone = [CrossEntropySum(one.X, one.Y) for one in self.sums]
-        return np.array([f.at(t.astype(np.float64).reshape(self.shape))[0] for f, t in zip(alone, theta, strict=True)])
+        return np.array([f.at(t)[0] for f, t in zip(self.alone, self.shaped(theta), strict=True)])
+
+    def above(self, theta: Array, best: Array) -> Array:
+        """f_n(theta_n) - f_n(best) of each worker, (k,), without the difference of two large numbers."""
+        rows = zip(self.alone, self.shaped(theta), self.slopes(best), strict=True)
+        return np.array([f.bregman(t, best) + float((g * (t - best)).sum()) for f, t, g in rows])
+
+    def slopes(self, best: Array) -> Array:
+        """The gradient of each f_n at one theta (features, outputs) for all, (k, features, outputs)."""
+        return np.array([f.at(best)[1] for f in self.alone])
+
+    @property
+    def alone(self) -> list[CrossEntropySum]:
+        """f_n without v_n and c_n."""
+        return [CrossEntropySum(one.X, one.Y) for one in self.sums]
+
+    def shaped(self, theta: Array) -> Array:
+        """theta (k, d) as (k, features, outputs) in float64."""
+        return theta.astype(np.float64).reshape(-1, *self.shape)
+
+
+def scale(squares: Array, c: float, m: int) -> Array:
+    """Powers of two (features, 1) that bring sqrt((|x|^2 + c) / (1 + m)) of each feature to 1 to 2."""
+    return to_unit(np.sqrt((squares + c) / (1 + m)))[:, None]

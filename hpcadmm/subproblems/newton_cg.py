@@ -22,17 +22,20 @@ class Smooth(Protocol):
         ...
 
 
-def minimise(f: Smooth, x: Array, tolerance: float) -> tuple[float, Array]:
-    """The least value and the minimiser, from x, to |gradient| <= tolerance, or to where rounding ends all progress.
+def minimise(f: Smooth, x: Array, tolerance: float, scale: Array | float = 1.0) -> tuple[float, Array]:
+    """The least value and the minimiser, from x, to |scale gradient| <= tolerance, or to where rounding ends all
+    progress.
 
-    A function without a minimiser (separable classes) is followed for NEWTON steps at most.
+    scale: of the entries of x, positive, broadcast to its shape: the steps are those for x / scale as the variable.
+    Powers of two cost no rounding. A function without a minimiser (separable classes) is followed for NEWTON steps at
+    most.
     """
     value, g, point = f.at(x)
     for _ in range(NEWTON):
-        size = norm(g)
+        size = norm(scale * g)
         if not size > tolerance:
             break
-        d = direction(f, point, g, min(0.1, size) * size)
+        d = direction(f, point, g, min(0.1, size) * size, scale)
         slope = float((g * d).sum())
         if not slope < 0:
             break
@@ -43,28 +46,31 @@ def minimise(f: Smooth, x: Array, tolerance: float) -> tuple[float, Array]:
                 break
             t *= 0.5
             new = f.at(x + t * d)
-        if (blind and norm(new[1]) >= size) or new[0] > value + ULPS * abs(value):
+        if (blind and norm(scale * new[1]) >= size) or new[0] > value + ULPS * abs(value):
             break
         x = x + t * d
         value, g, point = new
     return value, x
 
 
-def direction(f: Smooth, point: Any, g: Array, enough: float) -> Array:
-    """d with |H d + g| <= enough, or where CG ends: after CG steps, or where H has no curvature left to tell."""
+def direction(f: Smooth, point: Any, g: Array, enough: float, scale: Array | float = 1.0) -> Array:
+    """d with |scale (H d + g)| <= enough, by CG with the preconditioner scale^2, or where CG ends: after CG steps, or
+    where H has no curvature left to tell."""
     d, r = np.zeros_like(g), -g
-    v, rr = r, float((r * r).sum())
+    z = scale * (scale * r)
+    v, rz = z, float((r * z).sum())
     for k in range(CG):
         Hv = f.bend(point, v)
         curvature = float((v * Hv).sum())
-        if not curvature > np.finfo(np.float64).eps ** 2 * float((v * v).sum()):
-            return d if k else -g
-        step = rr / curvature
+        if not curvature > np.finfo(np.float64).eps ** 2 * norm(v / scale) ** 2:
+            return d if k else v
+        step = rz / curvature
         d, r = d + step * v, r - step * Hv
-        rr, old = float((r * r).sum()), rr
-        if rr <= enough**2:
+        z = scale * (scale * r)
+        rz, old = float((r * z).sum()), rz
+        if rz <= enough**2:
             break
-        v = r + (rr / old) * v
+        v = z + (rz / old) * v
     return d
 
 

@@ -10,7 +10,9 @@ from hpcadmm.subproblems.cholesky import Factor, cholesky
 def factorise(aaT: Array, ridge: float, decay: float, bias: bool) -> Factor:
     """Cholesky factor of a a^T + (ridge * mean diagonal + decay) I, in float64.
 
-    aaT: (n, n), the last row and column belonging to the ones of a bias, which is not penalised.
+    aaT: (n, n), the last row and column belonging to the ones of a bias, which is not penalised. The mean is over all
+    features: one in units far larger than the others' sets the ridge for all of them. ridge = decay = 0 is least
+    squares whatever the scales.
     """
     n = aaT.shape[0] - int(bias)
     matrix = aaT.copy(order="F")

@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 import pytest
 from sklearn.metrics import precision_recall_fscore_support, r2_score
-from trainings import JOBS, samples, trained
+from trainings import JOBS, named, samples, trained
 
 from hpcadmm.after.evaluate import evaluate, shown
 from hpcadmm.after.otherdata import matched
@@ -186,3 +186,12 @@ def test_what_people_see(run: Run) -> None:
     assert "digits, iteration 6, test part of digits, 360 samples: accuracy 0.7556" in " ".join(text.split())
     assert "true \\ predicted" in text
     assert "mean squared error" in text
+
+
+def test_columns_of_other_data_are_found_by_their_names(run: Run, tmp_path: Path) -> None:
+    folder = run("table")
+    straight = result(folder, str(named(tmp_path, "a,b,c,d,label")))
+    for columns in ("d,c,b,a,label", "label,b,a,d,c"):
+        assert result(folder, str(named(tmp_path, columns)))["confusion"] == straight["confusion"]
+    with pytest.raises(UsageError, match="missing: label"):
+        result(folder, str(named(tmp_path, "d,c,b,a")))

@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 import pytest
 from scipy.special import softmax
-from trainings import JOBS, trained
+from trainings import JOBS, named, trained
 
 from hpcadmm.after.predict import Reading, predict
 from hpcadmm.comm.world import World
@@ -151,7 +151,12 @@ def linked(folder: Path) -> Path:
 
 @pytest.mark.parametrize(
     ("source", "why"),
-    [(hostile, "never objects"), (broken, "is no number"), (linked, "link"), (lambda folder: folder, "no such file")],
+    [
+        (hostile, "never objects"),
+        (broken, "is no number"),
+        (linked, "link"),
+        (lambda folder: folder, "is a folder; name a file in it"),
+    ],
 )
 def test_hostile_inputs_are_refused(run: Run, tmp_path: Path, source: Callable[[Path], Path], why: str) -> None:
     with pytest.raises(UsageError, match=why):
@@ -179,3 +184,22 @@ def test_a_wrong_number_of_features(run: Run, tmp_path: Path, name: str) -> None
     np.savez(tmp_path / "in.npz", X=np.ones((3, 17)))
     with pytest.raises(UsageError, match=r"17 features, but the network was trained on|no images"):
         told(run(name), tmp_path / "in.npz", tmp_path / "out.csv")
+
+
+def test_columns_of_a_table_are_found_by_their_names(run: Run, tmp_path: Path) -> None:
+    folder, warnings = run("table"), list[str]()
+    assert "the first line is a header: a, b, c, d, label; target: column 5 (label)" in (folder / "log.txt").read_text()
+    answers = []
+    for columns in ("a,b,c,d", "d,b,a,c", "label,d,c,b,a"):
+        told(folder, named(tmp_path, columns), tmp_path / "out.csv", force=True)
+        answers.append((tmp_path / "out.csv").read_text())
+    assert answers[0] == answers[1] == answers[2]
+    bare = tmp_path / "bare.csv"
+    bare.write_text("".join(named(tmp_path, "a,b,c,d").read_text().splitlines(keepends=True)[1:]))
+    predict(folder, bare, tmp_path / "out.csv", Reading(), True, None, World.alone(), warnings.append)
+    assert (tmp_path / "out.csv").read_text() == answers[0]
+    assert warnings == [f"{bare}: no header; its columns are taken in order: a, b, c, d"]
+    with pytest.raises(UsageError, match="missing: c; it has a, b, c, d"):
+        told(folder, named(tmp_path, "a,b,d"), tmp_path / "no.csv")
+    with pytest.raises(UsageError, match=r"header = true, but the first line is one of numbers.*set header = false"):
+        told(folder, bare, tmp_path / "no.csv", settings=["header=true"])

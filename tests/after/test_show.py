@@ -56,6 +56,17 @@ def test_the_states_of_a_run(copy: Path) -> None:
     assert show([copy])[0]["iterations"] == 6
     (copy / "summary.json").unlink()
     assert state(copy) == "killed"
+    (copy / "metrics.jsonl").write_text("")
+    (row,) = show([copy])
+    assert (row["iterations"], row["checkpoint"]) == (6, 6), "those of the last checkpoint"
+    assert row["seconds"] > 0
+    console = Console(width=200)
+    with console.capture() as said:
+        console.print(shown([row], 200))
+    assert "last checkpoint: iteration 6" in said.get()
+    for path in (copy / "checkpoints").glob("*/checkpoint.h5"):
+        path.write_bytes(b"")
+    assert show([copy])[0]["iterations"] == 0
 
 
 def test_a_run_in_use(copy: Path) -> None:

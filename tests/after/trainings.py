@@ -56,6 +56,32 @@ iterations = 12
 """
 
 
+TABLE = """
+name = "table"
+[data]
+name = "csv"
+path = "{path}"
+standardise = true
+[loss]
+name = "cross-entropy"
+[solver]
+name = "lbfgs"
+[stop]
+iterations = 5
+"""
+
+
+def named(place: Path, columns: str) -> Path:
+    """A csv file with these of the columns a, b, c, d, label, in this order, under their names."""
+    x = np.random.default_rng(5).standard_normal((90, 4)) * [1.0, 2.0, 3.0, 4.0]
+    known = dict(zip("abcd", x.T, strict=True)) | {"label": np.arange(90) % 3}
+    known["a"] += known["label"]
+    table = np.column_stack([known[name] for name in columns.split(",")])
+    path = place / f"{columns.replace(',', '')}.csv"
+    np.savetxt(path, table, "%.17g", ",", header=columns, comments="")
+    return path
+
+
 def command(*arguments: object, cwd: Path) -> None:
     """Run hpcadmm in a process of its own."""
     argv = [sys.executable, "-m", "hpcadmm", *map(str, arguments)]
@@ -64,10 +90,13 @@ def command(*arguments: object, cwd: Path) -> None:
 
 
 def train(name: str, folder: Path) -> Path:
-    """Train, and return the folder of the run: one of JOBS, or "regression" on made-up data of two targets."""
+    """Train, and return the folder of the run: one of JOBS, "table" of a csv file with names, or "regression" on
+    made-up data of two targets."""
     place = folder / name.replace(" ", "-")
     place.mkdir()
     text = DIGITS.format(**(PLAIN | JOBS[name])) if name in JOBS else REGRESSION.format(path=samples(place))
+    if name == "table":
+        text = TABLE.format(path=named(place, "a,b,c,d,label"))
     (place / "job.toml").write_text(text)
     command("train", "job.toml", "--out", "run", "--quiet", cwd=place)
     return place / "run"

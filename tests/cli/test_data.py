@@ -167,7 +167,7 @@ def test_inspect_a_dataset_by_name_and_a_regression(tmp_path: Path) -> None:
 
 def test_inspect_refuses(tmp_path: Path) -> None:
     (tmp_path / "odd").write_bytes(bytes(range(256)))
-    with pytest.raises(UsageError, match="no format that is known"):
+    with pytest.raises(UsageError, match="unknown format: neither text nor HDF5"):
         run("inspect", "odd")
     (tmp_path / "labels").write_bytes(b"\0\0\x08\x01\0\0\0\x01\x05")
     with pytest.raises(UsageError, match="must be IDX images with their labels beside"):

@@ -184,13 +184,14 @@ if "STARTED_BY" not in os.environ:
     os.environ["STARTED_BY"] = str(os.getppid())
     os.execv({mpiexec!r}, [{mpiexec!r}, "-n", sys.argv[2], sys.executable, __file__, *sys.argv[6:]])
 from hpcadmm.cli import main
+from hpcadmm.comm.phases import current_phase
 from hpcadmm.solvers import SOLVERS
 
 step, done = SOLVERS["taylor"].step, [0]
 
 def patched(self, s, p, world):
     step(self, s, p, world)
-    done[0] += 1
+    done[0] += current_phase().startswith("iteration")  # not in the rehearsal
     if done[0] == 5 and world.first:
         os.kill(int(os.environ["STARTED_BY"]), signal.{name})
 

@@ -11,9 +11,12 @@ from pathlib import Path
 import pytest
 from made import GADMM, TAYLOR, row, run, write
 
+from hpcadmm.cli import main
+from hpcadmm.compare.checks import check_metric, check_ranks
 from hpcadmm.compare.folder import Folder
 from hpcadmm.compare.plan import resolved
 from hpcadmm.compare.reading import results
+from hpcadmm.compare.runner import run_all
 from hpcadmm.compare.tune import Options, check, planned, ranked, report
 from hpcadmm.compare.tune_report import draw, drawn
 from hpcadmm.compare.vary import varied
@@ -91,12 +94,59 @@ def test_trials_that_fail_are_rows_and_a_larger_budget_goes_on(hpcadmm, tmp_path
     assert found["300"]["ranks"] == "2"
 
 
-def test_no_score_is_exit_code_1(hpcadmm, tmp_path):
+def test_another_plan_in_the_same_folder_is_refused_and_its_results_stay(hpcadmm, tmp_path):
     write(tmp_path)
-    done = hpcadmm("tune", "small.toml", "--vary", *GAMMAS, "--metric", "test_error", "--budget", 1, "--out", "out")
-    assert done.returncode == 1
-    assert "no trial has a test_error" in done.output
-    assert not (tmp_path / "out/best.toml").exists()
+    arguments = ["tune", "small.toml", "--vary", *GAMMAS, "--out", "out", "--budget"]
+    hpcadmm(*arguments, 2).check()
+    out = tmp_path / "out"
+    kept = {path.name: path.read_bytes() for path in out.glob("*.*")}
+    for more, words in (
+        ([2, "--metric", "test_error"], "--metric test_error: needs real targets, the job's data have classes"),
+        ([2, "--metric", "objective"], "metric is test_accuracy there and objective here"),
+        ([1], "it holds 1 runs more than are asked for"),
+        ([2, "--set", "seed=1"], "seed is 0 there and 1 here"),
+    ):
+        done = hpcadmm(*arguments, *more)
+        assert (done.returncode, done.output.count("Error:")) == (2, 1)
+        assert words in done.output
+    assert {path.name: path.read_bytes() for path in out.glob("*.*")} == kept
+    assert {"best.toml", "summary.md", "table.csv"} < set(kept)
+
+
+def test_the_best_job_of_an_earlier_call_stays_where_none_has_a_score(trials):
+    folder, plan, base, vary = trials(Options(2), [rows(A), rows(B)])
+    report(folder, plan, vary, base, Options(2), lambda text: None)
+    best = (folder.path / "best.toml").read_text()
+    for one in plan:
+        shutil.rmtree(folder.run(one.name))
+    assert report(folder, plan, vary, base, Options(2), lambda text: None) == 1
+    assert (folder.path / "best.toml").read_text() == best
+
+
+SOLVERS = ["solver.name=choice:taylor,dladmm,consensus", "solver.sums=choice:exact,plain"]
+
+
+def test_a_solver_that_does_not_fit_is_a_row(trials):
+    folder, plan, base, vary = trials(Options(6), [rows(A), *[None] * 5], texts=SOLVERS)
+    faults = {one.values["solver.name"]: one.fault for one in plan}
+    assert not faults["taylor"]
+    assert "trains networks of 1 layers of weights at most" in faults["consensus"]
+    said = []
+    unfit = [one for one in plan if one.fault]
+    run_all(folder, unfit, None, said.append)
+    assert len(said) == len(unfit) > 0
+    assert report(folder, plan, vary, base, Options(6), said.append) == 0
+    states = {line["trial"]: (line["state"], line["message"]) for line in table(folder.path)}
+    assert all(states[one.name] == ("unfit", one.fault) for one in unfit)
+
+
+def test_the_best_job_may_have_another_solver(trials):
+    options = Options(3, metric="seconds-to-target", target=0.85)
+    folder, plan, base, vary = trials(options, [rows(C), rows(A), rows(A)], texts=SOLVERS[:1])
+    assert report(folder, plan, vary, base, options, lambda text: None) == 0
+    best = resolved((folder.path / "best.toml").read_text(), [], Path("x.toml"))
+    assert (base.solver.name, best.solver.name) == ("taylor", "dladmm")
+    assert (best.stop, best.data) == (base.stop, base.data)
 
 
 @pytest.mark.parametrize(
@@ -112,15 +162,42 @@ def test_no_score_is_exit_code_1(hpcadmm, tmp_path):
         (["--vary", "solver.gamma=log:1:2", "--metric", "seconds-to-target", "--target", "97"], "needs --target"),
         (["--vary", "solver.gamma=log:1:2", "--target", "0.9"], "--target goes with"),
         (["--vary", "solver.gamma=log:1:2", "--set", "solver.x=1"], "solver.x: unknown key"),
+        (["--vary", "solver.gamma=uniform:-1:1"], "solver.gamma = -1.0: must be greater than 0"),
+        (["--vary", "stop.iterations=log:1:8"], "must be a whole number; write int:LOW:HIGH"),
+        (["--vary", "solver.name=choice:taylor,tailor"], "solver.name = 'tailor': known are taylor"),
+        (["--vary", "solver.name=choice:taylor,adam", "--vary", "solver.nonsense=int:1:2"], "nonsense: unknown key"),
+        (["--vary", "solver.name=choice:consensus"], "no trial besides the job as it stands fits"),
+        (["--vary", "solver.gamma=log:1:2", "--metric", "test_error"], "needs real targets"),
+        (["--vary", "solver.gamma=log:1:2", "--set", "data.name=csv", "--set", "data.path=2024-01-01"], "2024-01-01"),
         ([], "--vary"),
     ],
 )
-def test_what_is_refused_before_the_first_trial(hpcadmm, tmp_path, arguments, words):
+def test_what_is_refused_before_the_first_trial(tmp_path, monkeypatch, capsys, arguments, words):
     write(tmp_path)
-    done = hpcadmm("tune", "small.toml", *arguments, "--budget", 4, "--out", "out")
-    assert (done.returncode, done.output.count("Error:")) == (2, 1)
-    assert words in done.output
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["hpcadmm", "tune", "small.toml", *arguments, "--budget", "4", "--out", "out"])
+    assert main() == 2
+    out, said = capsys.readouterr()
+    assert (out, said.count("Error:")) == ("", 1)
+    assert words in said
     assert not (tmp_path / "out").exists()
+
+
+def test_what_does_not_fit_the_data_or_the_ranks_is_refused():
+    with pytest.raises(UsageError, match="needs classes, the job's data have real targets; use test_error"):
+        check_metric("test_accuracy", targets=True)
+    check_metric("objective", targets=True)
+    _, base = plan_of(Options(budget=1), ["solver.rho=log:0.1:10"], GADMM)
+    check_ranks(base, 4)
+    with pytest.raises(UsageError, match=r"--ranks 5: small: 5 ranks, but solver.workers = 4"):
+        check_ranks(base, 5)
+
+
+def test_values_are_typed_by_their_key():
+    plan, _ = plan_of(Options(budget=5), ["data.path=choice:2024-01-01,12:30:00", "solver.gamma=choice:.5,2"],
+                      overrides=["data.name=csv"])  # fmt: skip
+    assert {one.job.data.path for one in plan[1:]} == {"2024-01-01", "12:30:00"}
+    assert {one.job.solver.gamma for one in plan[1:]} == {0.5, 2}
 
 
 def test_the_trials_hold_out_and_the_first_is_the_job_as_it_stands():

@@ -13,9 +13,10 @@ from samples import TEST, TRAIN, idx_images, images, made, rows, text
 
 from hpcadmm.comm.world import World
 from hpcadmm.datasets import DATASETS
-from hpcadmm.datasets.base import Dataset, Loaded
+from hpcadmm.datasets.base import Dataset
 from hpcadmm.datasets.choose import shuffled, split
 from hpcadmm.datasets.fill import averaged, visits
+from hpcadmm.datasets.loaded import Loaded
 from hpcadmm.datasets.table import Source
 from hpcadmm.errors import UsageError
 
@@ -100,7 +101,7 @@ def test_scales(tmp_path: Path) -> None:
     x[:, 2], x[:, 3] = 7.0, 0.0
     path = csv_file(tmp_path / "a.csv", np.column_stack([x, np.arange(100) * 2.0]))
     options: dict[str, Any] = {"path": str(path), "task": "regression", "shuffle": False}
-    raw = load(DATASETS["csv"](**options))
+    raw = load(DATASETS["csv"](**options, scale="none"))
     np.testing.assert_array_equal(raw.train.x.T, x[:80])
     unit = load(DATASETS["csv"](**options, scale="unit")).train.x
     assert (unit[:2].min(axis=1).tolist(), unit[:2].max(axis=1).tolist()) == ([0, 0], [1, 1])
@@ -226,17 +227,18 @@ def test_parts_cut_the_train_part_evenly_and_leave_the_test_part(tmp_path: Path)
 
 def test_csv_columns_headers_and_delimiters(tmp_path: Path) -> None:
     x, y = rows(30, 3, 1)
-    expected = load(DATASETS["csv"](path=str(csv_file(tmp_path / "a.csv", np.column_stack([x, y]))), split=1.0)).train
+    raw: dict[str, Any] = {"split": 1.0, "scale": "none"}
+    expected = load(DATASETS["csv"](path=str(csv_file(tmp_path / "a.csv", np.column_stack([x, y]))), **raw)).train
     np.testing.assert_array_equal(expected.x.T[np.argsort(shuffled(30, 0))], x)
     moved = csv_file(tmp_path / "b.csv", np.column_stack([x[:, :1], y, x[:, 1:]]), "a,kind,b,c\n")
     for target in (1, -3, "kind"):
-        found = load(DATASETS["csv"](path=str(moved), target=target, split=1.0)).train
+        found = load(DATASETS["csv"](path=str(moved), target=target, **raw)).train
         np.testing.assert_array_equal(found.x, expected.x)
         np.testing.assert_array_equal(found.labels, expected.labels)
     blanks = tmp_path / "c.txt"
     lines = text(np.column_stack([x, y])).replace(b",", b"   ").replace(b"\n", b"\r\n\r\n")
     blanks.write_bytes(b"\xef\xbb\xbf" + gzip.compress(lines)[:0] + lines)
-    np.testing.assert_array_equal(load(DATASETS["csv"](path=str(blanks), delimiter=" ", split=1.0)).train.x, expected.x)
+    np.testing.assert_array_equal(load(DATASETS["csv"](path=str(blanks), delimiter=" ", **raw)).train.x, expected.x)
     for wrong in (4, -5, "sort"):
         with pytest.raises(UsageError, match=f"data.target = {wrong!r}"):
             load(DATASETS["csv"](path=str(moved), target=wrong))

@@ -8,7 +8,7 @@ import pytest
 
 from hpcadmm.comm.world import World
 from hpcadmm.datasets import DATASETS
-from hpcadmm.datasets.base import Loaded
+from hpcadmm.datasets.loaded import Loaded
 
 DATA = os.environ.get("HPCADMM_DATA", "")
 

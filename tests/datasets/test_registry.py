@@ -12,7 +12,8 @@ from threads import on_ranks
 
 from hpcadmm.comm.world import World
 from hpcadmm.datasets import DATASETS
-from hpcadmm.datasets.base import Dataset, Loaded
+from hpcadmm.datasets.base import Dataset
+from hpcadmm.datasets.loaded import Loaded
 from hpcadmm.errors import UsageError
 
 every = pytest.mark.parametrize("name", list(DATASETS))

@@ -49,6 +49,7 @@ def test_any_format_gives_the_features_as_in_training(tmp_path: Path) -> None:
 def test_images_are_averaged_as_in_training(tmp_path: Path) -> None:
     dataset = made("mnist", tmp_path, downsample=2)
     loaded = dataset.load(0, World.alone(), np.float32, ones=False)
+    (tmp_path / "t10k-labels-idx1-ubyte").unlink()  # labels are not needed
     path = tmp_path / "t10k-images-idx3-ubyte"
     found = load_inputs(path, dataset, loaded.transform, World.alone(), np.float32, ones=False)
     np.testing.assert_array_equal(found.x, loaded.test.x)
@@ -71,3 +72,14 @@ def test_the_digits_from_a_plain_table(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(text(loaded.test.x.T * 16))
     found = load_inputs(tmp_path / "a.csv", dataset, loaded.transform, World.alone(), np.float64, ones=False)
     np.testing.assert_array_equal(found.x, loaded.test.x)
+
+
+def test_a_batch_of_cifar_is_read_as_the_run_s_own_whatever_its_bytes(tmp_path: Path) -> None:
+    for name, head in (("cifar-10", 1), ("cifar-100", 2)):
+        dataset = made(name, tmp_path / name)
+        transform = dataset.load(0, World.alone(), np.float32, ones=False).transform
+        pixels = np.full((2, 3072), 65, np.uint8)
+        batch = np.column_stack([np.full((2, head), 66, np.uint8), pixels])
+        (tmp_path / "batch").write_bytes(batch.tobytes())
+        found = load_inputs(tmp_path / "batch", dataset, transform, World.alone(), np.float32, ones=False)
+        np.testing.assert_array_equal(found.x.T, pixels / np.float32(255))

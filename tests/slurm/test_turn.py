@@ -9,7 +9,17 @@ from hpcadmm.slurm import status
 from hpcadmm.slurm.turn import records, turn
 from hpcadmm.storage.lock import Lock
 
-JOB = "name = 'a'\nseed = 0\n[stop]\niterations = 10\n"
+JOB = """\
+name = "a"
+[data]
+name = "digits"
+[loss]
+name = "hinge"
+[solver]
+name = "taylor"
+[stop]
+iterations = 10
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -125,7 +135,7 @@ def test_status_without_slurm_tells_what_the_folder_knows(run, monkeypatch, tmp_
     turn(run, [])
     run.with_name("run.out").write_text("".join(f"line {k}\x1b[31m\n" for k in range(20)))
     (found,) = status.status(run)
-    assert found["tail"] == [f"line {k} [31m" for k in range(12, 20)]
+    assert found["tail"] == [f"line {k}\\x1b[31m" for k in range(12, 20)]
     assert "unknown to Slurm" in status.shown(found)
     turn(run.with_name("run-0"), [])
     assert [one["run"] for one in status.status(tmp_path / "run-0")] == [str(tmp_path / "run-0")]

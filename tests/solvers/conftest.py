@@ -4,7 +4,9 @@ from pathlib import Path
 import pytest
 from threadpoolctl import threadpool_limits
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "datasets")]  # problems.py, threads.py
+BESIDE = Path(__file__).parents[1]
+# problems.py, threads.py, extended.py
+sys.path[:0] = [str(Path(__file__).parent), str(BESIDE / "datasets"), str(BESIDE / "subproblems")]
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -5,10 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from problems import problem
+from solver_runs import assert_same_bits, run
 from threads import on_ranks
 
 from hpcadmm.comm.world import World
 from hpcadmm.model.tiles import Tiles
+from hpcadmm.solvers import Adam, MpAdmm, Sgd
 from hpcadmm.solvers.batches import Batches
 from hpcadmm.solvers.gradient_sums import GradientSums
 from hpcadmm.subproblems.scratch import Scratch
@@ -24,10 +26,13 @@ from hpcadmm.subproblems.scratch import Scratch
 def test_an_epoch_takes_every_sample_once_from_every_tile_its_share(n, parts, batch, ranks, epoch):
     dealt = [Batches(Tiles(n, 64, ranks, rank, parts), batch, seed=3) for rank in range(ranks)]
     seen, count = [], dealt[0].count
+    assert count == -(-n // batch)
     for k in range(epoch * count, (epoch + 1) * count):
         columns = [b.tiles.lo + c for b in dealt for c in b.columns(k)]
         assert len(columns) == parts
-        assert sum(map(len, columns)) == dealt[0].size(k) < batch + parts
+        assert sum(map(len, columns)) == dealt[0].size(k)
+        assert max(1, n // count) <= dealt[0].size(k) <= min(-(-n // count), batch)
+        assert max(map(len, columns)) - min(map(len, columns)) <= 1
         for t, mine in enumerate(columns):
             lo, hi = dealt[0].tiles.edge(t), dealt[0].tiles.edge(t + 1)
             assert ((lo <= mine) & (mine < hi)).all()
@@ -70,3 +75,27 @@ def test_the_sums_of_a_batch_are_those_of_its_samples_on_any_number_of_ranks(ran
             moved[l][1, 2] += sign * step
             values.append(p.loss.value(p.network.forward(moved, p.x[:, columns].astype(np.float64)), p.y[:, columns]))
         assert alone[0][-1][l - 1][1, 2] == pytest.approx((values[0] - values[1]) / (2 * step), rel=2e-3, abs=1e-3)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("solver", [Sgd, Adam, MpAdmm])
+def test_a_batch_may_be_smaller_than_its_parts_or_hardly_larger(solver, batch):
+    """Parts without samples add nothing, on whichever rank they are; the numbers do not divide."""
+    options = {"loss": "cross-entropy", "samples": 47, "hidden": (5,)}
+    one = run(1, solver(batch=batch, cut=4), 15, **options)
+    assert np.isfinite(one[0]["W/1"]).all()
+    assert np.abs(one[0]["W/1"]).max() < 100
+    for size in (2, 3):
+        other = run(size, solver(batch=batch, cut=4), 15, **options)
+        assert_same_bits(one[0], other[0])
+
+
+def test_parts_without_samples_flow_through_a_chain_of_layers():
+    solver, options = MpAdmm(batch=3, cut=4, grid="layers"), {"loss": "cross-entropy", "samples": 47, "hidden": (5,)}
+    assert_same_bits(run(1, solver, 12, **options)[0], run(2, solver, 12, **options)[0])
+
+
+def test_an_epoch_of_any_tiles_is_one_batch_and_uneven_ones_make_no_others():
+    assert len(np.concatenate(Batches(Tiles(150, 64), 150, 0).columns(0))) == 150
+    with pytest.raises(ValueError, match="equal size, not 22 to 64 samples"):
+        Batches(Tiles(150, 64), 149, 0)

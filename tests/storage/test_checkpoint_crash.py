@@ -103,13 +103,13 @@ def test_a_crash_while_metrics_are_cut_leaves_all_or_the_cut_ones(tmp_path: Path
             run.metric({"iteration": iteration})
 
     def cut() -> None:
-        Run.reopen(world, copy, {}).truncate_metrics(2)
+        Run.reopen(world, copy, {}).cut_metrics(2, {})
 
     found = set()
     for _ in trials(run_folder, copy, False, cut):
         found.add(len(read_metrics(copy)))
         with Run.reopen(world, copy, {}) as run:  # the lock of the dead does not hold
-            run.truncate_metrics(2)
+            run.cut_metrics(2, {})
             assert [row["iteration"] for row in read_metrics(copy)] == [0, 1, 2]
     assert found == {6, 3}
 

@@ -36,7 +36,7 @@ def test_a_new_run_has_its_job_environment_and_checkpoints(tmp_path: Path, world
         assert run.folder == tmp_path / "a" / "run"
         assert run.job_toml == JOB == read_job(run.folder)
         assert run.checkpoints.is_dir()
-        assert json.loads((run.folder / "environment.json").read_text()) == {"ranks": 1}
+        assert json.loads((run.folder / "environment.json").read_text()) == {"ranks": 1, "folder": str(run.folder)}
         assert read_metrics(run.folder) == []
         assert read_summary(run.folder) is None
 
@@ -88,8 +88,7 @@ def test_what_cannot_be_made_is_a_usage_error_and_holds_no_lock(
         patch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
         with pytest.raises(UsageError, match=r"cannot make the run folder .*: No space left on device"):
             Run.create(world, tmp_path / "run", "job", JOB, {})
-    with pytest.raises(UsageError, match="not empty"):
-        Run.create(world, tmp_path / "run", "job", JOB, {})
+    Run.create(world, tmp_path / "run", "job", JOB, {}).close()  # what had not begun is no run
 
 
 def test_metrics_are_flushed_and_without_nan(folder: Path, world: World) -> None:
@@ -104,7 +103,7 @@ def test_a_torn_last_line_is_left_out_and_cut(folder: Path, world: World) -> Non
         file.write('{"iteration": 6, "obj')
     assert [row["iteration"] for row in read_metrics(folder)] == [1, 2, 3, 4, 5]
     with Run.reopen(world, folder, {}) as run:
-        run.truncate_metrics(5)
+        run.cut_metrics(5, {})
         run.metric({"iteration": 6})
     assert [row["iteration"] for row in read_metrics(folder)] == [1, 2, 3, 4, 5, 6]
 
@@ -113,7 +112,7 @@ def test_rows_past_the_checkpoint_are_cut(folder: Path, world: World) -> None:
     before = (folder / "metrics.jsonl").read_text().splitlines(keepends=True)
     with Run.reopen(world, folder, {}) as run:
         run.metric({"iteration": 6})
-        run.truncate_metrics(3)
+        run.cut_metrics(3, {})
         assert (folder / "metrics.jsonl").read_text() == "".join(before[:3])
         run.metric({"iteration": 4})
     assert [row["iteration"] for row in read_metrics(folder)] == [1, 2, 3, 4]
@@ -126,7 +125,7 @@ def test_a_damaged_line_is_named_by_the_reader_and_cut_on_resume(bad: str, folde
     with pytest.raises(UsageError, match=r"metrics.jsonl: line 3 is damaged"):
         read_metrics(folder)
     with Run.reopen(world, folder, {}) as run:
-        run.truncate_metrics(9)
+        run.cut_metrics(9, {})
     assert len(read_metrics(folder)) == 5
 
 
@@ -150,11 +149,12 @@ def test_reopening_keeps_the_earlier_environments_and_may_change_the_job(folder:
     Run.reopen(world, folder, {"start": 2}).close()
     Run.reopen(world, folder, {"start": 3}, job_toml="seed = 2\n").close()
     told = json.loads((folder / "environment.json").read_text())
-    assert told == {"start": 3, "earlier": [{"start": 1}, {"start": 2}]}
+    there = {"folder": str(folder)}
+    assert told == {"start": 3, **there, "earlier": [{"start": 1, **there}, {"start": 2, **there}]}
     assert read_job(folder) == "seed = 2\n"
     (folder / "environment.json").write_text("[damaged")
     Run.reopen(world, folder, {"start": 4}).close()
-    assert json.loads((folder / "environment.json").read_text()) == {"start": 4}
+    assert json.loads((folder / "environment.json").read_text()) == {"start": 4, **there}
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path, world: World) -> None:
@@ -194,7 +194,7 @@ with Run.create(world, None, "job", "seed = 1", facts) as run:
     run.metric({"iteration": 2})
     run.log("hello")
     run.summary({"iterations": 2})
-    run.truncate_metrics(1)
+    run.cut_metrics(1, {})
     assert len(read_metrics(run.folder)) == 1
     for take in (lambda: Run.reopen(world, run.folder, {}), lambda: Run.create(world, run.folder, "job", "", {})):
         try:

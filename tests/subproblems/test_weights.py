@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from extended import least_squares
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -68,6 +69,28 @@ def test_the_ridge_is_relative(bias, seed, scale):
 def test_without_penalty_it_is_least_squares(seed):
     z, a = drawn(seed, 3, 4, 30, True)
     np.testing.assert_allclose(fit(z, a), np.linalg.lstsq(a.T, z.T)[0].T, atol=1e-9)
+
+
+@biases
+@given(seeds, st.lists(st.integers(-60, 60), min_size=4, max_size=4), st.booleans())
+def test_without_penalty_other_units_of_a_feature_are_other_units_of_its_weights_to_the_bit(bias, seed, powers, tie):
+    """Also where the products are singular, so that a ridge is needed."""
+    z, a = drawn(seed, 3, 4, 30, bias)
+    if tie:
+        a[2] = a[0] - a[1]
+    units = np.append(2.0 ** np.array(powers), [1.0] * bias)
+    assert (fit(z, a * units[:, None], bias=bias) == fit(z, a, bias=bias) / units).all()
+
+
+@pytest.mark.parametrize("scale", [1e4, 1e8, 1e12])
+@pytest.mark.parametrize("decay", [0.0, 1e-3])
+def test_a_feature_in_other_units_costs_the_others_nothing(decay, scale):
+    """With a decay too: it is nothing to the large feature, and what it was to the others."""
+    z, a = drawn(1, 3, 4, 200, True)
+    a[0] *= scale
+    penalty = np.sqrt(np.longdouble(decay)) * np.eye(4, 5)
+    best = least_squares(np.hstack([a, penalty.T]), np.hstack([z, np.zeros((3, 4))])).T
+    np.testing.assert_allclose(fit(z, a, 0.0, decay), best.astype(float), rtol=1e-11)
 
 
 def test_a_huge_ridge_leaves_the_bias_the_mean():

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 from annotated_types import Ge, Lt
-from numba import njit
 
+from hpcadmm.kernels import kernel
 from hpcadmm.model.state import Array
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def piecewise_value(z, slope, out):  # type: ignore[no-untyped-def]
     """out = z where z > 0, slope z elsewhere; rows are samples."""
     for j in range(z.shape[0]):
@@ -18,7 +18,7 @@ def piecewise_value(z, slope, out):  # type: ignore[no-untyped-def]
             out[j, i] = v if v > 0 else slope * v
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def piecewise_derivative(z, one, slope, out):  # type: ignore[no-untyped-def]
     """out = one where z > 0, slope elsewhere; rows are samples."""
     for j in range(z.shape[0]):
@@ -26,7 +26,7 @@ def piecewise_derivative(z, one, slope, out):  # type: ignore[no-untyped-def]
             out[j, i] = one if z[j, i] > 0 else slope
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def piecewise_prox(a, m, gamma, beta, slope, zero, z):  # type: ignore[no-untyped-def]
     """The better of the minimisers on z >= 0 and on z <= 0 (a quadratic each); rows are samples."""
     weight = gamma / (gamma + beta)

@@ -3,14 +3,13 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from numba import njit
-
+from hpcadmm.kernels import kernel
 from hpcadmm.model.activations.tanh import tanh_derivative, tolerance
 from hpcadmm.model.activations.tanh_prox import tanh_parts, tanh_prox
 from hpcadmm.model.state import Array
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def sigmoid_value(z, out):  # type: ignore[no-untyped-def]
     """out = 1/(1 + exp(-z)), to relative precision in the left tail too; rows are samples."""
     for j in range(z.shape[0]):

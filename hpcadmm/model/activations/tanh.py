@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from numba import njit
 
+from hpcadmm.kernels import kernel
 from hpcadmm.model.activations.tanh_prox import tanh_parts, tanh_prox
 from hpcadmm.model.state import Array
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def tanh_value(z, out):  # type: ignore[no-untyped-def]
     """out = tanh z; rows are samples."""
     for j in range(z.shape[0]):
@@ -18,7 +18,7 @@ def tanh_value(z, out):  # type: ignore[no-untyped-def]
             out[j, i] = tanh_parts(np.float64(z[j, i]))[0]
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def tanh_derivative(z, squeeze, out):  # type: ignore[no-untyped-def]
     """out = squeeze^2 (1 - tanh^2(squeeze z)); rows are samples."""
     for j in range(z.shape[0]):

@@ -20,7 +20,8 @@ No entry's result depends on its neighbours.
 import math
 
 import numpy as np
-from numba import njit
+
+from hpcadmm.kernels import kernel
 
 BLOCK = 128
 ROUNDS = 100  # of two steps: a bracket is halved in every second step at least
@@ -30,7 +31,7 @@ ROWS = 10
 LARGEST = 1e100  # |a| is cut to this: the objective cannot tell
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def tanh_parts(z):  # type: ignore[no-untyped-def]
     """(tanh z, 1 - tanh^2 z), both to 3 units in the last place, the second down to 4e-304.
 
@@ -51,7 +52,7 @@ def tanh_parts(z):  # type: ignore[no-untyped-def]
     return math.copysign(t, z), 4.0 * e * d * inverse * inverse
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def half_log(v):  # type: ignore[no-untyped-def]
     """log(v)/2 for normal v > 0, to 1e-9: for starts and brackets."""
     bits = np.float64(v).view(np.int64)
@@ -63,14 +64,14 @@ def half_log(v):  # type: ignore[no-untyped-def]
     return 0.34657359027997264 * (exponent + 0.5) + series
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def slopes(x, t, q, a, m, k):  # type: ignore[no-untyped-def]
     """F, F' and F''/2 at x, where t = tanh x and q = 1 - t^2."""
     g = a - t
     return x - m - k * g * q, 1.0 + k * q * (q + 2.0 * t * g), k * q * (q * (g - 3.0 * t) - 2.0 * t * t * g)
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def begin(work, n, k):  # type: ignore[no-untyped-def]
     """Reflect a and m, enclose the root in [m, hi] and start from Newton's step from m; mark possible humps."""
     for i in range(n):
@@ -102,7 +103,7 @@ def begin(work, n, k):  # type: ignore[no-untyped-def]
         work[HUMP + i] = 1.0 if k * hump > 1.0 and t < -0.55735 - 0.551 / (a + 2.304) and finite else 0.0
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def advance(work, n, k, tolerance):  # type: ignore[no-untyped-def]
     """One safeguarded step of every job; LAST is |F| before it, inf after halving, -1 once done."""
     for i in range(n):
@@ -127,7 +128,7 @@ def advance(work, n, k, tolerance):  # type: ignore[no-untyped-def]
         work[X + i], work[LOW + i], work[HIGH + i] = new, low, high
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def top_of_hump(a):  # type: ignore[no-untyped-def]
     """The t < 0 at which (1 - t^2)(3 t^2 - 2 a t - 1) is largest: a root of 6 t^3 - 3 a t^2 - 4 t + a, to 1e-6."""
     t = -0.57735 - 0.551 / (a + 2.304)
@@ -136,7 +137,7 @@ def top_of_hump(a):  # type: ignore[no-untyped-def]
     return t
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def split(work, i, other, k):  # type: ignore[no-untyped-def]
     """Make of job i the jobs that its hump asks for, the second in column `other`; returns their number."""
     a, m, start, high = work[A + i], work[M + i], work[X + i], work[HIGH + i]
@@ -174,7 +175,7 @@ def split(work, i, other, k):  # type: ignore[no-untyped-def]
     return 2 if left else 1
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def pack(work, n, roots):  # type: ignore[no-untyped-def]
     """Write every job's x to its slot of roots and close up over those that are done; returns how many are left."""
     left = 0
@@ -189,7 +190,7 @@ def pack(work, n, roots):  # type: ignore[no-untyped-def]
     return left
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def better(a, m, k, x, y):  # type: ignore[no-untyped-def]
     """Of x and y the one of smaller k (a - tanh x)^2 + (x - m)^2."""
     g, h = a - tanh_parts(x)[0], a - tanh_parts(y)[0]
@@ -197,7 +198,7 @@ def better(a, m, k, x, y):  # type: ignore[no-untyped-def]
     return x if k * (g - h) * (g + h) + (x - y) * ((x - m) + (y - m)) <= 0.0 else y
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def solve_block(work, roots, pairs, n, k, tolerance):  # type: ignore[no-untyped-def]
     """roots[:n] = the minimisers for the reflected a and m, from rows A and M of work, still reflected."""
     begin(work, n, k)
@@ -217,7 +218,7 @@ def solve_block(work, roots, pairs, n, k, tolerance):  # type: ignore[no-untyped
         roots[slot] = better(pairs[p, 1], pairs[p, 2], k, roots[slot], roots[BLOCK + slot])
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def tanh_prox(a, m, k, scale, shift, squeeze, tolerance, z):  # type: ignore[no-untyped-def]
     """z = argmin k (scale a + shift - tanh(squeeze z))^2 + squeeze^2 (z - m)^2; rows are samples.
 

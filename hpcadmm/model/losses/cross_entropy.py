@@ -6,15 +6,15 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 from annotated_types import Ge, Lt
-from numba import njit
 
 from hpcadmm.errors import UsageError
+from hpcadmm.kernels import kernel
 from hpcadmm.model.losses.base import signs
 from hpcadmm.model.losses.softmax_prox import softmax_prox
 from hpcadmm.model.state import Array
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def softmax_minus(z, y, lam):  # type: ignore[no-untyped-def]
     """lam = softmax(z) - y; rows are samples."""
     for j in range(z.shape[0]):
@@ -28,7 +28,7 @@ def softmax_minus(z, y, lam):  # type: ignore[no-untyped-def]
             lam[j, i] = lam[j, i] / total - y[j, i]
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def summed_loss(z, y):  # type: ignore[no-untyped-def]
     """sum_j log sum_i exp z_ji - <z_j, y_j> in float64; rows are samples."""
     loss = 0.0
@@ -54,7 +54,7 @@ class CrossEntropy:
 
     def outputs(self, classes: int) -> int:
         if classes < 2:
-            raise UsageError('loss.name = "cross-entropy" needs classes, the data are a regression: use "squared"')
+            raise UsageError('loss.name = "cross-entropy" needs classes')
         return classes
 
     def targets(self, labels: Array, outputs: int, classes: int, dtype: type) -> Array:

@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from numba import njit
 
 from hpcadmm.errors import UsageError
+from hpcadmm.kernels import kernel
 from hpcadmm.model.losses.base import signs
 from hpcadmm.model.state import Array
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def hinge_prox(m, y, lam, beta, half, z):  # type: ignore[no-untyped-def]
     """By y z: beyond the margin w = m - lam/(2 beta), before it w + y/(2 beta), and the kink between them."""
     step = half / beta
@@ -33,7 +33,7 @@ class Hinge:
 
     def outputs(self, classes: int) -> int:
         if classes < 2:
-            raise UsageError('loss.name = "hinge" needs classes, the data are a regression: use "squared"')
+            raise UsageError('loss.name = "hinge" needs classes')
         return 1 if classes == 2 else classes
 
     def targets(self, labels: Array, outputs: int, classes: int, dtype: type) -> Array:

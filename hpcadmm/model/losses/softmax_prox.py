@@ -9,14 +9,15 @@ t the root of sum_i s_i(t) = 1, which is convex and decreasing, so that Newton f
 import math
 
 import numpy as np
-from numba import njit
+
+from hpcadmm.kernels import kernel
 
 TRIALS = 60
 BACKTRACKS = 20
 ULPS = 4 * np.finfo(np.float64).eps
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def objective(z, m, y, lam, beta, s):  # type: ignore[no-untyped-def]
     """The value minimised at z; s receives softmax(z)."""
     top = z[0]
@@ -33,7 +34,7 @@ def objective(z, m, y, lam, beta, s):  # type: ignore[no-untyped-def]
     return value + top + math.log(total)
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def direction(z, m, y, lam, beta, s, g, d):  # type: ignore[no-untyped-def]
     """d = the Newton direction, g = the gradient; returns (|g|_inf relative to its terms, <g, d>)."""
     size = 0.0
@@ -55,7 +56,7 @@ def direction(z, m, y, lam, beta, s, g, d):  # type: ignore[no-untyped-def]
     return size / scale, slope
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def newton(z, m, y, lam, beta, tolerance, work):  # type: ignore[no-untyped-def]
     """Minimise from z in place; False where it is too slow or rounding stops it short of the tolerance."""
     s, g, d, new = work[0], work[1], work[2], work[3]
@@ -95,7 +96,7 @@ def newton(z, m, y, lam, beta, tolerance, work):  # type: ignore[no-untyped-def]
     return False
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def wright_omega(x):  # type: ignore[no-untyped-def]
     """w with w + log w = x, by two steps of the fourth-order iteration of Fritsch, Shafer and Crowley."""
     if x < -40.0:
@@ -108,7 +109,7 @@ def wright_omega(x):  # type: ignore[no-untyped-def]
     return w
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def dual_root(z, m, y, lam, beta, work):  # type: ignore[no-untyped-def]
     """The minimiser by the scalar root t, written to z."""
     c, w = work[0], work[1]
@@ -133,7 +134,7 @@ def dual_root(z, m, y, lam, beta, work):  # type: ignore[no-untyped-def]
         z[i] = c[i] - w[i]
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def softmax_prox(m, y, lam, beta, tolerance, z):  # type: ignore[no-untyped-def]
     """All samples (rows) of m, y, lam, z; `tolerance` bounds the relative gradient."""
     n = z.shape[1]

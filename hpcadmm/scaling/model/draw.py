@@ -7,7 +7,7 @@ from typing import Any
 
 from hpcadmm.after.outfile import written
 from hpcadmm.after.plot import COLOURS, PAPER, STYLE, library
-from hpcadmm.compare.figure import shown
+from hpcadmm.after.words import shown
 from hpcadmm.scaling.model.curves import Curve
 
 

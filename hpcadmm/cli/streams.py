@@ -1,0 +1,102 @@
+"""Standard streams that never fail: what nobody takes is dropped, what they cannot encode is escaped."""
+
+import errno
+import io
+import os
+import select
+import stat
+import sys
+from pathlib import Path
+from typing import TextIO
+
+from hpcadmm.comm.launcher import launcher_name
+from hpcadmm.errors import UsageError
+
+FULL = os.makedev(1, 7)  # /dev/full
+QUIET = (errno.EPIPE, errno.EBADF, errno.EIO)  # nobody reads any more: `| head`, `>&-`, a terminal that went away
+
+
+class Lasting(io.RawIOBase):
+    """A descriptor to write to. Its first error is kept in `error`; what it does not take is dropped."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self.error: OSError | None = None
+
+    def writable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def isatty(self) -> bool:
+        return os.isatty(self._descriptor)
+
+    def write(self, data: object) -> int:
+        view = memoryview(data).cast("B")  # type: ignore[arg-type]
+        done = 0
+        while done < len(view):
+            try:
+                done += os.write(self._descriptor, view[done:])
+            except BlockingIOError:
+                select.select([], [self._descriptor], [])
+            except OSError as error:
+                self.error = self.error or error
+                break
+        return len(view)
+
+
+def secure() -> None:
+    """Make the standard streams of this process such ones. Where a descriptor is closed, the null device takes its
+    place: else the next file that is opened would get its number, and what MPI prints.
+    """
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    sys.stdin = sys.stdin or open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 as long as the process
+    sys.stdout, sys.stderr = _lasting(sys.stdout, sys.__stdout__, 1), _lasting(sys.stderr, sys.__stderr__, 2)
+
+
+def _pipe_of_launcher(descriptor: int) -> int:
+    """The pipe that MPICH's mpiexec writes this rank's output to, opened anew; without one the descriptor itself.
+
+    The mpiexec ends itself and with it all ranks when nobody reads that pipe. Its process is the parent of this one's
+    parent, if it is on this node.
+    """
+    if launcher_name() != "mpiexec (MPICH)":
+        return descriptor
+    try:
+        parent = Path(f"/proc/{os.getppid()}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[1]
+        if not Path(f"/proc/{parent}/comm").read_text(encoding="utf-8").startswith("mpi"):
+            return descriptor
+        path = f"/proc/{parent}/fd/{descriptor}"
+        there = os.stat(path)
+        if stat.S_ISFIFO(there.st_mode) or there.st_rdev == FULL:
+            return os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    except (OSError, IndexError):
+        pass
+    return descriptor
+
+
+def _lasting(stream: TextIO | None, own: TextIO | None, descriptor: int) -> TextIO:
+    """The stream anew, unless somebody has redirected it (its own is what Python began with)."""
+    if stream is not None and stream is not own:
+        return stream
+    raw = Lasting(_pipe_of_launcher(descriptor))
+    return io.TextIOWrapper(
+        io.BufferedWriter(raw),
+        encoding=stream.encoding if stream else "utf-8",
+        errors="backslashreplace",
+        line_buffering=descriptor == 2 or raw.isatty(),
+        write_through=bool(getattr(stream, "write_through", False)),
+    )
+
+
+def delivered() -> None:
+    """Raise UsageError if standard output did not take all and somebody wanted it: a full disk, a quota."""
+    sys.stdout.flush()
+    raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
+    if isinstance(raw, Lasting) and raw.error and raw.error.errno not in QUIET:
+        raise UsageError(f"cannot write standard output: {raw.error.strerror}")

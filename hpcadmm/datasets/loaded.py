@@ -1,0 +1,67 @@
+"""What loading gives: one rank's columns of both parts, and what was done to the values."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+from hpcadmm.datasets.header import Columns
+from hpcadmm.datasets.transform import Affine
+from hpcadmm.model.tiles import Tiles
+
+if TYPE_CHECKING:
+    from hpcadmm.datasets.base import Dataset
+
+
+@dataclass
+class Samples:
+    """One rank's columns of the train or test part; n and tiles are global.
+
+    x: (features + ones, m), Fortran order; labels: int64 classes (m,), or float64 targets (m,) or (k, m).
+    """
+
+    n: int
+    tiles: Tiles
+    x: NDArray[Any]
+    labels: NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Transform:
+    """What was done to the raw features and (in a regression) targets, for use on other data."""
+
+    inputs: Affine
+    targets: Affine | None = None
+
+    def record(self) -> dict[str, Any]:
+        """As JSON knows it, for a checkpoint."""
+        return {"inputs": self.inputs.record(), "targets": self.targets.record() if self.targets else None}
+
+    @classmethod
+    def of(cls, record: dict[str, Any]) -> "Transform":
+        """What `record` gave."""
+        return cls(Affine.of(record["inputs"]), Affine.of(record["targets"]) if record["targets"] else None)
+
+
+@dataclass
+class Loaded:
+    """Both parts of a dataset on one rank. classes = 0: a regression; names: the classes', in their order.
+
+    dataset: the options, what depended on the files filled in; real: why the targets are real; columns: those of the
+    train part's file; facts, warnings: lines for the user on how the files were read and how features are scaled.
+    Left empty where a transform was given: digest, of contents and shapes; former, that of version 0.1.0.
+    """
+
+    train: Samples
+    test: Samples
+    features: int
+    classes: int
+    names: list[str] | None
+    transform: Transform
+    dataset: "Dataset"
+    real: str
+    digest: str = ""
+    former: str = ""
+    columns: Columns = field(default_factory=lambda: Columns([]))
+    facts: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)

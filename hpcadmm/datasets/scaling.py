@@ -1,0 +1,133 @@
+"""How the features of a dataset are scaled, and which of them stay badly scaled."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from hpcadmm.comm.world import World
+from hpcadmm.datasets import transform as transforms
+from hpcadmm.datasets.loaded import Samples
+from hpcadmm.datasets.table import Array, Table
+from hpcadmm.datasets.transform import Affine, Vector
+
+if TYPE_CHECKING:
+    from hpcadmm.datasets.base import Dataset
+
+Kind = Literal["standard", "unit", "max", "none"]
+SPARSE = 0.5  # share of zeros above which a table in a sparse format is left as it is
+APART = 100.0  # largest over smallest deviation from which features are named
+OFF = 10.0  # |mean| over deviation from which a feature is named
+NAMES = 6  # that a warning tells
+
+
+def kind_of(dataset: "Dataset", table: Table) -> Kind | None:
+    """The scaling that the options ask for; None if that depends on how many values are 0."""
+    if dataset.standardise is True:
+        return "standard"
+    if dataset.scale != "auto":
+        return dataset.scale
+    if table.maximum or table.image or not dataset.standardise:
+        return "unit" if table.maximum else "none"
+    return None if table.sparse else "standard"
+
+
+def planned(dataset: "Dataset") -> "Dataset":
+    """The dataset with the choice that `standardise` = "auto" means, where it does not depend on the files."""
+    if dataset.standardise != "auto":
+        return dataset
+    images = getattr(dataset, "image", None) or getattr(dataset, "maximum", None)
+    if dataset.scale != "auto" or images:
+        return replace(dataset, standardise=False)
+    return replace(dataset, standardise=True) if dataset.plain else dataset
+
+
+def settled(dataset: "Dataset", kind: Kind) -> "Dataset":
+    """The dataset with options that ask for this scaling, whatever its files say."""
+    if kind == "standard":
+        return replace(dataset, standardise=True, scale="none")
+    return replace(dataset, standardise=False, scale=kind)
+
+
+def known(kind: Kind | None, table: Table, features: int) -> Affine | None:
+    """The transform of a scaling that needs no statistics; None for one that does."""
+    if kind == "none":
+        return Affine.identity(features)
+    if kind == "unit" and table.maximum:
+        return Affine(np.zeros(features), np.full(features, table.maximum))
+    return None
+
+
+def dense(x: Array, world: World) -> bool:
+    """Are more than half of the values over all ranks other than 0? Collective."""
+    values, size = world.sum(np.array([np.count_nonzero(x), x.size]))[0]
+    return bool(values > (1 - SPARSE) * size)
+
+
+def measured(kind: Kind, train: Samples, features: int, world: World) -> Affine:
+    """The transform by statistics of the raw train part; collective."""
+    x = train.x[:features]
+    if kind == "standard":
+        return transforms.standard(x, train.tiles, world)
+    return transforms.unit(x, world) if kind == "unit" else transforms.by_maximum(x, world)
+
+
+def of_targets(dataset: "Dataset", train: Samples, table: Table, world: World) -> Affine | None:
+    """The transform of the targets of a regression, None for classes; collective."""
+    if not table.targets:
+        return None
+    targets = np.atleast_2d(train.labels)
+    if dataset.standardise_targets:
+        return transforms.standard(targets, train.tiles, world)
+    return transforms.by_maximum(targets, world) if dataset.scale == "max" else Affine.identity(len(targets))
+
+
+def remarks(kind: Kind, train: Samples, table: Table, features: int, world: World) -> list[str]:
+    """Warnings of badly scaled features of the train part as the solver sees it; collective.
+
+    A feature is named if the deviations of the features that are not constant differ by a factor of APART and more,
+    or if |mean| >= OFF deviations: each makes the condition number of the normal equations 400 or more.
+    In a sparse format the largest moduli are compared, since a mean of 0 would cost the zeros. Images are left out.
+    """
+    if kind == "standard" or table.image is not None or not table.files:
+        return []
+    x = train.x[:features]
+    if table.sparse:
+        low, high = transforms.extremes(x, world)
+        return apart(np.maximum(np.abs(low), np.abs(high)), "the largest modulus", 'data.scale = "max"', table)
+    mean, deviation = transforms.moments(x, train.tiles, world)
+    cure = "data.standardise = true"
+    return apart(deviation, "the deviation", cure, table) + off_centre(mean, deviation, cure, table)
+
+
+def apart(sizes: Vector, what: str, cure: str, table: Table) -> list[str]:
+    """The warning of features of very different sizes, the farthest from the middle first."""
+    varying = np.flatnonzero(sizes > 0)
+    if not varying.size or sizes[varying].max() < APART * sizes[varying].min():
+        return []
+    away = np.abs(np.log(sizes[varying] / np.exp(np.median(np.log(sizes[varying])))))
+    far = varying[np.argsort(-away, kind="stable")][: max(1, np.count_nonzero(away >= np.log(APART) / 2))]
+    names = listed([f"{table.feature(int(k))} ({sizes[k]:.3g})" for k in far])
+    ratio = sizes[varying].max() / sizes[varying].min()
+    return [f"{table.where}: {what} of the features differs {ratio:.3g}-fold: columns {names}; set {cure}"]
+
+
+def off_centre(mean: Vector, deviation: Vector, cure: str, table: Table) -> list[str]:
+    """The warning of features whose mean is far from 0, the farthest first."""
+    varying = np.flatnonzero((deviation > 0) & (np.abs(mean) >= OFF * deviation))
+    if not varying.size:
+        return []
+    far = varying[np.argsort(-np.abs(mean[varying]) / deviation[varying], kind="stable")]
+    names = listed([f"{table.feature(int(k))} (mean {mean[k]:.3g}, deviation {deviation[k]:.3g})" for k in far])
+    return [f"{table.where}: features are not centred: columns {names}; set {cure}"]
+
+
+def listed(names: Sequence[str]) -> str:
+    """At most NAMES of them.
+
+    >>> listed(["1"] * 2), listed(["1"] * 8)
+    ('1, 1', '1, 1, 1, 1, 1, 1 and 2 more')
+    """
+    more = len(names) - NAMES
+    return ", ".join(names[:NAMES]) + (f" and {more} more" if more > 0 else "")

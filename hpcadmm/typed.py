@@ -1,0 +1,98 @@
+"""Values typed on a command line, read as what their key takes: a path that looks like a date or a number is text."""
+
+import json
+import re
+import tomllib
+from dataclasses import fields
+from functools import cache
+from typing import Any, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
+
+from hpcadmm.errors import UsageError
+
+NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE)
+
+LONGEST = 400  # characters of a number
+
+
+class Raw(str):
+    """Text as it was typed, not yet read as the type of its key."""
+
+    __slots__ = ()
+
+
+def setting(text: str) -> tuple[str, Raw]:
+    """key and value of `key=value`. Raises UsageError.
+
+    >>> setting("split = 0.5")
+    ('split', ' 0.5')
+    """
+    key, sign, value = text.partition("=")
+    if not sign:
+        raise UsageError(f"{text!r}: must be key=value")
+    return key.strip(), Raw(value)
+
+
+def untyped(text: str) -> Any:
+    """The value as TOML reads it; text if that is nothing that JSON knows, as a date, or not one value.
+
+    >>> untyped("0.5"), untyped("[3, 5]"), untyped("a.csv"), untyped("2024-01-01"), untyped("1\\nb = 2")
+    (0.5, [3, 5], 'a.csv', '2024-01-01', '1\\nb = 2')
+    """
+    try:
+        (value,) = tomllib.loads(f"value = {text}").values()
+        json.dumps(value)
+    except (ValueError, TypeError, RecursionError):
+        return text.strip() or text
+    return value
+
+
+def readings(text: str) -> list[Any]:
+    """What the text may mean, the likeliest first: a TOML value, a number, the text itself, the text with escapes.
+
+    >>> readings("1"), readings(".5"), readings("x"), readings("\\\\t")
+    ([1, '1'], [0.5, '.5'], ['x'], ['\\\\t', '\\t'])
+    """
+    plain = text.strip() or text
+    found = [untyped(text)]
+    if isinstance(found[0], str) and len(plain) < LONGEST and NUMBER.fullmatch(plain):
+        found.insert(0, int(plain) if plain.lstrip("+-").isdecimal() else float(plain))
+    if found[-1] != plain or type(found[-1]) is not str:
+        found.append(plain)
+    escaped = [one for one in found if isinstance(one, str) and "\\" in one]
+    return found + [value for one in escaped if isinstance(value := untyped(f'"{one}"'), str) and value != f'"{one}"']
+
+
+@cache
+def adapters(cls: Any) -> dict[str, TypeAdapter[Any]]:
+    """For each key of a dataclass what checks a value of it."""
+    hints = get_type_hints(cls, include_extras=True)
+    return {f.name: TypeAdapter(hints[f.name]) for f in fields(cls)}
+
+
+def fits(cls: type, key: str, value: Any) -> bool:
+    """Does the key take the value?"""
+    try:
+        adapters(cls)[key].validate_json(json.dumps(value), strict=True)
+    except (ValidationError, TypeError, UsageError):
+        return False
+    return True
+
+
+def settled(cls: type, key: str, value: Any) -> Any:
+    """The value that a key of a dataclass takes: of text typed on a command line the first reading that fits, or if
+    none does the first one, for the message; any other value as it is."""
+    if not isinstance(value, Raw) or key not in adapters(cls):
+        return value
+    found = readings(value)
+    return next((one for one in found if fits(cls, key, one)), found[0])
+
+
+def name_of(value: Any) -> Any:
+    """A `name`, which is text; typed on a command line with or without quotes.
+
+    >>> name_of(Raw('"taylor"')), name_of(Raw("taylor")), name_of(3)
+    ('taylor', 'taylor', 3)
+    """
+    return untyped(value) if isinstance(value, Raw) else value
