@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpcadmm.comm import exact_kernels as kernels
-from hpcadmm.comm.exact_kernels import EXCEEDED, HELD, LOOSE, UNKNOWN
+from hpcadmm.comm.exact_kernels import HELD, LOOSE, UNKNOWN
 from hpcadmm.comm.world import World
 from hpcadmm.model.symmetric import mirror
 from hpcadmm.model.tiles import Tiles
@@ -64,8 +64,8 @@ class Exact:
         self.rows, self.columns = self.shape[0], math.prod(self.shape[1:])
         self.words = words(self.dtype, plain=self.plain, patient=self.patient)
         self._bits = max(self.count - 1, 0).bit_length()
-        self._finer, self._grain = 2.0 ** (self._bits - 52), 2.0 ** (self._bits - 50)
-        self._room, self._least = 2 + HEADROOM[self.words], max(2.0 ** -LOOSEST[self.words], 2 * self._grain)
+        self._finer, self._room = 2.0 ** (self._bits - 52), 2 + HEADROOM[self.words]
+        self._least = max(2.0 ** -LOOSEST[self.words], 2.0**self._bits * 2 * kernels.GRAIN)
         lines = self.rows if self.symmetric else self.rows + self.columns
         self._free = lines
         self.scales, self._now = np.full(lines, UNKNOWN), np.zeros(lines, dtype=np.int64)
@@ -119,7 +119,7 @@ class Exact:
             return
         fold = kernels.fold_triangle if self.symmetric else kernels.fold
         fold(*self._matrices, self._matrix(partial), self._up, self._down, self._finer, self._sizes)
-        kernels.weigh(self._sizes, self._down, self._grain, self._loads, self.peaks)
+        kernels.weigh(self._sizes, self._down, self._loads, self.peaks)
 
     def _matrix(self, x: NDArray[Any]) -> NDArray[Any]:
         """The transpose (columns, rows), in C order."""

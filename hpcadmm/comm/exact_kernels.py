@@ -16,6 +16,7 @@ from hpcadmm.kernels import kernel
 UNKNOWN = -(1 << 20)  # the scale of a line that has held nothing but zeros
 LOWEST, HIGHEST = -450, 490  # of a scale: bounds, products of two, and their units stay far from the ends of float64
 LIMIT = 0.25  # the most that a line may weigh
+GRAIN = 2.0**-54  # weights are whole multiples, so that sums of them are exact up to 2 LIMIT and beyond it stay there
 ENDLESS = 2.0**1000  # weights from here on, as that of an infinity or NaN: no scale is sought for them
 HELD, EXCEEDED, LOOSE = 0, 1, 2
 
@@ -82,13 +83,13 @@ def add_plainly(acc, partial):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def weigh(sizes, down, grain, loads, peaks):  # type: ignore[no-untyped-def]
-    """loads += what this partial weighs, its sizes against the bounds: from 0 to 2, rounded up to multiples of `grain`,
-    hence a sum without rounding; peaks: the largest so far, without these limits."""
+def weigh(sizes, down, loads, peaks):  # type: ignore[no-untyped-def]
+    """loads += what this partial weighs, its sizes against the bounds: at most 1, rounded up to whole grains.
+    peaks: the largest so far, as it is."""
     for k in range(sizes.size):
         weight = sizes[k] * down[k]
         if weight < ENDLESS:
-            loads[k] += math.ceil(min(weight, 2.0) / grain) * grain
+            loads[k] += math.ceil(min(weight, 1.0) / GRAIN) * GRAIN
         else:
             weight = np.inf
             loads[k] += ENDLESS
@@ -136,7 +137,7 @@ def follow(loads, scales, rows, free, now, room, patient):  # type: ignore[no-un
     load_j) bounds sum |p_ij| / B_ij; or by 2^room load_i. If `patient` a scale falls by one bit a sum."""
     for k in range(free):
         if 0 < loads[k] < ENDLESS:
-            change = power(loads[k]) + room
+            change = power(min(loads[k], 2 * LIMIT)) + room
             if free == loads.size:
                 change = half(change)
             if patient and scales[k] != UNKNOWN:

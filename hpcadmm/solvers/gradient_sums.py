@@ -72,7 +72,6 @@ class GradientSums:
         mine = [kind[l] for kind in (self.gradient, self.aaT, self.llT) if kind[l] is not None]
         return carried(mine) if mine else np.zeros(lines, dtype=np.int64)
 
-
     def _a(self, l: int) -> Array:
         return self.passes.a[l - 1]
 
