@@ -13,7 +13,7 @@ from hpcadmm.comm.launcher import launcher_name
 from hpcadmm.errors import UsageError
 
 FULL = os.makedev(1, 7)  # /dev/full
-QUIET = (errno.EPIPE, errno.EBADF, errno.EIO)  # nobody reads any more: `| head`, `>&-`, a terminal that went away
+QUIET = (errno.EPIPE, errno.EBADF, errno.EIO, errno.EFBIG)  # `| head`, `>&-`, a terminal that went away, `ulimit -f`
 
 
 class Lasting(io.RawIOBase):
