@@ -154,7 +154,7 @@ class Dataset(ABC):
         tiles: Tiles,
         dtype: Any,
         ones: bool,
-        transform: Affine | None,
+        transform: Affine | None = None,
     ) -> Samples:
         """This rank's columns of one part, transformed, or raw if that is None; targets are raw."""
         mine = Source(source.table, source.rows[tiles.lo : tiles.hi])

@@ -100,6 +100,19 @@ class Style:
             found = record.split(self.delimiter)
         return [text.strip() for text in found]
 
+    def unquoted(self, record: str) -> str:
+        """The record without its quotes. Raises ValueError where a field could then be taken for several or none.
+
+        >>> Style().unquoted('"1", "2"')
+        '1,2'
+        """
+        if '"' not in record:
+            return record
+        found = self.fields(record)
+        if any(text.split() != [text] if self.delimiter == " " else self.delimiter in text for text in found):
+            raise ValueError("a delimiter within quotes")
+        return self.delimiter.join(found)
+
 
 DELIMITERS = {",": '","', ";": '";"', "\t": '"\\t"', "|": '"|"', " ": '" "'}  # as a job file writes them
 

@@ -164,7 +164,7 @@ class TextTable(Table):
         try:
             shape = {"ndmin": 2, "usecols": None} if only is None else {"ndmin": 1, "usecols": only}
             separator = None if self.style.delimiter == " " else self.style.delimiter
-            plain = [self.style.delimiter.join(self.style.fields(r)) if '"' in r else r for r in taken]
+            plain = map(self.style.unquoted, taken)
             values = np.loadtxt(plain, np.float64, delimiter=separator, comments=None, **shape)
         except (ValueError, OverflowError) as error:
             raise self.fault(taken, start, error) from error

@@ -244,3 +244,15 @@ def test_first_lines_of_other_programs(content: str, said: str, tmp_path: Path) 
 def test_names_do_not_reach_the_terminal_raw(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", TABLE, ["\x1b[31m", "b", "c", "d", "label"])
     assert "\x1b" not in load(path).facts[0]
+
+
+@pytest.mark.parametrize(
+    ("row", "delimiter"),
+    [('"1,000",0,1', ","), ('"1,000",0', ","), ('"" 0 1', " "), ('"5 0" 0 1', " "), ('"5 0" 1', " ")],
+)
+def test_a_label_is_never_taken_from_a_field_of_quotes(row: str, delimiter: str, tmp_path: Path) -> None:
+    width = 3 if row.endswith(("0 1", "0,1")) else 2
+    first = delimiter.join(["2", "1", "0"][:width])
+    (tmp_path / "a.csv").write_text(f"{first}\n{row}\n")
+    with pytest.raises(UsageError, match=r"row 2, column 1 .* is no number"):
+        load(str(tmp_path / "a.csv"), delimiter=delimiter)

@@ -5,12 +5,15 @@ MEMORY bytes more than the process has before. A module of targets is one file b
 """
 
 import faulthandler
+import os
 import resource
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import hypothesis
@@ -19,6 +22,7 @@ from hypothesis import strategies as st
 
 from hpcadmm.errors import UsageError
 
+KEPT = Path(tempfile.gettempdir()) / f"hpcadmm-fuzz-{os.getpid()}.input"  # the last one, after a fault the guilty one
 SECONDS = 10.0  # of CPU time for one input
 MEMORY = 3 << 30
 EDGES = (0, 1, 2, 127, 128, 255, 256, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF, 1 << 47, (1 << 63) - 1, (1 << 64) - 1)
@@ -97,17 +101,24 @@ def edited(data: bytes, changes: Sequence[Edit]) -> bytes:
     return data
 
 
-def stages(data: bytes, changes: Sequence[Edit]) -> list[bytes]:
+class Case(list[bytes]):
+    """Inputs of one draw; short where they are shown."""
+
+    def __repr__(self) -> str:
+        return f"{len(self)} inputs, the last {self[-1][:200]!r} ({len(self[-1])} bytes)"
+
+
+def stages(data: bytes, changes: Sequence[Edit]) -> Case:
     """The file after the first change, the first two, and so on."""
-    return [edited(data, changes[: k + 1]) for k in range(len(changes))]
+    return Case(edited(data, changes[: k + 1]) for k in range(len(changes)))
 
 
-def inputs(target: Target) -> st.SearchStrategy[list[bytes]]:
+def inputs(target: Target) -> st.SearchStrategy[Case]:
     """Mutated valid files, a few with each draw, and now and then bytes at random."""
     changes = st.lists(edits(target.tokens), min_size=1, max_size=6)
     mutated = st.builds(stages, st.sampled_from(list(target.valid)), changes)
-    tokens = st.lists(st.sampled_from(list(target.tokens)), max_size=40).map(lambda parts: [b"".join(parts)])
-    return st.one_of(mutated, mutated, mutated, mutated, tokens, st.binary(max_size=400).map(lambda data: [data]))
+    tokens = st.lists(st.sampled_from(list(target.tokens)), max_size=40).map(lambda parts: Case([b"".join(parts)]))
+    return st.one_of(mutated, mutated, mutated, mutated, tokens, st.binary(max_size=400).map(lambda data: Case([data])))
 
 
 @contextmanager
@@ -154,8 +165,9 @@ def fuzz(target: Target, count: int, seed: int, shrink: bool = True) -> Tally:
                 assert said.strip(), "a UsageError without a word"
                 said.encode()  # a lone surrogate would end the command that prints it
 
-    def check(several: list[bytes]) -> None:
+    def check(several: Case) -> None:
         for data in several:
+            KEPT.write_bytes(data)
             one(data)
 
     phases = [Phase.generate, *([Phase.shrink] if shrink else [])]
@@ -169,6 +181,7 @@ def fuzz(target: Target, count: int, seed: int, shrink: bool = True) -> Tally:
     )
     with limited():
         hypothesis.seed(seed)(how(hypothesis.given(inputs(target))(check)))()
+    KEPT.unlink(missing_ok=True)
     return tally
 
 

@@ -112,10 +112,11 @@ def one_of(data: bytes, *ways: Callable[[], Any]) -> None:
 def looked_at(path: Path) -> None:
     """As `data inspect`."""
     cls, options = recognised(str(path), None, DATASETS)
-    for part, said in inspect(cls(**options)).items():
-        if part != "format":
-            summary(said)
-            feature_rows(said)
+    found = inspect(cls(**options))
+    for part in ("train", "test"):
+        if part in found:
+            summary(found[part])
+            feature_rows(found[part])
 
 
 def one_file(name: str, suffix: str = "", **options: Any) -> Callable[[bytes], None]:
