@@ -5,9 +5,10 @@ a line for each row, then one for each column; a symmetric one has a line for ea
 """
 
 import math
+from typing import Any
 
 import numpy as np
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.extending import intrinsic
 
@@ -21,14 +22,16 @@ ENDLESS = 2.0**1000  # weights from here on, as that of an infinity or NaN: no s
 HELD, EXCEEDED, LOOSE = 0, 1, 2
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def bits(_, x):  # type: ignore[no-untyped-def]
+def _bits(_, x):  # type: ignore[no-untyped-def]
     """A float64 number's bits as an integer; of numbers without sign the order is the same, NaN above infinity."""
 
     def cast(_, builder, __, args):  # type: ignore[no-untyped-def]
         return builder.bitcast(args[0], ir.IntType(64))
 
     return types.int64(x), cast
+
+
+bits: Any = intrinsic(_bits)
 
 
 @kernel

@@ -16,6 +16,8 @@ from hpcadmm.errors import UsageError
 from hpcadmm.model.state import Item
 from hpcadmm.model.tiles import Tiles
 from hpcadmm.storage.checkpoint import load, load_newest, newest, save
+from hpcadmm.storage.hdf5 import Refused
+from hpcadmm.storage.record import Entry, Record
 from hpcadmm.storage.weights import read_weights
 
 
@@ -88,3 +90,9 @@ def test_a_checkpoint_of_weights_says_so(tmp_path: Path) -> None:
 def test_another_number_of_samples_is_refused(other: Tiles, checkpoints: Path) -> None:
     with pytest.raises(UsageError, match=f"{other.n}"):
         load(newest(checkpoints)[0], state(other, 0), other, World.alone())
+
+
+def test_a_checkpoint_of_the_version_with_one_grid_a_sum_is_named_as_that():
+    record = Record("0", 5, {}, entries={"grids": Entry("replicated", (3,), "<i8")})
+    with pytest.raises(Refused, match="it holds no scales, so an older version of hpcadmm wrote it: train anew"):
+        record.match([Item("scales", "replicated", np.zeros(7, dtype=np.int64))], 5)
