@@ -171,6 +171,9 @@ class FullBatch(DataParallel):
         BLAS, it begins anew there."""
         since, evaluations, endings = (int(count) for count in s.counts)
         take(s.scales, s.work.sums.scales)
+        samples = [(p.x[:, t], p.y[:, t]) for _, t in p.tiles]
+        s.work.sums.settle(s.W, lambda: samples, world, fresh=not s.counts.any())
+        take(s.work.sums.scales, s.scales)
         s.work.evaluations, s.work.endings = evaluations, endings
         W, s.counts[0] = [None, *(W.copy() for W in s.W[1:])], 0
         for _ in range(since):

@@ -139,8 +139,9 @@ class Gd(Parted):
             w[...] = given
 
     def prepare(self, s: State, p: Problem, world: World) -> None:
-        """Find the rate and the optimum."""
+        """Find the rate, the optimum and the scales of the sums."""
         work: Work = s.work
+        work.sums.settle(s.W, lambda: work.parts(p), world, fresh=not s.done[0])
         work.rate = 1 / lipschitz(p, work, self.decay, world) if self.rate == "lipschitz" else self.rate
         if self.knows_optimum(p.network.depth, p.loss.name):
             work.local, work.optimum = pose(p, work.workers, 0.0, world)

@@ -78,6 +78,13 @@ class GradientSums:
     def _lam(self, l: int) -> Array:
         return self.passes.lam[l]
 
+    def settle(self, W: Arrays, parts: Parts, world: World, *, fresh: bool, factors: bool = False) -> None:
+        """Before the first iteration of a session. The scales that a `fresh` run begins with are found by a sum whose
+        result nobody uses, so that no iteration makes its sums twice. Collective."""
+        self._give_scales(world.samples)
+        if fresh:
+            self.sum(W, parts, world, factors=factors)
+
     def sum(self, W: Arrays, parts: Parts, world: World, *, factors: bool = False, inputs: bool = True) -> None:
         """Fill `gradient[l].total`, and with `factors` the totals of aaT and llT, of aaT[1] only with `inputs`.
         Collective."""

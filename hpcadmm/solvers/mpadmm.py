@@ -211,7 +211,9 @@ class MpAdmm(DataParallel):
             s.work.iterate[l][...] = weights[l]
 
     def prepare(self, s: State, p: Problem, world: World) -> None:
-        """Nothing is derived."""
+        """The scales of the sums."""
+        work = s.work
+        work.sums.settle(work.iterate, lambda: work.parts(0), world, fresh=not s.counts[0], factors=True)
 
     def weights(self, s: State, world: World) -> Arrays:
         """Every rank takes the layers of the others."""

@@ -174,7 +174,8 @@ class Stochastic(DataParallel):
             W[...] = given
 
     def prepare(self, s: State, p: Problem, world: World) -> None:
-        """Nothing is derived."""
+        """The scales of the sums."""
+        s.work.sums.settle(s.W, lambda: s.work.parts(0), world, fresh=not s.done[0])
 
     def finite(self, s: State) -> bool:
         """By the norm of W; entry by entry only where that overflows."""
