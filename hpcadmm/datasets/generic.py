@@ -39,7 +39,8 @@ class Generic(Dataset):
             if self.path is None or any(map(folder, where)):
                 raise UsageError(f"data.name = {self.name!r}: data.path must be a file, or data.train name one in it")
             if len(where) == 1:
-                raise UsageError(f"data.path: not found: {self.path}; set data.path to where the file is now")
+                where_now = f"data.path: not found: {self.path}; set data.path to where the file is now"
+                raise UsageError(f"data.name = {self.name!r}: {where_now}")
             raise missing(self.name, [Path(self.path).name], [p.parent for p in where], "see data.path")
         return self.found("train", self.train, where)
 

@@ -73,7 +73,7 @@ def test_the_installed_script(hpcadmm):
     scripts = entry_points(group="console_scripts", name="hpcadmm")
     if not scripts:
         pytest.skip("the package is not installed here")
-    from hpcadmm.cli import main
+    from hpcadmm.__main__ import main
 
     (script,) = scripts
     assert script.load() is main

@@ -76,7 +76,9 @@ def test_columns_are_matched_by_name(order: list[int], tmp_path: Path) -> None:
         found = load(other, plain.columns, **options).train
         np.testing.assert_array_equal(found.x, plain.train.x)
         np.testing.assert_array_equal(found.labels, plain.train.labels)
-        both = DATASETS["csv"](path=train, test=other, scale="none", **options).load(0, World.alone(), np.float64, ones=False)
+        both = DATASETS["csv"](path=train, test=other, scale="none", **options).load(
+            0, World.alone(), np.float64, ones=False
+        )
         np.testing.assert_array_equal(both.test.x, plain.train.x)
         np.testing.assert_array_equal(both.test.labels, plain.train.labels)
         assert any("order of the training" in line for line in both.facts) == (order != ORDERS[1])

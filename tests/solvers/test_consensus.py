@@ -160,7 +160,9 @@ def test_payload_is_counted_as_the_algorithm_sends_it_and_bytes_as_the_communica
         assert rank.row["bytes"] == (sum(other.bytes for other in found) if size > 1 else 0)
     if size > 1:
         assert [rank.calls for rank in found] == [6] * size
-        assert {rank.bytes for rank in found} == {6 * 8 * (d + size)}  # the sum, and each rank's largest entry
+        assert {rank.bytes for rank in found} == {
+            6 * 8 * (2 * d + d + 1)
+        }  # two words an entry, and what weighs on each row and column
 
 
 def test_more_ranks_than_workers_are_refused_and_a_worker_may_have_no_samples():

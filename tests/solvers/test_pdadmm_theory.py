@@ -244,4 +244,4 @@ def test_the_first_weights(init, spread, bias):
 def test_an_exact_step_with_an_l1_penalty_is_refused():
     with pytest.raises(UsageError, match="l1"):
         PdAdmm(update="exact", penalty="l1", decay=0.1).check(3)
-    PdAdmm(update="exact", penalty="l1").check(3)
+    PdAdmm(update="exact", penalty="l2", decay=0.1).check(3)

@@ -179,8 +179,8 @@ def test_a_step_is_one_sum_of_the_gradients():
         solver.finite(state)
         return world.traffic.messages - before[0], world.traffic.bytes - before[1]
 
-    entries = 7 * 7 + 8 * 5 + 6 * 3
-    assert on_ranks(2, work) == [(1, 8 * (entries + 3 * 2))] * 2
+    entries, lines = 7 * 7 + 8 * 5 + 6 * 3, (7 + 7) + (8 + 5) + (6 + 3)
+    assert on_ranks(2, work) == [(1, 8 * (2 * entries + lines))] * 2
 
 
 @pytest.mark.parametrize("value", [1e30, np.inf, -np.inf, np.nan])
