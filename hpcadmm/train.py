@@ -148,7 +148,6 @@ def _finish(t: Training, signals: Signals) -> dict[str, Any]:
     optimum = t.job.solver.reference(t.state)
     if optimum is not None:
         t.stopping.refer(optimum, t.job.head.precision)
-    t.kernels_seconds += rehearse(t.job.solver, t.problem, t.world)  # once more: now the caches hold what they need
     sizes = "-".join(map(str, t.problem.network.n))
     t.run.log(f"{t.job.solver.name} on {t.world.size} ranks: {t.problem.tiles.n} samples, network {sizes}")
     for line in dict.fromkeys([*t.setup.data.facts, *(f"Warning: {line}" for line in t.setup.data.warnings)]):

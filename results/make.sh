@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes what results/README.md shows: runs, hashes and bench figures, each with its job, commit and machine.
 # MPIRUN and HPCADMM name the programs, HPCADMM_DATA the folder of the data. Parts: runs hashes floor scaling
-# layers grids wires convergence accuracy speedup decentralized speed mpadmm scale model rivals; and torch, which is not made unless asked for.
+# layers grids wires convergence accuracy speedup decentralized speed mpadmm first scale model rivals; and torch, which is not made unless asked for.
 set -euo pipefail
 cd "$(dirname "$0")"
 run=${MPIRUN:-mpirun} program=${HPCADMM:-hpcadmm}
@@ -147,6 +147,21 @@ speedup() {
   "$(dirname "$(command -v "$program")")/python" speedup.py --launcher "$(printf %q "$run")"
 }
 
+# Iteration 1 against the median of the 60 after it, warm kernel cache: five starts of each solver on the digits.
+first() {
+  mkdir -p first
+  echo "job,start,kernels_seconds,first_seconds,later_seconds,first_over_later" > first/table.csv
+  for start in 1 2 3 4 5; do
+    for job in ../jobs/digits-*.toml; do
+      "$program" bench "$job" --only first --json 2>/dev/null | python3 -c 'import json, sys
+values = json.load(sys.stdin)["figures"]
+keys = ("kernels_seconds", "first_seconds", "later_seconds", "first_over_later")
+print("'"$(basename "$job" .toml)"'", '$start', *(values[key] for key in keys), sep=",")' >> first/table.csv
+    done
+  done
+  "$program" bench ../jobs/digits-taylor.toml --only first --json 2>/dev/null > first/environment.json
+}
+
 # The comparisons of the three papers, every solver on the same network, data and cores: jobs/rivals/<paper> holds those
 # of all data, and in a folder for each data set those whose values hpcadmm tune has chosen. A second call goes on.
 rivals() {
@@ -230,4 +245,4 @@ torch() {
   cp runs/torch/environment.json torch/
 }
 
-for part in ${*:-runs hashes floor scaling layers grids wires convergence accuracy speedup decentralized speed mpadmm scale model rivals}; do "$part"; done
+for part in ${*:-runs hashes floor scaling layers grids wires convergence accuracy speedup decentralized speed mpadmm first scale model rivals}; do "$part"; done

@@ -52,7 +52,6 @@ class Subject:
                 job.solver.start(state, setup.problem, setup.world)
             with phase("preparing"):
                 job.solver.prepare(state, setup.problem, setup.world)
-            kernels_seconds += rehearse(job.solver, setup.problem, setup.world)
         subject = cls(job, setup, state, setup.world, pools, kernels_seconds=kernels_seconds)
         if warm:
             subject.warm(warm)
