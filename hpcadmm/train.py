@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +13,18 @@ from hpcadmm.comm.launch import phase
 from hpcadmm.comm.signals import Signals
 from hpcadmm.comm.world import World
 from hpcadmm.errors import Diverged, Interrupted, UsageError
-from hpcadmm.job import Job, parse
+from hpcadmm.job import Job
 from hpcadmm.kernels import CURE, lost
 from hpcadmm.measure import Clock, Row, measure, weights_sha256
 from hpcadmm.model.problem import Problem
-from hpcadmm.model.state import items
 from hpcadmm.progress import Progress
 from hpcadmm.rehearsal import rehearse
+from hpcadmm.restart import job_of, restore, save
 from hpcadmm.setup import Setup, blank, set_up
 from hpcadmm.stopping import Stopping
-from hpcadmm.storage import checkpoint
 from hpcadmm.storage.environment import environment
-from hpcadmm.storage.moved import placed
 from hpcadmm.storage.readers import scaling_of
-from hpcadmm.storage.run import Run, read_job
-from hpcadmm.tables import RESUMABLE, may_change
+from hpcadmm.storage.run import Run
 
 
 @dataclass
@@ -79,14 +76,14 @@ def train(job: Job, out: Path | None, world: World, progress: Progress) -> dict[
 
 def resume(folder: Path, overrides: Sequence[str], world: World, progress: Progress) -> dict[str, Any]:
     """Go on with a run from its newest valid checkpoint, on any number of ranks. Collective."""
-    job = _job_of(folder, overrides, world)
+    job = job_of(folder, overrides, world)
     with Signals() as signals, threadpool_limits(job.head.threads):
         setup = set_up(job, world)
         job = setup.job
         facts = environment(world, job.head.threads, world.library)
         with Run.reopen(world, folder, facts, job.to_toml()) as run:
             with phase("reading the checkpoint"):
-                state, meta = _restore(job, setup, run)
+                state, meta = restore(job, setup, run)
             kernels_seconds = _prepare_kernels(job, setup, run, progress, meta["iteration"])
             clock = Clock(world, before=meta["totals"])
             stopping = Stopping(job.stop)
@@ -95,38 +92,6 @@ def resume(folder: Path, overrides: Sequence[str], world: World, progress: Progr
             t.saved, t.saved_at, t.kernels_seconds = t.iteration, clock.total_seconds, kernels_seconds
             run.cut_metrics(t.iteration, t.row)
             return _finish(t, signals)
-
-
-def _job_of(folder: Path, overrides: Sequence[str], world: World) -> Job:
-    """The run's own job with the overrides that do not make it another run."""
-    text = ""
-    with world.together("reading the run"):
-        if world.first:
-            text = placed(read_job(folder), folder, overrides)
-    for override in overrides:
-        if not may_change(override):
-            allowed = ", ".join(known + "*" if known.endswith(".") else known for known in RESUMABLE)
-            raise UsageError(f"--set {override}: a run goes on with its own job; only {allowed} may change")
-    return parse(world.share(text), overrides)
-
-
-def _restore(job: Job, setup: Setup, run: Run) -> tuple[Any, dict[str, Any]]:
-    """The state and the meta of the newest valid checkpoint."""
-    problem, solver, world = setup.problem, job.solver, setup.world
-    state = blank(job.solver, setup)
-    meta = checkpoint.load_newest(run.checkpoints, _saved(state, job), problem.tiles, world, run.log)
-    if meta["data"] not in (setup.data.digest, setup.data.former):
-        raise UsageError(f"{run.folder}: the data are not those the run began with (other contents or shapes)")
-    if job.save.state == "weights":
-        weights = [None if W is None else W.copy() for W in state.W]
-        solver.set_weights(state, weights, problem, world)
-    return state, meta
-
-
-def _saved(state: Any, job: Job) -> list[Any]:
-    """What a checkpoint holds of the state."""
-    everything = list(items(state))
-    return everything if job.save.state == "full" else [i for i in everything if i.path.startswith("W/")]
 
 
 def _prepare_kernels(job: Job, setup: Setup, run: Run, progress: Progress, done: int) -> float:
@@ -194,10 +159,10 @@ def loop(t: Training, signals: Signals) -> str:
                 if reason and reason.startswith("diverged"):
                     return reason
             if reason or save or _due(t.iteration, t.job.save.every):
-                _save(t)
+                save(t)
         t.progress.step(t.iteration, t.row)
     if t.saved < t.iteration:
-        _save(t)
+        save(t)
     return reason
 
 
@@ -245,7 +210,7 @@ def _rescue(t: Training, full: UsageError) -> None:
     """The disk did not take a row: end with a checkpoint; a run that has none goes on until it can write one."""
     try:
         if t.saved < t.iteration:
-            _save(t)
+            save(t)
     except UsageError:
         if t.saved < 0:
             if not t.starved:
@@ -253,26 +218,3 @@ def _rescue(t: Training, full: UsageError) -> None:
             t.starved = True
             return
     raise full
-
-
-def _save(t: Training) -> None:
-    """A checkpoint of this iteration."""
-    problem, data = t.problem, t.setup.data
-    meta = {
-        "iteration": t.iteration,
-        "seed": problem.seed,
-        "data": data.digest,
-        "job": t.job.resolved(),
-        "network": {"sizes": list(problem.network.n), "bias": problem.network.bias},
-        "classes": problem.classes,
-        "names": data.names,
-        "transform": data.transform.record(),
-        "columns": asdict(data.columns),
-        "totals": t.clock.row(),
-        "row": t.row,
-        "stopping": t.stopping.state(),
-    }
-    with phase("writing the checkpoint"):
-        t.job.solver.weights(t.state, t.world)  # now the first rank has all
-        checkpoint.save(t.run.checkpoints, _saved(t.state, t.job), problem.tiles, meta, t.world, t.job.save.keep)
-    t.saved, t.saved_at = t.iteration, t.clock.total_seconds

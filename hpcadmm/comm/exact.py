@@ -181,31 +181,6 @@ def words(dtype: Any, *, plain: bool, patient: bool) -> int:
     return 1 if plain or (patient and np.dtype(dtype) == np.float32) else 2
 
 
-def carried(sums: Sequence[Exact]) -> NDArray[np.int64]:
-    """One vector in which the scales of these sums lie from now on, for a checkpoint to keep."""
-    return carry(sums, np.concatenate([s.scales for s in sums]))
-
-
-def carry(sums: Sequence[Exact], scales: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Let the scales of these sums lie in a vector that `carried` has made for sums of these shapes."""
-    start = 0
-    for s in sums:
-        s.scales = scales[start : start + len(s.scales)]
-        start += len(s.scales)
-    return scales
-
-
-def side_by_side(sums: Sequence[Exact]) -> NDArray[np.float64]:
-    """One vector that holds all that travels of these sums, none of them symmetric: as a `message` they are summed
-    where they lie, without a copy."""
-    message = np.zeros(sum(s.size for s in sums))
-    start = 0
-    for s in sums:
-        s.lie_in(message[start : start + s.size])
-        start += s.size
-    return message
-
-
 def sum_exactly(
     world: World, sums: Sequence[Exact], again: Callable[[], None], message: NDArray[np.float64] | None = None
 ) -> None:

@@ -11,7 +11,8 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 from annotated_types import Ge, Gt, Lt
 
-from hpcadmm.comm.exact import Exact, carried, first_grid, sum_exactly
+from hpcadmm.comm.exact import Exact, first_grid, sum_exactly
+from hpcadmm.comm.exact_vectors import carried
 from hpcadmm.comm.world import World
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array, Arrays, replicated, sites

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from hpcadmm.comm.exact import Exact, carried, first_grid, half, side_by_side, sum_exactly
+from hpcadmm.comm.exact import Exact, first_grid, half, sum_exactly
+from hpcadmm.comm.exact_vectors import carried, side_by_side
 from hpcadmm.comm.world import World
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array, Arrays

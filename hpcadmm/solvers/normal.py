@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from hpcadmm.comm.exact import Exact, carried, first_grid, sum_exactly, sum_tiles
+from hpcadmm.comm.exact import Exact, first_grid, sum_exactly, sum_tiles
+from hpcadmm.comm.exact_vectors import carried
 from hpcadmm.comm.world import World
 from hpcadmm.model.network import Network
 from hpcadmm.model.state import Array, Arrays

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from hpcadmm.comm.exact import Exact, carry
+from hpcadmm.comm.exact import Exact
+from hpcadmm.comm.exact_vectors import carry
 from hpcadmm.comm.world import World
 from hpcadmm.model.network import Network
 from hpcadmm.model.problem import Problem

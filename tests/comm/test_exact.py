@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from sums import alone, summed, wild
 from threads import on_ranks
 
-from hpcadmm.comm.exact import Exact, carried, side_by_side, sum_exactly
+from hpcadmm.comm.exact import Exact, sum_exactly
+from hpcadmm.comm.exact_vectors import carried, side_by_side
 from hpcadmm.comm.world import World
 from hpcadmm.model.tiles import block
 
