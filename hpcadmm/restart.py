@@ -52,7 +52,7 @@ def _saved(state: Any, job: Job) -> list[Any]:
     return everything if job.save.state == "full" else [i for i in everything if i.path.startswith("W/")]
 
 
-def save(t: "Training") -> None:
+def write_checkpoint(t: "Training") -> None:
     """A checkpoint of this iteration."""
     problem, data = t.problem, t.setup.data
     meta = {

@@ -19,7 +19,7 @@ from hpcadmm.measure import Clock, Row, measure, weights_sha256
 from hpcadmm.model.problem import Problem
 from hpcadmm.progress import Progress
 from hpcadmm.rehearsal import rehearse
-from hpcadmm.restart import job_of, restore, save
+from hpcadmm.restart import job_of, restore, write_checkpoint
 from hpcadmm.setup import Setup, blank, set_up
 from hpcadmm.stopping import Stopping
 from hpcadmm.storage.environment import environment
@@ -159,10 +159,10 @@ def loop(t: Training, signals: Signals) -> str:
                 if reason and reason.startswith("diverged"):
                     return reason
             if reason or save or _due(t.iteration, t.job.save.every):
-                save(t)
+                write_checkpoint(t)
         t.progress.step(t.iteration, t.row)
     if t.saved < t.iteration:
-        save(t)
+        write_checkpoint(t)
     return reason
 
 
@@ -210,7 +210,7 @@ def _rescue(t: Training, full: UsageError) -> None:
     """The disk did not take a row: end with a checkpoint; a run that has none goes on until it can write one."""
     try:
         if t.saved < t.iteration:
-            save(t)
+            write_checkpoint(t)
     except UsageError:
         if t.saved < 0:
             if not t.starved:

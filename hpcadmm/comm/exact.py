@@ -15,7 +15,8 @@ a check and never on spare bits of the operands.
 Accuracy: call own bound of an entry the smallest product of a scale of its row and one of its column that bounds
 sum_t |p_ij,t| for all entries. In two words an entry keeps at least 53 bits below its own bound, typically 70, however
 badly rows and columns are scaled: the total is the sum of the partials, rounded once, and no worse than a plain float64
-sum. In one word it keeps 40 bits below the bound that the last sums needed, more than float32 partials have.
+sum. In one word (`patient` sums of float32: gradients of minibatches) it keeps 40 bits below the largest bound of the
+sums before, and 30 below its own while batches differ by up to a factor of 2^10: more than the 24 of float32 partials.
 """
 
 import math
@@ -167,6 +168,8 @@ class Exact:
             change = np.where(is_row, needed + MARGIN, needed - needed.max())
         else:
             change = np.where(is_row == (attempt == PASSES - 2), needed, 0)
+        if self.patient:  # other batches need the scales that this one does not
+            change = np.where(self.scales == UNKNOWN, change, np.maximum(change, 0))
         self.scales[: self._free] = np.where(seen, self._now + change, self.scales)[: self._free]
         kernels.balance(self.scales, self.rows, self._free)
 

@@ -16,6 +16,7 @@ from hpcadmm.kernels import kernel
 
 UNKNOWN = -(1 << 20)  # the scale of a line that has held nothing but zeros
 LOWEST, HIGHEST = -450, 490  # of a scale: bounds, products of two, and their units stay far from the ends of float64
+SLACK = 10  # bits that a scale of a patient sum may be higher than the last sums need before it falls
 LIMIT = 0.25  # the most that a line may weigh
 GRAIN = 2.0**-54  # weights are whole multiples, so that sums of them are exact up to 2 LIMIT and beyond it stay there
 ENDLESS = 2.0**1000  # weights from here on, as that of an infinity or NaN: no scale is sought for them
@@ -137,14 +138,15 @@ def judge(loads, scales, rows, free, least, patient):  # type: ignore[no-untyped
 @kernel
 def follow(loads, scales, rows, free, now, room, patient):  # type: ignore[no-untyped-def]
     """Bounds that leave `room` bits to the next sum: B_ij changes by 2^room sqrt(load_i load_j), of which min(load_i,
-    load_j) bounds sum |p_ij| / B_ij; or by 2^room load_i. If `patient` a scale falls by one bit a sum."""
+    load_j) bounds sum |p_ij| / B_ij; or by 2^room load_i. If `patient` a scale falls only where it is SLACK bits too
+    high, and then by one bit a sum."""
     for k in range(free):
         if 0 < loads[k] < ENDLESS:
             change = power(min(loads[k], 2 * LIMIT)) + room
-            if free == loads.size:
+            if patient and scales[k] != UNKNOWN and change < 0:
+                change = -1 if change < -SLACK else 0
+            elif free == loads.size:
                 change = half(change)
-            if patient and scales[k] != UNKNOWN:
-                change = max(change, -1)
             scales[k] = now[k] + change
     balance(scales, rows, free)
 
