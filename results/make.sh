@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes what results/README.md shows: runs, hashes and bench figures, each with its job, commit and machine.
-# MPIRUN and HPCADMM name the programs, HPCADMM_DATA the folder of the data. Parts: runs hashes floor scaling
+# MPIRUN and HPCADMM name the programs, HPCADMM_DATA the folder of the data. Parts: runs hashes floor exact scaling
 # layers grids wires convergence accuracy speedup decentralized speed mpadmm first scale model rivals; and torch, which is not made unless asked for.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -44,9 +44,16 @@ floor() {
       "$run" -n $n "$program" bench $deep --set loss.name=$loss --only floor --only iteration --iterations 15 \
         --json > taylor-floor/$loss-$n.json 2>/dev/null
     done
-    for precision in float32 float64; do
-      "$run" -n $n "$program" bench $deep --set precision=$precision --against solver.sums=plain --only iteration \
-        --iterations 15 --json > taylor-floor/exact-against-plain-$precision-$n.json 2>/dev/null
+  done
+}
+
+# What exact sums cost: seconds of an iteration over those with plain sums, interleaved.
+exact() {
+  mkdir -p exact
+  for n in 1 2; do
+    for job in mnist-taylor-deep mnist-mpadmm; do
+      "$run" -n $n "$program" bench ../jobs/$job.toml --against solver.sums=plain --only iteration --iterations 25 \
+        --json > exact/$job-$n.json 2>/dev/null
     done
   done
 }
@@ -245,4 +252,4 @@ torch() {
   cp runs/torch/environment.json torch/
 }
 
-for part in ${*:-runs hashes floor scaling layers grids wires convergence accuracy speedup decentralized speed mpadmm first scale model rivals}; do "$part"; done
+for part in ${*:-runs hashes floor exact scaling layers grids wires convergence accuracy speedup decentralized speed mpadmm first scale model rivals}; do "$part"; done

@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from hpcadmm import train as training
 from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
 from hpcadmm.job import parse
 from hpcadmm.progress import Progress
-from hpcadmm.storage import durable
+from hpcadmm.storage import checkpoint, durable
 from hpcadmm.storage import run as run_module
 from hpcadmm.storage.run import read_metrics, read_summary
 from hpcadmm.train import resume, train
@@ -81,7 +80,7 @@ def test_no_room_for_a_row(tmp_path, refused, whole, code):
 
 def test_a_run_that_can_save_nothing_goes_on_until_it_can(tmp_path, monkeypatch, whole):
     """Rows fail from iteration 4 on, checkpoints until iteration 6."""
-    out, save, tries = tmp_path / "run", training.checkpoint.save, []
+    out, save, tries = tmp_path / "run", checkpoint.save, []
 
     def late(*how):
         tries.append(how)
@@ -95,7 +94,7 @@ def test_a_run_that_can_save_nothing_goes_on_until_it_can(tmp_path, monkeypatch,
         durable.append(path, text)
 
     with monkeypatch.context() as patch:
-        patch.setattr(training.checkpoint, "save", late)
+        patch.setattr(checkpoint, "save", late)
         patch.setattr(run_module, "append", few)
         with pytest.raises(UsageError, match="iteration 6, is whole"):
             begin(out)
