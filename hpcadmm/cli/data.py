@@ -32,7 +32,7 @@ def list_command(as_json: bool) -> None:
         click.echo(json.dumps([asdict(entry) for entry in entries], indent=2))
     else:
         rows = [(e.name, e.what, "\n".join(e.expects), e.found) for e in entries]
-        table(("name", "what", "files (plain or .gz)", "found"), rows)
+        table(("name", "what", "files (plain or packed)", "found"), rows)
 
 
 @data.command()

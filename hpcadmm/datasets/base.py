@@ -53,7 +53,7 @@ class Dataset(ABC):
 
     name: ClassVar[str]
     what: ClassVar[str]  # one line for `hpcadmm data list`
-    expects: ClassVar[tuple[str, ...]] = ()  # file names, each plain or .gz
+    expects: ClassVar[tuple[str, ...]] = ()  # file names, each plain or packed
     remotes: ClassVar[tuple[Remote, ...]] = ()
     plain: ClassVar[bool] = False  # never images, nor zeros left out?
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid", "strict": True}
