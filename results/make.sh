@@ -154,11 +154,11 @@ speedup() {
   "$(dirname "$(command -v "$program")")/python" speedup.py --launcher "$(printf %q "$run")"
 }
 
-# Iteration 1 against the median of the 60 after it, warm kernel cache: five starts of each solver on the digits.
+# Iteration 1 against the median of the 60 after it, warm kernel cache: three starts of each solver on the digits.
 first() {
   mkdir -p first
   echo "job,start,kernels_seconds,first_seconds,later_seconds,first_over_later" > first/table.csv
-  for start in 1 2 3 4 5; do
+  for start in 1 2 3; do
     for job in ../jobs/digits-*.toml; do
       "$program" bench "$job" --only first --json 2>/dev/null | python3 -c 'import json, sys
 values = json.load(sys.stdin)["figures"]
