@@ -18,6 +18,12 @@ UP = ("objective", "objective error", "primal residual", "accuracy", "mean squar
 WIDE = 200  # characters a line where the output is no terminal
 
 
+def to_file(endings: str) -> Any:
+    """The option that names the file to write."""
+    path = click.Path(readable=False, path_type=Path)
+    return click.option("-o", "out", required=True, metavar="FILE", type=path, help=endings)
+
+
 @click.command()
 @RUN
 @click.option("--data", "overrides", multiple=True, metavar="KEY=VALUE",
@@ -45,14 +51,7 @@ def evaluate(run: Path, overrides: tuple[str, ...], part: str | None, iteration:
 @click.command()
 @RUN
 @click.argument("source", metavar="INPUT", type=click.Path(readable=False, path_type=Path))
-@click.option(
-    "-o",
-    "out",
-    required=True,
-    metavar="FILE",
-    type=click.Path(readable=False, path_type=Path),
-    help=".csv, .npz or .h5.",
-)
+@to_file(".csv, .npz or .h5.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="An option of [data] for INPUT.")
 @click.option("--ignore", "ignored", metavar="COLUMN",
               help="The csv column that is no feature, by name or number from 0; if there is one, by default the "
@@ -93,14 +92,7 @@ def show(runs: tuple[Path, ...], as_json: bool) -> None:
 
 @click.command()
 @click.argument("runs", nargs=-1, required=True, type=click.Path(readable=False, path_type=Path))
-@click.option(
-    "-o",
-    "out",
-    required=True,
-    metavar="FILE",
-    type=click.Path(readable=False, path_type=Path),
-    help=".png, .svg or .pdf.",
-)
+@to_file(".png, .svg or .pdf.")
 @click.option(
     "--x",
     "across",
@@ -120,9 +112,7 @@ def plot(runs: tuple[Path, ...], out: Path, across: tuple[str, ...], up: tuple[s
 
 @click.command()
 @RUN
-@click.option(
-    "-o", "out", required=True, metavar="FILE", type=click.Path(readable=False, path_type=Path), help=".npz or .onnx."
-)
+@to_file(".npz or .onnx.")
 @ITERATION
 @FORCE
 def export(run: Path, out: Path, iteration: int | None, force: bool) -> None:

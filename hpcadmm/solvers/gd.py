@@ -141,10 +141,14 @@ class Gd(Parted):
     def prepare(self, s: State, p: Problem, world: World) -> None:
         """Find the rate, the optimum and the scales of the sums."""
         work: Work = s.work
-        work.sums.settle(s.W, lambda: work.parts(p), world, fresh=not s.done[0])
+        self.settle(s, p, world)
         work.rate = 1 / lipschitz(p, work, self.decay, world) if self.rate == "lipschitz" else self.rate
         if self.knows_optimum(p.network.depth, p.loss.name):
             work.local, work.optimum = pose(p, work.workers, 0.0, world)
+
+    def settle(self, s: State, p: Problem, world: World) -> None:
+        """The scales of the sums. Collective."""
+        s.work.sums.settle(s.W, lambda: s.work.parts(p), world, fresh=not s.done[0])
 
     def weights(self, s: State, world: World) -> Arrays:
         return s.W

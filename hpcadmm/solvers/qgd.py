@@ -140,6 +140,9 @@ class QGd(Gd):
         for known in s.work.known:
             known[...] = s.work.workers.gathered(known[s.work.own], world)
 
+    def settle(self, s: Any, p: Problem, world: World) -> None:
+        """The server adds what it knows of the workers: there is no sum over the ranks."""
+
     def uploads(self, s: Any, world: World) -> list[int]:
         marks: list[int] = s.work.workers.gathered(s.work.marks[:, 0], world).astype(int).tolist()
         return marks
