@@ -148,7 +148,7 @@ def own_kernels() -> str:
 def kernels() -> Iterator[Finding]:
     """Are the compiled kernels kept from run to run?"""
     from hpcadmm import kernels as compiled
-    from hpcadmm.comm.exact import Exact
+    from hpcadmm.comm.exact.sums import Exact
 
     Exact((2, 2), np.float64, 1).add(np.ones((2, 2), order="F"))
     lost = compiled.lost()

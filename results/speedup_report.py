@@ -80,9 +80,9 @@ def modelled(plan: "Plan", raw: Row, point: Point) -> list[Row]:
     rank, and, as if nothing overlapped, the two messages of a boundary: p (n + 1, samples) down, w (n, samples) up."""
     from hpcadmm.model.activations import Relu
     from hpcadmm.model.network import Network
-    from hpcadmm.solvers.dealing import deal
-    from hpcadmm.solvers.pdadmm_blocks import PRODUCTS
-    from hpcadmm.solvers.pdadmm_work import costs  # these start MPI, so not before all is measured
+    from hpcadmm.solvers.pdadmm.blocks import PRODUCTS
+    from hpcadmm.solvers.pdadmm.work import costs  # these start MPI, so not before all is measured
+    from hpcadmm.solvers.shared.dealing import deal
 
     n, hidden = point
     L, runs, found = hidden + 1, reports(plan, raw, point, 1), raw["machine"]["figures"]

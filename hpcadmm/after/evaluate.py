@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 from hpcadmm.after.otherdata import by_place, choose, load
 from hpcadmm.after.trained import Trained, Warn, read
 from hpcadmm.after.words import printable
-from hpcadmm.comm.exact import sum_by_tile
+from hpcadmm.comm.exact.sums import sum_by_tile
 from hpcadmm.comm.launch import phase
 from hpcadmm.comm.world import World
 from hpcadmm.datasets.loaded import Samples

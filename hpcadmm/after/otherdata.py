@@ -12,14 +12,14 @@ from hpcadmm.after.trained import Trained
 from hpcadmm.comm.world import World
 from hpcadmm.datasets import DATASETS
 from hpcadmm.datasets.base import Dataset
+from hpcadmm.datasets.formats.lookup import expanded
+from hpcadmm.datasets.formats.reasons import there
 from hpcadmm.datasets.loaded import Loaded, Samples, Transform
-from hpcadmm.datasets.lookup import expanded
-from hpcadmm.datasets.reasons import there
 from hpcadmm.datasets.recognise import recognised
 from hpcadmm.datasets.transform import Affine
 from hpcadmm.errors import UsageError
-from hpcadmm.tables import named, toml_file
-from hpcadmm.typed import Raw, name_of, setting, settled
+from hpcadmm.job.tables import named, toml_file
+from hpcadmm.job.typed import Raw, name_of, setting, settled
 
 MEANING = ("downsample", "classes", "positive")  # options that other data keep: what features and classes mean
 SCALING = ("scale", "standardise", "standardise_targets")  # all data are scaled as the training's

@@ -8,9 +8,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from hpcadmm.after.outfile import kind, written
 from hpcadmm.after.words import LONGEST, any_glyph, shown
 from hpcadmm.errors import UsageError
+from hpcadmm.storage.outfile import kind, written
 from hpcadmm.storage.run import read_metrics
 
 FORMATS = (".png", ".svg", ".pdf")

@@ -11,21 +11,21 @@ import numpy as np
 from scipy.special import softmax
 from threadpoolctl import threadpool_limits
 
-from hpcadmm.after.outfile import absent, kind, written
 from hpcadmm.after.trained import Trained, Warn, read
 from hpcadmm.comm.world import World
 from hpcadmm.datasets import DATASETS
 from hpcadmm.datasets.base import Dataset
-from hpcadmm.datasets.reasons import check_there
+from hpcadmm.datasets.formats.reasons import check_there
+from hpcadmm.datasets.formats.text import Csv
 from hpcadmm.datasets.recognise import format_of
-from hpcadmm.datasets.text import Csv
 from hpcadmm.datasets.unlabelled import load_inputs
 from hpcadmm.errors import UsageError
+from hpcadmm.job.tables import named
+from hpcadmm.job.typed import setting
 from hpcadmm.model.losses.base import decide
 from hpcadmm.model.state import Array
 from hpcadmm.storage.hdf5 import write_array, write_text, writing
-from hpcadmm.tables import named
-from hpcadmm.typed import setting
+from hpcadmm.storage.outfile import absent, kind, written
 
 ROWS = 10_000  # rows of text made at a time
 ONE = {"scores": "score", "probabilities": "probability", "values": "value"}  # the name of one column of a csv

@@ -10,17 +10,17 @@ import tomli_w
 
 from hpcadmm.comm.launch import phase
 from hpcadmm.comm.world import World
-from hpcadmm.datasets.header import Columns
+from hpcadmm.datasets.formats.header import Columns
 from hpcadmm.datasets.loaded import Transform
 from hpcadmm.errors import UsageError
-from hpcadmm.job import Job, parse
+from hpcadmm.job.job import Job, parse
 from hpcadmm.model.network import Network
 from hpcadmm.model.state import Array, Arrays
-from hpcadmm.setup import PRECISIONS
 from hpcadmm.storage import folders
 from hpcadmm.storage.durable import spoken
 from hpcadmm.storage.moved import current
 from hpcadmm.storage.weights import read_weights
+from hpcadmm.training.setup import PRECISIONS
 
 Warn = Callable[[str], None]
 

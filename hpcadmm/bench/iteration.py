@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from hpcadmm.bench.report import Report
 from hpcadmm.bench.subject import Subject
 from hpcadmm.bench.timing import peak_bytes, table
-from hpcadmm.measure import weights_sha256
-from hpcadmm.solvers.products import Product
+from hpcadmm.solvers.shared.products import Product
+from hpcadmm.training.measure import weights_sha256
 
 LATER = 60  # iterations after the first one, at least, that it is compared with
 ALLOWANCE = 250e6  # bytes a rank may hold besides 1.25 x (state + data)

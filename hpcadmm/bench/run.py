@@ -5,13 +5,13 @@ from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
-from hpcadmm import job as jobs
 from hpcadmm.bench import iteration
 from hpcadmm.bench.machine import machine, place
 from hpcadmm.bench.report import Options, Report
 from hpcadmm.bench.subject import Subject
 from hpcadmm.comm.launch import phase
 from hpcadmm.comm.world import World
+from hpcadmm.job import job as jobs
 
 
 def run(path: Path | None, overrides: Sequence[str], options: Options, world: World) -> Report:

@@ -11,13 +11,13 @@ from threadpoolctl import ThreadpoolController
 from hpcadmm.bench.timing import Sample, timed
 from hpcadmm.comm.launch import phase
 from hpcadmm.comm.world import World
-from hpcadmm.job import Job
-from hpcadmm.measure import measure
+from hpcadmm.job.job import Job
 from hpcadmm.model.problem import Part
 from hpcadmm.model.state import items
-from hpcadmm.rehearsal import rehearse
-from hpcadmm.setup import Setup, blank, set_up
-from hpcadmm.solvers.products import Product
+from hpcadmm.solvers.shared.products import Product
+from hpcadmm.training.measure import measure
+from hpcadmm.training.rehearsal import rehearse
+from hpcadmm.training.setup import Setup, blank, set_up
 
 WARM = 3  # iterations before the first sample, unless others are asked for
 

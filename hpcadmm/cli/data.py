@@ -47,7 +47,7 @@ def list_command(as_json: bool) -> None:
 def download(name: str, to: Path | None, url_base: str | None, force: bool) -> None:
     """Get the files of dataset NAME; each is checked against its sha256."""
     from hpcadmm.datasets import DATASETS
-    from hpcadmm.datasets.download import download as get
+    from hpcadmm.datasets.public.download import download as get
 
     click.echo(f"in {get(DATASETS[name], to, url_base, force, click.echo)}")
 
@@ -94,8 +94,8 @@ def chosen(source: str, kind: str | None, settings: tuple[str, ...]) -> Any:
     from hpcadmm.datasets import DATASETS
     from hpcadmm.datasets.recognise import recognised
     from hpcadmm.errors import UsageError
-    from hpcadmm.tables import plain
-    from hpcadmm.typed import setting
+    from hpcadmm.job.tables import plain
+    from hpcadmm.job.typed import setting
 
     cls, options = recognised(source, kind, DATASETS)
     faults: list[str] = []

@@ -25,7 +25,7 @@ def machine(out: Path, ranks: str | None, launcher: str | None, quick: bool) -> 
     small factors, messages. All cores should be free."""
     refuse_launcher()
     from hpcadmm.bench.scaling import usable_cores
-    from hpcadmm.scaling.model.measure import counts, doubts, measured, write
+    from hpcadmm.performance.probing import counts, doubts, measured, write
 
     found = measured(counts(ranks, usable_cores()), launcher, ["--quick"] if quick else [], click.echo)
     write(found, out)
@@ -45,8 +45,8 @@ def probe(**given: Any) -> int:
     world = start_mpi()
     from threadpoolctl import threadpool_limits
 
-    from hpcadmm.scaling.model.probe import Wanted
-    from hpcadmm.scaling.model.probe import probe as probing
+    from hpcadmm.performance.probe import Wanted
+    from hpcadmm.performance.probe import probe as probing
     from hpcadmm.storage.environment import environment
 
     with threadpool_limits(1):
@@ -72,7 +72,7 @@ def model(folders: tuple[Path, ...], file: Path | None, out: Path, **options: An
     left out, and where adding ranks no longer helps, and why. Predictions are never drawn as measurements.
     """
     refuse_launcher()
-    from hpcadmm.scaling.model.study import Options, study
+    from hpcadmm.performance.study import Options, study
 
     return study(folders, file, out, Options(**options), click.echo)
 
@@ -92,6 +92,6 @@ def advise(job: Path, overrides: tuple[str, ...], file: Path | None, **options: 
     the fewest ranks that are within 10 % of the fastest at an efficiency of half or more.
     """
     refuse_launcher()
-    from hpcadmm.scaling.model.advise import Options, advising
+    from hpcadmm.performance.advise import Options, advising
 
     return advising(job, overrides, file, Options(**options), click.echo)

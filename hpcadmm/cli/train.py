@@ -38,9 +38,9 @@ def train(job: Path, overrides: tuple[str, ...], out: Path | None, print_job: bo
     heed()
     with importing():
         world = start_mpi()
-        from hpcadmm import job as jobs
-        from hpcadmm import progress
-        from hpcadmm import train as training
+        from hpcadmm.job import job as jobs
+        from hpcadmm.training import loop as training
+        from hpcadmm.training import progress
 
     with phase("reading the job file"):
         read = jobs.read(job, overrides, world)
@@ -50,7 +50,7 @@ def train(job: Path, overrides: tuple[str, ...], out: Path | None, print_job: bo
 def print_resolved(job: Path, overrides: tuple[str, ...]) -> None:
     """Print the job with every default, by one rank."""
     with importing():
-        from hpcadmm import job as jobs
+        from hpcadmm.job import job as jobs
 
     if expected_rank() == 0:
         click.echo(jobs.parse(jobs.source(job), overrides, default_name=job.stem).to_toml(), nl=False)
@@ -65,7 +65,7 @@ def resume(run: Path, overrides: tuple[str, ...], quiet: bool) -> None:
     heed()
     with importing():
         world = start_mpi()
-        from hpcadmm import progress
-        from hpcadmm import train as training
+        from hpcadmm.training import loop as training
+        from hpcadmm.training import progress
 
     training.resume(run, overrides, world, progress.Progress(world.first and not quiet))

@@ -8,7 +8,7 @@ from hpcadmm.bench.scaling import usable_cores
 from hpcadmm.compare.vary import Vary
 from hpcadmm.datasets import DATASETS
 from hpcadmm.errors import UsageError
-from hpcadmm.job import Job
+from hpcadmm.job.job import Job
 from hpcadmm.model.activations import ACTIVATIONS
 from hpcadmm.model.losses import LOSSES
 from hpcadmm.registry import Registry

@@ -6,14 +6,14 @@ from pathlib import Path
 
 from hpcadmm.compare.checks import check_ranks, crowded, regression
 from hpcadmm.compare.figure import draw, picture
-from hpcadmm.compare.folder import Folder, claim, default
-from hpcadmm.compare.launcher import launcher
-from hpcadmm.compare.plan import Planned, repeated
 from hpcadmm.compare.reading import results, row
-from hpcadmm.compare.runner import Say, run_all
 from hpcadmm.compare.summary import flat, page, summarised
-from hpcadmm.compare.tables import comma_separated, write
 from hpcadmm.errors import Interrupted, UsageError
+from hpcadmm.experiments.folder import Folder, claim, default
+from hpcadmm.experiments.launcher import launcher
+from hpcadmm.experiments.plan import Planned, repeated
+from hpcadmm.experiments.runner import Say, run_all
+from hpcadmm.experiments.tables import comma_separated, write
 
 
 @dataclass(frozen=True)

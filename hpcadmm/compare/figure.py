@@ -7,11 +7,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from hpcadmm.after.outfile import written
 from hpcadmm.after.plot import COLOURS, PAPER, SPARSE, STYLE, finite, library, logarithmic, lowest
 from hpcadmm.after.words import LONGEST, any_glyph, shown
 from hpcadmm.compare.reading import Result
 from hpcadmm.errors import UsageError
+from hpcadmm.storage.outfile import written
 
 AXES = {
     "seconds": "solver time (s)",

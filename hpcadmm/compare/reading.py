@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from hpcadmm.after.plot import finite
-from hpcadmm.compare.folder import Folder
-from hpcadmm.compare.plan import Planned, described
-from hpcadmm.compare.runner import SETTLED, failure, state
 from hpcadmm.errors import UsageError
+from hpcadmm.experiments.folder import Folder
+from hpcadmm.experiments.plan import Planned, described
+from hpcadmm.experiments.runner import SETTLED, failure, state
 from hpcadmm.storage.readers import ENVIRONMENT, read_metrics, read_summary
 
 Row = dict[str, Any]

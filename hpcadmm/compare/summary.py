@@ -4,9 +4,9 @@ import math
 from collections.abc import Sequence
 from statistics import median
 
-from hpcadmm.compare.plan import described
 from hpcadmm.compare.reading import COSTS, Result, Row
-from hpcadmm.compare.tables import cell, markdown
+from hpcadmm.experiments.plan import described
+from hpcadmm.experiments.tables import cell, markdown
 
 Range = tuple[float, float, float]  # median, least, largest; infinite where a target was not reached
 

@@ -9,16 +9,16 @@ from typing import Any
 from hpcadmm.after.plot import finite
 from hpcadmm.compare.checks import Try, check_metric, check_ranks, check_values, crowded, regression
 from hpcadmm.compare.figure import picture
-from hpcadmm.compare.folder import Folder, claim, default
-from hpcadmm.compare.launcher import launcher
-from hpcadmm.compare.plan import Planned, resolved
 from hpcadmm.compare.reading import Result, results
-from hpcadmm.compare.runner import Say, run_all
-from hpcadmm.compare.tables import comma_separated, write
 from hpcadmm.compare.tune_report import Trial, draw, page, table_row
 from hpcadmm.compare.vary import Vary, drawn, varied
 from hpcadmm.errors import Interrupted, UsageError
-from hpcadmm.job import Job, source
+from hpcadmm.experiments.folder import Folder, claim, default
+from hpcadmm.experiments.launcher import launcher
+from hpcadmm.experiments.plan import Planned, resolved
+from hpcadmm.experiments.runner import Say, run_all
+from hpcadmm.experiments.tables import comma_separated, write
+from hpcadmm.job.job import Job, source
 
 METRICS = ("test_accuracy", "test_error", "objective", "seconds-to-target")
 VALIDATION = 0.1

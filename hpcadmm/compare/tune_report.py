@@ -7,12 +7,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from hpcadmm.after.outfile import written
 from hpcadmm.after.plot import COLOURS, PAPER, STYLE, finite, library, logarithmic
 from hpcadmm.after.words import any_glyph, shown
 from hpcadmm.compare.reading import Result, Row, row
-from hpcadmm.compare.tables import markdown, number
 from hpcadmm.compare.vary import Vary
+from hpcadmm.experiments.tables import markdown, number
+from hpcadmm.storage.outfile import written
 
 PER_CENT = "test_accuracy"
 WORDS = {

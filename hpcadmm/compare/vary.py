@@ -11,7 +11,7 @@ import numpy as np
 from scipy.stats import qmc
 
 from hpcadmm.errors import UsageError
-from hpcadmm.typed import Raw
+from hpcadmm.job.typed import Raw
 
 EXAMPLES = "solver.gamma=log:0.1:100, solver.eta=uniform:0:1, solver.T=int:1:20, solver.batch=choice:128,512"
 RANGES = ("log", "uniform", "int")

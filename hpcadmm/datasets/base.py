@@ -10,11 +10,11 @@ from annotated_types import Ge, Gt, Le, Lt
 from hpcadmm.comm.world import World
 from hpcadmm.datasets.choose import Order, check_parts, first, held_out, ordered, split, subset
 from hpcadmm.datasets.fill import empty_labels, fill, room, width
-from hpcadmm.datasets.header import Columns
+from hpcadmm.datasets.formats.header import Columns
 from hpcadmm.datasets.labels import Labelling, distinct
 from hpcadmm.datasets.loaded import Loaded, Samples, Transform
 from hpcadmm.datasets.loading import load
-from hpcadmm.datasets.remote import Remote
+from hpcadmm.datasets.public.remote import Remote
 from hpcadmm.datasets.table import Source, Table
 from hpcadmm.datasets.transform import Affine
 from hpcadmm.errors import UsageError

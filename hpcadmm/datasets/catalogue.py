@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from hpcadmm.datasets.base import Dataset
-from hpcadmm.datasets.lookup import find, places
+from hpcadmm.datasets.formats.lookup import find, places
 from hpcadmm.errors import UsageError
 from hpcadmm.registry import Registry
 

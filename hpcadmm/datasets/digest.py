@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hpcadmm.comm.world import World
+from hpcadmm.datasets.formats.lookup import fingerprint
 from hpcadmm.datasets.loaded import Samples
-from hpcadmm.datasets.lookup import fingerprint
 from hpcadmm.datasets.table import Source
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import numpy as np
 
 from hpcadmm.datasets.base import Dataset
 from hpcadmm.datasets.convert import batches, chosen
-from hpcadmm.datasets.header import shown
+from hpcadmm.datasets.formats.header import shown
 from hpcadmm.datasets.scaling import SPARSE, kind_of
 from hpcadmm.datasets.table import Source
 

@@ -12,10 +12,10 @@ from hpcadmm.comm.world import World
 from hpcadmm.datasets import digest, scaling
 from hpcadmm.datasets.choose import dealt
 from hpcadmm.datasets.fill import width
-from hpcadmm.datasets.header import Columns
+from hpcadmm.datasets.formats.header import Columns
+from hpcadmm.datasets.formats.lookup import places
 from hpcadmm.datasets.labels import Labelling
 from hpcadmm.datasets.loaded import Loaded, Samples, Transform
-from hpcadmm.datasets.lookup import places
 from hpcadmm.datasets.scaling import Kind
 from hpcadmm.datasets.table import Source, Table, brought
 from hpcadmm.datasets.transform import Affine, narrowed

@@ -5,19 +5,19 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from hpcadmm.datasets.base import Dataset
-from hpcadmm.datasets.cifar import PIXELS, Cifar, CifarTable
-from hpcadmm.datasets.foreign import foreign
-from hpcadmm.datasets.hdf5 import Hdf5
-from hpcadmm.datasets.idx import IdxTable, labels_of
-from hpcadmm.datasets.libsvm import Libsvm, pairs_or_numbers
-from hpcadmm.datasets.lines import lines
-from hpcadmm.datasets.lookup import expanded
-from hpcadmm.datasets.npz import Npz
-from hpcadmm.datasets.reasons import folder, there
-from hpcadmm.datasets.stream import beginning, length, opened
-from hpcadmm.datasets.svhn import SvhnTable
+from hpcadmm.datasets.formats.foreign import foreign
+from hpcadmm.datasets.formats.hdf5 import Hdf5
+from hpcadmm.datasets.formats.libsvm import Libsvm, pairs_or_numbers
+from hpcadmm.datasets.formats.lines import lines
+from hpcadmm.datasets.formats.lookup import expanded
+from hpcadmm.datasets.formats.npz import Npz
+from hpcadmm.datasets.formats.reasons import folder, there
+from hpcadmm.datasets.formats.stream import beginning, length, opened
+from hpcadmm.datasets.formats.text import Csv
+from hpcadmm.datasets.public.cifar import PIXELS, Cifar, CifarTable
+from hpcadmm.datasets.public.idx import IdxTable, labels_of
+from hpcadmm.datasets.public.svhn import SvhnTable
 from hpcadmm.datasets.table import Source, Table
-from hpcadmm.datasets.text import Csv
 from hpcadmm.errors import UsageError
 from hpcadmm.registry import Registry
 

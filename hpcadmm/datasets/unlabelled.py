@@ -9,17 +9,17 @@ import numpy as np
 from hpcadmm.comm.world import World
 from hpcadmm.datasets.base import Dataset
 from hpcadmm.datasets.choose import dealt
-from hpcadmm.datasets.cifar import Cifar, CifarTable
-from hpcadmm.datasets.generic import Generic
-from hpcadmm.datasets.hdf5 import Hdf5, Hdf5Table
-from hpcadmm.datasets.header import Columns
-from hpcadmm.datasets.libsvm import Libsvm, LibsvmTable
+from hpcadmm.datasets.formats.generic import Generic
+from hpcadmm.datasets.formats.hdf5 import Hdf5, Hdf5Table
+from hpcadmm.datasets.formats.header import Columns
+from hpcadmm.datasets.formats.libsvm import Libsvm, LibsvmTable
+from hpcadmm.datasets.formats.npz import Npz, NpzTable
+from hpcadmm.datasets.formats.reasons import check_there
+from hpcadmm.datasets.formats.text import Csv, TextTable
 from hpcadmm.datasets.loaded import Samples, Transform
-from hpcadmm.datasets.npz import Npz, NpzTable
-from hpcadmm.datasets.reasons import check_there
+from hpcadmm.datasets.public.cifar import Cifar, CifarTable
 from hpcadmm.datasets.recognise import OneFile, format_of
 from hpcadmm.datasets.table import Source, Table
-from hpcadmm.datasets.text import Csv, TextTable
 from hpcadmm.errors import UsageError
 
 

@@ -5,16 +5,19 @@
     q: Arrays = sites()        each rank holds the sites (layers, workers) dealt to it
     p: Arrays = cells()        each rank holds the columns of its tiles, of the layers dealt to it
     A: Arrays = layers()       each rank holds the layers dealt to it; ranks with the same layers hold the same
+    sweeps: int = scalar(0)    a number, the same on every rank
+    sums: Any = exact_sums()   exact sums, of which a checkpoint keeps the scales
 
 A field is an array or a list of arrays indexed by layer, as in the paper; entries that are None do not exist.
 A field declared without one of these is not saved: it can be formed from the others and the data.
 With this a checkpoint serves every solver and restarts on any number of ranks.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
+import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
@@ -54,6 +57,16 @@ def layers(first: int = 0) -> Any:
     return _lying("layers", first)
 
 
+def scalar(value: float) -> Any:
+    """A number, int or float as its first `value`, the same on every rank; saved as an array of one entry."""
+    return field(default=value, metadata={"lies": "replicated", "number": type(value)})
+
+
+def exact_sums() -> Any:
+    """Exact sums, of which a checkpoint keeps `scales`: an array, or a list of arrays by layer."""
+    return field(default=None, metadata={"lies": "replicated", "first": 0, "sums": True})
+
+
 @dataclass(frozen=True)
 class Item:
     """One array of a state: its path in a checkpoint (`z/2`), how it lies, and the array itself."""
@@ -77,10 +90,33 @@ def items(state: Any) -> Iterator[Item]:
     for f in fields(state):
         if "lies" not in f.metadata:
             continue
-        value = getattr(state, f.name)
+        name, value = f.name, getattr(state, f.name)
+        if "number" in f.metadata:
+            value = np.array([value], np.int64 if f.metadata["number"] is int else np.float64)
+        elif "sums" in f.metadata and value is not None:
+            name, value = "scales", value.scales
         if isinstance(value, list):
             for l, array in enumerate(value):
                 if array is not None and l >= f.metadata["first"]:
-                    yield Item(f"{f.name}/{l}", f.metadata["lies"], array)
+                    yield Item(f"{name}/{l}", f.metadata["lies"], array)
         elif value is not None:
-            yield Item(f.name, f.metadata["lies"], value)
+            yield Item(name, f.metadata["lies"], value)
+
+
+def take_numbers(state: Any, filled: Iterable[Item]) -> None:
+    """Set the `scalar` fields of a state from its items, whose arrays a checkpoint has filled.
+
+    >>> @dataclass
+    ... class State:
+    ...     sweeps: int = scalar(3)
+    >>> s = State()
+    >>> (sweeps,) = items(s)
+    >>> sweeps.array[0] = 7
+    >>> take_numbers(s, [sweeps])
+    >>> s
+    State(sweeps=7)
+    """
+    found = {item.path: item.array for item in filled}
+    for f in fields(state):
+        if "number" in f.metadata and f.name in found:
+            setattr(state, f.name, f.metadata["number"](found[f.name][0]))

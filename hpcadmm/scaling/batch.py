@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from hpcadmm.compare.folder import default
+from hpcadmm.experiments.folder import default
 from hpcadmm.scaling.experiment import Experiment
 from hpcadmm.scaling.folder import Folder, furnish
 from hpcadmm.scaling.remarks import missing

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le, Len
 
-from hpcadmm.compare.plan import slug
 from hpcadmm.errors import UsageError
-from hpcadmm.tables import plain, toml_file
+from hpcadmm.experiments.plan import slug
+from hpcadmm.job.tables import plain, toml_file
 
 Count = Annotated[int, Ge(1)]
 Counts = Annotated[list[Count], Len(1)]

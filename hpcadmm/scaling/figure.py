@@ -6,10 +6,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from hpcadmm.after.outfile import written
 from hpcadmm.after.plot import COLOURS, PAPER, SPARSE, STYLE, library, lowest
 from hpcadmm.scaling.rows import Row
 from hpcadmm.scaling.study import Study
+from hpcadmm.storage.outfile import written
 
 PARTS = {"compute": "#0072B2", "communicate": "#E69F00", "wait": "#bbbbbb"}
 GREY = "#888888"

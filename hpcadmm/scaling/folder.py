@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hpcadmm.compare import folder as compared
-from hpcadmm.compare.plan import Planned
 from hpcadmm.errors import UsageError
+from hpcadmm.experiments import folder as compared
+from hpcadmm.experiments.plan import Planned
 from hpcadmm.scaling.experiment import Experiment
 from hpcadmm.scaling.points import Point, points
 from hpcadmm.storage.durable import spoken, write_text

@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from hpcadmm.compare.tables import markdown, number
+from hpcadmm.experiments.tables import markdown, number
 from hpcadmm.scaling.remarks import setting
 from hpcadmm.scaling.rows import Row
 from hpcadmm.scaling.study import Study

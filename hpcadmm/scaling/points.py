@@ -5,9 +5,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from hpcadmm.compare.plan import Planned, resolved, source
 from hpcadmm.errors import UsageError
-from hpcadmm.job import Job
+from hpcadmm.experiments.plan import Planned, resolved, source
+from hpcadmm.job.job import Job
 from hpcadmm.scaling.experiment import Experiment
 
 

@@ -9,8 +9,8 @@ from typing import Any
 from hpcadmm.bench.report import Report
 from hpcadmm.bench.scaling import mark
 from hpcadmm.compare.figure import picture
-from hpcadmm.compare.tables import comma_separated, write
 from hpcadmm.errors import UsageError
+from hpcadmm.experiments.tables import comma_separated, write
 from hpcadmm.scaling.experiment import Experiment
 from hpcadmm.scaling.extrap import extrap
 from hpcadmm.scaling.figure import draw

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from hpcadmm.compare.folder import default
-from hpcadmm.compare.launcher import Relay, launcher
-from hpcadmm.compare.plan import Planned
 from hpcadmm.errors import Interrupted, UsageError
+from hpcadmm.experiments.folder import default
+from hpcadmm.experiments.launcher import Relay, launcher
+from hpcadmm.experiments.plan import Planned
 from hpcadmm.scaling.experiment import Experiment, read
 from hpcadmm.scaling.folder import Folder, Sample, claim
 from hpcadmm.scaling.points import Point, crowded, planned, points

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from hpcadmm.bench.scaling import refuse_other, usable_cores
-from hpcadmm.compare.launcher import Launcher, Relay, launcher
-from hpcadmm.compare.plan import Planned
-from hpcadmm.compare.runner import message
 from hpcadmm.errors import UsageError
+from hpcadmm.experiments.launcher import Launcher, Relay, launcher
+from hpcadmm.experiments.plan import Planned
+from hpcadmm.experiments.runner import message
 from hpcadmm.scaling.experiment import Experiment
 from hpcadmm.scaling.folder import Folder, Sample
 from hpcadmm.scaling.points import Point

@@ -8,15 +8,15 @@ from typing import Any
 
 from hpcadmm.comm.launcher import plugin
 from hpcadmm.comm.library import ask
-from hpcadmm.compare.plan import read
 from hpcadmm.errors import UsageError
+from hpcadmm.experiments.plan import read
+from hpcadmm.job.tables import may_change
 from hpcadmm.slurm.request import NAME, Request, matches
 from hpcadmm.slurm.script import Training, training
 from hpcadmm.storage.durable import spoken, write_text
 from hpcadmm.storage.folders import newest
 from hpcadmm.storage.readers import JOB, read_job
 from hpcadmm.storage.run import RUNS
-from hpcadmm.tables import may_change
 
 SUFFIX = ".sbatch"
 

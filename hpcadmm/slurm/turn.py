@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from hpcadmm.errors import UsageError
-from hpcadmm.job import parse
+from hpcadmm.job.job import parse
+from hpcadmm.job.tables import PLACES
 from hpcadmm.storage.durable import spoken, write_text
 from hpcadmm.storage.folders import iteration_of, newest
 from hpcadmm.storage.holder import holder
 from hpcadmm.storage.lock import LOCK, OWNER
 from hpcadmm.storage.readers import ENVIRONMENT, JOB, LOG, METRICS, SUMMARY, read_job, read_metrics, read_summary
-from hpcadmm.tables import PLACES
 
 OWN = {JOB, ENVIRONMENT, METRICS, LOG, SUMMARY, LOCK, OWNER, "checkpoints"}  # of a run folder
 KEPT = 200  # starts that are remembered

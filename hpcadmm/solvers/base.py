@@ -1,12 +1,18 @@
 """What the training loop asks of a solver."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, Self
 
 from hpcadmm.comm.world import World
+from hpcadmm.errors import UsageError
+from hpcadmm.model.network import Network
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Arrays
-from hpcadmm.solvers.products import Product
+from hpcadmm.model.tiles import Tiles
+from hpcadmm.solvers.shared.case import Place
+from hpcadmm.solvers.shared.cost import gradient_memory
+from hpcadmm.solvers.shared.ops import Bill
+from hpcadmm.solvers.shared.products import Product
 
 
 class Solver(Protocol):
@@ -86,13 +92,72 @@ class Solver(Protocol):
         """The necessary matrix products of one iteration on this rank, by name, each to be timed alone."""
         ...
 
+    has_grid: ClassVar[bool]  # does it deal layers to ranks, as `grid` says?
+
+    def gridded(self, chain: int, samples: int) -> Self:
+        """The solver on this grid of layers x samples; itself where it has no grid."""
+        ...
+
+    def layer_costs(self, network: Network, tiles: Tiles) -> list[float]:
+        """Multiply-adds of each layer, by which layers are dealt to ranks."""
+        ...
+
+    @classmethod
+    def billed(cls) -> bool:
+        """Are the costs of an iteration known?"""
+        ...
+
+    def check_billed(self) -> None:
+        """Raise UsageError if the costs of an iteration are not known."""
+        ...
+
+    def bill(self, place: Place, iteration: int | None = None) -> Bill:
+        """The operations of one rank in iteration k = 0, 1, ...; None: in a mean later one.
+
+        Of cg and lbfgs: in one evaluation.
+        """
+        ...
+
+    def fill(self, place: Place) -> Bill | None:
+        """What has to pass through a chain before its last rank has work; None where layers do not wait for another."""
+        ...
+
+    def held_bytes(self, place: Place) -> float:
+        """Bytes of a rank's state and training data, about."""
+        ...
+
 
 class Versatile:
     """What solvers have in common that train any network, by tiles of the samples."""
 
+    name: ClassVar[str]
     most_layers: ClassVar[int | None] = None
     losses: ClassVar[tuple[str, ...] | None] = None
     constrained: ClassVar[bool] = True
+    has_grid: ClassVar[bool] = False
+
+    def gridded(self, chain: int, samples: int) -> Self:
+        return self
+
+    def layer_costs(self, network: Network, tiles: Tiles) -> list[float]:
+        return [float(network.shape(l)[0] * network.shape(l)[1]) for l in range(1, network.depth + 1)]
+
+    @classmethod
+    def billed(cls) -> bool:
+        return cls.bill is not Versatile.bill
+
+    def check_billed(self) -> None:
+        if not self.billed():
+            raise UsageError(f"the model does not know the costs of {self.name}")
+
+    def bill(self, place: Place, iteration: int | None = None) -> Bill:
+        raise NotImplementedError
+
+    def fill(self, place: Place) -> Bill | None:
+        return None
+
+    def held_bytes(self, place: Place) -> float:
+        return gradient_memory(place)
 
     @property
     def parts(self) -> int:

@@ -1,12 +1,9 @@
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))  # trainings.py
-
-import trainings
+from tests.helpers import trainings
 
 
 @pytest.fixture(scope="session")

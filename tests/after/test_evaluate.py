@@ -10,13 +10,13 @@ import h5py
 import numpy as np
 import pytest
 from sklearn.metrics import precision_recall_fscore_support, r2_score
-from trainings import JOBS, named, samples, trained
 
 from hpcadmm.after.evaluate import evaluate, shown
 from hpcadmm.after.otherdata import matched
 from hpcadmm.comm.world import World
 from hpcadmm.datasets import DATASETS
 from hpcadmm.errors import UsageError
+from tests.helpers.trainings import JOBS, named, samples, trained
 
 Run = Callable[[str], Path]
 

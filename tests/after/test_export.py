@@ -12,7 +12,6 @@ import onnx
 import onnxruntime
 import pytest
 from scipy.special import softmax
-from trainings import JOBS, trained
 
 from hpcadmm.after.export import export
 from hpcadmm.after.onnx_graph import model
@@ -21,6 +20,7 @@ from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
 from hpcadmm.model.activations import ACTIVATIONS
 from hpcadmm.model.losses.base import decide
+from tests.helpers.trainings import JOBS, trained
 
 Run = Callable[[str], Path]
 EVERY = [*JOBS, "regression"]

@@ -11,7 +11,7 @@ import pytest
 from hpcadmm.after.plot import plot
 from hpcadmm.after.show import show, shown
 from hpcadmm.cli.after import report
-from hpcadmm.compare.tables import markdown
+from hpcadmm.experiments.tables import markdown
 
 Run = Callable[[str], Path]
 NAMES = ["$x^2$", "$\\frac{$", "a$b", "\\$", "_hidden", "50%", "{x}", "<b>&", "😀 🇩🇪", "a\nb", "x\x1b[31m",

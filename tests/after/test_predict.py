@@ -10,13 +10,13 @@ import h5py
 import numpy as np
 import pytest
 from scipy.special import softmax
-from trainings import JOBS, named, trained
 
 from hpcadmm.after.predict import Reading, predict
 from hpcadmm.comm.world import World
 from hpcadmm.datasets import DATASETS
 from hpcadmm.errors import UsageError
 from hpcadmm.model.losses.base import decide
+from tests.helpers.trainings import JOBS, named, trained
 
 Run = Callable[[str], Path]
 

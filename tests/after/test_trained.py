@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from trainings import trained
 
 from hpcadmm.after.trained import made
 from hpcadmm.errors import UsageError
 from hpcadmm.storage.weights import read_weights
+from tests.helpers.trainings import trained
 
 Run = Callable[[str], Path]
 

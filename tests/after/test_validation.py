@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from trainings import DIGITS, PLAIN, command
 
 from hpcadmm.after.otherdata import merged
+from tests.helpers.trainings import DIGITS, PLAIN, command
 
 
 @pytest.fixture(scope="module")

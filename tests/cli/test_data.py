@@ -1,9 +1,7 @@
 """`hpcadmm data`: list, download, convert, inspect."""
 
-import importlib.util
 import json
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +15,7 @@ from hpcadmm.comm.world import World
 from hpcadmm.datasets import DATASETS
 from hpcadmm.datasets.base import Dataset
 from hpcadmm.errors import UsageError
-
-
-def helper(name: str) -> Any:
-    """A module of tests/datasets."""
-    if name not in sys.modules:
-        path = Path(__file__).parents[1] / "datasets" / f"{name}.py"
-        spec = importlib.util.spec_from_file_location(name, path)
-        assert spec is not None
-        assert spec.loader is not None
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
-
-
-samples = helper("samples")
+from tests.helpers import samples
 
 
 @pytest.fixture(autouse=True)

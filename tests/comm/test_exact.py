@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sums import alone, summed, wild
-from threads import on_ranks
 
-from hpcadmm.comm.exact import Exact, sum_exactly
-from hpcadmm.comm.exact_vectors import carried, side_by_side
+from hpcadmm.comm.exact.sums import Exact, sum_exactly
+from hpcadmm.comm.exact.vectors import carried, side_by_side
 from hpcadmm.comm.world import World
 from hpcadmm.model.tiles import block
+from tests.helpers.sums import alone, summed, wild
+from tests.helpers.threads import on_ranks
 
 both = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 seeds = st.integers(0, 2**32 - 1)
@@ -148,7 +148,7 @@ def test_operands_that_change_between_the_passes_are_noticed():
 PROGRAM = """
 import hashlib, json, sys
 import numpy as np
-from hpcadmm.comm.exact import Exact, sum_exactly
+from hpcadmm.comm.exact.sums import Exact, sum_exactly
 from hpcadmm.comm.world import World
 from hpcadmm.model.tiles import block
 

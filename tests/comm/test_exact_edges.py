@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sums import alone, summed, wild
-from threads import on_ranks
 
-from hpcadmm.comm.exact import Exact, sum_by_tile
+from hpcadmm.comm.exact.sums import Exact, sum_by_tile
 from hpcadmm.comm.world import World
 from hpcadmm.model.tiles import Tiles, block
+from tests.helpers.sums import alone, summed, wild
+from tests.helpers.threads import on_ranks
 
 both = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 seeds = st.integers(0, 2**32 - 1)

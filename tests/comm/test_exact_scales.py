@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sums import alone, summed
-from threads import on_ranks
 
-from hpcadmm.comm.exact import Exact, first_grid
-from hpcadmm.comm.exact_kernels import UNKNOWN, bits, fold, fold_triangle
+from hpcadmm.comm.exact.kernels import UNKNOWN, bits, fold, fold_triangle
+from hpcadmm.comm.exact.sums import Exact, first_grid
 from hpcadmm.comm.world import World
 from hpcadmm.model.tiles import block
+from tests.helpers.sums import alone, summed
+from tests.helpers.threads import on_ranks
 
 both = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 seeds = st.integers(0, 2**32 - 1)

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from threads import on_ranks
 
 from hpcadmm.comm import world as module
 from hpcadmm.comm.world import World
+from tests.helpers.threads import on_ranks
 
 ORDERS = {
     "vector": lambda: np.arange(20.0),

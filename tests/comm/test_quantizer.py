@@ -6,7 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from hpcadmm.comm.quantizer import decode, encode, message_bytes, payload_bits, radius
+from hpcadmm.comm.wire.quantizer import decode, encode, message_bytes, payload_bits, radius
 
 both = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 seeds = st.integers(0, 2**32 - 1)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hpcadmm.comm.quantizer import adapted_bits, decode, encode, radius
+from hpcadmm.comm.wire.quantizer import adapted_bits, decode, encode, radius
 
 ranges = st.floats(2.0**-130, 2.0**110, width=32)
 factors = st.floats(-12, 12).map(lambda power: 2.0**power)

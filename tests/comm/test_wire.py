@@ -6,7 +6,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from hpcadmm.comm.wire import Wire, quantum
+from hpcadmm.comm.wire.wire import Wire, quantum
 
 NAMES = ("float64", "float32", "float16", 8, 16)
 LEVELS = {8: 127, 16: 32767}

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from hpcadmm.comm import wire_kernels as kernels
-from hpcadmm.comm.wire import Wire
+from hpcadmm.comm.wire import wire_kernels as kernels
+from hpcadmm.comm.wire.wire import Wire
 
 SIZES = [("float64", np.float64, 8), ("float64", np.float32, 4), ("float32", np.float64, 4), ("float32", np.float32, 4)]
 SIZES += [("float16", np.float64, 2), ("float16", np.float32, 2), (16, np.float32, 2), (8, np.float32, 1)]

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from threads import on_ranks
 
 from hpcadmm.comm import world as module
 from hpcadmm.comm.world import World
 from hpcadmm.errors import RankFailed, UsageError
+from tests.helpers.threads import on_ranks
 
 sizes = st.integers(1, 4)
 texts = st.text(st.characters(codec="utf-8"), max_size=20)

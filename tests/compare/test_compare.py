@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from made import DLADMM, GADMM, TAYLOR, write
 
 from hpcadmm.storage.run import read_job, read_metrics, read_summary
+from tests.helpers.made import DLADMM, GADMM, TAYLOR, write
 
 FILES = {"table.csv", "summary.csv", "summary.md", "figure.png", "plan.json", "jobs", "runs", "children", "lock"}
 

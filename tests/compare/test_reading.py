@@ -7,16 +7,16 @@ import math
 from typing import Any
 
 import pytest
-from made import GADMM, TAYLOR, planned, row, run, sessions
 
 from hpcadmm.compare.compare import report
 from hpcadmm.compare.figure import bands, drawn
-from hpcadmm.compare.folder import Folder
 from hpcadmm.compare.reading import result, results
 from hpcadmm.compare.reading import row as cells
-from hpcadmm.compare.runner import message
 from hpcadmm.compare.summary import page, summarised
-from hpcadmm.compare.tables import comma_separated, markdown
+from hpcadmm.experiments.folder import Folder
+from hpcadmm.experiments.runner import message
+from hpcadmm.experiments.tables import comma_separated, markdown
+from tests.helpers.made import GADMM, TAYLOR, planned, row, run, sessions
 
 # Three seeds: the accuracies after 2, 4 and 6 iterations, and the seconds of one iteration.
 SEEDS = [([0.5, 0.9, 0.8], 1.0), ([0.95, 0.7, 0.97], 3.0), ([0.2, 0.3, 0.4], 2.0)]

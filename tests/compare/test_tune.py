@@ -9,18 +9,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from made import GADMM, TAYLOR, row, run, write
 
 from hpcadmm.cli import main
 from hpcadmm.compare.checks import check_metric, check_ranks
-from hpcadmm.compare.folder import Folder
-from hpcadmm.compare.plan import resolved
 from hpcadmm.compare.reading import results
-from hpcadmm.compare.runner import run_all
 from hpcadmm.compare.tune import Options, check, planned, ranked, report
 from hpcadmm.compare.tune_report import draw, drawn
 from hpcadmm.compare.vary import varied
 from hpcadmm.errors import UsageError
+from hpcadmm.experiments.folder import Folder
+from hpcadmm.experiments.plan import resolved
+from hpcadmm.experiments.runner import run_all
+from tests.helpers.made import GADMM, TAYLOR, row, run, write
 
 GAMMAS = ["solver.gamma=choice:1e-9,10.0"]
 

@@ -9,12 +9,12 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from samples import idx_images, idx_labels, images, made, text
 
 from hpcadmm.comm.world import World
 from hpcadmm.datasets import DATASETS
 from hpcadmm.datasets.base import Dataset
 from hpcadmm.errors import UsageError
+from tests.helpers.samples import idx_images, idx_labels, images, made, text
 
 
 def refused(dataset: Dataset, said: str, dtype: Any = np.float64) -> None:

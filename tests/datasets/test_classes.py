@@ -9,8 +9,8 @@ import pytest
 
 from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
-from hpcadmm.job import parse
-from hpcadmm.setup import Setup, set_up
+from hpcadmm.job.job import parse
+from hpcadmm.training.setup import Setup, set_up
 
 X = np.random.default_rng(0).standard_normal((24, 3))
 THREE = np.arange(24) % 3

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from samples import cifar10, idx
 
 from hpcadmm.comm.world import World
 from hpcadmm.datasets import DATASETS
-from hpcadmm.datasets.download import download
-from hpcadmm.datasets.lookup import cache
-from hpcadmm.datasets.remote import Remote
+from hpcadmm.datasets.formats.lookup import cache
+from hpcadmm.datasets.public.download import download
+from hpcadmm.datasets.public.remote import Remote
 from hpcadmm.errors import UsageError
+from tests.helpers.samples import cifar10, idx
 
 
 class Silent(SimpleHTTPRequestHandler):

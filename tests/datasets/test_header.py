@@ -5,15 +5,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from samples import rows, text
 
 from hpcadmm.comm.world import World
 from hpcadmm.datasets import DATASETS
 from hpcadmm.datasets.base import Loaded
+from hpcadmm.datasets.formats.lines import DELIMITERS, Style, delimiter_of, number
 from hpcadmm.datasets.inspect import inspect
-from hpcadmm.datasets.lines import DELIMITERS, Style, delimiter_of, number
 from hpcadmm.datasets.unlabelled import load_inputs
 from hpcadmm.errors import UsageError
+from tests.helpers.samples import rows, text
 
 X, Y = rows(60, 4, 3)
 NAMES = ["a", "b", "c", "d", "label"]

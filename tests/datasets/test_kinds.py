@@ -15,15 +15,16 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from samples import made, rows, text
 
 from hpcadmm.comm.world import World
-from hpcadmm.datasets import DATASETS, stream
+from hpcadmm.datasets import DATASETS
 from hpcadmm.datasets.catalogue import catalogue
-from hpcadmm.datasets.libsvm import Libsvm
+from hpcadmm.datasets.formats import stream
+from hpcadmm.datasets.formats.libsvm import Libsvm
+from hpcadmm.datasets.formats.text import Csv
 from hpcadmm.datasets.recognise import format_of, recognised
-from hpcadmm.datasets.text import Csv
 from hpcadmm.errors import UsageError
+from tests.helpers.samples import made, rows, text
 
 X, Y = rows(40, 4, 3)
 CSV = text(np.column_stack([X, Y]), "a,b,c,d,label\n")
@@ -103,7 +104,7 @@ def test_a_zip_archive_without_arrays_is_no_npz(tmp_path: Path) -> None:
 def test_a_long_first_line_does_not_hide_the_format(
     width: int, pack: Callable[[bytes], bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hpcadmm.datasets.lines.CHUNK", 1000)
+    monkeypatch.setattr("hpcadmm.datasets.formats.lines.CHUNK", 1000)
     pairs = " ".join(f"{i + 1}:0.123456789" for i in range(width))
     sparse = [f"1 {pairs}", f"# {'x' * width}\n-1 qid:3 {pairs}", f"1\n1\n-1 {pairs}"]
     dense = [",".join(["0.5"] * width), " ".join(["0.5"] * width)]
@@ -122,7 +123,7 @@ def test_a_text_that_may_be_of_two_formats_is_of_the_run_s_own(tmp_path: Path) -
 def test_lines_are_the_same_whatever_block_is_read(
     block: int, end: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hpcadmm.datasets.lines.CHUNK", block)
+    monkeypatch.setattr("hpcadmm.datasets.formats.lines.CHUNK", block)
     data = ("\ufeff" + CSV.decode()).replace("a,b", '"h\u00f6he, cm",b').replace("\n", end).encode()
     (tmp_path / "a.csv").write_bytes(data)
     np.testing.assert_array_equal(load("csv", tmp_path / "a.csv").x.T, X)

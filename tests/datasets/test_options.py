@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import TEST, TRAIN, idx_images, images, made, rows, text
 
 from hpcadmm.comm.world import World
 from hpcadmm.datasets import DATASETS
@@ -19,6 +18,7 @@ from hpcadmm.datasets.fill import averaged, visits
 from hpcadmm.datasets.loaded import Loaded
 from hpcadmm.datasets.table import Source
 from hpcadmm.errors import UsageError
+from tests.helpers.samples import TEST, TRAIN, idx_images, images, made, rows, text
 
 
 def load(dataset: Dataset, dtype: Any = np.float64) -> Loaded:

@@ -9,8 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
-from samples import made, rows, text
-from threads import on_ranks
 
 from hpcadmm.comm.world import World
 from hpcadmm.datasets import DATASETS
@@ -18,6 +16,8 @@ from hpcadmm.datasets.base import Dataset
 from hpcadmm.datasets.choose import ordered, shuffled
 from hpcadmm.datasets.loaded import Loaded
 from hpcadmm.datasets.table import Source, Table
+from tests.helpers.samples import made, rows, text
+from tests.helpers.threads import on_ranks
 
 every = pytest.mark.parametrize("name", list(DATASETS))
 orders = pytest.mark.parametrize("order", ["shuffled", "labels"])

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 from pydantic import TypeAdapter, ValidationError
-from samples import made
-from threads import on_ranks
 
 from hpcadmm.comm.world import World
 from hpcadmm.datasets import DATASETS
 from hpcadmm.datasets.base import Dataset
 from hpcadmm.datasets.loaded import Loaded
 from hpcadmm.errors import UsageError
+from tests.helpers.samples import made
+from tests.helpers.threads import on_ranks
 
 every = pytest.mark.parametrize("name", list(DATASETS))
 REGRESSIONS = ("california",)

@@ -7,8 +7,6 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from samples import made, text
-from threads import on_ranks
 
 from hpcadmm.comm.world import World
 from hpcadmm.datasets import DATASETS
@@ -16,8 +14,10 @@ from hpcadmm.datasets.inspect import inspect
 from hpcadmm.datasets.loaded import Loaded
 from hpcadmm.datasets.scaling import planned
 from hpcadmm.datasets.transform import moments
-from hpcadmm.job import parse
+from hpcadmm.job.job import parse
 from hpcadmm.model.tiles import Tiles
+from tests.helpers.samples import made, text
+from tests.helpers.threads import on_ranks
 
 
 def load(dataset: Any, dtype: Any = np.float64) -> Loaded:

@@ -6,14 +6,14 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from samples import made, rows, text
-from threads import on_ranks
 
 from hpcadmm.comm.world import World
 from hpcadmm.datasets import DATASETS
 from hpcadmm.datasets.base import Dataset
 from hpcadmm.datasets.unlabelled import load_inputs
 from hpcadmm.errors import UsageError
+from tests.helpers.samples import made, rows, text
+from tests.helpers.threads import on_ranks
 
 X, Y = rows(150, 7, 9)
 

@@ -8,8 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
-from samples import made
-from threads import on_ranks
 
 from hpcadmm.comm.world import World
 from hpcadmm.datasets import DATASETS
@@ -19,6 +17,8 @@ from hpcadmm.datasets.convert import chosen
 from hpcadmm.datasets.loaded import Loaded
 from hpcadmm.datasets.table import Source
 from hpcadmm.errors import UsageError
+from tests.helpers.samples import made
+from tests.helpers.threads import on_ranks
 
 every = pytest.mark.parametrize("name", list(DATASETS))
 

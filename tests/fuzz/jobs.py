@@ -10,20 +10,20 @@ from typing import Any
 from harness import Target
 
 from hpcadmm.after.otherdata import described, merged
-from hpcadmm.compare.plan import difference, flat, resolved
 from hpcadmm.compare.tune import Options, planned
 from hpcadmm.compare.vary import varied
 from hpcadmm.datasets import DATASETS
 from hpcadmm.errors import UsageError
-from hpcadmm.job import Evaluate, Head, Job, Layers, Save, Stop, parse, source
+from hpcadmm.experiments.plan import difference, flat, resolved
+from hpcadmm.job.job import Evaluate, Head, Job, Layers, Save, Stop, parse, source
+from hpcadmm.job.tables import named, plain
+from hpcadmm.job.typed import Raw
 from hpcadmm.model.activations import ACTIVATIONS
 from hpcadmm.model.losses import LOSSES
 from hpcadmm.scaling.run import prepared
 from hpcadmm.slurm.request import Request
 from hpcadmm.slurm.script import Training, training
 from hpcadmm.solvers import SOLVERS
-from hpcadmm.tables import named, plain
-from hpcadmm.typed import Raw
 
 JOBS = Path(__file__).resolve().parents[2] / "jobs"
 FILES = [path.read_bytes() for path in sorted(JOBS.rglob("*.toml")) if b"[solver]" in path.read_bytes()]

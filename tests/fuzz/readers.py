@@ -19,7 +19,7 @@ from scipy.io import savemat
 from hpcadmm.comm.world import World
 from hpcadmm.datasets import DATASETS
 from hpcadmm.datasets.base import Transform
-from hpcadmm.datasets.header import Columns
+from hpcadmm.datasets.formats.header import Columns
 from hpcadmm.datasets.inspect import feature_rows, inspect, summary
 from hpcadmm.datasets.recognise import recognised
 from hpcadmm.datasets.transform import Affine

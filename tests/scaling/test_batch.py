@@ -5,13 +5,13 @@ import re
 import subprocess
 
 import pytest
-from studies import experiment, study
 
 from hpcadmm.errors import UsageError
 from hpcadmm.scaling.batch import submit_all
 from hpcadmm.scaling.folder import Folder
 from hpcadmm.scaling.points import Point
 from hpcadmm.scaling.run import Options
+from tests.helpers.studies import experiment, study
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from studies import experiment, sampled
 
 from hpcadmm.scaling.measured import read as measured
 from hpcadmm.scaling.points import points
 from tests.conftest import ROOT, environment
+from tests.helpers.studies import experiment, sampled
 
 REFRAME = ROOT / "jobs/scaling/reframe_hpcadmm.py"
 

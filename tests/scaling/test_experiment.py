@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pytest
-from studies import JOB, PDADMM, SYNTHETIC, experiment
 
 from hpcadmm.errors import UsageError
 from hpcadmm.scaling.experiment import read
 from hpcadmm.scaling.points import Point, planned, points
 from hpcadmm.scaling.run import Options, prepared, run, wanted
+from tests.helpers.studies import JOB, PDADMM, SYNTHETIC, experiment
 
 FILES = sorted((Path(__file__).resolve().parents[2] / "jobs/scaling").glob("*.toml"))
 

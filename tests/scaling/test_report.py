@@ -6,7 +6,6 @@ import math
 import re
 
 import pytest
-from studies import ENVIRONMENT, SESSION, SYNTHETIC, experiment, put, report, study
 
 from hpcadmm.errors import UsageError
 from hpcadmm.scaling.figure import drawn
@@ -16,6 +15,7 @@ from hpcadmm.scaling.points import Point, points
 from hpcadmm.scaling.report import report as reporting
 from hpcadmm.scaling.rows import rows
 from hpcadmm.scaling.study import Study
+from tests.helpers.studies import ENVIRONMENT, SESSION, SYNTHETIC, experiment, put, report, study
 
 
 def told(folder, out=None):

@@ -5,7 +5,6 @@ import os
 import signal
 
 import pytest
-from studies import PDADMM, SESSION, experiment, fill, put, report, study
 
 from hpcadmm.errors import Interrupted, UsageError
 from hpcadmm.scaling.experiment import read
@@ -14,6 +13,7 @@ from hpcadmm.scaling.points import Point
 from hpcadmm.scaling.run import ended, prepared, refuse_crowded, take_all, wanted
 from hpcadmm.scaling.sampling import allocated, cores, started
 from hpcadmm.scaling.verdict import judged
+from tests.helpers.studies import PDADMM, SESSION, experiment, fill, put, report, study
 
 
 @pytest.fixture

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from problems import posed, problem, shared, stepped
-from threads import on_ranks
 
 from hpcadmm.comm.world import World
 from hpcadmm.solvers import SOLVERS, PdAdmm, Taylor
-from hpcadmm.solvers.products import Product
+from hpcadmm.solvers.shared.products import Product
+from tests.helpers.problems import posed, problem, shared, stepped
+from tests.helpers.threads import on_ranks
 
 
 def floor(hidden, **options):

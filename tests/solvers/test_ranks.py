@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from problems import minimises, posed, problem, shared, started, stepped
-from solver_runs import accepted, assert_same_bits, digest, held, joined, resumed, run
-from threads import on_ranks
 
 from hpcadmm.model.activations import ACTIVATIONS
 from hpcadmm.model.losses import LOSSES
 from hpcadmm.solvers import SOLVERS, Taylor
+from tests.helpers.problems import minimises, posed, problem, shared, started, stepped
+from tests.helpers.solver_runs import accepted, assert_same_bits, digest, held, joined, resumed, run
+from tests.helpers.threads import on_ranks
 
 every = pytest.mark.parametrize("solver", [shared(name) for name in SOLVERS], ids=list(SOLVERS))
 with_loss = pytest.mark.parametrize(
@@ -146,7 +146,7 @@ PROGRAM = """
 import hashlib, json, sys
 sys.path.insert(0, sys.argv[1])
 import numpy as np
-from problems import minimises, posed, problem, shared, stepped
+from tests.helpers.problems import minimises, posed, problem, shared, stepped
 from hpcadmm.comm.world import World
 from hpcadmm.model.activations import ACTIVATIONS
 from hpcadmm.model.losses import LOSSES

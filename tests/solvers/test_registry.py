@@ -5,11 +5,11 @@ from dataclasses import FrozenInstanceError, asdict, fields
 
 import numpy as np
 import pytest
-from problems import minimises, posed, started, stepped
 
 from hpcadmm.comm.world import World
 from hpcadmm.model.losses import LOSSES
 from hpcadmm.solvers import SOLVERS
+from tests.helpers.problems import minimises, posed, started, stepped
 
 every = pytest.mark.parametrize("name", SOLVERS)
 hiddens = pytest.mark.parametrize("hidden", [(), (5,), (4, 6)], ids=str)

@@ -3,12 +3,12 @@ precision, and the same bits on any number of ranks."""
 
 import numpy as np
 import pytest
-from problems import fitting, posed, stepped
-from solver_runs import assert_same_bits, run
 
-from hpcadmm.comm.exact import HELD, Exact
+from hpcadmm.comm.exact.sums import HELD, Exact
 from hpcadmm.comm.world import World
 from hpcadmm.solvers import SOLVERS, DlAdmm, MpAdmm, PdAdmm, Taylor
+from tests.helpers.problems import fitting, posed, stepped
+from tests.helpers.solver_runs import assert_same_bits, run
 
 BOTH = {
     "taylor": Taylor(),

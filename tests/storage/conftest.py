@@ -1,14 +1,9 @@
-import sys
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "datasets"))  # threads.py
-sys.path.insert(0, str(Path(__file__).parent))  # states.py, harm.py, cases.py
-
-from states import save_state
-
 from hpcadmm.comm.world import World
+from tests.helpers.states import save_state
 
 
 @pytest.fixture

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from states import Tiles, check_newest, save_state, state
 
 from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
 from hpcadmm.storage.checkpoint import newest, save
 from hpcadmm.storage.run import Run, read_metrics
+from tests.helpers.states import Tiles, check_newest, save_state, state
 
 CALLS = ("open", "pwrite", "ftruncate", "fsync", "rename", "mkdir", "unlink", "rmdir")
 DIED = 99

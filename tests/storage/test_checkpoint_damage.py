@@ -4,12 +4,8 @@ import os
 import re
 from pathlib import Path
 
-import harm
 import numpy as np
 import pytest
-from cases import ACCIDENTS, HOSTILE
-from harm import CELLS, MASTER, SHARD, SITES
-from states import check_newest, emptied, state
 
 from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
@@ -19,6 +15,10 @@ from hpcadmm.storage.checkpoint import load, load_newest, newest, save
 from hpcadmm.storage.hdf5 import Refused
 from hpcadmm.storage.record import Entry, Record
 from hpcadmm.storage.weights import read_weights
+from tests.helpers import harm
+from tests.helpers.cases import ACCIDENTS, HOSTILE
+from tests.helpers.harm import CELLS, MASTER, SHARD, SITES
+from tests.helpers.states import check_newest, emptied, state
 
 
 @pytest.mark.parametrize("case", [*ACCIDENTS, *HOSTILE])

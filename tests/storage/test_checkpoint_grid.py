@@ -7,19 +7,19 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import h5py
-import harm
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from states import LAYERS, assert_equal, cells, check_grid, emptied, grid_state, save_grid, state, values
-from threads import on_ranks
 
 from hpcadmm.comm.world import World
 from hpcadmm.errors import RankFailed, UsageError
 from hpcadmm.model.state import Item
 from hpcadmm.model.tiles import Tiles
 from hpcadmm.storage.checkpoint import load, load_newest, newest, read_weights, save
+from tests.helpers import harm
+from tests.helpers.states import LAYERS, assert_equal, cells, check_grid, emptied, grid_state, save_grid, state, values
+from tests.helpers.threads import on_ranks
 
 GRIDS = st.tuples(st.integers(1, 3), st.integers(1, 3))  # blocks of layers, blocks of samples
 
@@ -79,7 +79,7 @@ def test_ranks_of_a_real_world(mpirun: Callable, tmp_path: Path) -> None:
 import sys
 from pathlib import Path
 sys.path.insert(0, {str(Path(__file__).parent)!r})
-from states import check_grid, save_grid
+from tests.helpers.states import check_grid, save_grid
 from hpcadmm.comm.world import World
 world, folder = World(), Path("checkpoints")
 """

@@ -7,16 +7,16 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from states import values
 
 from hpcadmm.comm.world import World
 from hpcadmm.storage.checkpoint import newest, read_weights
+from tests.helpers.states import values
 
 START = f"""
 import os, resource, signal, sys
 from pathlib import Path
 sys.path.insert(0, {str(Path(__file__).parent)!r})
-from states import check_newest, save_state
+from tests.helpers.states import check_newest, save_state
 from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
 world = World()

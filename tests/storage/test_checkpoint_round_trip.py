@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from states import assert_equal, emptied
 
 from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
@@ -17,6 +16,7 @@ from hpcadmm.model.state import Item
 from hpcadmm.model.tiles import Tiles
 from hpcadmm.storage.checkpoint import load, load_newest, newest, save
 from hpcadmm.storage.hdf5 import LARGE_CHUNK, chunk_shape
+from tests.helpers.states import assert_equal, emptied
 
 TYPES = ("f4", "f8", "i8", "i4", "u1", ">f8", "f2")
 NAMES = st.from_regex(r"[A-Za-z][A-Za-z0-9_]{0,8}(/[0-9]{1,3})?", fullmatch=True)

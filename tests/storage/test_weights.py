@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-import harm
 import pytest
-from cases import ACCIDENTS, HOSTILE
-from harm import MASTER
 
 from hpcadmm.errors import UsageError
 from hpcadmm.storage.weights import read_weights
+from tests.helpers import harm
+from tests.helpers.cases import ACCIDENTS, HOSTILE
+from tests.helpers.harm import MASTER
 
 
 @pytest.mark.parametrize("case", [c for c, (name, _, _) in (ACCIDENTS | HOSTILE).items() if name == MASTER])

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from extended import Long, least_squares, solved, value
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hpcadmm.subproblems.local_least_squares import LocalLeastSquares
 from hpcadmm.subproblems.triangle import EPS, penalised_root, shortest_root, triangle
+from tests.helpers.extended import Long, least_squares, solved, value
 
 ALL = slice(None)
 SCALES = [1.0, 1e4, 1e8, 1e12]

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from extended import least_squares
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hpcadmm.subproblems.cholesky import cholesky
 from hpcadmm.subproblems.weights import factorise, fit_weights
+from tests.helpers.extended import least_squares
 
 seeds = st.integers(0, 2**32 - 1)
 sizes = st.integers(1, 6)

@@ -1,0 +1,1 @@
+"""Sums that give the same bits on any number of ranks."""

@@ -1,0 +1,250 @@
+"""Sums of tile partials that are exact, hence the same bits in any order and on any number of ranks.
+
+Each row and each column of a sum has a scale, a power of two, and the product of two is the bound B_ij of an entry:
+sum_t |p_ij,t| <= B_ij / 2 over all partials t. Every entry of a partial is rounded to whole units of 2^-52 B_ij. Each
+partial sum is then a whole number of units below 2^52, so every addition, here or inside MPI, is exact in float64, and
+an exact sum does not depend on its order. What the rounding leaves is summed in the same way, in units that are finer
+by 2^52 / count, in a second word. (Of `patient` sums of float32, which have 24 bits, that word is spared.)
+
+Scales come from the previous sum. What the partials weigh against the bounds travels with the sum: per row and column
+the largest |p_ij,t| / B_ij of each tile, summed over the tiles; of positive semidefinite partials the diagonal, by
+|p_ij| <= sqrt(p_ii p_jj). Where a bound was too low, or a scale much too high, the sum is made once more (rarely twice
+or three times), with scales from the largest entries of each row and column over all ranks. So the guarantee rests on
+a check and never on spare bits of the operands.
+
+Accuracy: call own bound of an entry the smallest product of a scale of its row and one of its column that bounds
+sum_t |p_ij,t| for all entries. In two words an entry keeps at least 53 bits below its own bound, typically 70, however
+badly rows and columns are scaled: the total is the sum of the partials, rounded once, and no worse than a plain float64
+sum. In one word (`patient` sums of float32: gradients of minibatches) it keeps 40 bits below the largest bound of the
+sums before, and 30 below its own while batches differ by up to a factor of 2^10: more than the 24 of float32 partials.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpcadmm.comm.exact import kernels
+from hpcadmm.comm.exact.kernels import HELD, LOOSE, UNKNOWN
+from hpcadmm.comm.world import World
+from hpcadmm.model.symmetric import mirror
+from hpcadmm.model.tiles import Tiles
+
+HEADROOM = {1: 10, 2: 16}  # by words: bits by which a row or column may grow from one sum to the next
+LOOSEST = {1: 32, 2: 40}  # bits that a row or column may stay below its bound
+MARGIN = 3  # bits that rows times columns may be wrong by when scales are sought
+PASSES = 4  # with the scales carried, proposed, and two that cannot be exceeded
+
+
+@dataclass
+class Exact:
+    """Accumulates partials of one shape and dtype; `count` of them are added over all ranks.
+
+    `scales` are carried from sum to sum (a checkpoint must keep them): exponents, of each row, then each column, or of
+    a symmetric sum of each row. Before the first sum every bound is about 2^grid. With `plain` the rounding is left
+    out: the sum is then an ordinary float64 one, whose bits depend on the order. A `symmetric` sum is of positive
+    semidefinite partials, of which only the lower triangle is added and travels. `patient`: rows and columns that
+    nearly vanish in one sum, as those of minibatches do, keep their scales for a while, and the sum is not repeated.
+    """
+
+    shape: tuple[int, ...]
+    dtype: Any  # of the partials
+    count: int
+    grid: int = 0
+    plain: bool = False
+    symmetric: bool = False
+    patient: bool = False
+    scales: NDArray[np.int64] = field(init=False, repr=False)
+    total: NDArray[np.float64] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.dtype = np.dtype(self.dtype)
+        self.rows, self.columns = self.shape[0], math.prod(self.shape[1:])
+        self.words = words(self.dtype, plain=self.plain, patient=self.patient)
+        self._bits = max(self.count - 1, 0).bit_length()
+        self._finer, self._room = 2.0 ** (self._bits - 52), 2 + HEADROOM[self.words]
+        self._least = max(2.0 ** -LOOSEST[self.words], 2.0**self._bits * 2 * kernels.GRAIN)
+        lines = self.rows if self.symmetric else self.rows + self.columns
+        self._free = lines
+        self.scales, self._now = np.full(lines, UNKNOWN), np.zeros(lines, dtype=np.int64)
+        self._up, self._down, self._sizes, self.peaks = (np.zeros(lines) for _ in range(4))
+        self._lie(np.zeros(self.words * self.rows * self.columns + lines))
+        triangle = np.flatnonzero(np.tri(self.rows).T) if self.symmetric else np.zeros(0, dtype=np.int64)
+        parts = [triangle + k * self.rows**2 for k in range(self.words)] + [np.arange(-lines, 0) + self._flat.size]
+        self._travels: Any = np.concatenate(parts) if self.symmetric else slice(None)
+        self.clear()
+
+    def _lie(self, flat: NDArray[np.float64]) -> None:
+        size = self.rows * self.columns
+        parts = [flat[k * size : (k + 1) * size].reshape(self.shape, order="F") for k in range(self.words)]
+        self.total, self._rest = parts[0], parts[1] if self.words == 2 else None
+        self._matrices = self._matrix(self.total), None if self._rest is None else self._matrix(self._rest)
+        self._flat, self._loads = flat, flat[self.words * size :]
+
+    @property
+    def packed(self) -> NDArray[np.float64]:
+        """What travels, as one vector: all entries, or the lower triangle by columns, and what weighs on the bounds."""
+        return self._flat[self._travels]
+
+    def unpack(self, flat: NDArray[np.float64]) -> None:
+        """Take what `packed` gave back, summed."""
+        self._flat[self._travels] = flat
+
+    def lie_in(self, flat: NDArray[np.float64]) -> None:
+        """Keep all that travels in memory given from outside."""
+        flat[...] = self._flat
+        self._lie(flat)
+
+    @property
+    def size(self) -> int:
+        """Of the memory that this takes."""
+        return self._flat.size
+
+    def clear(self) -> None:
+        """Begin a new sum."""
+        self._flat[...] = 0.0
+        self.peaks[...] = 0.0
+        if not self.plain:
+            guess = half(self.grid) if self._free == len(self.scales) else self.grid
+            kernels.prepare(self.scales, self.rows, guess, self._now, self._up, self._down)
+
+    def add(self, partial: NDArray[Any]) -> None:
+        """Add one tile's partial: shape and dtype as declared, Fortran order."""
+        if partial.shape != self.shape or partial.dtype != self.dtype:
+            raise TypeError(f"partial is {partial.dtype} {partial.shape}, the sum {self.dtype} {self.shape}")
+        if self.plain:
+            kernels.add_plainly(self._flat, partial.reshape(-1, order="A"))
+            return
+        fold = kernels.fold_triangle if self.symmetric else kernels.fold
+        fold(*self._matrices, self._matrix(partial), self._up, self._down, self._finer, self._sizes)
+        kernels.weigh(self._sizes, self._down, self._loads, self.peaks)
+
+    def _matrix(self, x: NDArray[Any]) -> NDArray[Any]:
+        """The transpose (columns, rows), in C order."""
+        return x.reshape(self.rows, self.columns, order="F").T
+
+    def finish(self) -> None:
+        """After the sum over the ranks: one number an entry, in both triangles."""
+        if self._rest is not None:
+            self.total += self._rest
+        if self.symmetric:
+            mirror(self.total)
+
+    def verdict(self, attempt: int) -> int:
+        """HELD: every addition was exact, and no scale was too high; or EXCEEDED, or LOOSE."""
+        if self.plain:
+            return HELD
+        least = self._least * (2.0 ** -(MARGIN + 1) if attempt else 1.0)
+        found: int = kernels.judge(self._loads, self.scales, self.rows, self._free, least, self.patient)
+        return found
+
+    def follow(self) -> None:
+        """Choose the scales of the next sum."""
+        if not self.plain:
+            kernels.follow(self._loads, self.scales, self.rows, self._free, self._now, self._room, self.patient)
+
+    def give(self, columns: NDArray[np.int64]) -> None:
+        """Scales of the columns that stay, as exponents; of a symmetric sum all."""
+        self._free = len(self.scales) - len(columns)
+        self.scales[self._free :] = columns
+
+    def rescale(self, peaks: NDArray[np.float64], attempt: int) -> None:
+        """Scales for the same partials once more, from the largest of each row and column against its bound.
+
+        First u_i v_j / max u, which fits rows times columns and may be too low elsewhere; then by the columns alone,
+        and then by the rows alone, which never are. Where those of the columns are given, by the rows.
+        """
+        seen = peaks > 0
+        needed = np.where(seen, np.frexp(peaks)[1] + max(self._room, self._bits + 2), UNKNOWN)
+        is_row = np.arange(len(peaks)) < self.rows
+        if self.symmetric:
+            change = half(needed)
+        elif self._free == self.rows:
+            change = needed
+        elif attempt == 0:
+            change = np.where(is_row, needed + MARGIN, needed - needed.max())
+        else:
+            change = np.where(is_row == (attempt == PASSES - 2), needed, 0)
+        if self.patient:  # other batches need the scales that this one does not
+            change = np.where(self.scales == UNKNOWN, change, np.maximum(change, 0))
+        self.scales[: self._free] = np.where(seen, self._now + change, self.scales)[: self._free]
+        kernels.balance(self.scales, self.rows, self._free)
+
+
+def half(e: Any) -> Any:
+    """Half of whole numbers, rounded up."""
+    return -(-e // 2)
+
+
+def words(dtype: Any, *, plain: bool, patient: bool) -> int:
+    """Float64 numbers that an entry of a sum is kept and sent in."""
+    return 1 if plain or (patient and np.dtype(dtype) == np.float32) else 2
+
+
+def sum_exactly(
+    world: World, sums: Sequence[Exact], again: Callable[[], None], message: NDArray[np.float64] | None = None
+) -> None:
+    """Complete the sums over all ranks, in one packed Allreduce; afterwards `total` is the same everywhere.
+
+    `again` must clear and redo every `add` of this rank, from unchanged operands; it is called only if a bound
+    failed, on all ranks at once. message: what `side_by_side` made of these sums.
+    """
+    for attempt in range(PASSES):
+        _reduce(world, sums, message)
+        verdicts = [s.verdict(attempt) for s in sums]
+        last = attempt == PASSES - 1
+        if all(verdict == HELD or (verdict == LOOSE and last) for verdict in verdicts):
+            for s in sums:
+                s.follow()
+            return
+        if last:
+            break
+        failed = [s for s, verdict in zip(sums, verdicts, strict=True) if verdict != HELD]
+        for s, peaks in zip(failed, world.max(*(s.peaks for s in failed)), strict=True):
+            s.rescale(peaks, attempt)
+        again()
+    raise ArithmeticError("an exact sum failed again and again: its operands changed between the passes")
+
+
+def sum_tiles(world: World, tiles: Tiles, sums: Sequence[Exact], add: Callable[[slice], None]) -> None:
+    """The whole sums over all tiles and ranks: `add` adds the partials of one tile, given its local columns."""
+
+    def again() -> None:
+        for s in sums:
+            s.clear()
+        for _, columns in tiles:
+            add(columns)
+
+    again()
+    sum_exactly(world, sums, again)
+
+
+def first_grid(samples: int) -> int:
+    """The grid a sum over so many samples starts with: room for entries up to 8, as standardised data have."""
+    return (64 * max(samples, 1)).bit_length()
+
+
+def _reduce(world: World, sums: Sequence[Exact], message: NDArray[np.float64] | None) -> None:
+    """One Allreduce of all that travels."""
+    if world.size > 1 and message is not None:
+        world.sum_flat(message)
+    elif world.size > 1:
+        flat = world.sum_flat(np.concatenate([s.packed for s in sums]))
+        start = 0
+        for s in sums:
+            size = s.packed.size
+            s.unpack(flat[start : start + size])
+            start += size
+    for s in sums:
+        s.finish()
+
+
+def sum_by_tile(world: World, tiles: Tiles, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sum values (tiles on this rank, k) over all tiles, in the order of the tiles: the same bits at any rank count."""
+    slots = np.zeros((tiles.count, values.shape[1]))
+    slots[slice(*tiles.held)] = values
+    total: NDArray[np.float64] = world.sum_flat(slots.reshape(-1)).reshape(slots.shape).sum(axis=0)
+    return total

@@ -1,0 +1,1 @@
+"""What travels in fewer bits: coded messages and the stochastic quantizer."""

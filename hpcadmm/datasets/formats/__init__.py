@@ -1,0 +1,1 @@
+"""Readers of file formats, and how files are found and opened."""

@@ -1,0 +1,1 @@
+"""The public datasets, one a file, and the download of their files."""

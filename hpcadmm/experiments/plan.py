@@ -1,0 +1,119 @@
+"""What is to be run: for every run a name, which its folder has too, and a resolved job."""
+
+import re
+import tomllib
+from collections.abc import Sequence
+from dataclasses import MISSING, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from hpcadmm.errors import UsageError
+from hpcadmm.job.job import Job, parse, source
+
+LONGEST = 50  # characters of a job's name that go into the name of a folder
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One run. label: the job's (or trial's) name in tables; values: what was varied, by key.
+
+    fault: why there is no such job; then nothing is run, and `job` is the one that was to be changed.
+    """
+
+    name: str
+    label: str
+    job: Job
+    values: dict[str, Any] = field(default_factory=dict)
+    fault: str = ""
+
+    @property
+    def text(self) -> str:
+        """The job file that is run."""
+        return self.job.to_toml()
+
+
+def read(path: Path, overrides: Sequence[str]) -> Job:
+    """The resolved job of a file. Raises UsageError that names the file."""
+    return resolved(source(path), overrides, path)
+
+
+def resolved(text: str, overrides: Sequence[str], path: Path) -> Job:
+    """A job of text and overrides. Raises UsageError that names the file it came from."""
+    try:
+        return parse(text, overrides, default_name=path.stem)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from None
+
+
+def repeated(paths: Sequence[Path], overrides: Sequence[str], repeat: int) -> list[Planned]:
+    """All jobs with their own seed, then all with the next, and so on: repeat k = 0, 1, ... runs with seed + k.
+
+    Raises UsageError for jobs that cannot be read, or that cannot be told apart by their names.
+    """
+    jobs = [read(path, overrides) for path in paths]
+    labels = [slug(job.head.name) for job in jobs]
+    for label, job, path in zip(labels, jobs, paths, strict=True):
+        same = [str(p) for other, p in zip(labels, paths, strict=True) if other.casefold() == label.casefold()]
+        if len(same) > 1:
+            raise UsageError(
+                f"{' and '.join(same)}: their folders would be called {label} alike; give each job a name of its own, "
+                f"now {job.head.name!r} in {path}"
+            )
+    return [
+        Planned(f"{label}-{k}", label, replace(job, head=replace(job.head, seed=job.head.seed + k)))
+        for k in range(repeat)
+        for label, job in zip(labels, jobs, strict=True)
+    ]
+
+
+def slug(name: str) -> str:
+    """A name as part of a file's name: no separators, no blanks, no leading dot or dash.
+
+    >>> slug("mnist-taylor"), slug("../a b|c"), slug(".."), slug("x" * 99) == "x" * 50
+    ('mnist-taylor', 'a-b-c', 'job', True)
+    """
+    return re.sub(r"[^\w.-]+", "-", name).strip("-.")[:LONGEST].strip("-.") or "job"
+
+
+def described(job: Job) -> dict[str, Any]:
+    """The cells of a table that tell what was run."""
+    hidden = "-".join(map(str, job.layers.hidden))
+    return {
+        "solver": job.solver.name,
+        "data": data(job),
+        "network": f"{hidden} {job.layers.activation}" if hidden else "linear",
+        "loss": job.loss.name,
+        "precision": job.head.precision,
+    }
+
+
+def data(job: Job) -> str:
+    """The dataset and those of its options that are not the defaults; of a path only its last part."""
+    words = [job.data.name]
+    for option in fields(job.data):
+        value, usual = getattr(job.data, option.name), option.default
+        usual = option.default_factory() if option.default_factory is not MISSING else usual
+        if value != usual:
+            words.append(f"{option.name}={Path(value).name if option.name == 'path' else value}")
+    return " ".join(words)
+
+
+def difference(there: str, asked: str) -> str:
+    """The first key in which two resolved jobs differ, in words; "" if none does.
+
+    >>> difference("seed = 1\\n[solver]\\ngamma = 1.0", "seed = 1\\n[solver]\\ngamma = 2.0")
+    'solver.gamma is 1.0 there and 2.0 here'
+    """
+    old, new = (flat(tomllib.loads(text)) for text in (there, asked))
+    for key in [*old, *(key for key in new if key not in old)]:
+        if old.get(key) != new.get(key):
+            return f"{key} is {old.get(key, 'unset')} there and {new.get(key, 'unset')} here"
+    return ""
+
+
+def flat(tables: dict[str, Any]) -> dict[str, Any]:
+    """Tables as `table.key`."""
+    items: dict[str, Any] = {}
+    for key, value in tables.items():
+        items |= {f"{key}.{k}": v for k, v in value.items()} if isinstance(value, dict) else {key: value}
+    return items

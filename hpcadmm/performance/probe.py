@@ -1,0 +1,174 @@
+"""What one process of a launcher measures: raw seconds of products, passes, kernels, small algebra and messages.
+
+Everything is the least of a few repeats of the slowest rank, all ranks at work at once.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.linalg import cho_factor
+from scipy.linalg.blas import dtrsm
+
+from hpcadmm.bench.machine import triad
+from hpcadmm.bench.timing import repeated
+from hpcadmm.comm.exact.sums import Exact
+from hpcadmm.comm.probe import allreduce, pingpong
+from hpcadmm.comm.world import World
+from hpcadmm.model.activations import ACTIVATIONS
+from hpcadmm.model.losses import LOSSES
+from hpcadmm.subproblems.matrix_penalty import damped_inverse
+
+Rows = list[list[Any]]  # of numbers: shape ..., seconds
+STREAM = 16 << 20  # bytes of the operand that a product runs over
+# rows, inner, columns of a tile: what solvers ask for; the first of them for a quick look
+QUICK = [(10, 300, 1024), (300, 300, 1024), (300, 785, 1024), (1000, 1000, 512), (64, 64, 64), (300, 10, 256)]
+SHAPES = [*QUICK, (1, 300, 1024), (300, 28, 1024), (100, 100, 512), (128, 785, 64), (500, 500, 256), (300, 300, 64),
+          (1500, 1000, 1024), (1000, 300, 128), (32, 1000, 512)]  # fmt: skip
+MESSAGES = [8, 1024, 8192, 65536, 1 << 20, 1 << 22]
+NEAR, FAR = 1 << 14, 1 << 23  # entries of float64 of an array in cache, and of one that is not
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is measured: all there is, or what one job needs."""
+
+    precisions: tuple[str, ...] = ("float32", "float64")
+    activations: tuple[str, ...] = tuple(ACTIVATIONS)
+    losses: tuple[str, ...] = tuple(LOSSES)
+    quick: bool = False
+
+    @property
+    def repeats(self) -> int:
+        return 3 if self.quick else 5
+
+
+def probe(world: World, wanted: Wanted) -> dict[str, Any]:
+    """All of it, as JSON knows it. Collective."""
+    found: dict[str, Any] = {"ranks": world.size, "gemm": {}, "kernels": {}}
+    for precision in wanted.precisions:
+        found["gemm"][precision] = gemms(world, np.dtype(precision), wanted)
+        found["kernels"][precision] = {
+            name: least(world, call, wanted.repeats) / entries for name, entries, call in kernels(precision, wanted)
+        }
+    found["dense"] = dense(world, wanted)
+    found["passes"] = passes(world, wanted.repeats)
+    found["call"] = call_seconds(world, wanted.repeats)
+    found["messages"] = messages(world) if world.size > 1 else {}
+    return found
+
+
+def least(world: World, call: Callable[[], Any], repeats: int) -> float:
+    """Seconds of the best repeat, the slowest rank's."""
+    return min(repeated(call, world, repeats))
+
+
+def gemms(world: World, dtype: Any, wanted: Wanted) -> dict[str, Rows]:
+    """[m, n, k, seconds] of one call, by kind, streaming over an array larger than the nearer caches."""
+    found: dict[str, Rows] = {"apply": [], "pull": [], "outer": [], "gram": []}
+    random = np.random.default_rng(world.rank)
+
+    def some(rows: int, columns: int) -> Any:
+        return np.asfortranarray(random.standard_normal((columns, rows), dtype=dtype).T)
+
+    for rows, inner, width in QUICK if wanted.quick else SHAPES:
+        calls = max(2, min(32, STREAM // (inner * width * dtype.itemsize)))
+        W, a, z = some(rows, inner), some(inner, width * calls), some(rows, width * calls)
+        V, left = some(inner, rows), {"apply": W, "outer": z, "gram": a}
+        for kind, rest in found.items():
+            tall = inner if kind == "gram" else rows
+            across = inner if kind in ("outer", "gram") else width
+            out = np.empty((tall, across), dtype, order="F")
+            call = products(V.T if kind == "pull" else left[kind], a, kind in ("outer", "gram"), width, out)
+            seconds = least(world, call, wanted.repeats) / calls
+            m, n, k = (tall, inner, width) if kind in ("outer", "gram") else (rows, width, inner)
+            rest.append([m, n, k, seconds])
+    return found
+
+
+def products(left: Any, right: Any, outer: bool, width: int, out: Any) -> Callable[[], None]:
+    """A product tile after tile."""
+
+    def call() -> None:
+        for lo in range(0, right.shape[1], width):
+            t = slice(lo, lo + width)
+            np.matmul(left[:, t] if outer else left, right[:, t].T if outer else right[:, t], out=out)
+
+    return call
+
+
+def kernels(precision: str, wanted: Wanted) -> Iterator[tuple[str, int, Callable[[], Any]]]:
+    """(name, entries, call) of what goes entry by entry."""
+    random, dtype = np.random.default_rng(0), np.dtype(precision)
+
+    def some(rows: int, columns: int) -> Any:
+        return np.asfortranarray(random.standard_normal((rows, columns)), dtype)
+
+    a, m, z, size = some(64, 1024), some(64, 1024), some(64, 1024), 64 * 1024
+    for name in wanted.activations:
+        h = ACTIVATIONS[name]()
+        yield f"{name} value", size, lambda h=h: h.value(m, out=z)  # type: ignore[misc]
+        yield f"{name} derivative", size, lambda h=h: h.derivative(m, out=z)  # type: ignore[misc]
+        yield f"{name} prox", size, lambda h=h: h.prox(a, m, 1.0, 1.0, z)  # type: ignore[misc]
+    m10, z10, none = some(10, 2048), some(10, 2048), np.zeros((10, 2048), dtype, order="F")
+    for name in wanted.losses:
+        loss = LOSSES[name]()
+        y = loss.targets(random.integers(0, 10, 2048), 10, 10, dtype.type)
+        yield f"{name} prox", 20480, lambda f=loss, y=y: f.prox(m10, y, none, 1.0, z10)  # type: ignore[misc]
+        yield f"{name} gradient", 20480, lambda f=loss, y=y: f.gradient(m10, y)  # type: ignore[misc]
+    for name, side in (("fold", 200), ("fold far", 1000)):
+        total, part = Exact((side, side), dtype, 1, 10), some(side, side)
+        yield name, side * side, lambda total=total, part=part: total.add(part)  # type: ignore[misc]
+
+
+def dense(world: World, wanted: Wanted) -> dict[str, Rows]:
+    """[n, columns, seconds] of what every rank does alike, in float64; `inverse` in float32, as mpadmm has it."""
+    found: dict[str, Rows] = {"cholesky": [], "solve": [], "inverse": [], "square": []}
+    for n in (64, 300, 800) if wanted.quick else (32, 64, 128, 300, 500, 800, 1200):
+        M = np.asfortranarray(np.eye(n) * n + 1.0)
+        L, out = cho_factor(M, lower=True)[0], np.zeros((n, n), np.float32, order="F")
+        repeats = max(2, wanted.repeats // 2)
+        found["cholesky"].append([n, 0, least(world, lambda M=M: cho_factor(M, lower=True), repeats)])  # type: ignore[misc]
+        invert = lambda M=M, out=out: damped_inverse(M, 1.0, 1.0, out)  # noqa: E731
+        found["inverse"].append([n, 0, least(world, invert, repeats)])
+        for columns in (10, n):
+            right = np.ones((columns, n), order="F")
+            solve = lambda L=L, r=right: dtrsm(1.0, L, r, side=1, lower=1, trans_a=1)  # noqa: E731
+            found["solve"].append([n, columns, least(world, solve, repeats)])
+            square = lambda r=right: r.T @ r  # noqa: E731
+            found["square"].append([n, columns, least(world, square, repeats)])
+    return found
+
+
+def passes(world: World, repeats: int) -> dict[str, float]:
+    """Seconds a byte of a = b + s c: in cache, and from memory."""
+    found = {}
+    for name, entries, times in (("near", NEAR, 50), ("far", FAR, 1)):
+        a, b, c = (np.full(entries, float(k)) for k in range(3))
+
+        def call(a: Any = a, b: Any = b, c: Any = c, times: int = times) -> None:
+            for _ in range(times):
+                triad(a, b, c, 0.5)
+
+        found[name] = least(world, call, repeats) / (24 * entries * times)
+    return found
+
+
+def call_seconds(world: World, repeats: int) -> float:
+    """A call of numpy with two slices, of the smallest arrays."""
+    x, y = np.zeros((2, 64), order="F"), np.zeros((2, 2), order="F")
+
+    def call() -> None:
+        for k in range(1000):
+            np.multiply(x[:, k % 32 : k % 32 + 2], 0.5, out=y)
+
+    return least(world, call, repeats) / 1000
+
+
+def messages(world: World) -> dict[str, Rows]:
+    """[bytes, seconds] of a message between the first and the last rank, and of a sum over all."""
+    return {
+        "send": [[size, pingpong(world, size)] for size in MESSAGES],
+        "sum": [[size, allreduce(world, size)] for size in MESSAGES],
+    }

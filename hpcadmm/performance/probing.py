@@ -1,0 +1,67 @@
+"""The machine file: probes under the launcher, with one rank and with a rank on every core."""
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from hpcadmm import __version__
+from hpcadmm.bench.scaling import child, usable_cores
+from hpcadmm.errors import UsageError
+from hpcadmm.experiments.launcher import launcher
+from hpcadmm.performance.machine import Machine
+from hpcadmm.solvers.shared.case import Case
+from hpcadmm.storage.durable import spoken, write_text
+
+Say = Callable[[str], None]
+
+
+def counts(text: str | None, cores: int) -> list[int]:
+    """Rank counts from "1,2"; by default 1 and all cores. Raises UsageError for others."""
+    if text is None:
+        return sorted({1, cores})
+    try:
+        found = sorted({int(part) for part in text.split(",")})
+    except ValueError:
+        found = []
+    if not found or found[0] < 1 or found[-1] > cores:
+        raise UsageError(f"--ranks {text}: write numbers of ranks from 1 to {cores}, the cores here, as 1,{cores}")
+    return found
+
+
+def measured(ranks: Sequence[int], given: str | None, options: Sequence[str], say: Say) -> Machine:
+    """Probe with each number of ranks. Starts processes; RuntimeError if one fails."""
+    probes: list[Any] = []
+    about: dict[str, Any] = {"hpcadmm": __version__, "cores": usable_cores(), "loads": []}
+    for n in ranks:
+        say(f"measuring this machine with {n} rank{'s' if n > 1 else ''} at once")
+        about["loads"].append(os.getloadavg()[0] if hasattr(os, "getloadavg") else None)
+        found = child(launcher(n, given).command("scaling", "probe", *options), crowded=False)
+        about["environment"] = found.pop("environment")
+        if found["ranks"] != n:
+            raise UsageError(f"asked the launcher for {n} ranks, got {found['ranks']}: it does not belong to the MPI")
+        probes.append(found)
+    return Machine(about, probes)
+
+
+def write(machine: Machine, out: Path) -> None:
+    """As JSON. Raises UsageError where the disk refuses."""
+    with spoken(f"write {out}"):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_text(out, machine.text())
+
+
+def on_the_spot(case: Case, say: Say) -> Machine:
+    """A quick look, seconds long, at what one job needs."""
+    options = ["--quick", "--precision", case.precision, "--activation", case.activation, "--loss", case.loss]
+    return measured(counts(None, usable_cores()), None, options, say)
+
+
+def doubts(machine: Machine) -> list[str]:
+    """What a reader should know of the fits: those that miss their samples by more than a quarter in the middle."""
+    poor: dict[str, Any] = {name: error for name, error in machine.errors.items() if error > 0.25}
+    found = [f"the fit of {name} misses its samples by {error:.0%} in the middle" for name, error in poor.items()]
+    loads = [load for load in machine.about.get("loads", []) if load is not None]
+    if loads and max(loads) > 0.5 * machine.cores + 0.5:
+        found.append(f"others were computing while this machine was measured (load {max(loads):.1f})")
+    return found

@@ -1,0 +1,146 @@
+"""`hpcadmm scaling model`: fit, validate, predict, and write what was found."""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from hpcadmm.compare.figure import picture
+from hpcadmm.errors import UsageError
+from hpcadmm.performance import pages, validate
+from hpcadmm.performance.curves import curve, series
+from hpcadmm.performance.fabric import network
+from hpcadmm.performance.fit import fit_all, know
+from hpcadmm.performance.machine import Machine
+from hpcadmm.performance.pages import Study
+from hpcadmm.performance.predict import TERMS
+from hpcadmm.performance.probing import counts, doubts, measured, write
+from hpcadmm.scaling.measured import read
+from hpcadmm.solvers import SOLVERS
+from hpcadmm.storage.durable import spoken, write_text
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Options:
+    """As on the command line."""
+
+    fabric: str = "this"
+    most: int = 10_000
+    kind: str | None = None
+
+
+def study(folders: Sequence[Path], file: Path | None, out: Path, options: Options, say: Say) -> int:
+    """Read the folders, and write model.md, model.csv, model.json and model.png; exit code 0."""
+    points, skipped = [], []
+    for folder in folders:
+        for point in read(folder):
+            if not SOLVERS[point.solver].billed():
+                skipped.append(f"{folder.name}: {point.solver} on {point.ranks} ranks, whose costs the model lacks")
+            elif point.threads > 1:
+                skipped.append(f"{folder.name}: {point.threads} threads a rank; the model knows one")
+            else:
+                points.append(point)
+    if not points:
+        raise UsageError(f"no measured points to fit in {', '.join(map(str, folders))}; " + "; ".join(skipped))
+    if file is None:
+        machine = measured(counts(None, max(point.ranks for point in points)), None, [], say)
+        file = out / "machine.json"
+        write(machine, file)
+    machine = Machine.read(file)
+    found = studied(points, machine, options, tuple(skipped))
+    save(found, out, say)
+    return 0
+
+
+def studied(points: Sequence[Any], machine: Machine, options: Options, skipped: tuple[str, ...] = ()) -> Study:
+    """All but the writing."""
+    over, known = network(machine, options.fabric), know(points, machine)
+    factors = fit_all(known)
+    curves = [
+        curve(one, options.most, machine, over, factors[one.case.solver.name]) for one in series(known, options.kind)
+    ]
+    misses, ranks = validate.by_shape(known), validate.by_ranks(known)
+    return Study(machine, over, tuple(known), skipped, factors, tuple(misses), tuple(ranks), tuple(curves))
+
+
+def save(found: Study, out: Path, say: Say) -> None:
+    """Tables, figure; a summary is said."""
+    from hpcadmm.performance import draw
+
+    with spoken(f"make the folder {out}"):
+        out.mkdir(parents=True, exist_ok=True)
+    for name, text in (("md", pages.markdown(found)), ("csv", table(found)), ("json", record(found))):
+        with spoken(f"write {out}/model.{name}"):
+            write_text(out / f"model.{name}", text)
+    picture(out / "model.png", lambda path: draw.draw(found.curves, found.network.name, path), say)
+    for line in [pages.validation_words(found), *map(pages.words, found.curves), *doubts(found.machine)]:
+        say(line)
+    for name, value, unit in figures(found):
+        say(f"FOM {name} = {value:.6g} {unit}".rstrip())
+
+
+def figures(found: Study) -> list[tuple[str, float, str]]:
+    """Named numbers, one a line for other programs."""
+    lines = [("model_shapes", float(validate.shapes(found.known)), ""),
+             ("model_median_error", validate.middle(found.by_shape), "")]  # fmt: skip
+    if found.by_ranks:
+        lines.append(("model_median_error_unseen_ranks", validate.middle(found.by_ranks), ""))
+    for one in found.curves:
+        name = one.series.name.replace(" ", "_").replace(",", "")
+        fastest = min(one.found, key=lambda p: p.seconds)
+        lines.append((f"modelled_ranks_of_least_time[{name}]", float(fastest.ranks), ""))
+        lines.append((f"modelled_least_seconds[{name}]", fastest.seconds, "s"))
+    return lines
+
+
+def rows(found: Study) -> list[dict[str, Any]]:
+    """A row a prediction."""
+    made = []
+    for one in found.curves:
+        measured_at = {known.point.ranks: known.seconds for known in one.series.points}
+        for p in one.found:
+            made.append({
+                "series": one.series.name, "kind": one.series.kind, "ranks": p.ranks,
+                "grid": "x".join(map(str, p.grid)), "modelled_seconds": p.seconds,
+                "measured_seconds": measured_at.get(p.ranks, ""), "modelled_efficiency": one.efficiency(p),
+                **{f"modelled_{name}": p.terms[name] for name in TERMS}, "limit": p.limit, "memory_bytes": p.memory,
+            })  # fmt: skip
+    return made
+
+
+def table(found: Study) -> str:
+    """As CSV."""
+    text, lines = io.StringIO(), rows(found)
+    writer = csv.DictWriter(text, list(lines[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    return text.getvalue()
+
+
+def record(found: Study) -> str:
+    """As JSON."""
+
+    def told(misses: Sequence[validate.Miss]) -> list[dict[str, Any]]:
+        return [
+            {"solver": m.known.case.solver.name, "sizes": m.known.case.n, "samples": m.known.case.samples,
+             "ranks": m.known.point.ranks, "grid": m.known.point.grid, "measured_seconds": m.known.seconds,
+             "predicted_seconds": m.predicted, "error": m.error}
+            for m in misses
+        ]  # fmt: skip
+
+    one = {
+        "network": found.network.name,
+        "machine": dict(found.machine.about),
+        "factors": {name: dict(f) for name, f in found.factors.items()},
+        "leave_one_shape_out": told(found.by_shape),
+        "leave_one_rank_count_out": told(found.by_ranks),
+        "predictions": rows(found),
+        "network_numbers": {"shared": asdict(found.network.shared),
+                            "between": asdict(found.network.between) if found.network.between else None},
+    }  # fmt: skip
+    return json.dumps(one, indent=1, allow_nan=False) + "\n"

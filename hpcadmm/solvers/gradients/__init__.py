@@ -1,0 +1,1 @@
+"""The gradient methods: SGD, Adagrad, Adadelta, Adam, CG, L-BFGS."""

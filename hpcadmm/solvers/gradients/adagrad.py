@@ -1,0 +1,26 @@
+"""AdaGrad: a rate for every weight, by the squares of all its gradients.
+
+Duchi, Hazan, Singer: Adaptive Subgradient Methods for Online Learning and Stochastic Optimization, JMLR 2011.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from hpcadmm.solvers.gradients.stochastic import Entries, Positive, Stochastic
+from hpcadmm.subproblems.first_order import adagrad
+
+
+@dataclass(frozen=True)
+class Adagrad(Stochastic):
+    """v += g^2,   W -= rate g / (sqrt(v) + epsilon),   entry by entry;   g the mean gradient."""
+
+    name: ClassVar[str] = "adagrad"
+    paper: ClassVar[str] = "Duchi, Hazan, Singer, JMLR 2011"
+    memory: ClassVar[str] = "v"
+
+    rate: Positive = 0.01
+    epsilon: Positive = 1e-10
+
+    def move(self, e: Entries) -> None:
+        (epsilon,) = e.real(self.epsilon)
+        adagrad(e.w, e.g, e.v, e.weights, e.mean, e.decay, e.rate, epsilon)

@@ -1,0 +1,34 @@
+"""The bills of the gradient methods: a minibatch step, and an evaluation of cg and lbfgs."""
+
+from hpcadmm.solvers.shared.case import Place
+from hpcadmm.solvers.shared.cost import batch_bill, forward_and_back, gradient_memory, gradient_sum
+from hpcadmm.solvers.shared.ops import Bill
+
+
+def stochastic(place: Place) -> Bill:
+    """A step on one minibatch."""
+    case, bill = place.case, batch_bill(place)
+    forward_and_back(bill, place)
+    gradient_sum(bill, place)
+    vectors = len(case.solver.memory)
+    for l in place.layers:
+        bill.memory(l, near=case.n[l] * case.width(l) * (8 + 2 * case.item * (1 + vectors)), calls=20)
+    return bill
+
+
+def full_batch(place: Place) -> Bill:
+    """One evaluation of function and gradient, and what scipy does for it."""
+    case, bill = place.case, batch_bill(place)
+    forward_and_back(bill, place)
+    gradient_sum(bill, place)
+    bill.kernel(case.L, f"{case.loss} gradient", case.n[-1])  # its value
+    bill.sum(case.L, 8 * place.tiles)
+    vectors = 10 + 4 * getattr(case.solver, "memory", 2)
+    bill.memory(1, near=8 * vectors * case.weights, calls=200)
+    return bill
+
+
+def full_batch_memory(place: Place) -> float:
+    """Bytes of state, sums, scipy's vectors and data."""
+    case = place.case
+    return gradient_memory(place) + 8 * case.weights * (8 + 2 * getattr(case.solver, "memory", 0))

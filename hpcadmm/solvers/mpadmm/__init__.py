@@ -1,0 +1,1 @@
+"""ADMM with matrix penalties: one sum over the ranks a sweep."""

@@ -1,0 +1,1 @@
+"""What two solver families or more use."""

@@ -1,0 +1,141 @@
+"""What is to be predicted: a solver on a network with so many samples, and its places on a grid of ranks."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from hpcadmm.model.activations import ACTIVATIONS
+from hpcadmm.model.network import Network
+from hpcadmm.model.tiles import Tiles, narrowest_tile, tile_width
+from hpcadmm.solvers.shared.dealing import deal
+
+
+@dataclass(frozen=True)
+class Case:
+    """n: units of each layer, features first; samples: all that are trained on."""
+
+    solver: Any
+    n: tuple[int, ...]
+    samples: int
+    precision: str = "float32"
+    loss: str = "hinge"
+    activation: str = "relu"
+    bias: bool = True
+
+    @property
+    def L(self) -> int:
+        return len(self.n) - 1
+
+    @property
+    def item(self) -> int:
+        """Bytes of an entry."""
+        return np.dtype(self.precision).itemsize
+
+    def width(self, l: int) -> int:
+        """Columns of W_l, that of a bias included."""
+        return self.n[l - 1] + self.bias
+
+    @cached_property
+    def weights(self) -> int:
+        """Entries of all W."""
+        return sum(self.n[l] * self.width(l) for l in range(1, self.L + 1))
+
+    @cached_property
+    def network(self) -> Network:
+        return Network(self.n, ACTIVATIONS[self.activation](), self.bias)
+
+    def tiles(self, size: int = 1, rank: int = 0) -> Tiles:
+        """As `setup` cuts them."""
+        least = narrowest_tile(max(self.n[1:-1], default=0))
+        return Tiles(self.samples, tile_width(self.samples, least), size, rank, self.solver.parts)
+
+    def grid(self, ranks: int) -> tuple[int, int]:
+        """(blocks of layers, of samples) of so many ranks. Raises UsageError where the solver refuses them."""
+        chain, samples = self.solver.grid_of(self.L, ranks)
+        world = SimpleNamespace(size=ranks, chain=SimpleNamespace(size=chain), samples=SimpleNamespace(size=samples))
+        self.solver.check_problem(SimpleNamespace(network=self.network, tiles=self.tiles(samples)), world)
+        return chain, samples
+
+    def gridded(self, chain: int, samples: int) -> "Case":
+        """On this grid; the same case where the solver knows none."""
+        return replace(self, solver=self.solver.gridded(chain, samples))
+
+    def blocks(self, chain: int) -> list[range]:
+        """The layers of each block, as the solver deals them."""
+        if chain == 1:
+            return [range(1, self.L + 1)]
+        if chain == self.L:
+            return [range(l, l + 1) for l in range(1, self.L + 1)]
+        costs = self.solver.layer_costs(self.network, self.tiles())
+        return [range(lo + 1, hi + 1) for lo, hi in deal(costs, chain)]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A rank: its layers, its columns of all samples and in how many tiles they lie; `chain` x `samples` ranks."""
+
+    case: Case
+    layers: range
+    columns: float
+    calls: float
+    chain: int
+    samples: int
+
+    @property
+    def ranks(self) -> int:
+        return self.chain * self.samples
+
+    @property
+    def like(self) -> tuple[object, ...]:
+        """Places of which this is the same do the same work."""
+        n = self.case.n
+        return n[self.layers[0] - 1 : self.layers[-1] + 1], self.lowest, self.highest, self.columns, self.calls
+
+    @property
+    def tiles(self) -> int:
+        """Over all ranks."""
+        return self.case.tiles().count
+
+    @property
+    def lowest(self) -> bool:
+        return self.layers[0] == 1
+
+    @property
+    def highest(self) -> bool:
+        return self.layers[-1] == self.case.L
+
+
+def places(case: Case, chain: int, samples: int) -> Iterator[Place]:
+    """One place a block of layers, with the columns of the rank that has most."""
+    most = busiest(case.tiles(), samples)
+    for layers in case.blocks(chain):
+        yield Place(case, layers, most.hi - most.lo, len(most), chain, samples)
+
+
+def place_of(case: Case, chain: int, samples: int, rank: int) -> Place:
+    """The place of one rank."""
+    block, column = divmod(rank, samples)
+    tiles = case.tiles(samples, column)
+    return Place(case, case.blocks(chain)[block], tiles.hi - tiles.lo, len(tiles), chain, samples)
+
+
+def busiest(tiles: Tiles, size: int) -> Tiles:
+    """As the first rank that has most of the tiles holds them: ceil(T / P) of T tiles on P ranks.
+
+    >>> busiest(Tiles(700, 100), 3).held, busiest(Tiles(700, 100), 1000).held
+    ((4, 7), (0, 1))
+    """
+    most = -(-tiles.count // size)
+    shares = (tiles.of(size, rank) for rank in range(size))
+    return next(one for one in shares if len(one) == most)
+
+
+def shared(case: Case, chain: int, samples: int) -> Iterator[Place]:
+    """The places if samples could be divided evenly: what the mean rank does."""
+    tiles = case.tiles()
+    for layers in case.blocks(chain):
+        yield Place(case, layers, tiles.n / samples, tiles.count / samples, chain, samples)

@@ -1,0 +1,91 @@
+"""Parts of bills that two families or more have: sums, normal equations, passes of a batch."""
+
+from hpcadmm.comm.exact.sums import words
+from hpcadmm.solvers.shared.case import Place
+from hpcadmm.solvers.shared.ops import Bill
+
+
+def triangle(n: int) -> int:
+    """Entries of the half of a symmetric matrix that travels."""
+    return n * (n + 1) // 2
+
+
+def summed(place: Place, rows: int, columns: int = 0, patient: bool = False) -> int:
+    """Numbers that an exact sum (rows, columns) over the tiles sends, or a symmetric one of so many rows."""
+    plain = getattr(place.case.solver, "sums", "exact") == "plain"
+    entries = rows * columns if columns else triangle(rows)
+    return words(place.case.precision, plain=plain, patient=patient) * entries + rows + columns
+
+
+def fit_weights(bill: Bill, l: int, rows: int, columns: int, factor: bool) -> None:
+    """W from its normal equations, in float64."""
+    if factor:
+        bill.dense(l, "cholesky", columns)
+    bill.dense(l, "solve", columns, rows, times=2)
+
+
+def fit_activation(bill: Bill, l: int, above: int, units: int, width: int) -> None:
+    """The small matrix of an a step, and the step in the cheaper of its two forms."""
+    least = min(above, units)
+    bill.dense(l, "square", least, max(above, units))
+    bill.dense(l, "cholesky", least)
+    bill.dense(l, "solve", least, units, times=2)
+    if above >= units:
+        bill.gemm(l, "pull", units, above)
+        bill.gemm(l, "apply", units, units)
+    else:
+        bill.gemm(l, "apply", above, width)
+        bill.gemm(l, "apply", units, above)
+        bill.passes(l, near=3 * above + 3 * units, calls=2)
+
+
+def data_rows(place: Place) -> float:
+    """Bytes of a sample: x with its row of ones, y, its label."""
+    case = place.case
+    return case.item * (case.n[0] + case.bias + case.n[-1]) + 8
+
+
+def batch_bill(place: Place) -> Bill:
+    """Empty, over this rank's share of a batch; the mean batch of an epoch."""
+    case, batch = place.case, getattr(place.case.solver, "batch", 0)
+    if not batch:
+        return Bill(place.columns, place.calls, case.item)
+    batches = max(1, -(-case.samples // batch))
+    bill = Bill(place.columns / batches, place.calls, case.item)
+    bill.passes(1, far=2 * (case.n[0] + case.n[-1]), calls=4)  # gathered
+    return bill
+
+
+def forward_and_back(bill: Bill, place: Place) -> None:
+    """z, a, lam and the gradient of this rank's layers."""
+    case, n = place.case, place.case.n
+    for l in place.layers:
+        bill.gemm(l, "apply", n[l], case.width(l))
+        bill.gemm(l, "outer", n[l], case.width(l))
+        bill.fold(l, n[l] * case.width(l))
+        if l > 1:
+            bill.gemm(l, "pull", n[l - 1], n[l])
+        if l == case.L:
+            bill.kernel(l, f"{case.loss} gradient", n[l])
+        else:
+            bill.kernel(l, f"{case.activation} value", n[l])
+            bill.kernel(l, f"{case.activation} derivative", n[l])
+            bill.passes(l, near=5 * n[l], calls=6)
+
+
+def gradients(place: Place) -> int:
+    """Numbers that the sum of the gradients of this rank's layers sends."""
+    case = place.case
+    return sum(summed(place, case.n[l], case.width(l), patient=True) for l in place.layers)
+
+
+def gradient_sum(bill: Bill, place: Place) -> None:
+    """The one Allreduce, summed where it lies."""
+    bill.memory(place.layers[0], near=8 * place.case.weights, calls=8 + 3 * place.case.L)
+    bill.sum(place.layers[0], 8 * gradients(place))
+
+
+def gradient_memory(place: Place, remembered: int = 0) -> float:
+    """Bytes of state, sums and data of a method that remembers so many vectors of gradients."""
+    case = place.case
+    return place.columns * data_rows(place) + case.weights * (case.item * (3 + remembered) + 3 * 8)

@@ -1,0 +1,1 @@
+"""Taylor et al., ICML 2016: data-parallel ADMM without gradients."""

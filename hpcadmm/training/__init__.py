@@ -1,0 +1,1 @@
+"""The outer loop and what it needs: setup, kernels, measuring, stopping, progress, restart."""

@@ -1,0 +1,220 @@
+"""The outer loop, the only one in the package: step, agree, measure, log, checkpoint, stop."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from hpcadmm.comm.launch import phase
+from hpcadmm.comm.signals import Signals
+from hpcadmm.comm.world import World
+from hpcadmm.errors import Diverged, Interrupted, UsageError
+from hpcadmm.job.job import Job
+from hpcadmm.kernels import CURE, lost
+from hpcadmm.model.problem import Problem
+from hpcadmm.storage.environment import environment
+from hpcadmm.storage.readers import scaling_of
+from hpcadmm.storage.run import Run
+from hpcadmm.training.measure import Clock, Row, measure, weights_sha256
+from hpcadmm.training.progress import Progress
+from hpcadmm.training.rehearsal import rehearse
+from hpcadmm.training.restart import job_of, restore, write_checkpoint
+from hpcadmm.training.setup import Setup, blank, set_up
+from hpcadmm.training.stopping import Stopping
+
+
+@dataclass
+class Training:
+    """One run in progress on this rank."""
+
+    job: Job
+    setup: Setup
+    state: Any
+    run: Run
+    progress: Progress
+    clock: Clock
+    stopping: Stopping
+    iteration: int = 0
+    row: Row = field(default_factory=dict)  # the last measured one
+    saved: int = -1  # the iteration of the last checkpoint
+    saved_at: float = 0.0  # solver seconds then
+    starved: bool = False  # no row and no checkpoint could be written
+    kernels_seconds: float = 0.0  # of the rehearsal
+    prepare_seconds: float = 0.0  # of what is formed once: factors, an optimum
+
+    @property
+    def problem(self) -> Problem:
+        return self.setup.problem
+
+    @property
+    def world(self) -> World:
+        return self.setup.world
+
+
+def train(job: Job, out: Path | None, world: World, progress: Progress) -> dict[str, Any]:
+    """A new run from the job's start to its stop; returns the summary. Collective.
+
+    Raises UsageError for what the job or the folder has wrong, Interrupted after a signal.
+    """
+    with Signals() as signals, threadpool_limits(job.head.threads):
+        setup = set_up(job, world)
+        job = setup.job
+        facts = environment(world, job.head.threads, world.library)
+        with Run.create(world, out, job.head.name, job.to_toml(), facts) as run:
+            kernels_seconds = _prepare_kernels(job, setup, run, progress, 0)
+            with phase("starting"):
+                state = blank(job.solver, setup)
+                job.solver.start(state, setup.problem, setup.world)
+            clock = Clock(world)
+            t = Training(job, setup, state, run, progress, clock, Stopping(job.stop), kernels_seconds=kernels_seconds)
+            return _finish(t, signals)
+
+
+def resume(folder: Path, overrides: Sequence[str], world: World, progress: Progress) -> dict[str, Any]:
+    """Go on with a run from its newest valid checkpoint, on any number of ranks. Collective."""
+    job = job_of(folder, overrides, world)
+    with Signals() as signals, threadpool_limits(job.head.threads):
+        setup = set_up(job, world)
+        job = setup.job
+        facts = environment(world, job.head.threads, world.library)
+        with Run.reopen(world, folder, facts, job.to_toml()) as run:
+            with phase("reading the checkpoint"):
+                state, meta = restore(job, setup, run)
+            kernels_seconds = _prepare_kernels(job, setup, run, progress, meta["iteration"])
+            clock = Clock(world, before=meta["totals"])
+            stopping = Stopping(job.stop)
+            stopping.restore(meta["stopping"])
+            t = Training(job, setup, state, run, progress, clock, stopping, meta["iteration"], meta["row"])
+            t.saved, t.saved_at, t.kernels_seconds = t.iteration, clock.total_seconds, kernels_seconds
+            run.cut_metrics(t.iteration, t.row)
+            return _finish(t, signals)
+
+
+def _prepare_kernels(job: Job, setup: Setup, run: Run, progress: Progress, done: int) -> float:
+    """Name the run folder, then compile or load what no iteration shall wait for; returns the seconds. Collective."""
+    progress.begin(run.folder, done, job.stop.iterations)
+    seconds = rehearse(job.solver, setup.problem, setup.world)
+    said = f"preparing kernels: {seconds:.3f} s" + (f"; {lost()}; {CURE}" if lost() else "")
+    run.log(said)
+    progress.say(said)
+    return seconds
+
+
+def _finish(t: Training, signals: Signals) -> dict[str, Any]:
+    """Prepare, loop, and write the summary."""
+    start = time.perf_counter()
+    with phase("preparing"):
+        t.job.solver.prepare(t.state, t.problem, t.world)
+    t.prepare_seconds = float(t.world.max(time.perf_counter() - start)[0])
+    optimum = t.job.solver.reference(t.state)
+    if optimum is not None:
+        t.stopping.refer(optimum, t.job.head.precision)
+    sizes = "-".join(map(str, t.problem.network.n))
+    t.run.log(f"{t.job.solver.name} on {t.world.size} ranks: {t.problem.tiles.n} samples, network {sizes}")
+    for line in dict.fromkeys([*t.setup.data.facts, *(f"Warning: {line}" for line in t.setup.data.warnings)]):
+        t.run.log(line)
+        t.progress.say(line)
+    with t.progress.of(t.job, t.iteration), t.run.telling(lambda: t.saved):
+        reason = loop(t, signals)
+    summary = {
+        "state": "interrupted" if signals.agreed else "diverged" if reason.startswith("diverged") else "finished",
+        "stop_reason": reason,
+        "iterations": t.iteration,
+        "ranks": t.world.size,
+        "scaling": scaling_of(t.job.resolved()["data"]),
+        **t.row,
+        **t.clock.row(),
+        "kernels_seconds": t.kernels_seconds,
+        "prepare_seconds": t.prepare_seconds,
+        "weights_sha256": weights_sha256(t.job.solver.weights(t.state, t.world)),
+    }
+    t.run.log(f"stopped after {t.iteration} iterations: {reason}")
+    with t.run.telling(lambda: t.saved):
+        t.run.summary(summary)
+    t.progress.end(summary, t.run.folder)
+    if signals.agreed:
+        raise Interrupted(f"{reason}; go on with: hpcadmm resume {t.run.folder}")
+    if reason.startswith("diverged"):
+        raise Diverged(f"{reason}; the last good checkpoint, if one was due, is in {t.run.checkpoints}")
+    return summary
+
+
+def loop(t: Training, signals: Signals) -> str:
+    """Iterate until a rule stops the run; returns the reason. All ranks leave in the same iteration."""
+    reason = f"{t.iteration} iterations were done before" if t.iteration >= t.job.stop.iterations else None
+    while reason is None:
+        with phase(f"iteration {t.iteration + 1}"):
+            with t.clock.solver():
+                t.job.solver.step(t.state, t.problem, t.world)
+            t.iteration += 1
+            reason, save = _agree(t, signals)
+            if reason and reason.startswith("diverged"):
+                return reason
+            if _due(t.iteration, t.job.evaluate.every) or (reason and not signals.agreed):
+                reason = _measured(t, reason)
+                if reason and reason.startswith("diverged"):
+                    return reason
+            if reason or save or _due(t.iteration, t.job.save.every):
+                write_checkpoint(t)
+        t.progress.step(t.iteration, t.row)
+    if t.saved < t.iteration:
+        write_checkpoint(t)
+    return reason
+
+
+def _due(iteration: int, every: int) -> bool:
+    return every > 0 and iteration % every == 0
+
+
+def _agree(t: Training, signals: Signals) -> tuple[str | None, bool]:
+    """Why all ranks stop now, if any of them has a reason, and whether a checkpoint is due by time."""
+    stop, save = t.job.stop, t.job.save
+    seconds = t.clock.total_seconds
+    flags = [
+        not t.job.solver.finite(t.state),
+        signals.raised is not None,
+        stop.minutes is not None and seconds >= 60 * stop.minutes,
+        save.minutes is not None and seconds - t.saved_at >= 60 * save.minutes,
+    ]
+    nan, signalled, late, due = (bool(f) for f in t.world.max(np.array(flags, dtype=np.float64))[0])
+    if signalled:
+        signals.agreed = signals.raised or "a signal on another rank"
+    if nan:
+        return f"diverged: NaN or infinity in iteration {t.iteration}", False
+    if signalled:
+        return f"{signals.agreed} in iteration {t.iteration}", True
+    if late:
+        return f"{stop.minutes:g} minutes of solver time", True
+    return (f"{t.iteration} iterations" if t.iteration >= stop.iterations else None), due
+
+
+def _measured(t: Training, reason: str | None) -> str | None:
+    """Append a row to metrics.jsonl; returns the reason, or that of a rule that the row meets."""
+    row = {"iteration": t.iteration, **t.clock.row(), **measure(t.job.solver, t.state, t.problem, t.world)}
+    found = t.stopping.diverged(row) or t.stopping.satisfied(row)
+    del row["scale"]
+    t.row = row
+    try:
+        t.run.metric(row)
+    except UsageError as error:
+        if not (found or "").startswith("diverged"):
+            _rescue(t, error)
+    return found or reason
+
+
+def _rescue(t: Training, full: UsageError) -> None:
+    """The disk did not take a row: end with a checkpoint; a run that has none goes on until it can write one."""
+    try:
+        if t.saved < t.iteration:
+            write_checkpoint(t)
+    except UsageError:
+        if t.saved < 0:
+            if not t.starved:
+                t.progress.say(f"{full}\nthe run goes on without rows until a checkpoint can be written")
+            t.starved = True
+            return
+    raise full

@@ -1,0 +1,92 @@
+"""What a person sees of a run: a bar on a terminal, plain lines elsewhere, nothing if quiet or not the first rank."""
+
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hpcadmm.job.job import Job
+from hpcadmm.training.measure import Row
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+
+SHOWN = {
+    "objective": "objective",
+    "primal_residual": "residual",
+    "train_accuracy": "train",
+    "test_accuracy": "test",
+    "train_error": "train error",
+    "test_error": "test error",
+}
+
+
+BRIEF = ("objective", "test_accuracy", "test_error")  # beside a bar, in 80 columns
+
+
+def sentence(row: Row, keys: Iterable[str] = SHOWN) -> str:
+    """The last measured row in a few words; a dash for a part without samples.
+
+    >>> sentence({"objective": 12.5, "test_accuracy": 0.9531}), sentence({"test_error": None})
+    ('objective 12.5  test 95.31 %', 'test error -')
+    """
+    return "  ".join(f"{SHOWN[key]} {figure(key, row[key])}" for key in keys if key in row)
+
+
+def figure(key: str, value: float | None) -> str:
+    """A value of a measured row, accuracies in per cent."""
+    if value is None:
+        return "-"
+    return f"{value:.2%}".replace("%", " %") if "accuracy" in key else f"{value:.6g}"
+
+
+class Progress:
+    """Shows steps to standard error and the end to standard output."""
+
+    def __init__(self, shown: bool) -> None:
+        self.shown = shown
+        self._bar: Bar | None = None
+        self._task: Any = None
+        self._last = -1
+
+    def say(self, text: str) -> None:
+        """A line to standard error."""
+        if self.shown:
+            print(text, file=sys.stderr, flush=True)
+
+    def begin(self, folder: Path, done: int, iterations: int) -> None:
+        """Where the run is, and how much of it is done."""
+        self.say(f"run folder: {folder}  ({done} of {iterations} iterations done)")
+
+    @contextmanager
+    def of(self, job: Job, done: int) -> Iterator[None]:
+        """While entered, a bar if standard error is a terminal."""
+        if not self.shown or not sys.stderr.isatty():
+            yield
+            return
+        from rich.console import Console  # only a bar needs it, and it takes a while
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bar
+
+        text = TextColumn("{task.description}")
+        columns = (BarColumn(bar_width=12), MofNCompleteColumn(), TimeRemainingColumn(), text)
+        with Bar(*columns, console=Console(stderr=True)) as self._bar:
+            self._task = self._bar.add_task("", total=job.stop.iterations, completed=done)
+            yield
+        self._bar = None
+
+    def step(self, iteration: int, row: Row) -> None:
+        """After an iteration; `row` is the last measured one."""
+        if self._bar is not None:
+            self._bar.update(self._task, completed=iteration, description=sentence(row, BRIEF))
+        elif self.shown and row.get("iteration") == iteration != self._last:
+            self._last = iteration
+            self.say(f"iteration {iteration}  {row['seconds']:.3f} s  {sentence(row)}")
+
+    def end(self, summary: Row, folder: Path) -> None:
+        """The result, in two lines."""
+        if self.shown:
+            cost = f"{summary['seconds']:.3f} s of solver time on {summary['ranks']} ranks"
+            print(f"stopped: {summary['stop_reason']}, {cost}")
+            print(f"{sentence(summary)}\nrun folder: {folder}", flush=True)

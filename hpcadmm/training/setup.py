@@ -1,0 +1,130 @@
+"""From a job to the problem that the solver sees: data, network, loss, on this rank."""
+
+import hashlib
+from dataclasses import dataclass, fields, replace
+from typing import Any, get_type_hints
+
+import numpy as np
+
+from hpcadmm import __version__
+from hpcadmm.comm import memory
+from hpcadmm.comm.launch import phase
+from hpcadmm.comm.world import World
+from hpcadmm.datasets.loaded import Loaded, Samples
+from hpcadmm.errors import UsageError
+from hpcadmm.job.job import Job
+from hpcadmm.model.network import Network
+from hpcadmm.model.problem import Part, Problem
+from hpcadmm.model.state import items
+from hpcadmm.model.tiles import narrowest_tile, pieces
+from hpcadmm.solvers import Solver
+
+CURE = "use more ranks on more nodes, fewer units in network.hidden, fewer samples by data.first, or float32"
+PRECISIONS = {"float64": np.float64, "float32": np.float32}
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A problem, what a checkpoint must know of its data to serve `predict`, and the ranks as the solver wants them.
+
+    job: with the options of its data that depend on the files filled in.
+    """
+
+    problem: Problem
+    data: Loaded
+    world: World
+    job: Job
+
+
+def set_up(job: Job, world: World) -> Setup:
+    """Load this rank's columns; collective. Raises UsageError where data, ranks and the rest do not fit."""
+    dtype = PRECISIONS[job.head.precision]
+    world = world.arranged(*job.solver.grid_of(len(job.layers.hidden) + 1, world.size))
+    tile = narrowest_tile(max(job.layers.hidden, default=0))
+    with phase("reading the data"), world.together("reading the data"):
+        data = job.data.load(
+            job.head.seed, world.samples, dtype, ones=job.layers.bias, tile=tile, parts=job.solver.parts
+        )
+    check_data(job, data, world)
+    outputs = outputs_of(job, data)
+    world.digest_agrees(digest(job, data), "the job and the data")
+    network = Network((data.features, *job.layers.hidden, outputs), job.activation, job.layers.bias)
+    check_memory(job, network, data, world)
+    parts = [part(samples, job, outputs, data.classes, dtype) for samples in (data.train, data.test)]
+    problem = Problem(network, job.loss, parts[0], parts[1], data.classes, job.head.seed, dtype)
+    job.solver.check_problem(problem, world)
+    return Setup(problem, data, world, replace(job, data=data.dataset))
+
+
+def outputs_of(job: Job, data: Loaded) -> int:
+    """n_L. Raises UsageError where the loss needs classes and the data have none."""
+    try:
+        outputs = job.loss.outputs(data.classes)
+    except UsageError as error:
+        raise UsageError(f"{error}; {data.real}") from None
+    return len(data.train.labels) if data.train.labels.ndim == 2 else outputs
+
+
+def check_data(job: Job, data: Loaded, world: World) -> None:
+    """Raise UsageError where the samples cannot serve the loss and the rules of [stop]; collective."""
+    if data.classes:
+        check_classes(data, world)
+    rules = {"patience": job.stop.patience, "accuracy": job.stop.accuracy}
+    for key, value in rules.items():
+        if value is not None and not data.test.n:
+            cure = "set data.split below 1, name a data.test, or hold samples out by data.validation"
+            raise UsageError(f"stop.{key} = {value} needs a test part, and there are no test samples: {cure}")
+
+
+def check_classes(data: Loaded, world: World) -> None:
+    """Raise UsageError if all samples, or all of the train part, have one label; collective."""
+    labels, names = data.train.labels, data.names or []
+    if data.classes == 1:
+        samples = data.train.n + data.test.n
+        raise UsageError(f"all {samples} labels are {names[0]}: a classification needs two classes")
+    low, high = world.min(labels.min(initial=data.classes))[0], world.max(labels.max(initial=-1))[0]
+    if low == high:
+        said = f"all {data.train.n} labels of the train part are {names[int(low)]}: a classification needs two classes"
+        raise UsageError(f"{said}; see data.shuffle, data.order, data.split and data.first")
+
+
+def check_memory(job: Job, network: Network, data: Loaded, world: World) -> None:
+    """Raise UsageError if not even what every solver needs fits a node's memory; collective.
+
+    W, a step of it and a draw of its largest layer; a layer's inputs and outputs for the widest piece of a tile; and in
+    solvers that keep variables of each sample a and z.
+    """
+    n, columns, tiles = network.n, len(data.train.labels.T), data.train.tiles
+    width = np.dtype(PRECISIONS[job.head.precision]).itemsize
+    layers = [network.shape(l)[0] * network.shape(l)[1] for l in range(1, len(n))]
+    piece = max((p.stop - p.start for _, t in tiles for p in pieces(t)), default=0)
+    needs = {"weights": 2.0 * width * sum(layers) + 8 * max(layers), "a tile": 2.0 * width * piece * max(n)}
+    if any(
+        f.metadata.get("lies") in ("columns", "cells") for f in fields(get_type_hints(type(job.solver).blank)["return"])
+    ):
+        needs["states"] = width * columns * (2.0 * sum(n[1:-1]) + n[-1]) / world.chain.size
+    memory.check(world, needs, CURE)
+
+
+def blank(solver: Solver, setup: Setup) -> Any:
+    """The solver's blank state. Raises UsageError, on all ranks, if a node's memory cannot hold it. Collective."""
+    free = memory.available()
+    with memory.spared("the solver's state"):
+        state = solver.blank(setup.problem, setup.world)
+    sizes: dict[str, float] = {}
+    for item in items(state):
+        name = item.path.partition("/")[0]
+        sizes[name] = sizes.get(name, 0.0) + item.array.nbytes
+    memory.check(setup.world, sizes, CURE, free)
+    return state
+
+
+def part(samples: Samples, job: Job, outputs: int, classes: int, dtype: Any) -> Part:
+    """The columns of one part with the targets that the loss wants."""
+    y = job.loss.targets(samples.labels, outputs, classes, dtype)
+    return Part(samples.x, y, samples.labels, samples.tiles)
+
+
+def digest(job: Job, data: Loaded) -> str:
+    """What all ranks must agree on before they start."""
+    return hashlib.sha256(f"{__version__}\n{job.to_toml()}\n{data.digest}\n{data.former}".encode()).hexdigest()

@@ -1,0 +1,101 @@
+"""The rules by which a run ends; each gives the sentence that says why."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from hpcadmm.errors import UsageError
+from hpcadmm.job.job import Stop
+from hpcadmm.training.measure import Row, better
+
+DIVERGED = 1e6  # times the first measured objective
+
+
+@dataclass
+class Stopping:
+    """Looks at every measured row, on every rank alike; its state travels in the checkpoint."""
+
+    rules: Stop
+    first: float | None = None  # objective
+    last: float | None = None  # objective
+    best: float | None = None  # test accuracy or error
+    since: int = 0  # measured iterations since the best
+
+    def state(self) -> dict[str, Any]:
+        return {"first": self.first, "last": self.last, "best": self.best, "since": self.since}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.first, self.last = state.get("first"), state.get("last")
+        self.best, self.since = state.get("best"), int(state.get("since", 0))
+
+    def refer(self, optimum: Any, precision: str) -> None:
+        """Take what is known of the optimum: a diverged objective is one far above that of weights 0, f(0).
+
+        Raises UsageError for an `error` below what weights in the job's precision can be told to have.
+        """
+        self.first = optimum.beginning if self.first is None else self.first
+        error, finest = self.rules.error, optimum.finest
+        if error is not None and error < finest:
+            better = ', precision = "float64"' if precision == "float32" else ""
+            raise UsageError(
+                f"stop.error = {error:g} cannot be met: the least objective is {optimum.least:.6g}, and of weights in "
+                f"{precision} no error below {finest:.2g} can be told; choose stop.error >= {2 * finest:.1g}{better}, "
+                "or smaller units of features and targets (data.scale)"
+            )
+
+    def diverged(self, row: Row) -> str | None:
+        """Has the objective left all bounds?"""
+        objective = row["objective"]
+        self.first = objective if self.first is None else self.first
+        if not math.isfinite(objective):
+            return f"diverged: the objective is {objective}"
+        if abs(objective) > DIVERGED * max(abs(self.first), 1.0):
+            return f"diverged: the objective {objective:.3g} is {DIVERGED:g} times the first, {self.first:.3g}"
+        return None
+
+    def satisfied(self, row: Row) -> str | None:
+        """The first rule that a measured row meets, or None."""
+        reasons = [self._accuracy(row), self._objective(row["objective"]), self._residual(row), self._patience(row)]
+        reasons.append(self._error(row))
+        return next((reason for reason in reasons if reason), None)
+
+    def _accuracy(self, row: Row) -> str | None:
+        target, reached = self.rules.accuracy, row.get("test_accuracy")
+        there = target is not None and reached is not None and reached >= target
+        return f"test accuracy {reached:.4f} reached {target}" if there else None
+
+    def _objective(self, objective: float) -> str | None:
+        last, self.last = self.last, objective
+        if last is None:
+            return None
+        change = abs(objective - last)
+        if self.rules.tolerance and change <= self.rules.tolerance * abs(last):
+            return f"objective changed by {change:.3g}, within tolerance {self.rules.tolerance:g} of {abs(last):.6g}"
+        if self.rules.tolerance_absolute and change <= self.rules.tolerance_absolute:
+            return f"objective changed by {change:.3g}, within tolerance_absolute {self.rules.tolerance_absolute:g}"
+        return None
+
+    def _residual(self, row: Row) -> str | None:
+        residual, scale = row["primal_residual"], row["scale"]
+        if self.rules.residual and residual <= self.rules.residual * scale:
+            return f"primal residual {residual:.3g} is within {self.rules.residual:g} of {scale:.6g}"
+        if self.rules.residual_absolute and residual <= self.rules.residual_absolute:
+            return f"primal residual {residual:.3g} is within {self.rules.residual_absolute:g}"
+        return None
+
+    def _error(self, row: Row) -> str | None:
+        error = self.rules.error
+        if error is None or "objective_error" not in row:
+            return None
+        most = max(row["objective_error"], row["mean_error"])
+        if most <= error and row["primal_residual"] <= math.sqrt(error) * row["scale"]:
+            return f"objective within {most:.3g} of the optimum, also at the mean, reached error {error:g}"
+        return None
+
+    def _patience(self, row: Row) -> str | None:
+        self.since = 0 if better(row, self.best) else self.since + 1
+        if self.since == 0:
+            self.best = row.get("test_accuracy", row.get("test_error"))
+        if self.rules.patience and self.since >= self.rules.patience:
+            return f"no better test result than {self.best:.4f} in {self.since} measured iterations"
+        return None

@@ -1,0 +1,1 @@
+"""What several tests use: small problems, runs on threads, made data, textbook solvers."""

@@ -1,0 +1,55 @@
+"""Solvers stepped on a communicator that counts what the collective calls are given to send."""
+
+from typing import Any, NamedTuple
+
+from hpcadmm.comm.world import World
+from hpcadmm.training.measure import Clock
+from tests.helpers.problems import posed, started
+from tests.helpers.threads import on_ranks
+
+
+class Counting:
+    """A communicator that counts the calls and the bytes that leave through them."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner, self.calls, self.bytes = inner, 0, 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    def Allreduce(self, place: Any, array: Any, operation: Any) -> None:
+        self.calls, self.bytes = self.calls + 1, self.bytes + array.nbytes
+        self.inner.Allreduce(place, array, operation)
+
+    def Allgather(self, mine: Any, every: Any) -> None:
+        self.calls, self.bytes = self.calls + 1, self.bytes + mine.nbytes
+        self.inner.Allgather(mine, every)
+
+    def Allgatherv(self, mine: Any, every: Any) -> None:
+        self.calls, self.bytes = self.calls + 1, self.bytes + mine.nbytes
+        self.inner.Allgatherv(mine, every)
+
+
+class Seen(NamedTuple):
+    """Of a rank: what its communicator saw in the steps; what the metrics of all ranks said; what was measured."""
+
+    calls: int
+    bytes: int
+    row: dict[str, Any]
+    measured: dict[str, Any]
+
+
+def seen(size: int, solver: Any, steps: int, hidden: tuple[int, ...] = (), **options: Any) -> list[Seen]:
+    """Of each rank, after so many steps; a regression in least squares unless told otherwise."""
+
+    def work(world: World) -> Seen:
+        world.mpi = counting = Counting(world.mpi)
+        p, world = posed(solver, world, hidden, **{"loss": "squared", "classes": 0, **options})
+        s, clock, calls, size = started(solver, p, world), Clock(world), counting.calls, counting.bytes
+        for _ in range(steps):
+            with clock.solver():
+                solver.step(s, p, world)
+        found = counting.calls - calls, counting.bytes - size
+        return Seen(*found, clock.row(), dict(solver.measure(s, p, world)))
+
+    return on_ranks(size, work)
