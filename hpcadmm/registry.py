@@ -18,6 +18,12 @@ class Registry(Mapping[str, Any]):
         self.kind = kind
         self._classes = {cls.name: cls for cls in classes} | dict(later or {})
 
+    def add(self, cls: Any) -> None:
+        """Register a class under its `name`, for a solver outside the package. Raises ValueError if it is taken."""
+        if cls.name in self._classes:
+            raise ValueError(f"{self.kind} = {cls.name!r} exists already")
+        self._classes[cls.name] = cls
+
     def __getitem__(self, name: str) -> Any:
         if name not in self._classes:
             raise UsageError(f"{self.kind} = {name!r}: known are {', '.join(self._classes)}")

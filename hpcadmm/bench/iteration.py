@@ -1,20 +1,16 @@
 """The figures of a job: its iteration, the floor under it, its memory, and another job's iteration beside it."""
 
-from collections.abc import Mapping
-
 import numpy as np
 from numpy.typing import NDArray
 
 from hpcadmm.bench.report import Report
 from hpcadmm.bench.subject import Subject
 from hpcadmm.bench.timing import peak_bytes, table
-from hpcadmm.solvers.shared.products import Product
 from hpcadmm.training.measure import weights_sha256
 
 LATER = 60  # iterations after the first one, at least, that it is compared with
 ALLOWANCE = 250e6  # bytes a rank may hold besides 1.25 x (state + data)
 Seconds = NDArray[np.float64]
-Products = Mapping[str, Product]
 Slowest = tuple[list[float], list[float]]  # of each round, over the ranks: seconds by the clock, and of the CPU
 
 
@@ -40,16 +36,19 @@ def traffic_figures(report: Report, subject: Subject) -> int:
 
 
 def against_floor(report: Report, subject: Subject, rounds: int) -> None:
-    """Iteration, floor, iteration, floor, ... Collective."""
-    products = subject.products()
-    subject.floor(products)
+    """Iteration, floor, iteration, floor, ...; iterations alone if the solver has no bill. Collective."""
+    if not subject.has_floor:
+        report.notes["floor"] = f"{subject.job.solver.name} has no list of its matrix products (a `bill`)"
+        alone(report, subject, rounds)
+        return
+    subject.floor()
     subject.floors.clear()
     subject.floor_cpu.clear()
     for _ in range(rounds):
         subject.step()
-        subject.floor(products)
-    steps = step_figures(report, subject, products)
-    floors = floor_figures(report, subject, products)
+        subject.floor()
+    steps = step_figures(report, subject)
+    floors = floor_figures(report, subject)
     ratios(report, "iteration_over_floor", steps, floors)
 
 
@@ -58,8 +57,8 @@ def against_another(report: Report, subject: Subject, other: Subject, rounds: in
     for k in range(rounds):
         for one in (subject, other) if k % 2 == 0 else (other, subject):
             one.step()
-    steps = step_figures(report, subject, subject.products())
-    others = step_figures(report, other, other.products(), "against_")
+    steps = step_figures(report, subject)
+    others = step_figures(report, other, "against_")
     ratios(report, "seconds_over_against", steps, others)
 
 
@@ -67,7 +66,7 @@ def alone(report: Report, subject: Subject, rounds: int) -> None:
     """Iterations and nothing else. Collective."""
     for _ in range(rounds):
         subject.step()
-    step_figures(report, subject, subject.products())
+    step_figures(report, subject)
 
 
 def first(report: Report, subject: Subject, rounds: int) -> None:
@@ -83,7 +82,7 @@ def first(report: Report, subject: Subject, rounds: int) -> None:
     report.samples["iteration_seconds"] = seconds
 
 
-def step_figures(report: Report, subject: Subject, products: Products, prefix: str = "") -> Slowest:
+def step_figures(report: Report, subject: Subject, prefix: str = "") -> Slowest:
     """Seconds of an iteration, the slowest rank's; how busy the core was; the share of communication. Collective.
 
     communicate_share is the mean rank's and includes waiting for slower ranks; communicate_share_least is that of the
@@ -101,13 +100,13 @@ def step_figures(report: Report, subject: Subject, products: Products, prefix: s
     breakdown(report, wall, communicate, prefix)
     each = subject.problem["samples_per_iteration"]
     report.rate(prefix + "samples_per_second", each, seconds, "1/s")
-    work = float(world.sum(sum(product.flops for product in products.values()))[0]) / world.size
+    work = float(world.sum(subject.flops)[0]) / world.size
     report.rate(prefix + "iteration_gemm_gflops", work / 1e9, seconds, "GFLOP/s")
     report.samples[prefix + "iteration_seconds"] = seconds
     for l, mean in subject.layer_seconds().items():
         report.add(f"{prefix}layer_seconds[{l}]", mean, "s")
     report.notes[prefix + "weights_sha256"] = weights_sha256(subject.job.solver.weights(subject.state, world))
-    report.add(prefix + "iterations_done", subject.warmed + len(subject.steps))
+    report.add(prefix + "iterations_done", subject.done)
     report.add(prefix + "objective", subject.objective())
     if not subject.finite:
         report.notes[prefix + "diverged"] = "the iterate is not finite"
@@ -130,13 +129,14 @@ def breakdown(report: Report, wall: Seconds, communicate: Seconds, prefix: str =
     report.add(prefix + "imbalance", float(np.median(compute.max(axis=0) / compute.mean(axis=0))))
 
 
-def floor_figures(report: Report, subject: Subject, products: Products) -> Slowest:
+def floor_figures(report: Report, subject: Subject) -> Slowest:
     """Seconds of the products together, the slowest rank's; of each in the fastest round. Collective."""
-    sums: NDArray[np.float64] = table(subject.world, [sum(one) for one in subject.floors])  # (ranks, rounds)
+    totals = [sum(seconds for seconds, _ in one.values()) for one in subject.floors]
+    sums: NDArray[np.float64] = table(subject.world, totals)  # (ranks, rounds)
     seconds = [float(s) for s in sums.max(axis=0)]
     cpu = table(subject.world, subject.floor_cpu)
     best = int(np.argmin(seconds))
-    mine = [(name, s, p.flops / 1e9) for (name, p), s in zip(products.items(), subject.floors[best], strict=True)]
+    mine = [(name, s, flops / 1e9) for name, (s, flops) in subject.floors[best].items()]
     slowest = subject.world.gather(mine)[int(np.argmax(sums[:, best]))]
     report.seconds("floor_seconds", seconds)
     report.add("floor_cpu_share", float(np.median((cpu[..., 1] / cpu[..., 0]).min(axis=0))))

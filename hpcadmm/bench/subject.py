@@ -1,8 +1,9 @@
-"""A job under measurement: set up as a run would be, then stepped one timed iteration after the other."""
+"""A job under measurement: set up as for a run, then stepped one timed iteration after the other."""
 
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,13 @@ from hpcadmm.comm.world import World
 from hpcadmm.job.job import Job
 from hpcadmm.model.problem import Part
 from hpcadmm.model.state import items
-from hpcadmm.solvers.shared.products import Product
+from hpcadmm.solvers.shared.case import Place, place_here
+from hpcadmm.solvers.shared.floor import Floor
 from hpcadmm.training.measure import measure
 from hpcadmm.training.rehearsal import rehearse
 from hpcadmm.training.setup import Setup, blank, set_up
 
-WARM = 3  # iterations before the first sample, unless others are asked for
+WARM = 3  # default number of iterations before the first sample
 
 
 @dataclass
@@ -32,8 +34,8 @@ class Subject:
     world: World
     pools: ThreadpoolController = field(default_factory=ThreadpoolController)
     steps: list[Sample] = field(default_factory=list)
-    floors: list[list[float]] = field(default_factory=list)  # seconds of each product, a round each
-    floor_cpu: list[Sample] = field(default_factory=list)  # of a round's products together
+    floors: list[dict[str, tuple[float, float]]] = field(default_factory=list)  # by round: seconds, flops by name
+    floor_cpu: list[Sample] = field(default_factory=list)  # of all products of a round
     sent: tuple[int, int] = (0, 0)  # bytes and messages of the last warm iteration
     layers: Mapping[int, float] = field(default_factory=dict)  # seconds in each layer before the first sample
     warmed: int = 0  # iterations before the first sample
@@ -41,7 +43,7 @@ class Subject:
 
     @classmethod
     def start(cls, job: Job, world: World, like: "Subject | None" = None, warm: int = WARM) -> "Subject":
-        """Set the job up and warm it; with the data of `like` where the jobs differ in the solver only. Collective."""
+        """Set the job up and warm it; use the data of `like` if both jobs pose the same problem. Collective."""
         setup = like.setup if like and same_problem(job, like.job, world.size) else None
         pools = ThreadpoolController()
         with pools.limit(limits=job.head.threads):
@@ -58,7 +60,7 @@ class Subject:
         return subject
 
     def warm(self, iterations: int) -> None:
-        """Iterations that do not count, at least one, and one evaluation, for its memory."""
+        """Make iterations that do not count, at least one, and one evaluation, for its memory."""
         traffic = self.world.traffic
         with self.pools.limit(limits=self.job.head.threads), phase("warming up"):
             for _ in range(iterations):
@@ -77,7 +79,7 @@ class Subject:
             self.steps.append(timed(self.iterate, self.world))
 
     def layer_seconds(self) -> dict[int, float]:
-        """Seconds an iteration of each layer, of the rank that took longest in it. Collective."""
+        """Mean seconds of each layer in an iteration, on the rank that takes longest in it. Collective."""
         mine = [
             (l, (s - self.layers[l]) / len(self.steps)) for l, s in self.job.solver.layer_seconds(self.state).items()
         ]
@@ -85,24 +87,53 @@ class Subject:
         return dict(every)
 
     def objective(self) -> float:
-        """What is minimised, where the iterate is. Collective."""
+        """The objective at the iterate. Collective."""
         with self.pools.limit(limits=self.job.head.threads), phase("evaluating"):
             measured = self.job.solver.measure(self.state, self.setup.problem, self.world)
         return float(measured["objective"])
 
-    def products(self) -> Mapping[str, Product]:
-        """The necessary products of an iteration on this rank, on its real arrays."""
-        return self.job.solver.floor(self.state, self.setup.problem)
+    @property
+    def done(self) -> int:
+        """Iterations so far."""
+        return self.warmed + len(self.steps)
 
-    def floor(self, products: Mapping[str, Product]) -> None:
-        """Each product of an iteration, timed alone, all ranks beginning the round together."""
-        seconds: list[float] = []
+    @cached_property
+    def place(self) -> Place:
+        """The layers and columns of this rank."""
+        return place_here(self.job.solver, self.setup.problem, self.world)
+
+    @cached_property
+    def _floor(self) -> Floor:
+        return Floor(self.setup.problem.tiles, self.setup.problem.dtype)
+
+    @property
+    def has_floor(self) -> bool:
+        """Are the products of an iteration known?"""
+        return hasattr(self.job.solver, "floor") or self.job.solver.billed()
+
+    def products(self) -> Mapping[str, Any]:
+        """The necessary products of the last iteration on this rank; empty if the solver has no bill."""
+        if hasattr(self.job.solver, "floor"):
+            return self.job.solver.floor(self.state, self.setup.problem)
+        return self._floor.of(self.job.solver.bill(self.place, self.done - 1)) if self.job.solver.billed() else {}
+
+    @property
+    def flops(self) -> float:
+        """Of the necessary products of the last iteration on this rank."""
+        if hasattr(self.job.solver, "floor"):
+            return sum(product.flops for product in self.products().values())
+        return self.job.solver.bill(self.place, self.done - 1).flops if self.job.solver.billed() else 0.0
+
+    def floor(self) -> None:
+        """Time each product of the last iteration alone; all ranks begin the round together."""
+        products = self.products()
+        seconds: dict[str, tuple[float, float]] = {}
 
         def run() -> None:
-            for product in products.values():
+            for name, product in products.items():
                 start = time.perf_counter()
                 product()
-                seconds.append(time.perf_counter() - start)
+                seconds[name] = time.perf_counter() - start, product.flops
 
         with self.pools.limit(limits=self.job.head.threads), phase(f"floor {len(self.floors) + 1}"):
             self.floor_cpu.append(timed(run, self.world))
@@ -110,14 +141,14 @@ class Subject:
 
     @property
     def problem(self) -> dict[str, Any]:
-        """What is solved, and how it lies on the ranks."""
+        """The problem and how it lies on the ranks, for the report."""
         job, problem = self.job, self.setup.problem
         return {
             "name": job.head.name,
             "solver": job.solver.name,
             "sizes": [int(n) for n in problem.network.n],
             "samples": problem.tiles.n,
-            "samples_per_iteration": min(getattr(job.solver, "batch", 0) or problem.tiles.n, problem.tiles.n),
+            "samples_per_iteration": job.solver.samples(problem.tiles.n),
             "precision": job.head.precision,
             "threads": job.head.threads,
             "ranks": self.world.size,

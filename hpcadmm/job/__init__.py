@@ -1,1 +1,1 @@
-"""The job file: its tables as frozen dataclasses, overrides, and what may change when a run is resumed."""
+"""The job file: its tables as frozen dataclasses, overrides, and the keys that may change when a run resumes."""

@@ -1,4 +1,4 @@
-"""Job files: TOML <-> frozen dataclasses. Everything is checked here, before any work starts."""
+"""Job files: TOML <-> frozen dataclasses, checked before any work starts."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -25,9 +25,12 @@ Count = Annotated[int, Ge(1)]
 
 @dataclass(frozen=True)
 class Head:
-    """The keys of the file that stand in no table.
+    """The keys outside the tables.
 
-    threads: BLAS threads a rank; more than one changes the last bits of the results.
+    name: the name of the run; default: the name of the file.
+    seed: of all random numbers, default 0.
+    precision: "float64" (default) or "float32".
+    threads: BLAS threads a rank, default 1; other numbers change the last bits of the results.
     """
 
     name: str
@@ -38,7 +41,12 @@ class Head:
 
 @dataclass(frozen=True)
 class Layers:
-    """[network], besides the activation's own parameters. hidden: the units of each hidden layer; may be empty."""
+    """[network], without the parameters of the activation.
+
+    hidden: units of each hidden layer; [] is a linear model (default).
+    activation: its name, default "relu".
+    bias: give every layer a bias, default true.
+    """
 
     hidden: list[Count] = field(default_factory=list)
     activation: str = "relu"
@@ -47,15 +55,19 @@ class Layers:
 
 @dataclass(frozen=True)
 class Stop:
-    """[stop]: whichever comes first. A run always says which it was.
+    """[stop]: the first rule that is met ends the run, and the run says which.
 
-    iterations; minutes of solver time; test accuracy reached (a fraction; in a regression use tolerance);
-    tolerance, tolerance_absolute: change of the objective between two measured iterations, relative and absolute;
-    residual, residual_absolute: the primal residual, relative to the norm of the variables and absolute;
-    patience: so many measured iterations without a better test accuracy (or error); it and accuracy need test samples;
-    error: of solvers that know the optimum f*: `objective_error` and `mean_error`, the objective where the workers are
-    and at their mean against f*, are both within it, and the primal residual within its root, relative to the scale
-    (the first alone crosses 0 long before the workers agree).
+    iterations: at most this many, default 100. The other rules are off by default.
+    minutes: of solver time.
+    accuracy: test accuracy, a fraction; needs test samples; in a regression use `tolerance`.
+    tolerance: relative change of the objective between two measured iterations.
+    tolerance_absolute: the same, absolute.
+    residual: primal residual relative to the norm of the variables.
+    residual_absolute: the same, absolute.
+    patience: measured iterations without a better test accuracy or error; needs test samples.
+    error: for solvers that know the optimum f*: `objective_error` (at the workers) and `mean_error` (at their mean)
+        are within it, and the relative primal residual is within its square root. The objective error alone passes
+        through 0 long before the workers agree.
     """
 
     iterations: Count = 100
@@ -71,9 +83,12 @@ class Stop:
 
 @dataclass(frozen=True)
 class Save:
-    """[save]: a checkpoint every so many iterations (0: only at the end) or minutes; `keep` the newest.
+    """[save]: checkpoints.
 
-    state: "full" resumes bit for bit, "weights" is smaller and restarts from the weights.
+    every: iterations between checkpoints, default 0: only at the end.
+    minutes: of solver time between checkpoints, default 10.
+    keep: number of checkpoints to keep, default 3.
+    state: "full" (default) resumes bit for bit; "weights" is smaller and restarts from the weights.
     """
 
     every: Annotated[int, Ge(0)] = 0
@@ -84,14 +99,14 @@ class Save:
 
 @dataclass(frozen=True)
 class Evaluate:
-    """[evaluate]: measure every so many iterations (0: only at the end); never counts as solver time."""
+    """[evaluate]. every: iterations between measurements, default 1; 0: only at the end. Never solver time."""
 
     every: Annotated[int, Ge(0)] = 1
 
 
 @dataclass(frozen=True)
 class Job:
-    """A whole job, resolved: every default filled in."""
+    """A complete job: every default is filled in."""
 
     head: Head
     data: Dataset
@@ -104,7 +119,7 @@ class Job:
     evaluate: Evaluate
 
     def resolved(self) -> dict[str, Any]:
-        """The job as the tables of a file; what is unset is left out."""
+        """The job as the tables of a file, without keys that are unset."""
         tables = {
             **asdict(self.head),
             "data": {"name": self.data.name, **asdict(planned(self.data))},
@@ -187,18 +202,18 @@ def _build(tables: dict[str, Any], faults: list[str]) -> Job | None:
 
 
 def _check_together(job: Job, faults: list[str]) -> None:
-    """What one table means for another."""
+    """Check tables against each other."""
     solver, L = job.solver, len(job.layers.hidden) + 1
     said = f'solver.name = "{solver.name}"'
     if solver.most_layers is not None and solver.most_layers < L:
         faults.append(
-            f"{said} trains networks of {solver.most_layers} layers of weights at most, not {L}: "
+            f"{said} trains at most {solver.most_layers} layers of weights, this network has {L}: "
             f"network.hidden may have {solver.most_layers - 1} entries"
         )
     if job.loss and solver.losses is not None and job.loss.name not in solver.losses:
         faults.append(f'{said} and loss.name = "{job.loss.name}": it minimises {", ".join(solver.losses)}')
     if job.stop and job.stop.error is not None and job.loss and not solver.knows_optimum(L, job.loss.name):
-        told = f"{said} does not know the optimum of {L} layers of weights and {job.loss.name}"
+        told = f"{said} does not know the optimum for {L} layers of weights and loss {job.loss.name}"
         faults.append(f"stop.error = {job.stop.error:g}: {told}; use tolerance or residual")
     try:
         solver.check(L)

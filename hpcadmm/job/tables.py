@@ -19,10 +19,7 @@ from hpcadmm.registry import Registry
 
 
 def toml_text(path: Path, unreadable: str) -> str:
-    """The text of a TOML file, UTF-8 with or without a byte order mark.
-
-    Raises UsageError, `unreadable` and why, if it cannot be read or is in another encoding.
-    """
+    """The text of a TOML file, UTF-8 with or without a byte order mark. Raises UsageError: `unreadable` and why."""
     try:
         found = path.read_bytes()
         if what := foreign(found):
@@ -53,7 +50,7 @@ def toml(text: str, what: str) -> dict[str, Any]:
 def chosen(
     registry: Registry, name: Any, table: dict[str, Any], where: str, faults: list[str], beside: Iterable[str]
 ) -> Any:
-    """The registered dataclass of this name made from a table; None where something is wrong."""
+    """The registered dataclass of this name, made from a table; None if something is wrong."""
     if not isinstance(name, str) or name not in registry:
         faults.append(f"{registry.kind} = {name!r}: known are {', '.join(registry)}")
         return None
@@ -78,7 +75,7 @@ def _adapter(cls: type) -> TypeAdapter[Any]:
 def plain(
     cls: Any, table: dict[str, Any], where: str, faults: list[str], beside: Iterable[str] = (), file: str = "a job"
 ) -> Any:
-    """A dataclass from a table; None where something is wrong. `beside`: keys that are known but not its own."""
+    """A dataclass made from a table; None if something is wrong. `beside`: known keys that are not its own."""
     dot = f"{where}." if where else ""
     known = [f.name for f in fields(cls)]
     unknown = [key for key in table if key not in known]
@@ -100,7 +97,7 @@ def plain(
 
 
 def _not_json(cls: type, key: str, value: Any) -> str:
-    """What is wrong with a value that JSON does not know, as the end of a message; "" of any other."""
+    """The end of a message about a value that JSON cannot hold; "" for any other."""
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
@@ -149,22 +146,22 @@ def _faults(error: ValidationError, table: dict[str, Any], dot: str) -> list[str
 
 
 def _telling(errors: list[Any]) -> list[Any]:
-    """Where a key may hold one of several types each complains: those about entries of a list, or about a value of
-    the right type, say what is wrong."""
+    """The errors that say what is wrong. Of a key that takes several types each type complains: errors about entries of
+    a list, or about a value of the right type, tell most."""
     entries = [one for one in errors if one["loc"] and isinstance(one["loc"][-1], int)]
     right = [one for one in errors if not one["type"].endswith("_type")]
     return entries or right or errors
 
 
 def _words(one: Any) -> str:
-    """What is allowed; of an entry of a list also which one it is, counted from 1."""
+    """What is allowed; for an entry of a list also its position, from 1."""
     said = WORDS.get(one["type"], one["msg"].replace("Input should", "must", 1))
     index = one["loc"][-1] if one["loc"] else None
     return f"entry {index + 1}, {_as_json(one['input'])}, {said}" if isinstance(index, int) else said
 
 
 def overridden(tables: dict[str, Any], override: str) -> None:
-    """Apply one `table.key=value` (or `key=value` for those in no table), to be read when its key's type is known."""
+    """Apply one `table.key=value` or `key=value`; the value is read when the type of its key is known."""
     key, equals, value = override.partition("=")
     *table, name = path = [part.strip() for part in key.split(".")]
     if not equals or not all(path) or len(table) > 1:
@@ -177,11 +174,21 @@ def overridden(tables: dict[str, Any], override: str) -> None:
 
 
 PLACES = ("data.path", "data.train", "data.test")
-RESUMABLE = (*PLACES, "stop.", "evaluate.", "save.every", "save.minutes", "save.keep", "threads", "solver.grid")
+RESUMABLE = (
+    *PLACES,
+    "stop.",
+    "evaluate.",
+    "save.every",
+    "save.minutes",
+    "save.keep",
+    "save.state",
+    "threads",
+    "solver.grid",
+)
 
 
 def may_change(override: str) -> bool:
-    """Is the override one with which a run can go on? Any other would make it another run.
+    """Does the override keep the run the same, so that it can resume?
 
     >>> may_change("stop.iterations = 50"), may_change("seed=1")
     (True, False)

@@ -1,4 +1,4 @@
-"""Values typed on a command line, read as what their key takes: a path that looks like a date or a number is text."""
+"""Values typed on a command line, read as the type of their key: a path that looks like a date is text."""
 
 import json
 import re
@@ -17,7 +17,7 @@ LONGEST = 400  # characters of a number
 
 
 class Raw(str):
-    """Text as it was typed, not yet read as the type of its key."""
+    """Text as typed, not yet read as the type of its key."""
 
     __slots__ = ()
 
@@ -35,7 +35,7 @@ def setting(text: str) -> tuple[str, Raw]:
 
 
 def untyped(text: str) -> Any:
-    """The value as TOML reads it; text if that is nothing that JSON knows, as a date, or not one value.
+    """The value as TOML reads it; the text itself if that is not one value that JSON can hold (a date, say).
 
     >>> untyped("0.5"), untyped("[3, 5]"), untyped("a.csv"), untyped("2024-01-01"), untyped("1\\nb = 2")
     (0.5, [3, 5], 'a.csv', '2024-01-01', '1\\nb = 2')
@@ -49,7 +49,7 @@ def untyped(text: str) -> Any:
 
 
 def readings(text: str) -> list[Any]:
-    """What the text may mean, the likeliest first: a TOML value, a number, the text itself, the text with escapes.
+    """Possible values of the text, the likeliest first: a TOML value, a number, the text, the text with escapes.
 
     >>> readings("1"), readings(".5"), readings("x"), readings("\\\\t")
     ([1, '1'], [0.5, '.5'], ['x'], ['\\\\t', '\\t'])
@@ -66,7 +66,7 @@ def readings(text: str) -> list[Any]:
 
 @cache
 def adapters(cls: Any) -> dict[str, TypeAdapter[Any]]:
-    """For each key of a dataclass what checks a value of it."""
+    """The type adapter of each key of a dataclass."""
     hints = get_type_hints(cls, include_extras=True)
     return {f.name: TypeAdapter(hints[f.name]) for f in fields(cls)}
 
@@ -81,8 +81,8 @@ def fits(cls: type, key: str, value: Any) -> bool:
 
 
 def settled(cls: type, key: str, value: Any) -> Any:
-    """The value that a key of a dataclass takes: of text typed on a command line the first reading that fits, or if
-    none does the first one, for the message; any other value as it is."""
+    """The value for a key of a dataclass: of typed text the first reading that fits, or the first one if none fits; any
+    other value unchanged."""
     if not isinstance(value, Raw) or key not in adapters(cls):
         return value
     found = readings(value)
@@ -90,7 +90,7 @@ def settled(cls: type, key: str, value: Any) -> Any:
 
 
 def name_of(value: Any) -> Any:
-    """A `name`, which is text; typed on a command line with or without quotes.
+    """A `name`, typed with or without quotes.
 
     >>> name_of(Raw('"taylor"')), name_of(Raw("taylor")), name_of(3)
     ('taylor', 'taylor', 3)

@@ -8,6 +8,13 @@
     sweeps: int = scalar(0)    a number, the same on every rank
     sums: Any = exact_sums()   exact sums, of which a checkpoint keeps the scales
 
+A field may name the shape of its arrays, by which a blank state allocates them:
+
+    replicated(WEIGHTS)         W[l]: (n[l], n[l-1] + ones), l = 1..L
+    columns(UNITS)              z[l]: (n[l], m), l = 1..L
+    columns(INPUTS, first=1)    a[l]: (n[l] + ones, m), l = 0..L-1; a[0] is the data, which is not saved
+    columns(OUTPUTS)            one array (n[L], m)
+
 A field is an array or a list of arrays indexed by layer, as in the paper; entries that are None do not exist.
 A field declared without one of these is not saved: it can be formed from the others and the data.
 With this a checkpoint serves every solver and restarts on any number of ranks.
@@ -23,38 +30,37 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 Arrays = list[Any]  # of Array or None
 Lies = Literal["replicated", "columns", "sites", "cells", "layers"]
+WEIGHTS, UNITS, INPUTS, OUTPUTS = "weights", "units", "inputs", "outputs"  # shapes of fields
 
 
-def _lying(lies: Lies, first: int) -> Any:
-    return field(default_factory=list, metadata={"lies": lies, "first": first})
+def _lying(lies: Lies, shape: str | None, first: int) -> Any:
+    return field(default_factory=list, metadata={"lies": lies, "shape": shape, "first": first})
 
 
-def replicated(first: int = 0) -> Any:
+def replicated(shape: str | None = None, first: int = 0) -> Any:
     """A field that is the same on every rank. Entries of a list before `first` are not saved."""
-    return _lying("replicated", first)
+    return _lying("replicated", shape, first)
 
 
-def columns(first: int = 0) -> Any:
-    """A field of arrays (rows, samples) of which each rank holds the columns of its tiles."""
-    return _lying("columns", first)
+def columns(shape: str | None = None, first: int = 0) -> Any:
+    """A field of arrays (rows, samples): each rank holds the columns of its tiles."""
+    return _lying("columns", shape, first)
 
 
 def sites(first: int = 0) -> Any:
-    """A field of arrays that exist on the rank that their layer or worker is dealt to."""
-    return _lying("sites", first)
+    """A field of arrays, each on the one rank that its layer or worker is dealt to."""
+    return _lying("sites", None, first)
 
 
 def cells(first: int = 0) -> Any:
-    """A field of arrays (rows, samples): each rank holds the columns of its tiles, of the layers dealt to it.
-
-    For a grid of ranks, layers x samples; the entries of other layers are None.
-    """
-    return _lying("cells", first)
+    """A field of arrays (rows, samples) for a grid of ranks, layers x samples: each rank holds the columns of its tiles
+    for the layers dealt to it; the entries of other layers are None."""
+    return _lying("cells", None, first)
 
 
 def layers(first: int = 0) -> Any:
-    """A field of arrays of the layers that are dealt to this rank, the same on all ranks that share a layer."""
-    return _lying("layers", first)
+    """A field of arrays of the layers dealt to this rank, the same on all ranks that share a layer."""
+    return _lying("layers", None, first)
 
 
 def scalar(value: float) -> Any:

@@ -1,5 +1,5 @@
-"""How long an iteration takes on any number of ranks: what this machine does in a second, and what a solver asks.
+"""Predicted seconds of an iteration on any number of ranks, from the rates of a machine and the bill of a solver.
 
-A solver's bill (`costs`) is a list of operations; a machine (`machine`, measured by `probe`) and a network (`fabric`)
-give each its seconds; a few factors (`fit`) are fitted to measured points, and tested on points left out (`validate`).
+A bill is a list of operations. A machine (`machine`, measured by `probe`) and a network (`fabric`) give the seconds of
+each; a few factors (`fit`) are fitted to measured points and tested on points left out.
 """

@@ -1,4 +1,4 @@
-"""`hpcadmm scaling advise`: how many ranks, and which grid, for a job."""
+"""`hpcadmm scaling advise`: the number of ranks and the grid for a job."""
 
 import json
 import shlex
@@ -18,16 +18,16 @@ from hpcadmm.performance.predict import FACTORS, NONE, Factors, Prediction, esti
 from hpcadmm.performance.probing import doubts, on_the_spot
 from hpcadmm.solvers.shared.case import Case
 
-CLOSE = 1.10  # a time within this of the least is as good
+CLOSE = 1.10  # a time within this factor of the least is as good
 USEFUL = 0.5  # efficiency below which ranks are wasted
 EVERY = 64  # rank counts up to this are all tried
 SHOWN = 8
-GAIN = 0.97  # of the time, from which more ranks are worth a line
+GAIN = 0.97  # more ranks get a line in the table if the time falls below this factor
 
 
 @dataclass(frozen=True)
 class Options:
-    """As on the command line."""
+    """The options of the command line."""
 
     ranks: int
     fabric: str = "this"
@@ -37,7 +37,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Advice:
-    """All that was tried, fastest first; `chosen` of them; efficiency against `one` rank."""
+    """All predictions, fastest first, and the one that is advised; efficiency is relative to `one` rank."""
 
     case: Case
     network: Network
@@ -50,7 +50,7 @@ class Advice:
 
 
 def case_of(job: Job) -> Case:
-    """What the job poses, from the headers of its data. Raises UsageError for threads, or data that will not do."""
+    """The case of a job, from the headers of its data. Raises UsageError for several threads or unfit data."""
     if job.head.threads > 1:
         raise UsageError(f"threads = {job.head.threads}: the model knows one thread a rank; --set threads=1")
     job.solver.check_billed()
@@ -65,7 +65,7 @@ def case_of(job: Job) -> Case:
 
 
 def factors_of(file: Path | None, solver: str) -> Factors:
-    """Those that `hpcadmm scaling model` fitted to this solver. Raises UsageError where there are none."""
+    """The factors that `hpcadmm scaling model` fitted to this solver. Raises UsageError if there are none."""
     if file is None:
         return NONE
     try:
@@ -76,7 +76,7 @@ def factors_of(file: Path | None, solver: str) -> Factors:
 
 
 def advice(case: Case, ranks: int, machine: Machine, over: Network, factors: Factors = NONE) -> Advice:
-    """Try every rank count (above EVERY: a choice of them) on every grid. Raises UsageError where none is taken."""
+    """Try every rank count up to EVERY and some above, on every grid. Raises UsageError if the solver accepts none."""
     wanted = sorted({*range(1, min(ranks, EVERY) + 1), *counts(case, ranks)})
     found, refused = [], ""
     for n in wanted:
@@ -93,7 +93,7 @@ def advice(case: Case, ranks: int, machine: Machine, over: Network, factors: Fac
 
 
 def choose(found: Sequence[Prediction], alone: Prediction) -> Prediction:
-    """Of those whose efficiency is USEFUL the fewest ranks within CLOSE of the fastest; alone if there is none."""
+    """The fewest ranks within CLOSE of the fastest among those of USEFUL efficiency; else `alone`."""
     useful = [p for p in found if alone.seconds / (p.seconds * p.ranks) >= USEFUL] or [alone]
     least = min(p.seconds for p in useful)
     return min((p for p in useful if p.seconds <= CLOSE * least), key=lambda p: (p.ranks, p.seconds))
@@ -102,7 +102,7 @@ def choose(found: Sequence[Prediction], alone: Prediction) -> Prediction:
 def advising(
     path: Path, overrides: Sequence[str], file: Path | None, options: Options, say: Callable[[str], None]
 ) -> int:
-    """The command: tables and command lines are said; exit code 0."""
+    """The command: say tables and command lines; exit code 0."""
     job = resolved(source(path), overrides, path)
     case = case_of(job)
     machine = Machine.read(file) if file else on_the_spot(case, (lambda line: None) if options.as_json else say)
@@ -170,7 +170,7 @@ def best_few(found: Advice) -> list[Prediction]:
 
 
 def commands(found: Advice, path: Path, overrides: Sequence[str]) -> list[str]:
-    """What to type: on this machine, and on a cluster."""
+    """Command lines for this machine and for a cluster."""
     settings = list(overrides)
     p = found.chosen
     if found.case.solver.has_grid:
@@ -185,7 +185,7 @@ def commands(found: Advice, path: Path, overrides: Sequence[str]) -> list[str]:
 
 
 def record(found: Advice, path: Path, overrides: Sequence[str]) -> str:
-    """As JSON."""
+    """The advice as JSON."""
 
     def told(p: Prediction) -> dict[str, object]:
         return {**asdict(p), "efficiency": found.efficiency(p), "limit": p.limit}

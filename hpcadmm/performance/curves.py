@@ -1,6 +1,5 @@
-"""Predicted time against rank count, and in words where it stops falling and why."""
+"""Predicted time against rank count, and a sentence that says where it stops falling and why."""
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,14 +12,13 @@ from hpcadmm.performance.predict import NONE, TERMS, Factors, Prediction, estima
 from hpcadmm.solvers.shared.case import Case
 
 STILL = 1.05  # a time within this of the least is as good
-FAR = 4  # times as many ranks as are of use: there it shows what limits
+FAR = 4  # times the useful ranks: at this many the limit shows
 KINDS = ("strong", "weak", "layers", "grids")
 
 
 @dataclass(frozen=True)
 class Series:
-    """What one curve is about: a case at `base` ranks, and the measured points of it. dealt: by "samples" or "layers"
-    only, where the grids of the points were chosen so."""
+    """A case at `base` ranks and its measured points. dealt: "samples" or "layers" if all points were dealt so."""
 
     name: str
     kind: str
@@ -30,8 +28,8 @@ class Series:
     dealt: str | None = None
 
     def at(self, ranks: int) -> Case:
-        """The case on so many ranks. "weak": as many samples a rank as at `base`; "layers": a layer a rank, of the
-        width of the widest hidden one; else the same."""
+        """The case on this number of ranks. "weak": as many samples a rank as at `base`; "layers": one layer a rank, as
+        wide as the widest hidden one; else unchanged."""
         if self.kind == "weak":
             case = replace(self.case, samples=self.case.samples * ranks // self.base)
             return self.on_grid(case, ranks)
@@ -41,7 +39,7 @@ class Series:
         return self.on_grid(self.case, ranks)
 
     def on_grid(self, case: Case, ranks: int) -> Case:
-        """On a grid such as the points had."""
+        """The case on a grid like those of the points."""
         if self.dealt is None or self.kind == "grids":
             return case
         return case.gridded(1, ranks) if self.dealt == "samples" else case.gridded(ranks, 1)
@@ -49,7 +47,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Curve:
-    """Predictions by rank count, increasing; `refused`: what the solver says of more ranks, if it does."""
+    """Predictions by increasing rank count; refused: the solver's message if it takes no more ranks."""
 
     series: Series
     factors: Factors
@@ -57,7 +55,7 @@ class Curve:
     refused: str | None
 
     def efficiency(self, one: Prediction) -> float:
-        """Against the first."""
+        """Against the first prediction."""
         first = self.found[0]
         grown = 1.0 if self.series.kind in ("weak", "layers") else first.ranks / one.ranks
         return first.seconds / one.seconds * grown
@@ -84,7 +82,7 @@ def series(known: Sequence[Known], kind: str | None) -> list[Series]:
 
 
 def free(case: Case, members: Sequence[Known]) -> tuple[Case, str | None]:
-    """The case as the solver would deal it to any number of ranks, and how the points were dealt, if by choice."""
+    """The case with the solver's own dealing to ranks, and how the points were dealt if a grid was chosen."""
     if not case.solver.has_grid:
         return case, None
     own = [one.point.job["solver"].get("grid") for one in members]
@@ -101,7 +99,7 @@ def per_rank(one: Known) -> int:
 
 
 def named(case: Case, weak: bool, kind: str, per: int) -> str:
-    """For legends.
+    """The name of a curve in legends.
 
     >>> from hpcadmm.solvers import SOLVERS
     >>> named(Case(SOLVERS["taylor"](), (784, 300, 300, 10), 60000), False, "strong", 60000)
@@ -122,7 +120,7 @@ def named(case: Case, weak: bool, kind: str, per: int) -> str:
 
 
 def counts(case: Case, most: int) -> list[int]:
-    """Rank counts worth a prediction: powers of two, 1-2-5, and those that go into layers and tiles evenly.
+    """Rank counts worth a prediction: powers of two, 1-2-5, and divisors of layers and tiles.
 
     >>> from hpcadmm.solvers import SOLVERS
     >>> counts(Case(SOLVERS["taylor"](), (4, 3, 2), 64 * 9), 12)
@@ -137,7 +135,7 @@ def counts(case: Case, most: int) -> list[int]:
 
 
 def grids(case: Case, ranks: int) -> Iterator[Case]:
-    """The case on every grid of so many ranks that its solver takes; as it is where the solver knows no grids."""
+    """The case on every grid that its solver accepts; the case itself if the solver has no grids."""
     if not case.solver.has_grid:
         yield case
         return
@@ -151,7 +149,7 @@ def grids(case: Case, ranks: int) -> Iterator[Case]:
 
 
 def best(case: Case, ranks: int, machine: Machine, network: Network, factors: Factors) -> Prediction | None:
-    """On the fastest grid; None if the solver takes none of so many ranks."""
+    """The prediction on the fastest grid; None if the solver accepts none."""
     found = [estimate(one, ranks, machine, network).predict(factors) for one in grids(case, ranks)]
     return min(found, key=lambda one: one.seconds, default=None)
 
@@ -177,7 +175,7 @@ def curve(one: Series, most: int, machine: Machine, network: Network, factors: F
 
 
 def words(one: Curve) -> str:
-    """Where it stops scaling, and why."""
+    """Where the curve stops scaling, and why."""
     weak = one.series.kind in ("weak", "layers")
     last, first = one.found[-1], one.found[0]
     good = max(k for k, p in enumerate(one.found) if one.efficiency(p) >= 0.5)
@@ -207,8 +205,3 @@ def why(one: Prediction) -> str:
     """The largest term but the work, with its share."""
     share = one.terms[one.limit] / one.seconds
     return f"{TERMS[one.limit]} ({share:.0%} of the time)" if share > 0.005 else "nothing above one per cent"
-
-
-def shares(one: Prediction) -> dict[str, float]:
-    """Of the terms in the time."""
-    return {name: value / one.seconds if math.isfinite(one.seconds) else 0.0 for name, value in one.terms.items()}

@@ -1,4 +1,4 @@
-"""What ranks talk over: the memory of a node, and a network between nodes.
+"""The network between ranks: the memory of a node, and the links between nodes.
 
 Messages cost latency + bytes / bandwidth. A sum over p ranks takes the cheapest of recursive doubling (short ones:
 log2 p messages of the whole), Rabenseifner's (2 log2 p messages, about 2 bytes sent for each byte summed) and the ring
@@ -22,9 +22,12 @@ ADDING = 1e-10  # seconds a byte that a sum adds to a message between nodes: ass
 
 @dataclass(frozen=True)
 class Fabric:
-    """A network file. latency_us, gigabytes_per_second: between two nodes, of which each has one connection that its
-    ranks share. ranks_per_node; shared_latency_us, shared_gigabytes_per_second: between ranks of a node, by default
-    those of the machine that was measured.
+    """A network file.
+
+    latency_us, gigabytes_per_second: of a message between nodes; the ranks of a node share its one connection.
+    ranks_per_node: ranks on a full node.
+    shared_latency_us, shared_gigabytes_per_second: between ranks of a node; default: as measured on the machine.
+    name: default: the name of the file.
     """
 
     latency_us: Positive
@@ -39,7 +42,7 @@ PRESETS = {  # assumed numbers of good fabrics of these speeds, with MPI; measur
     "100g": Fabric(1.5, 12.5, 32, name="100 Gb/s (assumed: 1.5 us, 12.5 GB/s, 32 ranks a node)"),
     "200g": Fabric(1.2, 25.0, 64, name="200 Gb/s (assumed: 1.2 us, 25 GB/s, 64 ranks a node)"),
 }
-HERE = 'the fitted machine ("this": all ranks as if on one node of it)'
+HERE = 'the measured machine ("this": all ranks as if on one node)'
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ class Link:
     sum_byte: float
 
     def allreduce(self, ranks: int, size: float) -> tuple[float, float]:
-        """(latency, bytes) seconds of a sum of `size` bytes over so many ranks; nothing for one."""
+        """(latency, bytes) seconds of a sum of `size` bytes over `ranks` ranks; zero for one."""
         if ranks <= 1:
             return 0.0, 0.0
         steps, part = math.ceil(math.log2(ranks)), (ranks - 1) / ranks
@@ -68,7 +71,7 @@ class Link:
 
 @dataclass(frozen=True)
 class Network:
-    """A fabric with the memory of a machine: what a rank's message costs among `ranks`."""
+    """The links within and between nodes, and the cost of a rank's message over them."""
 
     name: str
     shared: Link
@@ -76,7 +79,7 @@ class Network:
     ranks_per_node: int
 
     def on_node(self, ranks: int) -> int:
-        """Ranks that are at work on the busiest node."""
+        """Ranks on the busiest node."""
         return min(ranks, self.ranks_per_node)
 
     def allreduce(self, ranks: int, size: float) -> tuple[float, float]:
@@ -89,8 +92,8 @@ class Network:
         return here[0] + there[0], here[1] + there[1]
 
     def send(self, ranks: int, distance: int, size: float) -> tuple[float, float]:
-        """(latency, bytes) seconds of a message to the rank so far away, which all ranks send at once: those that leave
-        the node share its connection."""
+        """(latency, bytes) seconds of a message to the rank at this distance, if all ranks send at once: messages that
+        leave a node share its connection."""
         if self.between is None or ranks <= self.ranks_per_node:
             return self.shared.latency, size * self.shared.byte
         crossing = min(distance, self.ranks_per_node)
@@ -113,7 +116,7 @@ def network(machine: Machine, wanted: str = "this") -> Network:
 
 
 def read(path: Path) -> Fabric:
-    """A network file. Raises UsageError with everything that is wrong."""
+    """Read a network file. Raises UsageError that lists every fault."""
     presets = ", ".join(["this", *PRESETS])
     unreadable = f"--fabric {path}: neither one of {presets} nor a file that can be read"
     table = toml_file(path, f"the network file {path}", unreadable)

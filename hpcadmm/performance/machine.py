@@ -1,4 +1,4 @@
-"""A machine: what its probes measured, and the few numbers fitted to them; kept as JSON."""
+"""A machine: the measurements of its probes and the rates fitted to them, saved as JSON."""
 
 import json
 import math
@@ -19,12 +19,12 @@ Terms = list[float]
 
 
 def gemm_terms(m: float, n: float, k: float) -> Terms:
-    """A product (m, k) (k, n): a call; what is read and packed, m k and k n; what is written, m n; and the flops."""
+    """Of a product (m, k) (k, n): a call; entries read, m k and k n; entries written, m n; multiply-adds."""
     return [1.0, m * k, k * n, m * n, m * n * k]
 
 
 def dense_terms(n: float, columns: float) -> Terms:
-    """Algebra of (n, n), with right sides."""
+    """Of algebra with a matrix (n, n) and right sides."""
     return [1.0, n * n, n**3] if not columns else [1.0, n * n, n * columns, n * n * columns]
 
 
@@ -36,7 +36,7 @@ def message_terms(size: float) -> Terms:
 def fitted(terms: Sequence[Terms], seconds: Sequence[float]) -> tuple[Terms, float]:
     """Coefficients >= 0 with the least squared relative errors, and the median of |error|.
 
-    A sample that is off by more than ROUGH counts less: another process may have had the core.
+    A sample that is off by more than ROUGH counts less, since another process may have used the core.
     """
     t = np.array(seconds)
     A = np.array(terms) / t[:, None]
@@ -49,7 +49,7 @@ def fitted(terms: Sequence[Terms], seconds: Sequence[float]) -> tuple[Terms, flo
 
 @dataclass(frozen=True)
 class Rates:
-    """Of one rank while so many are at work on its machine. Everything in seconds, by entry, byte or term."""
+    """The rates of one rank while others work on its machine: seconds by entry, byte or term."""
 
     gemm: Mapping[str, Mapping[str, Terms]]  # by precision and kind
     kernels: Mapping[str, Mapping[str, float]]  # by precision and name
@@ -59,7 +59,7 @@ class Rates:
     call: float
 
     def seconds(self, op: Any, precision: str) -> tuple[str, float]:
-        """Of an operation that is no message: what it counts as, and how long it takes."""
+        """The factor that an operation (not a message) belongs to, and its seconds."""
         if isinstance(op, Gemm):
             return "products", op.calls * value(self.gemm[precision][op.kind], gemm_terms(*op.shape))
         if isinstance(op, Dense):
@@ -77,7 +77,7 @@ def value(coefficients: Terms, terms: Terms) -> float:
 
 @dataclass(frozen=True)
 class Machine:
-    """`probes`: raw seconds for each number of ranks at once; the largest is all of its cores."""
+    """`probes`: raw seconds for each number of ranks at once, the largest being the number of cores."""
 
     about: Mapping[str, Any]
     probes: Sequence[Mapping[str, Any]]
@@ -94,11 +94,11 @@ class Machine:
 
     @property
     def cores(self) -> int:
-        """As many ranks as were at work at most."""
+        """The largest number of ranks that were measured at once."""
         return max(self.rates)
 
     def at(self, ranks: int) -> Rates:
-        """With so many ranks at work on a machine; between two that were measured by a straight line."""
+        """The rates with this many ranks at work, interpolated between those that were measured."""
         known = list(self.rates)
         ranks = min(max(ranks, known[0]), known[-1])
         lower, upper = max(n for n in known if n <= ranks), min(n for n in known if n >= ranks)
@@ -108,14 +108,14 @@ class Machine:
         return Rates(**mixed(vars(self.rates[lower]), vars(self.rates[upper]), share))
 
     def messages(self, verb: str) -> Terms:
-        """[latency, seconds a byte] of "send" or "sum" through the memory of this machine, as most ranks saw it."""
+        """[latency, seconds a byte] of "send" or "sum" in this machine, from the probe with most ranks."""
         rows = [one["messages"][verb] for one in self.probes if one["messages"]]
         if not rows:
             return [1e-6, 1e-10 if verb == "send" else 3e-10]  # a machine of one core: assumed
         return fitted([message_terms(row[0]) for row in rows[-1]], [row[1] for row in rows[-1]])[0]
 
     def text(self) -> str:
-        """As JSON: raw seconds, and the fitted numbers for whoever reads it."""
+        """As JSON: raw seconds, and the fitted numbers for the reader."""
         fits = {str(n): vars(rates) for n, rates in self.rates.items()}
         network = {verb: self.messages(verb) for verb in ("send", "sum")}
         one = {"format": FORMAT, "about": self.about, "fitted": fits, "network": network, "errors": self.errors,
@@ -124,7 +124,7 @@ class Machine:
 
     @classmethod
     def read(cls, path: Path) -> "Machine":
-        """A file that `hpcadmm scaling machine` wrote. Raises UsageError for any other."""
+        """Read a file of `hpcadmm scaling machine`. Raises UsageError for any other."""
         try:
             one = json.loads(path.read_text(encoding="utf-8"))
             if not isinstance(one, dict) or one.get("format") != FORMAT:
@@ -137,7 +137,7 @@ class Machine:
 
 
 def rates_of(one: Mapping[str, Any], errors: dict[str, float]) -> Rates:
-    """The fits of one probe; their errors are noted by name."""
+    """The rates of one probe; `errors` gets the error of each fit."""
 
     def fit(name: str, terms: list[Terms], rows: Sequence[Sequence[float]]) -> Terms:
         found, errors[f"{name} ({one['ranks']} ranks)"] = fitted(terms, [row[-1] for row in rows])

@@ -1,12 +1,11 @@
-"""What the model says, in Markdown and in words."""
+"""The page of `hpcadmm scaling model`, in Markdown."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hpcadmm.performance import validate
 from hpcadmm.performance.curves import Curve, named, words
 from hpcadmm.performance.fabric import Network
-from hpcadmm.performance.fit import Known
+from hpcadmm.performance.fit import BAR, Known, Miss, middle, shapes
 from hpcadmm.performance.machine import Machine
 from hpcadmm.performance.predict import FACTORS, TERMS, Factors, Prediction
 from hpcadmm.performance.probing import doubts
@@ -17,28 +16,28 @@ SHOWN = 14  # rows of a curve's table
 
 @dataclass(frozen=True)
 class Study:
-    """All that is written."""
+    """The content of the page."""
 
     machine: Machine
     network: Network
     known: tuple[Known, ...]
     skipped: tuple[str, ...]
     factors: dict[str, Factors]
-    by_shape: tuple[validate.Miss, ...]
-    by_ranks: tuple[validate.Miss, ...]
+    by_shape: tuple[Miss, ...]
+    by_ranks: tuple[Miss, ...]
     curves: tuple[Curve, ...]
 
 
 def validation_words(found: Study) -> str:
-    """One line on how wrong the model was on what it had not seen."""
-    count, error = validate.shapes(found.known), validate.middle(found.by_shape)
+    """One line on the error of predictions for points left out of the fit."""
+    count, error = shapes(found.known), middle(found.by_shape)
     told = f"leave-one-out over {count} measured shape{'s' if count != 1 else ''}: median error {error:.1%}"
     if count < 8:
         told += " (the bar, 10 %, is for 8 shapes or more)"
     else:
-        told += f" (bar: {validate.BAR:.0%}, {'met' if error <= validate.BAR else 'missed'})"
+        told += f" (bar: {BAR:.0%}, {'met' if error <= BAR else 'missed'})"
     if found.by_ranks:
-        told += f"; rank counts left out: {validate.middle(found.by_ranks):.1%}"
+        told += f"; rank counts left out: {middle(found.by_ranks):.1%}"
     return told
 
 
@@ -53,13 +52,13 @@ def markdown(found: Study) -> str:
         *[f"- Note: {doubt}." for doubt in doubts(found.machine)],
         *[f"- Left out: {text}." for text in found.skipped],
         "",
-        "## How wrong it is",
+        "## Error of the model",
         "",
         validation_words(found) + ".",
         "",
         *misses(found.by_shape),
         "",
-        "Factors fitted to all points (1: as the machine's rates say):",
+        "Factors fitted to all points (1: the rates of the machine are right):",
         "",
         *row(["solver", *FACTORS], head=True),
         *[line for name, f in found.factors.items() for line in row([name, *(f"{f[k]:.2f}" for k in FACTORS)])],
@@ -73,8 +72,8 @@ def markdown(found: Study) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def misses(some: Sequence[validate.Miss]) -> list[str]:
-    """Each point, predicted by a fit that had not seen its job on any number of ranks."""
+def misses(some: Sequence[Miss]) -> list[str]:
+    """A table of the points, each predicted by a fit without its job."""
     lines = row(["job", "ranks", "grid", "measured s", "predicted s", "error"], head=True)
     for one in some:
         case, point = one.known.case, one.known.point
@@ -85,7 +84,7 @@ def misses(some: Sequence[validate.Miss]) -> list[str]:
 
 
 def section(one: Curve) -> list[str]:
-    """A curve's table."""
+    """The table of a curve."""
     measured = {known.point.ranks: known.seconds for known in one.series.points}
     head = ["ranks", "grid", "measured s", "modelled s", "modelled efficiency", *TERMS, "MB a rank"]
     lines = [f"## {one.series.name} ({one.series.kind})", "", "Modelled terms in per cent of the time.", ""]
@@ -100,7 +99,7 @@ def section(one: Curve) -> list[str]:
 
 
 def chosen(some: Sequence[Prediction], wanted: set[int]) -> list[Prediction]:
-    """Those measured, the last, and powers of two, thinned."""
+    """The predictions to show: measured rank counts, the last, and some powers of two."""
     last = some[-1].ranks
     kept = [p for p in some if p.ranks in wanted or p.ranks == last or p.ranks & (p.ranks - 1) == 0]
     if len(kept) < 4:
@@ -110,6 +109,6 @@ def chosen(some: Sequence[Prediction], wanted: set[int]) -> list[Prediction]:
 
 
 def row(cells: Sequence[object], head: bool = False) -> list[str]:
-    """A line of a table, and the rule under its head."""
+    """A line of a Markdown table; with the rule below if it is the head."""
     line = "| " + " | ".join(map(str, cells)) + " |"
     return [line, "|" + "---|" * len(cells)] if head else [line]

@@ -15,7 +15,7 @@ NONE = dict.fromkeys(FACTORS, 1.0)
 Parts = dict[str, float]
 Factors = Mapping[str, float]
 Value = TypeVar("Value")
-TERMS = {  # of which a prediction is the sum, and what each is when it limits
+TERMS = {  # a prediction is their sum; the words name the one that limits
     "work": "the products and passes, divided evenly",
     "serial": "the factors and small solves that every rank with these layers repeats",
     "tiles": "too few tiles of samples a rank: some have one more than others, or none",
@@ -28,7 +28,7 @@ TERMS = {  # of which a prediction is the sum, and what each is when it limits
 
 @dataclass(frozen=True)
 class Prediction:
-    """Of one rank count. seconds = the sum of `terms`; memory: bytes of the rank that needs most."""
+    """For one rank count. seconds: the sum of `terms`; memory: bytes of the rank that needs most."""
 
     ranks: int
     grid: tuple[int, int]
@@ -44,8 +44,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Estimate:
-    """The seconds of a case on a grid before factors are applied: of each block of layers with the most columns a rank
-    has, and with an even share of them."""
+    """The seconds of a case on a grid before factors are applied."""
 
     case: Case
     grid: tuple[int, int]
@@ -54,12 +53,12 @@ class Estimate:
 
     @cached_property
     def blocks(self) -> list[Parts]:
-        """Of the busiest ranks, one a block of layers."""
+        """The seconds of the busiest rank of each block of layers."""
         return once_each(places(self.case, *self.grid), lambda place: self.work(place) | self.talk(place))
 
     @cached_property
     def even(self) -> list[Parts]:
-        """Of ranks with an even share of the columns."""
+        """The same with an even share of the columns."""
         return once_each(shared(self.case, *self.grid), self.work)
 
     @cached_property
@@ -71,7 +70,7 @@ class Estimate:
         return self.machine.at(self.network.on_node(self.grid[0] * self.grid[1]))
 
     def timed(self, ops: Iterable[Any]) -> Parts:
-        """Seconds of what is no message, by what it counts as."""
+        """Seconds of all operations but messages, by the factor that they belong to."""
         found, rates = dict.fromkeys(("products", "passes", "serial"), 0.0), self.rates
         for op in ops:
             if not isinstance(op, Message):
@@ -80,7 +79,7 @@ class Estimate:
         return found
 
     def work(self, place: Place) -> Parts:
-        """Seconds of a place's own work, and of the filling of a pipeline (of mpadmm's, whose layers wait)."""
+        """Seconds of a place's own work, and of filling the pipeline if its layers wait for others."""
         found = self.timed(self.case.solver.bill(place)) | {"fill products": 0.0, "fill passes": 0.0}
         passed = self.case.solver.fill(place)
         if passed is not None:
@@ -90,7 +89,7 @@ class Estimate:
         return found
 
     def talk(self, place: Place) -> Parts:
-        """Seconds of a place's messages. What is sent while it works costs the start of the message only."""
+        """Seconds of a place's messages. A message that overlaps work costs its latency only."""
         latency = size = hidden = 0.0
         for op in self.case.solver.bill(place):
             if not isinstance(op, Message) or getattr(place, op.group) == 1:
@@ -107,7 +106,7 @@ class Estimate:
         return {"latency": latency, "bytes": size, "hidden": hidden}
 
     def predict(self, factors: Factors = NONE) -> Prediction:
-        """With the fitted factors."""
+        """The prediction with fitted factors."""
         busy, even = ([total(parts, factors) for parts in some] for some in (self.blocks, self.even))
         slowest = max(range(len(busy)), key=lambda k: busy[k])
         worst, mean = self.blocks[slowest], sum(even) / len(even)
@@ -127,7 +126,7 @@ class Estimate:
 
 
 def once_each(some: Iterable[Place], value: Callable[[Place], Value]) -> list[Value]:
-    """The value of each place, found once for those that are alike."""
+    """The value of each place, computed once for places that do the same work."""
     found: dict[tuple[object, ...], Value] = {}
     values = []
     for place in some:
@@ -138,11 +137,11 @@ def once_each(some: Iterable[Place], value: Callable[[Place], Value]) -> list[Va
 
 
 def total(parts: Parts, factors: Factors) -> float:
-    """A rank's own work."""
+    """Seconds of a rank's own work."""
     return sum(factors[kind] * parts[kind] for kind in ("products", "passes", "serial"))
 
 
 def estimate(case: Case, ranks: int, machine: Machine, network: Network) -> Estimate:
-    """Of a case on so many ranks, on the grid that its solver makes of them. Raises UsageError where it refuses."""
+    """The estimate for a number of ranks, on the grid that the solver forms. Raises UsageError if it refuses."""
     case.solver.check_billed()
     return Estimate(case, case.grid(ranks), machine, network)

@@ -1,6 +1,6 @@
-"""What one process of a launcher measures: raw seconds of products, passes, kernels, small algebra and messages.
+"""Measure the machine in one process of a launcher: products, passes, kernels, small algebra and messages.
 
-Everything is the least of a few repeats of the slowest rank, all ranks at work at once.
+Each figure is the least of a few repeats, of the slowest rank, with all ranks at work at once.
 """
 
 from collections.abc import Callable, Iterator
@@ -22,7 +22,7 @@ from hpcadmm.subproblems.matrix_penalty import damped_inverse
 
 Rows = list[list[Any]]  # of numbers: shape ..., seconds
 STREAM = 16 << 20  # bytes of the operand that a product runs over
-# rows, inner, columns of a tile: what solvers ask for; the first of them for a quick look
+# (rows, inner, columns of a tile) as solvers have them; the first ones for a quick measurement
 QUICK = [(10, 300, 1024), (300, 300, 1024), (300, 785, 1024), (1000, 1000, 512), (64, 64, 64), (300, 10, 256)]
 SHAPES = [*QUICK, (1, 300, 1024), (300, 28, 1024), (100, 100, 512), (128, 785, 64), (500, 500, 256), (300, 300, 64),
           (1500, 1000, 1024), (1000, 300, 128), (32, 1000, 512)]  # fmt: skip
@@ -32,7 +32,7 @@ NEAR, FAR = 1 << 14, 1 << 23  # entries of float64 of an array in cache, and of 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is measured: all there is, or what one job needs."""
+    """What to measure: everything, or what one job needs."""
 
     precisions: tuple[str, ...] = ("float32", "float64")
     activations: tuple[str, ...] = tuple(ACTIVATIONS)
@@ -45,7 +45,7 @@ class Wanted:
 
 
 def probe(world: World, wanted: Wanted) -> dict[str, Any]:
-    """All of it, as JSON knows it. Collective."""
+    """All measurements, as JSON can hold them. Collective."""
     found: dict[str, Any] = {"ranks": world.size, "gemm": {}, "kernels": {}}
     for precision in wanted.precisions:
         found["gemm"][precision] = gemms(world, np.dtype(precision), wanted)
@@ -60,7 +60,7 @@ def probe(world: World, wanted: Wanted) -> dict[str, Any]:
 
 
 def least(world: World, call: Callable[[], Any], repeats: int) -> float:
-    """Seconds of the best repeat, the slowest rank's."""
+    """Seconds of the best repeat of the slowest rank."""
     return min(repeated(call, world, repeats))
 
 
@@ -123,7 +123,7 @@ def kernels(precision: str, wanted: Wanted) -> Iterator[tuple[str, int, Callable
 
 
 def dense(world: World, wanted: Wanted) -> dict[str, Rows]:
-    """[n, columns, seconds] of what every rank does alike, in float64; `inverse` in float32, as mpadmm has it."""
+    """[n, columns, seconds] of small algebra in float64; `inverse` in float32, as mpadmm uses it."""
     found: dict[str, Rows] = {"cholesky": [], "solve": [], "inverse": [], "square": []}
     for n in (64, 300, 800) if wanted.quick else (32, 64, 128, 300, 500, 800, 1200):
         M = np.asfortranarray(np.eye(n) * n + 1.0)
@@ -142,7 +142,7 @@ def dense(world: World, wanted: Wanted) -> dict[str, Rows]:
 
 
 def passes(world: World, repeats: int) -> dict[str, float]:
-    """Seconds a byte of a = b + s c: in cache, and from memory."""
+    """Seconds a byte of a = b + s c, in cache and in memory."""
     found = {}
     for name, entries, times in (("near", NEAR, 50), ("far", FAR, 1)):
         a, b, c = (np.full(entries, float(k)) for k in range(3))
@@ -156,7 +156,7 @@ def passes(world: World, repeats: int) -> dict[str, float]:
 
 
 def call_seconds(world: World, repeats: int) -> float:
-    """A call of numpy with two slices, of the smallest arrays."""
+    """Seconds of a numpy call with two slices of tiny arrays."""
     x, y = np.zeros((2, 64), order="F"), np.zeros((2, 2), order="F")
 
     def call() -> None:
@@ -167,7 +167,7 @@ def call_seconds(world: World, repeats: int) -> float:
 
 
 def messages(world: World) -> dict[str, Rows]:
-    """[bytes, seconds] of a message between the first and the last rank, and of a sum over all."""
+    """[bytes, seconds] of a message from the first rank to the last, and of a sum over all."""
     return {
         "send": [[size, pingpong(world, size)] for size in MESSAGES],
         "sum": [[size, allreduce(world, size)] for size in MESSAGES],

@@ -25,7 +25,9 @@ def counts(text: str | None, cores: int) -> list[int]:
     except ValueError:
         found = []
     if not found or found[0] < 1 or found[-1] > cores:
-        raise UsageError(f"--ranks {text}: write numbers of ranks from 1 to {cores}, the cores here, as 1,{cores}")
+        raise UsageError(
+            f"--ranks {text}: write numbers of ranks from 1 to {cores} (the cores here), for example 1,{cores}"
+        )
     return found
 
 
@@ -39,29 +41,31 @@ def measured(ranks: Sequence[int], given: str | None, options: Sequence[str], sa
         found = child(launcher(n, given).command("scaling", "probe", *options), crowded=False)
         about["environment"] = found.pop("environment")
         if found["ranks"] != n:
-            raise UsageError(f"asked the launcher for {n} ranks, got {found['ranks']}: it does not belong to the MPI")
+            raise UsageError(
+                f"asked the launcher for {n} ranks, got {found['ranks']}: it does not belong to the MPI library"
+            )
         probes.append(found)
     return Machine(about, probes)
 
 
 def write(machine: Machine, out: Path) -> None:
-    """As JSON. Raises UsageError where the disk refuses."""
+    """Write the machine file. Raises UsageError if the disk refuses."""
     with spoken(f"write {out}"):
         out.parent.mkdir(parents=True, exist_ok=True)
         write_text(out, machine.text())
 
 
 def on_the_spot(case: Case, say: Say) -> Machine:
-    """A quick look, seconds long, at what one job needs."""
+    """A machine from a measurement of a few seconds, of what one case needs."""
     options = ["--quick", "--precision", case.precision, "--activation", case.activation, "--loss", case.loss]
     return measured(counts(None, usable_cores()), None, options, say)
 
 
 def doubts(machine: Machine) -> list[str]:
-    """What a reader should know of the fits: those that miss their samples by more than a quarter in the middle."""
+    """Warnings: fits whose median error is over a quarter, and other load during the measurement."""
     poor: dict[str, Any] = {name: error for name, error in machine.errors.items() if error > 0.25}
-    found = [f"the fit of {name} misses its samples by {error:.0%} in the middle" for name, error in poor.items()]
+    found = [f"the fit of {name} has a median error of {error:.0%}" for name, error in poor.items()]
     loads = [load for load in machine.about.get("loads", []) if load is not None]
     if loads and max(loads) > 0.5 * machine.cores + 0.5:
-        found.append(f"others were computing while this machine was measured (load {max(loads):.1f})")
+        found.append(f"other processes ran while this machine was measured (load {max(loads):.1f})")
     return found

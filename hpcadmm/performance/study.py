@@ -1,4 +1,4 @@
-"""`hpcadmm scaling model`: fit, validate, predict, and write what was found."""
+"""`hpcadmm scaling model`: fit, validate, predict, and write the results."""
 
 import csv
 import io
@@ -10,10 +10,10 @@ from typing import Any
 
 from hpcadmm.compare.figure import picture
 from hpcadmm.errors import UsageError
-from hpcadmm.performance import pages, validate
+from hpcadmm.performance import pages
 from hpcadmm.performance.curves import curve, series
 from hpcadmm.performance.fabric import network
-from hpcadmm.performance.fit import fit_all, know
+from hpcadmm.performance.fit import Miss, by_ranks, by_shape, fit_all, know, middle, shapes
 from hpcadmm.performance.machine import Machine
 from hpcadmm.performance.pages import Study
 from hpcadmm.performance.predict import TERMS
@@ -27,7 +27,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Options:
-    """As on the command line."""
+    """The options of the command line."""
 
     fabric: str = "this"
     most: int = 10_000
@@ -40,7 +40,9 @@ def study(folders: Sequence[Path], file: Path | None, out: Path, options: Option
     for folder in folders:
         for point in read(folder):
             if not SOLVERS[point.solver].billed():
-                skipped.append(f"{folder.name}: {point.solver} on {point.ranks} ranks, whose costs the model lacks")
+                skipped.append(
+                    f"{folder.name}: {point.solver} on {point.ranks} ranks, whose costs the model does not know"
+                )
             elif point.threads > 1:
                 skipped.append(f"{folder.name}: {point.threads} threads a rank; the model knows one")
             else:
@@ -58,18 +60,18 @@ def study(folders: Sequence[Path], file: Path | None, out: Path, options: Option
 
 
 def studied(points: Sequence[Any], machine: Machine, options: Options, skipped: tuple[str, ...] = ()) -> Study:
-    """All but the writing."""
+    """Fit, validate and predict."""
     over, known = network(machine, options.fabric), know(points, machine)
     factors = fit_all(known)
     curves = [
         curve(one, options.most, machine, over, factors[one.case.solver.name]) for one in series(known, options.kind)
     ]
-    misses, ranks = validate.by_shape(known), validate.by_ranks(known)
+    misses, ranks = by_shape(known), by_ranks(known)
     return Study(machine, over, tuple(known), skipped, factors, tuple(misses), tuple(ranks), tuple(curves))
 
 
 def save(found: Study, out: Path, say: Say) -> None:
-    """Tables, figure; a summary is said."""
+    """Write the tables and the figure, and say a summary."""
     from hpcadmm.performance import draw
 
     with spoken(f"make the folder {out}"):
@@ -85,11 +87,11 @@ def save(found: Study, out: Path, say: Say) -> None:
 
 
 def figures(found: Study) -> list[tuple[str, float, str]]:
-    """Named numbers, one a line for other programs."""
-    lines = [("model_shapes", float(validate.shapes(found.known)), ""),
-             ("model_median_error", validate.middle(found.by_shape), "")]  # fmt: skip
+    """Named figures for other programs: (name, value, unit)."""
+    lines = [("model_shapes", float(shapes(found.known)), ""),
+             ("model_median_error", middle(found.by_shape), "")]  # fmt: skip
     if found.by_ranks:
-        lines.append(("model_median_error_unseen_ranks", validate.middle(found.by_ranks), ""))
+        lines.append(("model_median_error_unseen_ranks", middle(found.by_ranks), ""))
     for one in found.curves:
         name = one.series.name.replace(" ", "_").replace(",", "")
         fastest = min(one.found, key=lambda p: p.seconds)
@@ -99,7 +101,7 @@ def figures(found: Study) -> list[tuple[str, float, str]]:
 
 
 def rows(found: Study) -> list[dict[str, Any]]:
-    """A row a prediction."""
+    """One row for each prediction."""
     made = []
     for one in found.curves:
         measured_at = {known.point.ranks: known.seconds for known in one.series.points}
@@ -114,7 +116,7 @@ def rows(found: Study) -> list[dict[str, Any]]:
 
 
 def table(found: Study) -> str:
-    """As CSV."""
+    """The rows as CSV."""
     text, lines = io.StringIO(), rows(found)
     writer = csv.DictWriter(text, list(lines[0]), lineterminator="\n")
     writer.writeheader()
@@ -123,9 +125,9 @@ def table(found: Study) -> str:
 
 
 def record(found: Study) -> str:
-    """As JSON."""
+    """Everything as JSON."""
 
-    def told(misses: Sequence[validate.Miss]) -> list[dict[str, Any]]:
+    def told(misses: Sequence[Miss]) -> list[dict[str, Any]]:
         return [
             {"solver": m.known.case.solver.name, "sizes": m.known.case.n, "samples": m.known.case.samples,
              "ranks": m.known.point.ranks, "grid": m.known.point.grid, "measured_seconds": m.known.seconds,

@@ -1,190 +1,189 @@
-"""What the training loop asks of a solver."""
+"""The base class of solvers: what the training loop, the benchmark and the performance model ask of an algorithm."""
 
+import math
 from collections.abc import Mapping
-from typing import Any, ClassVar, Protocol, Self
+from dataclasses import fields, replace
+from typing import Any, ClassVar, Self
+
+import numpy as np
 
 from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
 from hpcadmm.model.network import Network
 from hpcadmm.model.problem import Problem
-from hpcadmm.model.state import Arrays
+from hpcadmm.model.state import INPUTS, UNITS, WEIGHTS, Arrays
 from hpcadmm.model.tiles import Tiles
 from hpcadmm.solvers.shared.case import Place
 from hpcadmm.solvers.shared.cost import gradient_memory
 from hpcadmm.solvers.shared.ops import Bill
-from hpcadmm.solvers.shared.products import Product
+from hpcadmm.solvers.shared.start import forward
+from hpcadmm.subproblems.norm import square
+
+SOON = {"warm": 1, "refresh": 2, "period": 1, "restart": 2}  # keys of several solvers, and their values in a rehearsal
 
 
-class Solver(Protocol):
-    """An algorithm; `State` is its own dataclass, declared above it."""
+class Solver:
+    """An algorithm. A subclass is a frozen dataclass of hyperparameters, which is its [solver] table.
+
+    A subclass gives `name`, `paper`, `state_type`, `step` and `objective`. The defaults are those of a data-parallel
+    solver for any network, which begins with random weights and a forward pass: every rank holds all layers and the
+    samples of its own tiles. "Collective" methods are called on all ranks at once.
+    """
 
     name: ClassVar[str]
     paper: ClassVar[str]
-    most_layers: ClassVar[int | None]  # of weights in a network that it can train: 1 is a linear model, None any
-    losses: ClassVar[tuple[str, ...] | None]  # that it can minimise; None: all
-    constrained: ClassVar[bool]  # is `primal_residual` how far constraints are from holding? Else a gradient's norm
+    state_type: ClassVar[Any]  # the solver's State
+    most_layers: ClassVar[int | None] = None  # most weight layers of a network: 1 is a linear model, None any
+    losses: ClassVar[tuple[str, ...] | None] = None  # the losses that it minimises, None: all
+    constrained: ClassVar[bool] = True  # is the primal residual that of constraints? Else it is a gradient's norm
+    has_grid: ClassVar[bool] = False  # does its key `grid` deal layers to ranks?
+    steady: ClassVar[bool] = True  # do all later iterations do the same work?
+
+    # The algorithm
+
+    def step(self, state: Any, problem: Problem, world: World) -> None:
+        """One iteration. Collective."""
+        raise NotImplementedError
+
+    def objective(self, state: Any, problem: Problem, world: World) -> float:
+        """The function that is minimised, summed over the samples of all ranks. Collective."""
+        raise NotImplementedError
+
+    def residual(self, state: Any, problem: Problem, world: World) -> tuple[float, float] | None:
+        """The norm of the constraints' residual and the norm it is relative to; None: not measured. Collective."""
+        return None
+
+    # The state
+
+    def blank(self, problem: Problem, world: World) -> Any:
+        """A state with its arrays allocated, to be filled by `start` or from a checkpoint: those whose field names a
+        shape. A solver with exact sums or buffers adds them: `replace(super().blank(problem, world), work=...)`."""
+        shapes = {f.name: f.metadata.get("shape") for f in fields(self.state_type)}
+        return self.state_type(**{name: allocated(shape, problem) for name, shape in shapes.items() if shape})
+
+    def start(self, state: Any, problem: Problem, world: World) -> None:
+        """Fill a blank state with the first iterate: He's random weights. Collective."""
+        self.set_weights(state, problem.network.random_weights(problem.seed, problem.dtype), problem, world)
+
+    def set_weights(self, state: Any, weights: Arrays, problem: Problem, world: World) -> None:
+        """Fill a blank state from weights alone; fields `a` and `z` by a forward pass. Collective."""
+        for W, given in zip(state.W[1:], weights[1:], strict=True):
+            W[...] = given
+        if {"a", "z"} <= {f.name for f in fields(state)}:
+            forward(problem, state.W, state.a, state.z)
+
+    def prepare(self, state: Any, problem: Problem, world: World) -> None:
+        """Form what follows from state and data (factors, buffers), after `start` or a checkpoint. Collective."""
+
+    def weights(self, state: Any, world: World) -> Arrays:
+        """W[1..L] (W[0] is None), the bias column last, the same on every rank: `state.W`, up to date. Collective."""
+        W: Arrays = state.W
+        return W
+
+    def finite(self, state: Any) -> bool:
+        """Is the iterate on this rank free of NaN and infinity? Cheap, since asked every iteration: W shows any within
+        an iteration, its norm tells, and its entries are looked at only if the norm overflows."""
+        return all(math.isfinite(square(W)) or bool(np.isfinite(W).all()) for W in state.W[1:])
+
+    def measure(self, state: Any, problem: Problem, world: World) -> Mapping[str, Any]:
+        """A row of metrics: `objective`, and where they are measured `primal_residual` and its `scale`. Collective."""
+        row, residual = {"objective": self.objective(state, problem, world)}, self.residual(state, problem, world)
+        return row if residual is None else row | {"primal_residual": residual[0], "scale": residual[1]}
+
+    def reference(self, state: Any) -> Any:
+        """The Optimum that the errors of this prepared state refer to; None where none is known."""
+        return None
+
+    def knows_optimum(self, L: int, loss: str) -> bool:
+        """Does `measure` give `objective_error` and `mean_error` for L weight layers with this loss?"""
+        return False
+
+    def layer_seconds(self, state: Any) -> Mapping[int, float]:
+        """Seconds that this rank has spent in each of its layers so far; empty: not measured by layer."""
+        return {}
+
+    # What the solver accepts
+
+    def check(self, L: int) -> None:
+        """Raise UsageError if the hyperparameters do not fit L weight layers or one another."""
+
+    def check_problem(self, problem: Problem, world: World) -> None:
+        """Raise UsageError, on all ranks, if network, samples and ranks do not fit the hyperparameters."""
+
+    def rehearsed(self) -> Self:
+        """The solver with every kind of iteration among its first three, for the rehearsal that compiles kernels."""
+        mine = {f.name for f in fields(self) if getattr(self, f.name) is not None}  # type: ignore[arg-type]
+        return replace(self, **{key: value for key, value in SOON.items() if key in mine})  # type: ignore[type-var]
+
+    # How layers and samples are dealt to ranks
 
     @property
     def parts(self) -> int:
-        """Into how many parts the training samples are cut, by which they are dealt to ranks; 0: into tiles."""
-        ...
-
-    def knows_optimum(self, L: int, loss: str) -> bool:
-        """Does `measure` give `objective_error` and `mean_error` of networks of L weight layers with this loss?"""
-        ...
-
-    def check(self, L: int) -> None:
-        """Raise UsageError where the hyperparameters do not fit L weight layers."""
-        ...
+        """The number of parts into which the training samples are cut; 0: tiles of a width that suits the data."""
+        return 0
 
     def grid_of(self, L: int, ranks: int) -> tuple[int, int]:
-        """Into how many blocks of layers and of samples the ranks divide the work; UsageError where they cannot."""
-        ...
-
-    def check_problem(self, problem: Problem, world: World) -> None:
-        """Raise UsageError, on all ranks, where network, samples and ranks do not suit the hyperparameters."""
-        ...
-
-    def blank(self, problem: Problem, world: World) -> Any:
-        """A state with its arrays allocated on this rank, to be filled by `start` or from a checkpoint."""
-        ...
-
-    def start(self, state: Any, problem: Problem, world: World) -> None:
-        """Fill a blank state with the first iterate."""
-        ...
-
-    def prepare(self, state: Any, problem: Problem, world: World) -> None:
-        """Form what is derived from the state and the data (factors, buffers), after `start` or a checkpoint."""
-        ...
-
-    def step(self, state: Any, problem: Problem, world: World) -> None:
-        """One iteration."""
-        ...
-
-    def weights(self, state: Any, world: World) -> Arrays:
-        """W[1..L] (W[0] is None), the bias column last, the same on every rank: `state.W`, brought up to date.
-
-        Collective.
-        """
-        ...
-
-    def set_weights(self, state: Any, weights: Arrays, problem: Problem, world: World) -> None:
-        """Fill a blank state from weights alone: the restart from a checkpoint of weights."""
-        ...
-
-    def finite(self, state: Any) -> bool:
-        """Is what this rank holds of the iterate free of NaN and infinity? Cheap: asked every iteration."""
-        ...
-
-    def measure(self, state: Any, problem: Problem, world: World) -> Mapping[str, float]:
-        """`objective` and `primal_residual`, and `scale`, what the residual is relative to; over all ranks."""
-        ...
-
-    def reference(self, state: Any) -> Any:
-        """The Optimum that the errors of this state refer to, once prepared; None where none is known."""
-        ...
-
-    def layer_seconds(self, state: Any) -> Mapping[int, float]:
-        """Seconds that this rank has spent in each of its layers so far; empty where layers are not told apart."""
-        ...
-
-    def floor(self, state: Any, problem: Problem) -> Mapping[str, Product]:
-        """The necessary matrix products of one iteration on this rank, by name, each to be timed alone."""
-        ...
-
-    has_grid: ClassVar[bool]  # does it deal layers to ranks, as `grid` says?
+        """(blocks of layers, blocks of samples) that the ranks form. Raises UsageError if they cannot."""
+        return 1, ranks
 
     def gridded(self, chain: int, samples: int) -> Self:
-        """The solver on this grid of layers x samples; itself where it has no grid."""
-        ...
-
-    def layer_costs(self, network: Network, tiles: Tiles) -> list[float]:
-        """Multiply-adds of each layer, by which layers are dealt to ranks."""
-        ...
-
-    @classmethod
-    def billed(cls) -> bool:
-        """Are the costs of an iteration known?"""
-        ...
-
-    def check_billed(self) -> None:
-        """Raise UsageError if the costs of an iteration are not known."""
-        ...
-
-    def bill(self, place: Place, iteration: int | None = None) -> Bill:
-        """The operations of one rank in iteration k = 0, 1, ...; None: in a mean later one.
-
-        Of cg and lbfgs: in one evaluation.
-        """
-        ...
-
-    def fill(self, place: Place) -> Bill | None:
-        """What has to pass through a chain before its last rank has work; None where layers do not wait for another."""
-        ...
-
-    def held_bytes(self, place: Place) -> float:
-        """Bytes of a rank's state and training data, about."""
-        ...
-
-
-class Versatile:
-    """What solvers have in common that train any network, by tiles of the samples."""
-
-    name: ClassVar[str]
-    most_layers: ClassVar[int | None] = None
-    losses: ClassVar[tuple[str, ...] | None] = None
-    constrained: ClassVar[bool] = True
-    has_grid: ClassVar[bool] = False
-
-    def gridded(self, chain: int, samples: int) -> Self:
+        """The solver on this grid of layers x samples; itself without `has_grid`."""
         return self
 
     def layer_costs(self, network: Network, tiles: Tiles) -> list[float]:
-        return [float(network.shape(l)[0] * network.shape(l)[1]) for l in range(1, network.depth + 1)]
+        """Multiply-adds of each layer, by which layers are dealt to ranks."""
+        return [float(math.prod(network.shape(l))) for l in range(1, network.depth + 1)]
+
+    # Benchmark and performance model
+
+    def bill(self, place: Place, iteration: int | None = None) -> Bill:
+        """The operations of one rank in iteration 0, 1, ...; None: in a mean later one. Optional: `bench` times its
+        products as the floor of an iteration, `hpcadmm scaling` predicts its seconds."""
+        raise NotImplementedError
 
     @classmethod
     def billed(cls) -> bool:
-        return cls.bill is not Versatile.bill
+        """Has the solver a bill?"""
+        return cls.bill is not Solver.bill
 
     def check_billed(self) -> None:
+        """Raise UsageError if the solver has no bill."""
         if not self.billed():
             raise UsageError(f"the model does not know the costs of {self.name}")
 
-    def bill(self, place: Place, iteration: int | None = None) -> Bill:
-        raise NotImplementedError
-
     def fill(self, place: Place) -> Bill | None:
+        """The work that fills a pipeline of layers before its last rank can begin; None: layers do not wait."""
         return None
 
     def held_bytes(self, place: Place) -> float:
+        """Approximate bytes of a rank's state and training data."""
         return gradient_memory(place)
 
     @property
-    def parts(self) -> int:
-        return 0
+    def variant(self) -> str:
+        """The name of a variant with costs of its own; the performance model keeps variants apart."""
+        return ""
 
-    def knows_optimum(self, L: int, loss: str) -> bool:
-        return False
-
-    def reference(self, state: Any) -> None:
-        return None
+    def samples(self, m: int) -> int:
+        """How many of m training samples an iteration uses: the key `batch`, if the solver has it."""
+        return min(getattr(self, "batch", 0) or m, m)
 
 
-class DataParallel(Versatile):
-    """What solvers have in common of which every rank has all layers, and columns of its own."""
+class Versatile(Solver):
+    """Write `Solver`."""
 
-    def check(self, L: int) -> None:
-        """Any depth will do."""
 
-    def grid_of(self, L: int, ranks: int) -> tuple[int, int]:
-        return 1, ranks
+class DataParallel(Solver):
+    """Write `Solver`."""
 
-    def check_problem(self, problem: Problem, world: World) -> None:
-        """Any problem will do, on any number of ranks."""
 
-    def layer_seconds(self, state: Any) -> Mapping[int, float]:
-        return {}
-
-    def weights(self, state: Any, world: World) -> Arrays:
-        W: Arrays = state.W
-        return W
+def allocated(shape: str, problem: Problem) -> Any:
+    """The arrays of a state's field on this rank, zero except for the ones of INPUTS."""
+    network, m, dtype = problem.network, problem.x.shape[1], problem.dtype
+    layers = range(1, network.depth + 1)
+    if shape == WEIGHTS:
+        return [None, *(np.zeros(network.shape(l), dtype, order="F") for l in layers)]
+    if shape == INPUTS:
+        return [problem.x, *(network.activations(l, m, dtype) for l in layers[:-1])]
+    units = [None, *(np.zeros((network.n[l], m), dtype, order="F") for l in layers)]
+    return units if shape == UNITS else units[-1]

@@ -51,4 +51,4 @@ def output_penalty(B: Array, g: float, out: Array) -> None:
 def direction(Q: Array, C: Array, P: Array, out: Array) -> Array:
     """D = Q C P = argmax_D <C, D> - 1/2 <D, Q^-1 D P^-1>; the cheaper product first."""
     rows, columns = C.shape
-    return np.matmul(Q, C @ P, out=out) if rows <= columns else np.matmul(Q @ C, P, out=out)
+    return np.matmul(Q, np.matmul(C, P), out=out) if rows <= columns else np.matmul(np.matmul(Q, C), P, out=out)

@@ -1,1 +1,1 @@
-"""The outer loop and what it needs: setup, kernels, measuring, stopping, progress, restart."""
+"""The outer loop and its parts: setup, rehearsal of kernels, measuring, stopping, progress, restart."""

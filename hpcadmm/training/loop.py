@@ -42,9 +42,9 @@ class Training:
     row: Row = field(default_factory=dict)  # the last measured one
     saved: int = -1  # the iteration of the last checkpoint
     saved_at: float = 0.0  # solver seconds then
-    starved: bool = False  # no row and no checkpoint could be written
+    starved: bool = False  # the disk took neither a row nor a checkpoint
     kernels_seconds: float = 0.0  # of the rehearsal
-    prepare_seconds: float = 0.0  # of what is formed once: factors, an optimum
+    prepare_seconds: float = 0.0  # of the solver's `prepare`: factors, an optimum
 
     @property
     def problem(self) -> Problem:
@@ -56,9 +56,9 @@ class Training:
 
 
 def train(job: Job, out: Path | None, world: World, progress: Progress) -> dict[str, Any]:
-    """A new run from the job's start to its stop; returns the summary. Collective.
+    """A new run, from the job's start to its stop; returns the summary. Collective.
 
-    Raises UsageError for what the job or the folder has wrong, Interrupted after a signal.
+    Raises UsageError for faults of the job or the folder, Interrupted after a signal, Diverged.
     """
     with Signals() as signals, threadpool_limits(job.head.threads):
         setup = set_up(job, world)
@@ -75,7 +75,7 @@ def train(job: Job, out: Path | None, world: World, progress: Progress) -> dict[
 
 
 def resume(folder: Path, overrides: Sequence[str], world: World, progress: Progress) -> dict[str, Any]:
-    """Go on with a run from its newest valid checkpoint, on any number of ranks. Collective."""
+    """Continue a run from its newest valid checkpoint, on any number of ranks; returns the summary. Collective."""
     job = job_of(folder, overrides, world)
     with Signals() as signals, threadpool_limits(job.head.threads):
         setup = set_up(job, world)
@@ -85,8 +85,7 @@ def resume(folder: Path, overrides: Sequence[str], world: World, progress: Progr
             with phase("reading the checkpoint"):
                 state, meta = restore(job, setup, run)
             kernels_seconds = _prepare_kernels(job, setup, run, progress, meta["iteration"])
-            clock = Clock(world, before=meta["totals"])
-            stopping = Stopping(job.stop)
+            clock, stopping = Clock(world, before=meta["totals"]), Stopping(job.stop)
             stopping.restore(meta["stopping"])
             t = Training(job, setup, state, run, progress, clock, stopping, meta["iteration"], meta["row"])
             t.saved, t.saved_at, t.kernels_seconds = t.iteration, clock.total_seconds, kernels_seconds
@@ -95,7 +94,7 @@ def resume(folder: Path, overrides: Sequence[str], world: World, progress: Progr
 
 
 def _prepare_kernels(job: Job, setup: Setup, run: Run, progress: Progress, done: int) -> float:
-    """Name the run folder, then compile or load what no iteration shall wait for; returns the seconds. Collective."""
+    """Name the run folder, then compile or load the kernels; returns the seconds. Collective."""
     progress.begin(run.folder, done, job.stop.iterations)
     seconds = rehearse(job.solver, setup.problem, setup.world)
     said = f"preparing kernels: {seconds:.3f} s" + (f"; {lost()}; {CURE}" if lost() else "")
@@ -106,22 +105,12 @@ def _prepare_kernels(job: Job, setup: Setup, run: Run, progress: Progress, done:
 
 def _finish(t: Training, signals: Signals) -> dict[str, Any]:
     """Prepare, loop, and write the summary."""
-    start = time.perf_counter()
-    with phase("preparing"):
-        t.job.solver.prepare(t.state, t.problem, t.world)
-    t.prepare_seconds = float(t.world.max(time.perf_counter() - start)[0])
-    optimum = t.job.solver.reference(t.state)
-    if optimum is not None:
-        t.stopping.refer(optimum, t.job.head.precision)
-    sizes = "-".join(map(str, t.problem.network.n))
-    t.run.log(f"{t.job.solver.name} on {t.world.size} ranks: {t.problem.tiles.n} samples, network {sizes}")
-    for line in dict.fromkeys([*t.setup.data.facts, *(f"Warning: {line}" for line in t.setup.data.warnings)]):
-        t.run.log(line)
-        t.progress.say(line)
+    _prepare(t)
     with t.progress.of(t.job, t.iteration), t.run.telling(lambda: t.saved):
         reason = loop(t, signals)
+    diverged = reason.startswith("diverged")
     summary = {
-        "state": "interrupted" if signals.agreed else "diverged" if reason.startswith("diverged") else "finished",
+        "state": "interrupted" if signals.agreed else "diverged" if diverged else "finished",
         "stop_reason": reason,
         "iterations": t.iteration,
         "ranks": t.world.size,
@@ -138,9 +127,25 @@ def _finish(t: Training, signals: Signals) -> dict[str, Any]:
     t.progress.end(summary, t.run.folder)
     if signals.agreed:
         raise Interrupted(f"{reason}; go on with: hpcadmm resume {t.run.folder}")
-    if reason.startswith("diverged"):
+    if diverged:
         raise Diverged(f"{reason}; the last good checkpoint, if one was due, is in {t.run.checkpoints}")
     return summary
+
+
+def _prepare(t: Training) -> None:
+    """Time the solver's `prepare`, give the optimum to the stopping rules, and log what is trained."""
+    start = time.perf_counter()
+    with phase("preparing"):
+        t.job.solver.prepare(t.state, t.problem, t.world)
+    t.prepare_seconds = float(t.world.max(time.perf_counter() - start)[0])
+    optimum = t.job.solver.reference(t.state)
+    if optimum is not None:
+        t.stopping.refer(optimum, t.job.head.precision)
+    sizes = "-".join(map(str, t.problem.network.n))
+    t.run.log(f"{t.job.solver.name} on {t.world.size} ranks: {t.problem.tiles.n} samples, network {sizes}")
+    for line in dict.fromkeys([*t.setup.data.facts, *(f"Warning: {line}" for line in t.setup.data.warnings)]):
+        t.run.log(line)
+        t.progress.say(line)
 
 
 def loop(t: Training, signals: Signals) -> str:
@@ -171,7 +176,7 @@ def _due(iteration: int, every: int) -> bool:
 
 
 def _agree(t: Training, signals: Signals) -> tuple[str | None, bool]:
-    """Why all ranks stop now, if any of them has a reason, and whether a checkpoint is due by time."""
+    """The reason for which all ranks stop now, if any rank has one, and whether a checkpoint is due by time."""
     stop, save = t.job.stop, t.job.save
     seconds = t.clock.total_seconds
     flags = [
@@ -196,7 +201,7 @@ def _measured(t: Training, reason: str | None) -> str | None:
     """Append a row to metrics.jsonl; returns the reason, or that of a rule that the row meets."""
     row = {"iteration": t.iteration, **t.clock.row(), **measure(t.job.solver, t.state, t.problem, t.world)}
     found = t.stopping.diverged(row) or t.stopping.satisfied(row)
-    del row["scale"]
+    row.pop("scale", None)
     t.row = row
     try:
         t.run.metric(row)
@@ -207,7 +212,7 @@ def _measured(t: Training, reason: str | None) -> str | None:
 
 
 def _rescue(t: Training, full: UsageError) -> None:
-    """The disk did not take a row: end with a checkpoint; a run that has none goes on until it can write one."""
+    """The disk did not take a row: end with a checkpoint. A run without any goes on until it can write one."""
     try:
         if t.saved < t.iteration:
             write_checkpoint(t)

@@ -1,4 +1,4 @@
-"""What a row of metrics.jsonl holds, and what it cost: never counted as solver time."""
+"""The rows of metrics.jsonl and their cost, which never counts as solver time."""
 
 import hashlib
 import time
@@ -21,10 +21,10 @@ Row = dict[str, Any]
 
 @dataclass
 class Clock:
-    """The solver's own time and traffic on this rank, and what earlier sessions of the run add to it."""
+    """The solver's own time and traffic on this rank, added to those of earlier sessions of the run."""
 
     world: World
-    before: Row = field(default_factory=dict)  # the row of the checkpoint that the run was resumed from
+    before: Row = field(default_factory=dict)  # the totals in the checkpoint that the run was resumed from
     seconds: float = 0.0
     communicate: float = 0.0
     bytes: int = 0
@@ -32,7 +32,7 @@ class Clock:
 
     @contextmanager
     def solver(self) -> Iterator[None]:
-        """Count a step: its seconds, and the part of them, the bytes and the messages of its communication."""
+        """Count a step: its seconds, and the seconds, bytes and messages of its communication."""
         traffic = self.world.traffic
         start = time.perf_counter(), traffic.seconds, traffic.bytes, traffic.messages
         yield
@@ -43,7 +43,7 @@ class Clock:
 
     @property
     def total_seconds(self) -> float:
-        """This rank's solver seconds, those of earlier sessions included."""
+        """This rank's solver seconds, earlier sessions included."""
         return self.seconds + float(self.before.get("seconds", 0.0))
 
     def row(self) -> Row:
@@ -59,7 +59,7 @@ class Clock:
 
 
 def _added(row: Row, before: Row) -> Row:
-    """Entry by entry the sum of two rows of totals."""
+    """The sum of two rows of totals, entry by entry."""
     return {
         key: _added(value, before.get(key, {})) if isinstance(value, dict) else value + before.get(key, 0)
         for key, value in row.items()
@@ -67,22 +67,18 @@ def _added(row: Row, before: Row) -> Row:
 
 
 def measure(solver: Any, state: Any, problem: Problem, world: World) -> Row:
-    """Objective, residual, accuracy or error on both parts (None for a part without samples). Collective."""
+    """The solver's own measures, and accuracy or error on both parts (None: no samples). Collective."""
     row: Row = dict(solver.measure(state, problem, world))
     W = solver.weights(state, world)
+    score_name = "accuracy" if problem.classes else "error"
     for name, part in (("train", problem.train), ("test", problem.test)):
-        row[f"{name}_{score_name(problem)}"] = score(W, problem, part, world)
+        row[f"{name}_{score_name}"] = score(W, problem, part, world)
     return row
 
 
-def score_name(problem: Problem) -> str:
-    """ "accuracy", the fraction that is right; in a regression "error", the mean squared error of a target."""
-    return "accuracy" if problem.classes else "error"
-
-
 def score(W: Arrays, problem: Problem, part: Part, world: World) -> float | None:
-    """Accuracy or mean squared error over all columns of a part, None if there are none. Collective; the same bits at
-    any rank count.
+    """Accuracy (a fraction), in a regression the mean squared error of a target, over all columns of a part; None if
+    it has none. The same bits on any number of ranks. Collective.
 
     Ranks that hold the same columns share the work.
     """
@@ -101,7 +97,7 @@ def score(W: Arrays, problem: Problem, part: Part, world: World) -> float | None
 
 
 def weights_sha256(W: Arrays) -> str:
-    """The digest of W[1..L], row by row: one value whatever the number of ranks."""
+    """The digest of W[1..L], row by row, whatever the number of ranks."""
     digest = hashlib.sha256()
     for w in W[1:]:
         digest.update(np.ascontiguousarray(w).data)

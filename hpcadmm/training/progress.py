@@ -1,4 +1,4 @@
-"""What a person sees of a run: a bar on a terminal, plain lines elsewhere, nothing if quiet or not the first rank."""
+"""Progress of a run: a bar on a terminal, plain lines elsewhere, nothing if quiet or not the first rank."""
 
 import sys
 from collections.abc import Iterable, Iterator
@@ -20,9 +20,7 @@ SHOWN = {
     "train_error": "train error",
     "test_error": "test error",
 }
-
-
-BRIEF = ("objective", "test_accuracy", "test_error")  # beside a bar, in 80 columns
+BRIEF = ("objective", "test_accuracy", "test_error")  # next to a bar, in 80 columns
 
 
 def sentence(row: Row, keys: Iterable[str] = SHOWN) -> str:
@@ -42,7 +40,7 @@ def figure(key: str, value: float | None) -> str:
 
 
 class Progress:
-    """Shows steps to standard error and the end to standard output."""
+    """Shows steps on standard error and the result on standard output."""
 
     def __init__(self, shown: bool) -> None:
         self.shown = shown
@@ -51,21 +49,21 @@ class Progress:
         self._last = -1
 
     def say(self, text: str) -> None:
-        """A line to standard error."""
+        """A line on standard error."""
         if self.shown:
             print(text, file=sys.stderr, flush=True)
 
     def begin(self, folder: Path, done: int, iterations: int) -> None:
-        """Where the run is, and how much of it is done."""
+        """The run folder, and how many of the iterations are done."""
         self.say(f"run folder: {folder}  ({done} of {iterations} iterations done)")
 
     @contextmanager
     def of(self, job: Job, done: int) -> Iterator[None]:
-        """While entered, a bar if standard error is a terminal."""
+        """While entered, show a bar if standard error is a terminal."""
         if not self.shown or not sys.stderr.isatty():
             yield
             return
-        from rich.console import Console  # only a bar needs it, and it takes a while
+        from rich.console import Console  # imported late: only a bar needs it, and it takes a while
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bar
 
@@ -85,7 +83,7 @@ class Progress:
             self.say(f"iteration {iteration}  {row['seconds']:.3f} s  {sentence(row)}")
 
     def end(self, summary: Row, folder: Path) -> None:
-        """The result, in two lines."""
+        """The result, in three lines."""
         if self.shown:
             cost = f"{summary['seconds']:.3f} s of solver time on {summary['ranks']} ranks"
             print(f"stopped: {summary['stop_reason']}, {cost}")

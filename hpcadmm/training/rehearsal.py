@@ -1,8 +1,8 @@
-"""A rehearsal: a few iterations of the job's solver on a tiny problem, so that no kernel is compiled on the clock."""
+"""A rehearsal: a few iterations on a tiny problem, which compile or load every kernel before the clock runs."""
 
-import dataclasses
 import time
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,19 +16,18 @@ from hpcadmm.training.measure import measure
 
 WIDTH = 8  # samples of a tile or part
 ITERATIONS = 3
-SOON = {"warm": 1, "refresh": 2, "period": 1, "restart": 2}  # so that these hold every kind of iteration
 
 
 def rehearse(solver: Any, problem: Problem, world: World) -> float:
-    """Have every kernel that a run will use compiled or loaded; returns the seconds, the slowest rank's. Collective.
+    """Compile or load every kernel that a run will use; returns the seconds of the slowest rank. Collective.
 
-    First each rank by itself, where whatever goes wrong is of no consequence; if it goes well on all of them, the ranks
-    together, as the run will be. Nothing of it remains: no state, no random number, no count of messages.
+    Each rank first runs alone, where a failure has no consequence. If all succeed, the ranks run together, as in the
+    real run. No state, random number or message count remains.
     """
-    start, traffic = time.perf_counter(), dataclasses.replace(world.traffic)
+    start, traffic = time.perf_counter(), replace(world.traffic)
     with phase("preparing kernels"), warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
-        well = _went_well(solver, problem)
+        well = _succeeds_alone(solver, problem)
         if world.min(float(well))[0] and world.size > 1:
             play(solver, problem, world)
     seconds = float(world.max(time.perf_counter() - start)[0])
@@ -36,22 +35,21 @@ def rehearse(solver: Any, problem: Problem, world: World) -> float:
     return seconds
 
 
-def _went_well(solver: Any, problem: Problem) -> bool:
-    """Did this rank get through it alone?"""
+def _succeeds_alone(solver: Any, problem: Problem) -> bool:
     try:
         play(solver, problem, World.alone())
-    except Exception:  # noqa: BLE001 (should it matter, the run will say so)
+    except Exception:  # noqa: BLE001 (if it matters, the run itself will raise it)
         return False
     return True
 
 
 def play(solver: Any, problem: Problem, world: World) -> None:
-    """Every kind of iteration, and an evaluation; ends where the iterate is not finite. Collective."""
-    solver, p = brief(solver), tiny(problem, world)
+    """Every kind of iteration and an evaluation; ends early if the iterate is not finite. Collective."""
+    solver, p = solver.rehearsed(), tiny(problem, world)
     state = solver.blank(p, world)
     solver.start(state, p, world)
     solver.prepare(state, p, world)
-    for _ in range(ITERATIONS + len(getattr(solver, "stages", []))):
+    for _ in range(ITERATIONS):
         solver.step(state, p, world)
         if world.max(float(not solver.finite(state)))[0]:
             return
@@ -62,7 +60,7 @@ def play(solver: Any, problem: Problem, world: World) -> None:
 
 
 def strain(total: Exact, size: float, world: World) -> None:
-    """A sum whose bounds are far off, so that it is made more than once. Collective."""
+    """An exact sum whose first bounds are far off, so that it is repeated. Collective."""
     partial = np.asfortranarray(size * np.eye(2), total.dtype)
 
     def again() -> None:
@@ -74,20 +72,10 @@ def strain(total: Exact, size: float, world: World) -> None:
     sum_exactly(world, [total], again)
 
 
-def brief(solver: Any) -> Any:
-    """The solver with every kind of iteration among the first ones."""
-    known = {field.name for field in dataclasses.fields(solver)}
-    changes: dict[str, Any] = {k: v for k, v in SOON.items() if k in known and getattr(solver, k) is not None}
-    if getattr(solver, "stages", None):
-        changes["stages"] = [dataclasses.replace(stage, iterations=1) for stage in solver.stages]
-    if getattr(solver, "censor", None):
-        changes["censor"] = dataclasses.replace(solver.censor, threshold=np.finfo(float).tiny)
-    return dataclasses.replace(solver, **changes)
-
-
 def tiny(p: Problem, world: World) -> Problem:
-    """The same depth, loss, activation and precision, on few units and samples. No rank has tiles that had none."""
-    network = dataclasses.replace(p.network, n=narrow(p.network.n))
+    """A problem of the same depth, loss, activation and precision with few units and samples. A rank without tiles has
+    none here either."""
+    network = replace(p.network, n=narrow(p.network.n))
     outputs = network.n[-1]
     classes = max(outputs, 2) if p.classes else 0
     parts = [_part(p, part, network.n[0], outputs, classes, world.samples) for part in (p.train, p.test)]
@@ -107,7 +95,7 @@ def _part(p: Problem, part: Part, features: int, outputs: int, classes: int, wor
 
 
 def narrow(n: tuple[int, ...]) -> tuple[int, ...]:
-    """Few units a layer: equal ones stay equal, narrower ones narrower, and one stays one.
+    """Few units a layer, in the same order of size; a layer of one unit keeps it.
 
     >>> narrow((784, 300, 300, 10)), narrow((8, 1))
     ((6, 4, 4, 2), (2, 1))

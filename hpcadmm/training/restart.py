@@ -1,18 +1,23 @@
-"""What lets a run go on later: its job with what may change, and its checkpoints."""
+"""Checkpoints of a run, and how `resume` begins from one: the run's own job, its state or its weights alone."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hpcadmm import __version__
 from hpcadmm.comm.launch import phase
 from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
 from hpcadmm.job.job import Job, parse
 from hpcadmm.job.tables import RESUMABLE, may_change
-from hpcadmm.model.state import items, take_numbers
+from hpcadmm.model.state import Item, items, take_numbers
 from hpcadmm.storage import checkpoint
 from hpcadmm.storage.moved import placed
+from hpcadmm.storage.parts import read_record
+from hpcadmm.storage.readers import ENVIRONMENT
+from hpcadmm.storage.record import Record
 from hpcadmm.storage.run import Run, read_job
 from hpcadmm.training.setup import Setup, blank
 
@@ -21,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def job_of(folder: Path, overrides: Sequence[str], world: World) -> Job:
-    """The run's own job with the overrides that do not make it another run."""
+    """The run's own job with overrides that do not make it another run."""
     text = ""
     with world.together("reading the run"):
         if world.first:
@@ -29,7 +34,7 @@ def job_of(folder: Path, overrides: Sequence[str], world: World) -> Job:
     for override in overrides:
         if not may_change(override):
             allowed = ", ".join(known + "*" if known.endswith(".") else known for known in RESUMABLE)
-            raise UsageError(f"--set {override}: a run goes on with its own job; only {allowed} may change")
+            raise UsageError(f"--set {override}: resume keeps the job of the run; only {allowed} may change")
     return parse(world.share(text), overrides)
 
 
@@ -38,6 +43,9 @@ def restore(job: Job, setup: Setup, run: Run) -> tuple[Any, dict[str, Any]]:
     problem, solver, world = setup.problem, job.solver, setup.world
     state = blank(job.solver, setup)
     saved = _saved(state, job)
+    with world.together("comparing the checkpoint with this version"):
+        if world.first:
+            _check_version(run, saved, job)
     meta = checkpoint.load_newest(run.checkpoints, saved, problem.tiles, world, run.log)
     take_numbers(state, saved)
     if meta["data"] not in (setup.data.digest, setup.data.former):
@@ -48,16 +56,44 @@ def restore(job: Job, setup: Setup, run: Run) -> tuple[Any, dict[str, Any]]:
     return state, meta
 
 
-def _saved(state: Any, job: Job) -> list[Any]:
-    """What a checkpoint holds of the state."""
+def _saved(state: Any, job: Job) -> list[Item]:
+    """The arrays of the state that a checkpoint of this job holds."""
     everything = list(items(state))
     return everything if job.save.state == "full" else [i for i in everything if i.path.startswith("W/")]
 
 
+def _check_version(run: Run, saved: Sequence[Item], job: Job) -> None:
+    """Raise UsageError if the newest checkpoint holds the state of another version's solver."""
+    try:
+        record = Record.parse(read_record(checkpoint.newest(run.checkpoints)[0]))
+    except (UsageError, IndexError):
+        return  # load_newest finds an older one, or says what is wrong
+    missing = [item.path for item in saved if item.path not in record.entries]
+    if not missing or all(path.startswith("W/") for path in record.entries):
+        return
+    version = record.meta.get("version") or _former_version(run.folder)
+    raise UsageError(
+        f"{run.folder}: its checkpoints are from hpcadmm {version}, whose {job.solver.name} keeps other arrays (no "
+        f"{missing[0]}). Resume with that version; or go on from the weights alone, without the other variables: "
+        f"hpcadmm resume {run.folder} --set save.state=weights"
+    )
+
+
+def _former_version(folder: Path) -> str:
+    """The version of the last session by another version than this one, by environment.json."""
+    try:
+        earlier = json.loads((folder / ENVIRONMENT).read_text(encoding="utf-8"))["earlier"]
+        versions = [str(session["hpcadmm"]) for session in reversed(earlier)]
+        return next((version for version in versions if version != __version__), versions[0])
+    except (OSError, ValueError, KeyError, IndexError, TypeError):
+        return "of an unknown version"
+
+
 def write_checkpoint(t: "Training") -> None:
-    """A checkpoint of this iteration."""
+    """Write a checkpoint of this iteration."""
     problem, data = t.problem, t.setup.data
     meta = {
+        "version": __version__,
         "iteration": t.iteration,
         "seed": problem.seed,
         "data": data.digest,
@@ -72,6 +108,6 @@ def write_checkpoint(t: "Training") -> None:
         "stopping": t.stopping.state(),
     }
     with phase("writing the checkpoint"):
-        t.job.solver.weights(t.state, t.world)  # now the first rank has all
+        t.job.solver.weights(t.state, t.world)  # brings all layers to the first rank
         checkpoint.save(t.run.checkpoints, _saved(t.state, t.job), problem.tiles, meta, t.world, t.job.save.keep)
     t.saved, t.saved_at = t.iteration, t.clock.total_seconds

@@ -1,4 +1,4 @@
-"""From a job to the problem that the solver sees: data, network, loss, on this rank."""
+"""Set up a job: the problem on this rank, with its data, network and loss."""
 
 import hashlib
 from dataclasses import dataclass, fields, replace
@@ -25,9 +25,9 @@ PRECISIONS = {"float64": np.float64, "float32": np.float32}
 
 @dataclass(frozen=True)
 class Setup:
-    """A problem, what a checkpoint must know of its data to serve `predict`, and the ranks as the solver wants them.
+    """A problem, its data as a checkpoint records them, and the ranks arranged for the solver.
 
-    job: with the options of its data that depend on the files filled in.
+    job: complete, with the data options that follow from the files.
     """
 
     problem: Problem
@@ -37,7 +37,7 @@ class Setup:
 
 
 def set_up(job: Job, world: World) -> Setup:
-    """Load this rank's columns; collective. Raises UsageError where data, ranks and the rest do not fit."""
+    """Load this rank's columns. Raises UsageError if data, ranks and job do not fit together. Collective."""
     dtype = PRECISIONS[job.head.precision]
     world = world.arranged(*job.solver.grid_of(len(job.layers.hidden) + 1, world.size))
     tile = narrowest_tile(max(job.layers.hidden, default=0))
@@ -57,7 +57,7 @@ def set_up(job: Job, world: World) -> Setup:
 
 
 def outputs_of(job: Job, data: Loaded) -> int:
-    """n_L. Raises UsageError where the loss needs classes and the data have none."""
+    """n_L. Raises UsageError if the loss needs classes and the data have none."""
     try:
         outputs = job.loss.outputs(data.classes)
     except UsageError as error:
@@ -66,7 +66,7 @@ def outputs_of(job: Job, data: Loaded) -> int:
 
 
 def check_data(job: Job, data: Loaded, world: World) -> None:
-    """Raise UsageError where the samples cannot serve the loss and the rules of [stop]; collective."""
+    """Raise UsageError if the samples do not suit the loss or the rules of [stop]. Collective."""
     if data.classes:
         check_classes(data, world)
     rules = {"patience": job.stop.patience, "accuracy": job.stop.accuracy}
@@ -89,25 +89,24 @@ def check_classes(data: Loaded, world: World) -> None:
 
 
 def check_memory(job: Job, network: Network, data: Loaded, world: World) -> None:
-    """Raise UsageError if not even what every solver needs fits a node's memory; collective.
+    """Raise UsageError if a node lacks the memory that any solver needs. Collective.
 
-    W, a step of it and a draw of its largest layer; a layer's inputs and outputs for the widest piece of a tile; and in
-    solvers that keep variables of each sample a and z.
+    W, a step of W and a draw of its largest layer; the inputs and outputs of a layer for the widest piece of a tile;
+    and a and z, if the solver keeps variables of each sample.
     """
     n, columns, tiles = network.n, len(data.train.labels.T), data.train.tiles
     width = np.dtype(PRECISIONS[job.head.precision]).itemsize
     layers = [network.shape(l)[0] * network.shape(l)[1] for l in range(1, len(n))]
     piece = max((p.stop - p.start for _, t in tiles for p in pieces(t)), default=0)
     needs = {"weights": 2.0 * width * sum(layers) + 8 * max(layers), "a tile": 2.0 * width * piece * max(n)}
-    if any(
-        f.metadata.get("lies") in ("columns", "cells") for f in fields(get_type_hints(type(job.solver).blank)["return"])
-    ):
+    record = getattr(job.solver, "state_type", None) or get_type_hints(type(job.solver).blank)["return"]
+    if any(f.metadata.get("lies") in ("columns", "cells") for f in fields(record)):
         needs["states"] = width * columns * (2.0 * sum(n[1:-1]) + n[-1]) / world.chain.size
     memory.check(world, needs, CURE)
 
 
 def blank(solver: Solver, setup: Setup) -> Any:
-    """The solver's blank state. Raises UsageError, on all ranks, if a node's memory cannot hold it. Collective."""
+    """The solver's blank state. Raises UsageError, on all ranks, if it does not fit a node's memory. Collective."""
     free = memory.available()
     with memory.spared("the solver's state"):
         state = solver.blank(setup.problem, setup.world)
@@ -120,11 +119,11 @@ def blank(solver: Solver, setup: Setup) -> Any:
 
 
 def part(samples: Samples, job: Job, outputs: int, classes: int, dtype: Any) -> Part:
-    """The columns of one part with the targets that the loss wants."""
+    """The columns of one part, with the targets of the loss."""
     y = job.loss.targets(samples.labels, outputs, classes, dtype)
     return Part(samples.x, y, samples.labels, samples.tiles)
 
 
 def digest(job: Job, data: Loaded) -> str:
-    """What all ranks must agree on before they start."""
+    """A digest on which all ranks must agree before they start."""
     return hashlib.sha256(f"{__version__}\n{job.to_toml()}\n{data.digest}\n{data.former}".encode()).hexdigest()

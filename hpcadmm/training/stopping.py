@@ -1,4 +1,4 @@
-"""The rules by which a run ends; each gives the sentence that says why."""
+"""The rules that end a run; each returns the sentence that says why."""
 
 import math
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ DIVERGED = 1e6  # times the first measured objective
 
 @dataclass
 class Stopping:
-    """Looks at every measured row, on every rank alike; its state travels in the checkpoint."""
+    """Judges every measured row, the same on every rank; a checkpoint keeps its state."""
 
     rules: Stop
     first: float | None = None  # objective
@@ -29,22 +29,22 @@ class Stopping:
         self.best, self.since = state.get("best"), int(state.get("since", 0))
 
     def refer(self, optimum: Any, precision: str) -> None:
-        """Take what is known of the optimum: a diverged objective is one far above that of weights 0, f(0).
+        """Use a known optimum: an objective diverges relative to f(0), that of zero weights.
 
-        Raises UsageError for an `error` below what weights in the job's precision can be told to have.
+        Raises UsageError if stop.error is finer than weights in the job's precision can show.
         """
         self.first = optimum.beginning if self.first is None else self.first
         error, finest = self.rules.error, optimum.finest
         if error is not None and error < finest:
             better = ', precision = "float64"' if precision == "float32" else ""
             raise UsageError(
-                f"stop.error = {error:g} cannot be met: the least objective is {optimum.least:.6g}, and of weights in "
-                f"{precision} no error below {finest:.2g} can be told; choose stop.error >= {2 * finest:.1g}{better}, "
+                f"stop.error = {error:g} cannot be met: the minimum is {optimum.least:.6g}, and weights in {precision} "
+                f"show no error below {finest:.2g}; choose stop.error >= {2 * finest:.1g}{better}, "
                 "or smaller units of features and targets (data.scale)"
             )
 
     def diverged(self, row: Row) -> str | None:
-        """Has the objective left all bounds?"""
+        """The reason if the objective is not finite or far above the first."""
         objective = row["objective"]
         self.first = objective if self.first is None else self.first
         if not math.isfinite(objective):
@@ -54,9 +54,9 @@ class Stopping:
         return None
 
     def satisfied(self, row: Row) -> str | None:
-        """The first rule that a measured row meets, or None."""
-        reasons = [self._accuracy(row), self._objective(row["objective"]), self._residual(row), self._patience(row)]
-        reasons.append(self._error(row))
+        """The reason of the first rule that a measured row meets, or None."""
+        rules = (self._accuracy, self._objective, self._residual, self._patience, self._error)
+        reasons = [rule(row) for rule in rules]  # all, since some keep a state
         return next((reason for reason in reasons if reason), None)
 
     def _accuracy(self, row: Row) -> str | None:
@@ -64,11 +64,11 @@ class Stopping:
         there = target is not None and reached is not None and reached >= target
         return f"test accuracy {reached:.4f} reached {target}" if there else None
 
-    def _objective(self, objective: float) -> str | None:
-        last, self.last = self.last, objective
+    def _objective(self, row: Row) -> str | None:
+        last, self.last = self.last, row["objective"]
         if last is None:
             return None
-        change = abs(objective - last)
+        change = abs(row["objective"] - last)
         if self.rules.tolerance and change <= self.rules.tolerance * abs(last):
             return f"objective changed by {change:.3g}, within tolerance {self.rules.tolerance:g} of {abs(last):.6g}"
         if self.rules.tolerance_absolute and change <= self.rules.tolerance_absolute:
@@ -76,7 +76,7 @@ class Stopping:
         return None
 
     def _residual(self, row: Row) -> str | None:
-        residual, scale = row["primal_residual"], row["scale"]
+        residual, scale = row.get("primal_residual", math.inf), row.get("scale", 0.0)
         if self.rules.residual and residual <= self.rules.residual * scale:
             return f"primal residual {residual:.3g} is within {self.rules.residual:g} of {scale:.6g}"
         if self.rules.residual_absolute and residual <= self.rules.residual_absolute:

@@ -12,6 +12,8 @@ from hpcadmm.model.network import Network
 from hpcadmm.model.problem import Part, Problem
 from hpcadmm.model.tiles import Tiles
 from hpcadmm.solvers import SOLVERS
+from hpcadmm.solvers.shared.case import place_here
+from hpcadmm.solvers.shared.floor import Floor
 
 
 def problem(
@@ -92,3 +94,10 @@ def stepped(solver: Any, p: Problem, world: World, steps: int) -> Any:
     for _ in range(steps):
         solver.step(state, p, world)
     return state
+
+
+def floor_of(solver: Any, state: Any, p: Problem, world: World, k: int = 0) -> dict[str, Any]:
+    """The necessary products of iteration k on this rank, by name."""
+    if hasattr(solver, "floor"):
+        return dict(solver.floor(state, p))
+    return Floor(p.tiles, p.dtype).of(solver.bill(place_here(solver, p, world), k))

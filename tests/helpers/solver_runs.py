@@ -11,7 +11,7 @@ from hypothesis import assume
 from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
 from hpcadmm.model.problem import Problem
-from hpcadmm.model.state import Array, items
+from hpcadmm.model.state import Array, items, take_numbers
 from tests.helpers.problems import posed, stepped
 from tests.helpers.threads import on_ranks
 
@@ -96,11 +96,13 @@ def resumed(size: int, solver: Any, saved: Whole, steps: int, **options: Any) ->
     def work(world: World) -> Any:
         p, world = posed(solver, world, **options)
         state = solver.blank(p, world)
-        for item in items(state):
+        into = list(items(state))
+        for item in into:
             given = saved[item.path]
             item.array[...] = (
                 given if item.lies in ("replicated", "sites", "layers") else given[..., p.tiles.lo : p.tiles.hi]
             )
+        take_numbers(state, into)
         solver.prepare(state, p, world)
         for _ in range(steps):
             solver.step(state, p, world)

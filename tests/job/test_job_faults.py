@@ -184,11 +184,14 @@ def test_what_a_solver_cannot_train_is_refused_with_the_cure(monkeypatch):
         linear.setattr(SOLVERS["gadmm"], "most_layers", 1)
         linear.setattr(SOLVERS["gadmm"], "losses", ("squared", "cross-entropy"))
         message = refused(text=text)
-    assert 'solver.name = "gadmm" trains networks of 1 layers of weights at most, not 2' in message
+    assert 'solver.name = "gadmm" trains at most 1 layers of weights, this network has 2' in message
     assert 'loss.name = "hinge": it minimises squared, cross-entropy' in message
     assert "stop.error = 0.1" in refused("stop.error=0.1")
     error = refused("stop.error=0.1", text=text)
-    assert 'stop.error = 0.1: solver.name = "gadmm" does not know the optimum of 2 layers of weights and hinge' in error
+    assert (
+        'stop.error = 0.1: solver.name = "gadmm" does not know the optimum for 2 layers of weights and loss hinge'
+        in error
+    )
     periods = refused("solver.periods=[1]", 'solver.local="exact"', text=text)
     assert "solver.periods = [1]: must be a list of 2" in periods
     ring = refused("solver.topology=ring", "solver.workers=5", text=text)

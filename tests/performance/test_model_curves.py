@@ -4,10 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from hpcadmm.performance import validate
 from hpcadmm.performance.curves import best, counts, curve, grids, series, words
 from hpcadmm.performance.fabric import network
-from hpcadmm.performance.fit import fit, know
+from hpcadmm.performance.fit import by_ranks, by_shape, fit, know, middle, shapes
 from hpcadmm.performance.predict import NONE, estimate
 from hpcadmm.solvers import SOLVERS
 from hpcadmm.solvers.pdadmm import cost
@@ -42,18 +41,18 @@ def test_leave_one_out_leaves_out():
     """A shape whose measurement is wrong is predicted by the others, which do not know of it."""
     good = know(points(TAYLOR, 6), MACHINE)
     wrong = [replace(one, seconds=1.5 * one.seconds) if one.case.n == good[0].case.n else one for one in good]
-    misses = validate.by_shape(wrong)
+    misses = by_shape(wrong)
     (first, *rest) = [m.error for m in misses if m.known.point.ranks == 1]
     assert first == pytest.approx(1 / 1.5 - 1, abs=0.03)
     assert sorted(map(abs, rest))[2] < 0.1
-    assert [m.predicted for m in misses[:2]] == [m.predicted for m in validate.by_shape(good)[:2]]
-    assert validate.shapes(good) == 6
-    assert validate.middle(validate.by_shape(good)) < 0.01
+    assert [m.predicted for m in misses[:2]] == [m.predicted for m in by_shape(good)[:2]]
+    assert shapes(good) == 6
+    assert middle(by_shape(good)) < 0.01
 
 
 def test_a_rank_count_may_be_left_out_too():
-    assert validate.by_ranks(know(points(TAYLOR, 3, ranks=(1,)), MACHINE)) == []
-    assert validate.middle(validate.by_ranks(know(points(TAYLOR, 4), MACHINE))) < 0.05
+    assert by_ranks(know(points(TAYLOR, 3, ranks=(1,)), MACHINE)) == []
+    assert middle(by_ranks(know(points(TAYLOR, 4), MACHINE))) < 0.05
 
 
 # Curves.

@@ -234,7 +234,7 @@ def test_rank_counts():
 def test_a_busy_machine_is_doubted():
     assert measure.doubts(MACHINE) == []
     busy = type(MACHINE)({"loads": [0.3, 4.0]}, MACHINE.probes)
-    assert "others were computing" in measure.doubts(busy)[0]
+    assert "other processes ran" in measure.doubts(busy)[0]
 
 
 def test_the_command_line(hpcadmm, tmp_path, machine):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hpcadmm.comm.world import World
 from hpcadmm.solvers import SOLVERS
-from hpcadmm.training.measure import Clock, better, measure, score, score_name, weights_sha256
+from hpcadmm.training.measure import Clock, better, measure, score, weights_sha256
 from tests.helpers.problems import minimises, posed, problem, shared, stepped
 from tests.helpers.threads import on_ranks
 
@@ -38,7 +38,6 @@ def test_scores_are_their_plain_formulas(options, dtype):
         assert score(W, p, part, world) == pytest.approx(
             plain_score(W, p, part), rel=1e-6 if dtype == np.float32 else 1e-12
         )
-    assert score_name(p) == ("accuracy" if p.classes else "error")
 
 
 @pytest.mark.parametrize(

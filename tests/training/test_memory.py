@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.datasets.threads import on_ranks
+from tests.helpers.threads import on_ranks
 
 from hpcadmm.cli import describe
 from hpcadmm.comm import memory

@@ -240,6 +240,7 @@ class MpAdmm(DataParallel):
         return cost.mpadmm_memory(place)
 
     has_grid: ClassVar[bool] = True
+    steady: ClassVar[bool] = False  # some sweeps refresh the penalties
 
     def gridded(self, chain: int, samples: int) -> Self:
         return replace(self, grid=[chain, samples])

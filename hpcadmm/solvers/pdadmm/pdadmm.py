@@ -167,6 +167,11 @@ class PdAdmm(Versatile):
         if self.update == "exact" and self.penalty == "l1" and self.decay > 0:
             raise UsageError('solver.penalty = "l1" has no exact W step: use solver.update = "quadratic"')
 
+    def rehearsed(self) -> Self:
+        """One stage of growth, one iteration long."""
+        stages = [replace(one, iterations=1) for one in dict.fromkeys([*self.stages[:1], *self.stages[-1:]])]
+        return replace(super().rehearsed(), stages=stages)
+
     def grid_of(self, L: int, ranks: int) -> tuple[int, int]:
         return grid(self.grid, L, ranks)
 
@@ -222,6 +227,10 @@ class PdAdmm(Versatile):
         return cost.pdadmm_memory(place)
 
     has_grid: ClassVar[bool] = True
+
+    @property
+    def variant(self) -> str:
+        return self.update
 
     def gridded(self, chain: int, samples: int) -> Self:
         return replace(self, grid=[chain, samples])

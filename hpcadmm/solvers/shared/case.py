@@ -1,4 +1,4 @@
-"""What is to be predicted: a solver on a network with so many samples, and its places on a grid of ranks."""
+"""A case: a solver on a network with a number of samples; a place: one rank's share of it on a grid of ranks."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -8,15 +8,17 @@ from typing import Any
 
 import numpy as np
 
+from hpcadmm.comm.world import World
 from hpcadmm.model.activations import ACTIVATIONS
 from hpcadmm.model.network import Network
+from hpcadmm.model.problem import Problem
 from hpcadmm.model.tiles import Tiles, narrowest_tile, tile_width
 from hpcadmm.solvers.shared.dealing import deal
 
 
 @dataclass(frozen=True)
 class Case:
-    """n: units of each layer, features first; samples: all that are trained on."""
+    """n: units of each layer, features first; samples: all training samples."""
 
     solver: Any
     n: tuple[int, ...]
@@ -49,19 +51,21 @@ class Case:
         return Network(self.n, ACTIVATIONS[self.activation](), self.bias)
 
     def tiles(self, size: int = 1, rank: int = 0) -> Tiles:
-        """As `setup` cuts them."""
+        """The tiles of a run, as `setup` cuts them."""
         least = narrowest_tile(max(self.n[1:-1], default=0))
         return Tiles(self.samples, tile_width(self.samples, least), size, rank, self.solver.parts)
 
     def grid(self, ranks: int) -> tuple[int, int]:
-        """(blocks of layers, of samples) of so many ranks. Raises UsageError where the solver refuses them."""
+        """(blocks of layers, of samples) that the ranks form. Raises UsageError if the solver refuses them."""
         chain, samples = self.solver.grid_of(self.L, ranks)
         world = SimpleNamespace(size=ranks, chain=SimpleNamespace(size=chain), samples=SimpleNamespace(size=samples))
-        self.solver.check_problem(SimpleNamespace(network=self.network, tiles=self.tiles(samples)), world)
+        loss = SimpleNamespace(name=self.loss)
+        problem = SimpleNamespace(network=self.network, loss=loss, tiles=self.tiles(samples))
+        self.solver.check_problem(problem, world)
         return chain, samples
 
     def gridded(self, chain: int, samples: int) -> "Case":
-        """On this grid; the same case where the solver knows none."""
+        """The case on this grid; itself if the solver has none."""
         return replace(self, solver=self.solver.gridded(chain, samples))
 
     def blocks(self, chain: int) -> list[range]:
@@ -76,7 +80,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Place:
-    """A rank: its layers, its columns of all samples and in how many tiles they lie; `chain` x `samples` ranks."""
+    """A rank on a grid of `chain` x `samples` ranks: its layers, its columns, and the number of tiles they lie in."""
 
     case: Case
     layers: range
@@ -91,13 +95,13 @@ class Place:
 
     @property
     def like(self) -> tuple[object, ...]:
-        """Places of which this is the same do the same work."""
+        """A key: places with the same key do the same work."""
         n = self.case.n
         return n[self.layers[0] - 1 : self.layers[-1] + 1], self.lowest, self.highest, self.columns, self.calls
 
     @property
     def tiles(self) -> int:
-        """Over all ranks."""
+        """Tiles over all ranks."""
         return self.case.tiles().count
 
     @property
@@ -110,21 +114,14 @@ class Place:
 
 
 def places(case: Case, chain: int, samples: int) -> Iterator[Place]:
-    """One place a block of layers, with the columns of the rank that has most."""
+    """One place for each block of layers, with the columns of the rank that has most."""
     most = busiest(case.tiles(), samples)
     for layers in case.blocks(chain):
         yield Place(case, layers, most.hi - most.lo, len(most), chain, samples)
 
 
-def place_of(case: Case, chain: int, samples: int, rank: int) -> Place:
-    """The place of one rank."""
-    block, column = divmod(rank, samples)
-    tiles = case.tiles(samples, column)
-    return Place(case, case.blocks(chain)[block], tiles.hi - tiles.lo, len(tiles), chain, samples)
-
-
 def busiest(tiles: Tiles, size: int) -> Tiles:
-    """As the first rank that has most of the tiles holds them: ceil(T / P) of T tiles on P ranks.
+    """The tiles of the first rank that has most of them: ceil(T / P) of T tiles on P ranks.
 
     >>> busiest(Tiles(700, 100), 3).held, busiest(Tiles(700, 100), 1000).held
     ((4, 7), (0, 1))
@@ -135,7 +132,16 @@ def busiest(tiles: Tiles, size: int) -> Tiles:
 
 
 def shared(case: Case, chain: int, samples: int) -> Iterator[Place]:
-    """The places if samples could be divided evenly: what the mean rank does."""
+    """One place for each block of layers, with an even share of the columns: the work of the mean rank."""
     tiles = case.tiles()
     for layers in case.blocks(chain):
         yield Place(case, layers, tiles.n / samples, tiles.count / samples, chain, samples)
+
+
+def place_here(solver: Any, problem: Problem, world: World) -> Place:
+    """The place of this rank in a run; `world` is arranged for the solver."""
+    network, tiles = problem.network, problem.tiles
+    precision, functions = np.dtype(problem.dtype).name, (problem.loss.name, network.activation.name)
+    case = Case(solver, network.n, tiles.n, precision, *functions, network.bias)
+    layers, ranks = case.blocks(world.chain.size)[world.chain.rank], (world.chain.size, world.samples.size)
+    return Place(case, layers, tiles.hi - tiles.lo, len(tiles), *ranks)

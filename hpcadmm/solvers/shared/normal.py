@@ -84,10 +84,14 @@ class SweepSums:
         sum_tiles(world, self.tiles, total.parts, lambda t: total.add(z[1][:, t], a[0][:, t]))
 
 
-def gram_of_data(x: Array, tiles: Tiles, world: World, plain: bool) -> Array:
-    """a_0 a_0^T over all samples, in float64."""
-    n = x.shape[0]
-    total = Exact((n, n), x.dtype, tiles.count, first_grid(tiles.n), plain, symmetric=True)
-    tile = np.empty((n, n), x.dtype, order="F")
-    sum_tiles(world, tiles, [total], lambda t: total.add(np.matmul(x[:, t], x[:, t].T, out=tile)))
+def sum_over_samples(left: Array, right: Array, tiles: Tiles, world: World, plain: bool = False) -> Array:
+    """left right^T over the samples of all ranks, in float64: the same bits on any number of ranks.
+
+    left: (rows, samples), right: (columns, samples). One array for both: numpy computes one triangle. For a sum that
+    is made every iteration `Exact` saves time, since it carries its scales. Collective.
+    """
+    shape = len(left), len(right)
+    total = Exact(shape, left.dtype, tiles.count, first_grid(tiles.n), plain, symmetric=left is right)
+    tile = np.empty(shape, left.dtype, order="F")
+    sum_tiles(world, tiles, [total], lambda t: total.add(np.matmul(left[:, t], right[:, t].T, out=tile)))
     return total.total

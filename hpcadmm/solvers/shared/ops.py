@@ -1,15 +1,21 @@
-"""What an iteration is made of on one rank: products, passes over arrays, small dense algebra, messages."""
+"""The operations of one rank in one iteration: products, passes over arrays, small dense algebra, messages."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal["apply", "pull", "outer", "gram"]  # W a, W^T z, z a^T, a a^T
+Algebra = Literal["cholesky", "solve", "inverse", "square"]
+Group = Literal["samples", "chain"]
 
 
 @dataclass(frozen=True)
 class Gemm:
-    """A product with (rows, inner) or over the samples, (rows, columns) (columns, inner); in so many calls."""
+    """A product over the samples, cut into `calls` tiles: (rows, inner) (inner, columns), or (rows, columns)
+    (columns, inner) for the kinds "outer" and "gram".
+
+    name: as in `W1 a0`, for the floor of bench.
+    """
 
     layer: int
     kind: Kind
@@ -17,11 +23,11 @@ class Gemm:
     inner: int
     columns: float
     calls: float
-    name: str = ""  # as in `W1 a0`, for the floor of bench
+    name: str = ""
 
     @property
     def flops(self) -> float:
-        """Of all calls; a symmetric one is half."""
+        """Of all calls; a symmetric product costs half."""
         if self.kind == "gram":
             return self.rows * (self.rows + 1) * self.columns
         return 2.0 * self.rows * self.inner * self.columns
@@ -37,7 +43,7 @@ class Gemm:
 
 @dataclass(frozen=True)
 class Passes:
-    """Bytes read and written: `near` of what is in cache, `far` of what is not; Python calls."""
+    """Bytes read and written: `near` in cache, `far` in memory; Python calls."""
 
     layer: int
     near: float
@@ -47,7 +53,7 @@ class Passes:
 
 @dataclass(frozen=True)
 class Kernel:
-    """A function entry by entry: "relu prox", "hinge gradient", "fold", ..."""
+    """A function applied entry by entry: "relu prox", "hinge gradient", "fold", ..."""
 
     layer: int
     name: str
@@ -57,24 +63,30 @@ class Kernel:
 
 @dataclass(frozen=True)
 class Dense:
-    """Algebra of small matrices that every rank does alike: the factor or the inverse of (n, n), `columns` right sides
+    """Algebra of small matrices that every rank repeats: the factor or the inverse of (n, n), `columns` right sides
     of a triangle, or a product (n, columns) (columns, n) in float64."""
 
     layer: int
-    kind: Literal["cholesky", "solve", "inverse", "square"]
+    kind: Algebra
     n: int
     columns: int = 0
     times: float = 1.0
+    name: str = ""
+
+    @property
+    def flops(self) -> float:
+        """Of an inverse: its Cholesky factor included."""
+        return self.times * self.n**3
 
 
 @dataclass(frozen=True)
 class Message:
-    """What a rank sends: its part of a sum over ranks, or an array to the next rank; overlapped: while it works."""
+    """A rank's part of a sum over ranks, or an array sent to the next rank; overlapped: while the rank works."""
 
     layer: int
     verb: Literal["sum", "send"]
     bytes: float
-    group: Literal["samples", "chain"] = "samples"
+    group: Group = "samples"
     times: float = 1.0
     overlapped: bool = False
 
@@ -93,45 +105,50 @@ class Bill:
         return iter(self.ops)
 
     def gemm(self, l: int, kind: Kind, rows: int, inner: int, share: float = 1.0, name: str = "") -> None:
-        """Over all columns, tile by tile; `share`: in how many of the iterations."""
+        """A product over all columns, tile by tile; `share`: in this fraction of the iterations."""
         if share:
             self.ops.append(Gemm(l, kind, rows, inner, self.columns * share, self.calls * share, name))
 
     def passes(self, l: int, *, near: float = 0.0, far: float = 0.0, calls: float = 1.0) -> None:
-        """near, far: rows of the columns that are read or written; calls a tile."""
+        """near, far: rows of the columns that are read or written; calls: of Python, per tile."""
         size = self.columns * self.item
         self.ops.append(Passes(l, near * size, far * size, calls * self.calls))
 
     def memory(self, l: int, *, near: float = 0.0, far: float = 0.0, calls: float = 1.0) -> None:
-        """Bytes, whatever the columns."""
+        """Bytes read and written whatever the columns."""
         self.ops.append(Passes(l, near, far, calls))
 
     def kernel(self, l: int, name: str, rows: float) -> None:
-        """On so many rows of the columns."""
+        """A function on this many rows of the columns."""
         self.ops.append(Kernel(l, name, rows * self.columns, self.calls))
 
     def fold(self, l: int, entries: float, share: float = 1.0) -> None:
-        """A tile's product of so many entries into its exact sum, for each tile."""
+        """For each tile, add its product of this many entries to an exact sum."""
         name = "fold" if entries * (8 + self.item) < 1 << 20 else "fold far"
         self.ops.append(Kernel(l, name, entries * self.calls * share, self.calls * share))
 
-    def dense(self, l: int, kind: str, n: int, columns: int = 0, times: float = 1.0) -> None:
+    def dense(self, l: int, kind: Algebra, n: int, columns: int = 0, times: float = 1.0, name: str = "") -> None:
+        """Algebra of small matrices, `times` an iteration."""
         if times:
-            self.ops.append(Dense(l, kind, n, columns, times))  # type: ignore[arg-type]
+            self.ops.append(Dense(l, kind, n, columns, times, name))
 
-    def sum(self, l: int, size: float, group: str = "samples", times: float = 1.0) -> None:
-        """An Allreduce of so many bytes."""
-        self.ops.append(Message(l, "sum", size, group, times))  # type: ignore[arg-type]
+    def sum(self, l: int, size: float, group: Group = "samples", times: float = 1.0) -> None:
+        """An Allreduce of `size` bytes."""
+        self.ops.append(Message(l, "sum", size, group, times))
 
     def send(self, l: int, size: float, times: float = 1.0, overlapped: bool = False) -> None:
-        """To the neighbour on the chain."""
+        """`size` bytes to the neighbour on the chain."""
         self.ops.append(Message(l, "send", size, "chain", times, overlapped))
 
     @property
+    def necessary(self) -> list[Gemm | Dense]:
+        """What the floor of bench times: the products and the inverses."""
+        return [op for op in self.ops if isinstance(op, Gemm) or (isinstance(op, Dense) and op.kind == "inverse")]
+
+    @property
     def flops(self) -> float:
-        """Of what `floor` counts: the products and the inverses of a sweep."""
-        found = sum(op.flops for op in self.ops if isinstance(op, Gemm))
-        return found + sum(op.times * op.n**3 for op in self.ops if isinstance(op, Dense) and op.kind == "inverse")
+        """Of the necessary operations."""
+        return sum(op.flops for op in self.necessary)
 
     def sent(self, place: "object") -> tuple[float, float]:
         """(messages, bytes) that the communicator counts; a group of one rank sends nothing."""

@@ -17,7 +17,7 @@ from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array, Arrays, columns, replicated
 from hpcadmm.solvers.base import DataParallel
 from hpcadmm.solvers.shared.case import Place
-from hpcadmm.solvers.shared.normal import SweepSums, gram_of_data
+from hpcadmm.solvers.shared.normal import SweepSums, sum_over_samples
 from hpcadmm.solvers.shared.ops import Bill
 from hpcadmm.solvers.shared.products import Product
 from hpcadmm.solvers.shared.start import forward, gaussian
@@ -168,7 +168,7 @@ class Taylor(DataParallel):
 
     def prepare(self, s: State, p: Problem, world: World) -> None:
         """Factor a_0 a_0^T."""
-        s.work.factor = self._factor(gram_of_data(p.x, p.tiles, world, self.sums == "plain"), 1, p)
+        s.work.factor = self._factor(sum_over_samples(p.x, p.x, p.tiles, world, self.sums == "plain"), 1, p)
 
     def finite(self, s: State) -> bool:
         """W, z_L and lam show any NaN within a sweep, since every layer's products are summed into a W."""

@@ -6,9 +6,10 @@ from typing import Any, ClassVar
 from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
 from hpcadmm.model.problem import Problem
+from hpcadmm.solvers.base import Solver
 
 
-class Parted:
+class Parted(Solver):
     """Mixin of solvers with so many `workers`."""
 
     constrained: ClassVar[bool] = True

@@ -9,7 +9,7 @@ from hpcadmm.model.vector import flat, shaped
 from hpcadmm.solvers import Gadmm, QGadmm
 from hpcadmm.solvers.workers.local_steps import LocalBatches
 from tests.helpers.decentral import HIDDEN, LAYERS, SHORT, network
-from tests.helpers.problems import posed, problem, started, stepped
+from tests.helpers.problems import floor_of, posed, problem, started, stepped
 
 
 def plain_adam(theta, gradient, moments, t, rate):
@@ -136,7 +136,7 @@ def test_samples_of_an_epoch_are_a_workers_own_each_once():
 def test_the_floor_is_the_products_of_all_local_steps():
     solver = Gadmm(**SHORT)
     s, p, world = network(solver, samples=150)
-    products = solver.floor(s, p)
+    products = floor_of(solver, s, p, world)
     n = [6, *HIDDEN, 3]
     samples = sum(x.shape[1] for row in range(5) for x, _ in s.work.local.batches(0, row))
     flops = sum(2 * 2 * n[l] * (n[l - 1] + 1) for l in (1, 2, 3)) + sum(2 * n[l] * (n[l - 1] + 1) for l in (2, 3))

@@ -1,0 +1,108 @@
+"""The floor of `bench`: the matrix products and inverses of a bill, each timed alone on random operands."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hpcadmm.model.state import Array
+from hpcadmm.model.tiles import Tiles
+from hpcadmm.solvers.shared.ops import Bill, Dense, Gemm
+from hpcadmm.subproblems.matrix_penalty import damped_inverse
+from hpcadmm.subproblems.scratch import Scratch
+
+
+@dataclass(frozen=True)
+class Product:
+    """left right or, `outer`, left right^T over the samples; a call computes it tile after tile.
+
+    left: (rows, inner), `outer`: (rows, samples); right: (inner, samples). left is right: one triangle (SYRK).
+    The result of a tile overwrites that of the tile before.
+    """
+
+    flops: float
+    left: Array
+    right: Array
+    tiles: Tiles
+    outer: bool
+    results: Scratch
+
+    def __call__(self) -> None:
+        for A, B in self.factors():
+            np.matmul(A, B, out=self.results("product", A.shape[0], B.shape[1]))
+
+    def factors(self) -> Iterator[tuple[Any, Any]]:
+        """Both factors of each tile."""
+        for _, t in self.tiles:
+            yield (self.left[:, t], self.right[:, t].T) if self.outer else (self.left, self.right[:, t])
+
+
+@dataclass(frozen=True)
+class Inverse:
+    """The inverse of a positive definite matrix by its Cholesky factor."""
+
+    flops: float
+    matrix: Array
+    out: Array
+
+    def __call__(self) -> None:
+        damped_inverse(self.matrix, 1.0, 1.0, self.out)
+
+
+class Floor:
+    """The products of bills over these tiles. They share three arrays, each as large as its largest operand."""
+
+    def __init__(self, tiles: Tiles, dtype: Any) -> None:
+        self.tiles, self.dtype, self.results = tiles, np.dtype(dtype), Scratch(dtype)
+        self._flat: dict[str, Array] = {}
+        self._made: dict[Gemm | Dense, Product | Inverse] = {}
+
+    def of(self, bill: Bill) -> dict[str, Product | Inverse]:
+        """Each product and inverse of a bill by its name."""
+        self._reserve([op for op in bill.necessary if isinstance(op, Gemm)])
+        found: dict[str, Product | Inverse] = {}
+        for op in bill.necessary:
+            name, times = op.name or f"{op.kind} {op.layer}", 1
+            while name in found:
+                times += 1
+                name = f"{op.name or f'{op.kind} {op.layer}'} ({times})"
+            if op not in self._made:
+                self._made[op] = self._product(op) if isinstance(op, Gemm) else self._inverse(op)
+            found[name] = self._made[op]
+        return found
+
+    def _reserve(self, products: list[Gemm]) -> None:
+        """Make the shared arrays large enough."""
+        for name, rows, columns in (operand for op in products for operand in operands(op)):
+            if name not in self._flat or self._flat[name].size < rows * columns:
+                self._flat[name] = np.empty(rows * columns, self.dtype)
+                self._made.clear()
+        if not self._made:
+            for flat in self._flat.values():
+                flat[...] = np.random.default_rng(0).standard_normal(flat.size, self.dtype)
+
+    def _product(self, op: Gemm) -> Product:
+        arrays = [
+            self._flat[name][: rows * columns].reshape((rows, columns), order="F")
+            for name, rows, columns in operands(op)
+        ]
+        columns, calls = round(op.columns), max(1, round(op.calls))
+        same = columns == self.tiles.hi - self.tiles.lo and calls == max(1, len(self.tiles))
+        tiles = self.tiles if same else Tiles(columns, max(1, columns), parts=calls)
+        left = arrays[0].T if op.kind == "pull" else arrays[0]
+        return Product(op.flops, left, arrays[-1], tiles, op.kind in ("outer", "gram"), self.results)
+
+    def _inverse(self, op: Dense) -> Inverse:
+        return Inverse(op.flops, np.eye(op.n, order="F"), np.empty((op.n, op.n), self.dtype, order="F"))
+
+
+def operands(op: Gemm) -> list[tuple[str, int, int]]:
+    """(shared array, rows, columns) of each factor, as it lies in memory: W^T z has W, z a^T both over the samples."""
+    columns = round(op.columns)
+    right = "right", op.inner, columns
+    if op.kind == "gram":
+        return [("right", op.rows, columns)]
+    if op.kind == "outer":
+        return [("left", op.rows, columns), right]
+    return [("matrix", op.inner, op.rows) if op.kind == "pull" else ("matrix", op.rows, op.inner), right]
