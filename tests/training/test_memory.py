@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.helpers.threads import on_ranks
 
 from hpcadmm.cli import describe
 from hpcadmm.comm import memory
@@ -14,6 +13,7 @@ from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
 from hpcadmm.job.job import parse
 from hpcadmm.training.setup import blank, set_up
+from tests.helpers.threads import on_ranks
 
 JOB = """
 [data]
