@@ -1,4 +1,4 @@
-"""Checks what a job needs: MPI, cores, BLAS, compiled kernels, HDF5, a folder; each finding with its cure."""
+"""Checks what a job needs: MPI, cores, BLAS, compiled kernels, HDF5, a folder. Each finding names its cure."""
 
 import os
 import platform
@@ -23,6 +23,7 @@ from hpcadmm.errors import UsageError
 
 Level = Literal["ok", "warning", "error"]
 OWN_KERNELS = "import numpy, threadpoolctl as t; print(*(i.get('architecture') for i in t.threadpool_info()))"
+BIND = "give each rank its own cores: mpiexec -bind-to core, Open MPI --bind-to core, srun --cpu-bind=cores"
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,9 @@ class Finding:
 
 
 def joined() -> tuple[World, Finding | None]:
-    """All ranks; where MPI is missing or does not start, this process alone, and the finding that says so.
+    """All ranks, or this process alone with the finding that MPI is missing or fails.
 
-    Without a launcher another process tries first, since an MPI that fails may end its process.
+    Without a launcher another process tries MPI first, since a failing MPI may end its process.
     """
     fault = "" if launcher.launched() else ask(start=True)[1]
     try:
@@ -51,15 +52,15 @@ def joined() -> tuple[World, Finding | None]:
 
 
 def examine(world: World, folder: Path, missing: Finding | None = None) -> list[Finding]:
-    """All findings, the same on every rank; communicates. `folder` is tried out by the first rank.
+    """All findings, the same on every rank. The first rank tests the folder. Collective.
 
-    missing: what `joined` says of an MPI that is not there; then nothing is asked of it.
+    missing: the finding of `joined` that there is no MPI; then checks of MPI are skipped.
     """
     findings = [missing] if missing else [Finding("ok", "MPI library", probe.library()), check_start(world)]
     with phase("gathering facts"):
         facts = world.gather(about_this_rank())
     findings += [hosts(facts), *cores(facts)]
-    with phase("trying the folder"):
+    with phase("testing the folder"):
         own = [*blas(facts), *kernels(), *disk(folder)] if world.first else []
         findings += [Finding(*row) for row in world.share([[f.level, f.name, f.text, f.cure] for f in own])]
         findings += shared(world, folder) if world.size > 1 else []
@@ -69,7 +70,7 @@ def examine(world: World, folder: Path, missing: Finding | None = None) -> list[
 
 
 def about_this_rank() -> dict[str, Any]:
-    """Host, the cores this rank may use, and its BLAS."""
+    """Host, usable cores and BLAS of this rank."""
     available = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
     libraries = [info for info in threadpool_info() if info["user_api"] == "blas"]
     names = {f"{i['internal_api']} {i['version']} {i.get('architecture', '')}".strip() for i in libraries}
@@ -82,7 +83,7 @@ def about_this_rank() -> dict[str, Any]:
 
 
 def check_start(world: World) -> Finding:
-    """Does the launcher belong to the MPI library?"""
+    """Does the launcher match the MPI library?"""
     name = launcher.launcher_name()
     try:
         check_launcher(world)
@@ -94,7 +95,7 @@ def check_start(world: World) -> Finding:
 
 
 def hosts(facts: list[dict[str, Any]]) -> Finding:
-    """How the ranks lie on the hosts."""
+    """How many ranks run on each host?"""
     count = Counter(fact["host"] for fact in facts)
     shown = ", ".join(f"{n} on {host}" for host, n in list(count.items())[:8])
     more = f", ... ({len(count)} hosts)" if len(count) > 8 else ""
@@ -102,26 +103,23 @@ def hosts(facts: list[dict[str, Any]]) -> Finding:
 
 
 def cores(facts: list[dict[str, Any]]) -> Iterator[Finding]:
-    """Have the ranks that share a set of cores a core for each thread?"""
+    """Do the ranks that share a set of cores have one core per thread?"""
     groups = Counter((fact["host"], tuple(fact["cores"])) for fact in facts)
     on_host = {host: {c for f in facts if f["host"] == host for c in f["cores"]} for host, _ in groups}
     for (host, available), ranks in groups.items():
         threads = sum(f["threads"] for f in facts if f["host"] == host and tuple(f["cores"]) == available)
-        said = f"{host}: ranks {ranks}, threads {threads}, cores {len(available)}"
+        text = f"{host}: ranks {ranks}, threads {threads}, cores {len(available)}"
         if threads <= len(available):
-            yield Finding("ok", "cores", said)
+            yield Finding("ok", "cores", text)
         elif len(available) < len(on_host[host]) or len(available) == 1:
-            cure = (
-                "give each rank cores of its own: mpiexec -bind-to core, Open MPI --bind-to core, srun --cpu-bind=cores"
-            )
-            yield Finding("warning", "cores", f"{said}: they are bound to the same cores {list(available)}", cure)
+            yield Finding("warning", "cores", f"{text}: all are bound to the same cores {list(available)}", BIND)
         else:
             cure = "start fewer ranks, or set OMP_NUM_THREADS to cores / ranks"
-            yield Finding("warning", "cores", f"{said}: more threads than cores, they wait for one another", cure)
+            yield Finding("warning", "cores", f"{text}: more threads than cores, so they wait for each other", cure)
 
 
 def blas(facts: list[dict[str, Any]]) -> Iterator[Finding]:
-    """Which BLAS, with which kernels; is it the same everywhere, and the one for this CPU?"""
+    """Do all ranks use the same BLAS, with the kernels for this CPU?"""
     names = sorted({fact["blas"] for fact in facts})
     if len(names) > 1:
         cure = "use nodes of one kind, or set OPENBLAS_CORETYPE to the oldest of them on all ranks"
@@ -130,14 +128,14 @@ def blas(facts: list[dict[str, Any]]) -> Iterator[Finding]:
     forced = os.environ.get("OPENBLAS_CORETYPE")
     own = own_kernels() if forced and "openblas" in names[0] else ""
     if own and own not in names[0]:
-        text = f"{names[0]}: OPENBLAS_CORETYPE={forced} forces these kernels; this CPU's own are {own}"
+        text = f"{names[0]}: forced by OPENBLAS_CORETYPE={forced}; this CPU's own kernels are {own}"
         yield Finding("warning", "BLAS", text, "unset OPENBLAS_CORETYPE")
     elif len(names) == 1:
         yield Finding("ok", "BLAS", names[0])
 
 
 def own_kernels() -> str:
-    """The kernels that OpenBLAS would choose by itself; empty if that cannot be told."""
+    """The kernels that OpenBLAS would choose by itself; empty if unknown."""
     env = {name: value for name, value in os.environ.items() if name != "OPENBLAS_CORETYPE"}
     done = subprocess.run(
         [sys.executable, "-c", OWN_KERNELS], env=env, capture_output=True, text=True, errors="replace", check=False
@@ -146,7 +144,7 @@ def own_kernels() -> str:
 
 
 def kernels() -> Iterator[Finding]:
-    """Are the compiled kernels kept from run to run?"""
+    """Are the compiled kernels cached between runs?"""
     from hpcadmm import kernels as compiled
     from hpcadmm.comm.exact.sums import Exact
 
@@ -157,23 +155,23 @@ def kernels() -> Iterator[Finding]:
 
 
 def disk(folder: Path) -> Iterator[Finding]:
-    """HDF5, and the speed and locks of the folder."""
-    from hpcadmm.storage import disk as tried
+    """Which HDF5 is used; how fast is the folder, and do its locks work?"""
+    from hpcadmm.storage import disk as tested
 
-    yield Finding("ok", "HDF5", tried.hdf5_version())
+    yield Finding("ok", "HDF5", tested.hdf5_version())
     try:
-        speed = tried.write_speed(folder)
+        speed = tested.write_speed(folder)
     except OSError as error:
-        cure = "name a folder that exists, can be written and has 64 MB free: --folder DIR"
+        cure = "choose an existing, writable folder with 64 MB free: --folder DIR"
         yield Finding("error", "folder", f"{folder.absolute()}: {error.strerror}", cure)
         return
     yield Finding("ok", "folder", f"{folder.absolute()}: 64 MiB written and synced at {speed / 1e6:.0f} MB/s")
-    yield lock(folder, tried.locks)
+    yield lock(folder, tested.locks)
 
 
 def lock(folder: Path, locks: Callable[[Path], bool]) -> Finding:
-    """Do file locks work in the folder? Two jobs in one run folder are told apart by them."""
-    cure = "do not start two jobs in one run folder; Lustre: mount with -o flock"
+    """Do file locks work in the folder? They keep two jobs out of one run folder."""
+    cure = "never start two jobs in one run folder; Lustre: mount with -o flock"
     try:
         works, why = locks(folder), "a second lock was granted"
     except OSError as error:
@@ -182,7 +180,7 @@ def lock(folder: Path, locks: Callable[[Path], bool]) -> Finding:
 
 
 def shared(world: World, folder: Path) -> list[Finding]:
-    """Do all ranks see the same folder? Communicates."""
+    """Do all ranks see the same folder? Collective."""
     with ExitStack() as stack:
         mark = ""
         if world.first and os.access(folder, os.W_OK):
@@ -192,12 +190,12 @@ def shared(world: World, folder: Path) -> list[Finding]:
     if all(seen) or not mark:
         return []
     blind = [rank for rank, sees in enumerate(seen) if not sees]
-    text = f"{folder.absolute()} is not the same folder on ranks {blind[:8]} of {world.size} as on rank 0"
+    text = f"ranks {blind[:8]} of {world.size} do not see rank 0's {folder.absolute()}"
     return [Finding("error", "folder", text, "use a folder on a file system that all nodes share")]
 
 
 def messages(world: World) -> Iterator[Finding]:
-    """Latency, bandwidth and sums between the ranks. Communicates."""
+    """Latency, bandwidth and Allreduce times between the ranks. Collective."""
     if world.size == 1:
         yield Finding("ok", "messages", "one rank: nothing to measure")
         return

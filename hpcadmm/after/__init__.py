@@ -1,1 +1,1 @@
-"""What is done with a trained network: evaluate, predict, show, plot, export."""
+"""Uses of a trained network: evaluate, predict, show, plot, export."""

@@ -1,4 +1,4 @@
-"""How good a trained network is, on its own data or on others: the same numbers on any number of ranks."""
+"""Measures of a trained network, on its own data or on others: the same numbers on any number of ranks."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -11,42 +11,38 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Column, Table
 from threadpoolctl import threadpool_limits
 
-from hpcadmm.after.otherdata import by_place, choose, load
+from hpcadmm.after.otherdata import Choice, by_place, choose, load
 from hpcadmm.after.trained import Trained, Warn, read
 from hpcadmm.after.words import printable
 from hpcadmm.comm.exact.sums import sum_by_tile
 from hpcadmm.comm.launch import phase
 from hpcadmm.comm.world import World
-from hpcadmm.datasets.loaded import Samples
+from hpcadmm.datasets.loaded import Loaded, Samples
 from hpcadmm.datasets.transform import Affine
 from hpcadmm.errors import UsageError
 from hpcadmm.model.losses.base import decide
 
-PARTS = ("train", "test", "all")
 SHOWN = {"accuracy": "accuracy", "mean_squared_error": "mean squared error", "rmse": "RMSE", "mae": "MAE", "r2": "R^2"}
-WIDEST = 25  # classes of a confusion matrix that is printed
+WIDEST = 25  # classes: larger confusion matrices are not printed
 Vector = NDArray[np.float64]
 
 
 def evaluate(
     run: Path, overrides: Sequence[str], part: str | None, iteration: int | None, world: World, warn: Warn
 ) -> dict[str, Any]:
-    """The measures of a run's network, as JSON knows them, on every rank. Collective.
+    """The measures of a run's network, ready for JSON, on every rank. Collective.
 
-    overrides: other data than the run's own (see `otherdata.choose`); part: one of PARTS, None: the test part, or
-    all of other data that have no test part of their own.
-    Raises UsageError, on all ranks, where run, checkpoint or data will not do.
+    overrides: other data than the run's own (see `otherdata.choose`).
+    part: "train", "test" or "all"; None: the test part, or all of other data without a test part.
+    Raises UsageError, on all ranks, for an invalid run, checkpoint or dataset.
     """
     trained = read(run, iteration, world, warn)
     with threadpool_limits(trained.job.head.threads):
         with phase("reading the data"):
             choice = choose(trained, overrides, world)
             loaded = load(trained, choice, world)
-            for line in dict.fromkeys(loaded.warnings if world.first else ()):
-                warn(line)
-            if world.first and by_place(loaded.names or [], trained.names):
-                pairs = ", ".join(f"{a} = {b}" for a, b in zip(loaded.names or [], trained.names, strict=True))
-                warn(f"the classes of {choice.dataset.name} share no name with the network's, and go by place: {pairs}")
+            if world.first:
+                warn_of_data(trained, choice, loaded, warn)
         chosen = part or ("all" if choice.whole else "test")
         parts = [getattr(loaded, name) for name in (("train", "test") if chosen == "all" else (chosen,))]
         samples = sum(p.n for p in parts)
@@ -54,12 +50,21 @@ def evaluate(
             raise UsageError(f"the {chosen} part has no samples; choose another with --part")
         with phase("evaluating"):
             measured = (classified if trained.classes else regressed)(trained, parts, world)
-    said = {"run": str(run), "name": trained.job.head.name, "iteration": trained.iteration}
-    return {**said, "data": choice.dataset.name, "part": chosen, "samples": samples, **measured}
+    facts = {"run": str(run), "name": trained.job.head.name, "iteration": trained.iteration}
+    return {**facts, "data": choice.dataset.name, "part": chosen, "samples": samples, **measured}
+
+
+def warn_of_data(trained: Trained, choice: Choice, loaded: Loaded, warn: Warn) -> None:
+    """Pass on the warnings of the data, and warn if its classes are matched by position."""
+    for line in dict.fromkeys(loaded.warnings):
+        warn(line)
+    if by_place(loaded.names or [], trained.names):
+        pairs = ", ".join(f"{a} = {b}" for a, b in zip(loaded.names or [], trained.names, strict=True))
+        warn(f"{choice.dataset.name} and the network share no class name; classes are matched by position: {pairs}")
 
 
 def classified(trained: Trained, parts: Sequence[Samples], world: World) -> dict[str, Any]:
-    """Accuracy, a row for each class, and the confusion matrix: rows are true classes, columns predicted ones."""
+    """Accuracy, a row per class, and the confusion matrix: rows are true classes, columns predicted classes."""
     k = trained.classes
     counts = np.zeros(k * k)
     for part in parts:
@@ -74,30 +79,25 @@ def classified(trained: Trained, parts: Sequence[Samples], world: World) -> dict
 
 
 def class_row(name: str, confusion: NDArray[np.int64], c: int) -> dict[str, Any]:
-    """The measures of class c; None where they are 0 / 0."""
-    right, told, true = int(confusion[c, c]), int(confusion[:, c].sum()), int(confusion[c].sum())
-    return {
-        "name": name,
-        "precision": ratio(right, told),
-        "recall": ratio(right, true),
-        "f1": ratio(2 * right, told + true),
-        "support": true,
-    }
+    """The measures of class c; None for 0 / 0."""
+    right, predicted, true = int(confusion[c, c]), int(confusion[:, c].sum()), int(confusion[c].sum())
+    precision, recall, f1 = ratio(right, predicted), ratio(right, true), ratio(2 * right, predicted + true)
+    return {"name": name, "precision": precision, "recall": recall, "f1": f1, "support": true}
 
 
 def ratio(part: float, whole: float) -> float | None:
-    """part / whole, None for a whole of 0."""
+    """part / whole; None if whole is 0."""
     return part / whole if whole else None
 
 
 def mean(values: Sequence[float | None]) -> float | None:
-    """The mean of those that are numbers."""
+    """The mean of the values that are numbers."""
     numbers = [value for value in values if value is not None]
     return ratio(sum(numbers), len(numbers))
 
 
 def regressed(trained: Trained, parts: Sequence[Samples], world: World) -> dict[str, Any]:
-    """Squared and absolute errors as in the training (scaled targets), and for each target in the data's own units.
+    """Squared and absolute errors as in the training (scaled targets), and per target in the data's own units.
 
     r2 is 1 - squared error / squared deviation of the targets from their mean.
     """
@@ -106,7 +106,7 @@ def regressed(trained: Trained, parts: Sequence[Samples], world: World) -> dict[
     centre = total(parts, world, lambda part, t: np.atleast_2d(part.labels)[:, t].sum(axis=1)) / n
 
     def errors(part: Samples, t: slice) -> Vector:
-        """Sums over a tile: as metrics.jsonl's test_error, then |error|, and three for each target in its own units."""
+        """Sums over a tile: the test_error of metrics.jsonl, |error|, and three sums per target in its own units."""
         y = np.atleast_2d(part.labels)[:, t]
         scaled = np.array(y, order="F")  # a copy
         undo.apply(scaled)
@@ -118,18 +118,20 @@ def regressed(trained: Trained, parts: Sequence[Samples], world: World) -> dict[
         return np.concatenate([own, *(e.sum(axis=1) for e in each)])
 
     sums = total(parts, world, errors)
-    squares, absolutes, deviations = np.split(sums[2:], 3)
-    rows = [
-        {"name": str(i), "rmse": float(np.sqrt(s / n)), "mae": float(a / n), "r2": determination(float(s), float(d))}
-        for i, (s, a, d) in enumerate(zip(squares, absolutes, deviations, strict=True))
-    ]
+    rows = [target_row(str(i), n, *map(float, of)) for i, of in enumerate(zip(*np.split(sums[2:], 3), strict=True))]
     error, mae = float(sums[0]) / n, float(sums[1]) / n
-    r2 = mean([determination(float(s), float(d)) for s, d in zip(squares, deviations, strict=True)])
+    r2 = mean([row["r2"] for row in rows])
     return {"mean_squared_error": error, "rmse": float(np.sqrt(error)), "mae": mae, "r2": r2, "targets": rows}
 
 
+def target_row(name: str, n: int, squares: float, absolutes: float, deviations: float) -> dict[str, Any]:
+    """The measures of one target from its sums; R^2 is None if all targets are equal."""
+    r2 = 1 - squares / deviations if deviations else None
+    return {"name": name, "rmse": float(np.sqrt(squares / n)), "mae": absolutes / n, "r2": r2}
+
+
 def total(parts: Sequence[Samples], world: World, of: Callable[[Samples, slice], Vector]) -> Vector:
-    """The sum of of(part, columns of a tile) over all tiles, each entry by itself: the same bits at any rank count."""
+    """The sum of of(part, columns of a tile) over all tiles: the same bits on any number of ranks."""
     sums: Vector | float = 0.0
     for part in parts:
         width = len(of(part, slice(0, 0)))
@@ -139,13 +141,8 @@ def total(parts: Sequence[Samples], world: World, of: Callable[[Samples, slice],
     return np.asarray(sums)
 
 
-def determination(squares: float, deviations: float) -> float | None:
-    """R^2; None if the targets are all the same."""
-    return 1 - squares / deviations if deviations else None
-
-
 def shown(result: dict[str, Any]) -> Iterator[str | Table]:
-    """The result for people: a sentence, a row for each class or target with their means, the confusion matrix."""
+    """The result as text: a sentence, a row per class or target with the means, the confusion matrix."""
     classes = "macro" in result
     cell = partial(number, how=".4f" if classes else ".5g")
     scores = ", ".join(f"{SHOWN[key]} {cell(result[key])}" for key in SHOWN if key in result)
@@ -164,7 +161,7 @@ def shown(result: dict[str, Any]) -> Iterator[str | Table]:
 
 
 def confusion_table(names: Sequence[str], confusion: Sequence[Sequence[int]]) -> Table:
-    """Rows are true classes; a point stands for none."""
+    """The confusion matrix, with a dot for 0. Rows are true classes."""
     table = Table("true \\ predicted", *map(right, names), box=SIMPLE_HEAD)
     for name, counts in zip(names, confusion, strict=True):
         table.add_row(name, *(str(count) if count else "." for count in counts))
@@ -177,7 +174,7 @@ def right(name: str) -> Column:
 
 
 def number(value: Any, how: str) -> str:
-    """A cell: whole numbers and text as they are, what is undefined as a dash.
+    """A cell: integers and text unchanged, undefined values as a dash.
 
     >>> number(0.95, ".4f"), number(None, ".4f"), number(7, ".4f")
     ('0.9500', '-', '7')

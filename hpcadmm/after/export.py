@@ -1,4 +1,4 @@
-"""A trained network in files that other programs read: numpy's .npz, and ONNX."""
+"""A trained network in files for other programs: numpy .npz and ONNX."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -16,9 +16,9 @@ from hpcadmm.storage.outfile import absent, kind, written
 
 
 def export(run: Path, out: Path, force: bool, iteration: int | None, world: World, warn: Warn) -> dict[str, Any]:
-    """Write the run's network to a .npz or .onnx file; returns what was written. The first rank does it.
+    """Write the run's network to a .npz or .onnx file, on the first rank; returns what was written. Collective.
 
-    Raises UsageError, on all ranks, where the run or the file will not do or the package onnx is missing.
+    Raises UsageError, on all ranks, for an invalid run or file, or if the package onnx is missing.
     """
     trained = read(run, iteration, world, warn)
     with world.together("exporting"):
@@ -30,24 +30,25 @@ def export(run: Path, out: Path, force: bool, iteration: int | None, world: Worl
 
 
 def write_npz(path: Path, trained: Trained) -> None:
-    """The arrays of `arrays`; no pickle."""
+    """Write the arrays of `arrays`, without pickles."""
     np.savez(path, allow_pickle=False, **arrays(trained))
 
 
 def arrays(trained: Trained) -> dict[str, Array]:
-    """W1..WL (n_l, n_{l-1}), b1..bL (n_l,) if there are biases, and what a reader needs to use them.
+    """W1..WL (n_l, n_{l-1}), b1..bL (n_l,) if there are biases, and all that is needed to apply them.
 
-    a_0 = (x - input_shift) / input_divisor; z_l = W_l a_{l-1} + b_l; a_l = h(z_l); a regression's values are
+    a_0 = (x - input_shift) / input_divisor; z_l = W_l a_{l-1} + b_l; a_l = h(z_l); the values of a regression are
     z_L * target_divisor + target_shift.
     """
     network, transform = trained.network, trained.transform
+    activation: Any = network.activation
     found: dict[str, Array] = {}
     for l, (W, b) in enumerate(trained.layers(), 1):
         found[f"W{l}"] = W
         if b is not None:
             found[f"b{l}"] = b
-    found |= {"sizes": np.array(network.n, np.int64), "activation": np.array(network.activation.name)}
-    found |= {f"activation_{key}": np.array(value) for key, value in parameters(trained).items()}
+    found |= {"sizes": np.array(network.n, np.int64), "activation": np.array(activation.name)}
+    found |= {f"activation_{key}": np.array(value) for key, value in asdict(activation).items()}
     found |= {"input_shift": transform.inputs.shift, "input_divisor": transform.inputs.divisor}
     if transform.targets is not None:
         found |= {"target_shift": transform.targets.shift, "target_divisor": transform.targets.divisor}
@@ -55,12 +56,6 @@ def arrays(trained: Trained) -> dict[str, Array]:
         found["classes"] = np.array(trained.names)
     made = {"loss": trained.job.loss.name, "name": trained.job.head.name, "hpcadmm": __version__}
     return found | {key: np.array(value) for key, value in made.items()} | {"iteration": np.array(trained.iteration)}
-
-
-def parameters(trained: Trained) -> dict[str, float]:
-    """The activation's own."""
-    activation: Any = trained.network.activation
-    return asdict(activation)
 
 
 WRITERS: Mapping[str, Callable[[Path, Trained], None]] = {".npz": write_npz, ".onnx": write_onnx}

@@ -1,4 +1,4 @@
-"""A trained network as an ONNX graph: from the features as they are in the files to scores and class, or values."""
+"""A trained network as an ONNX graph: from unscaled features to scores and class, or to regression values."""
 
 import json
 from dataclasses import asdict
@@ -14,11 +14,11 @@ from hpcadmm.datasets.transform import Affine
 from hpcadmm.errors import UsageError
 from hpcadmm.model.state import Array
 
-OPSET, IR = 17, 8  # of 2022: old enough for any runtime in use
+OPSET, IR = 17, 8  # from 2022: supported by all current runtimes
 
 
 def write_onnx(path: Path, trained: Trained) -> None:
-    """Write the checked graph. Raises UsageError if the package onnx is missing, OSError."""
+    """Write the checked graph. Raises UsageError if the package onnx is missing."""
     path.write_bytes(model(trained).SerializeToString())
 
 
@@ -31,7 +31,7 @@ def library() -> Any:
 
 
 class Graph:
-    """Nodes one after another: each takes what the last one gave, in `last`."""
+    """A sequence of nodes: each takes the output of the one before, `last`."""
 
     def __init__(self, trained: Trained) -> None:
         self.helper = import_module("onnx.helper")
@@ -44,61 +44,67 @@ class Graph:
 
     @property
     def type(self) -> int:
-        """ONNX's number for the dtype."""
+        """The ONNX code of the dtype."""
         kind: int = self.helper.np_dtype_to_tensor_dtype(self.dtype)
         return kind
 
     def constant(self, name: str, value: Array) -> str:
-        """A tensor that is part of the graph, in the dtype of the network."""
+        """Add a constant tensor in the network's dtype."""
         self.constants.append(self.numpy.from_array(np.ascontiguousarray(value, self.dtype), name))
         return name
 
     def add(self, operator: str, *more: str, name: str, source: str = "", **attributes: Any) -> None:
-        """A node that takes `source` (or what the last one gave) and `more`, and gives `name`."""
+        """Add a node with inputs `source` (default: the last output) and `more`, and output `name`."""
         given = [source or self.last, *more]
         self.nodes.append(self.helper.make_node(operator, given, [name], name=name, **attributes))
         self.last = name
 
     def output(self, name: str, kind: int, *shape: int) -> None:
-        """Make a tensor an output: (batch, *shape)."""
+        """Make a tensor of shape (batch, *shape) an output."""
         self.outputs.append(self.helper.make_tensor_value_info(name, kind, ["batch", *shape]))
 
 
 def model(trained: Trained) -> Any:
-    """The ONNX model, checked: features (batch, n_0) to its outputs, in the precision of the training.
+    """The checked ONNX model: features (batch, n_0) to outputs, in the precision of the training.
 
-    With classes: scores (batch, n_L), class (batch,) int64, for cross entropy probabilities too; else values
+    With classes: scores (batch, n_L), class (batch,) int64 and, for cross entropy, probabilities; else values
     (batch, n_L) in the data's own units.
     """
     onnx = library()
-    graph = Graph(trained)
+    graph, helper = Graph(trained), onnx.helper
     affine(graph, trained.transform.inputs, into=True)
-    for l, (W, b) in enumerate(trained.layers(), 1):
-        names = [graph.constant(f"W{l}", W)] + ([graph.constant(f"b{l}", b)] if b is not None else [])
-        last = l == trained.network.depth
-        graph.add("Gemm", *names, name="scores" if last and trained.classes else f"z{l}", transB=1)
-        if not last:
-            activation = trained.network.activation
-            graph.add(activation.onnx, name=f"a{l}", **attributes(activation))
-    if trained.classes:
-        classes(graph, trained)
-    else:
-        affine(graph, trained.transform.targets or Affine.identity(trained.network.n[-1]), into=False)
-        graph.add("Identity", name="values")
-        graph.output("values", graph.type, trained.network.n[-1])
-    helper = graph.helper
+    layers(graph, trained)
+    (classes if trained.classes else values)(graph, trained)
     inputs = [helper.make_tensor_value_info("features", graph.type, ["batch", trained.features])]
     made = helper.make_graph(graph.nodes, "hpcadmm", inputs, graph.outputs, graph.constants)
-    opset = [helper.make_opsetid("", OPSET)]
     maker = {"producer_name": "hpcadmm", "producer_version": __version__}
-    whole = helper.make_model(made, opset_imports=opset, ir_version=IR, **maker)
+    whole = helper.make_model(made, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR, **maker)
     helper.set_model_props(whole, properties(trained))
     onnx.checker.check_model(whole, full_check=True)
     return whole
 
 
+def layers(graph: Graph, trained: Trained) -> None:
+    """Add z_l = W_l a_{l-1} + b_l and a_l = h(z_l) of all layers."""
+    activation = trained.network.activation
+    for l, (W, b) in enumerate(trained.layers(), 1):
+        names = [graph.constant(f"W{l}", W)] + ([graph.constant(f"b{l}", b)] if b is not None else [])
+        last = l == trained.network.depth
+        graph.add("Gemm", *names, name="scores" if last and trained.classes else f"z{l}", transB=1)
+        if not last:
+            graph.add(activation.onnx, name=f"a{l}", **attributes(activation))
+
+
+def values(graph: Graph, trained: Trained) -> None:
+    """Add the output of a regression."""
+    outputs = trained.network.n[-1]
+    affine(graph, trained.transform.targets or Affine.identity(outputs), into=False)
+    graph.add("Identity", name="values")
+    graph.output("values", graph.type, outputs)
+
+
 def affine(graph: Graph, transform: Affine, into: bool) -> None:
-    """(x - shift) / divisor, or back; nothing for steps that change nothing."""
+    """Add (x - shift) / divisor, or its inverse. Steps without effect are left out."""
     steps = [("Sub", "Add", "shift", transform.shift, 0.0), ("Div", "Mul", "divisor", transform.divisor, 1.0)]
     where = "input" if into else "target"
     for forward, back, what, value, neutral in steps if into else reversed(steps):
@@ -108,7 +114,7 @@ def affine(graph: Graph, transform: Affine, into: bool) -> None:
 
 
 def attributes(activation: Any) -> dict[str, Any]:
-    """The activation's parameters under the names that its ONNX operator has for them, in the operator's order."""
+    """The activation's parameters under the names of its ONNX operator, in the operator's order."""
     known = list(library().defs.get_schema(activation.onnx, OPSET).attributes)
     own = asdict(activation)
     if set(own) <= set(known):
@@ -117,7 +123,7 @@ def attributes(activation: Any) -> dict[str, Any]:
 
 
 def classes(graph: Graph, trained: Trained) -> None:
-    """The outputs of a network that tells classes."""
+    """Add the outputs of a classifier."""
     outputs, integer = trained.network.n[-1], graph.helper.np_dtype_to_tensor_dtype(np.dtype(np.int64))
     graph.output("scores", graph.type, outputs)
     if trained.job.loss.name == "cross-entropy":
@@ -134,7 +140,7 @@ def classes(graph: Graph, trained: Trained) -> None:
 
 
 def properties(trained: Trained) -> dict[str, str]:
-    """What the graph cannot say: the classes' names, where it comes from, how features are made of images."""
+    """Metadata: class names, origin, and how features follow from images."""
     said = {"run": trained.job.head.name, "iteration": str(trained.iteration), "loss": trained.job.loss.name}
     if trained.classes:
         said["classes"] = json.dumps(trained.names)

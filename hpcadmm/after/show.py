@@ -1,4 +1,4 @@
-"""A table of runs from what their folders tell; needs neither MPI nor the data."""
+"""A table of runs, read from their folders. Needs neither MPI nor the data."""
 
 import tomllib
 from collections.abc import Sequence
@@ -16,25 +16,27 @@ from hpcadmm.storage.holder import holder
 from hpcadmm.storage.readers import plain, scaling_of
 from hpcadmm.storage.run import RUNS, read_job, read_metrics, read_summary
 
-# The first to go first.
+# Columns that are dropped from a narrow table, in this order.
 EXTRA = ("scaling", "network", "ranks", "train", "objective", "data", "solver", "weights", "seconds")
-FOLDED = 24  # characters of a cell that is longer are folded
+FOLDED = 24  # longer cells are folded at this many characters
 NUMBERS = ("ranks", "iterations", "seconds", "train", "test", "objective")
+MEASURES = ("train_accuracy", "test_accuracy", "train_error", "test_error", "objective", "primal_residual")
 
 
 def show(folders: Sequence[Path]) -> list[dict[str, Any]]:
-    """A row for each run folder, by default for all in results/runs, as JSON knows it.
+    """A row per run folder (default: all in results/runs), ready for JSON.
 
-    Among several, one that is not a run is a row whose state says so; alone it is a UsageError.
+    Among several folders, one that is not a run becomes a row that says so; a single one raises UsageError.
     """
+    if len(folders) == 1:
+        return [row(folders[0])]
     if not folders:
         folders = sorted(path for path in RUNS.iterdir() if path.is_dir()) if RUNS.is_dir() else []
-        return [row_or_fault(folder) for folder in folders]
-    return [row_or_fault(folder) for folder in folders] if len(folders) > 1 else [row(folders[0])]
+    return [row_or_fault(folder) for folder in folders]
 
 
 def row_or_fault(folder: Path) -> dict[str, Any]:
-    """The row of a folder; of one that is not a run only its name and why not."""
+    """The row of a folder; if it is not a run, its name and the reason."""
     try:
         return row(folder)
     except UsageError as error:
@@ -45,9 +47,9 @@ def row_or_fault(folder: Path) -> dict[str, Any]:
 
 
 def row(folder: Path) -> dict[str, Any]:
-    """What a run folder tells: the job, how far it came, what it reached, and whether it is done.
+    """The job of a run, its state, its iterations and its last measurements.
 
-    Raises UsageError if it is not a run folder or a file in it is damaged.
+    Raises UsageError if the folder is not a run or one of its files is damaged.
     """
     job = described(folder)
     summary, metrics = read_summary(folder), read_metrics(folder)
@@ -57,7 +59,6 @@ def row(folder: Path) -> dict[str, Any]:
     if summary is None or stopped in ("running", "killed"):
         summary, saved = {}, last_saved(folder)
     reached = last | (saved if saved.get("iteration", -1) > last.get("iteration", 0) else {}) | summary
-    measures = ("train_accuracy", "test_accuracy", "train_error", "test_error", "objective", "primal_residual")
     return plain(
         {
             "run": str(folder),
@@ -67,7 +68,7 @@ def row(folder: Path) -> dict[str, Any]:
             "iterations": reached.get("iterations", reached.get("iteration", 0)),
             "stop_reason": reached.get("stop_reason"),
             "seconds": reached.get("seconds"),
-            **{key: reached[key] for key in measures if key in reached},
+            **{key: reached[key] for key in MEASURES if key in reached},
             "weights_sha256": reached.get("weights_sha256"),
             **({"checkpoint": saved["iteration"]} if saved else {}),
         }
@@ -75,10 +76,10 @@ def row(folder: Path) -> dict[str, Any]:
 
 
 def last_saved(folder: Path) -> dict[str, Any]:
-    """Iteration and solver seconds of the newest checkpoint that can be read; empty where there is none."""
+    """Iteration and solver seconds of the newest readable checkpoint; empty if there is none."""
     found = newest(folder / "checkpoints")
     if found:
-        from hpcadmm.storage.parts import read_meta  # HDF5, which other runs need not wait for
+        from hpcadmm.storage.parts import read_meta  # imports HDF5, which most rows do not need
     for path in found:
         with suppress(UsageError, OSError, KeyError, TypeError):
             meta = read_meta(path)
@@ -105,7 +106,7 @@ def described(folder: Path) -> dict[str, Any]:
 
 
 def state(folder: Path, summary: dict[str, Any] | None, last: dict[str, Any]) -> str:
-    """running, finished, interrupted (by a signal; can be resumed), diverged, or killed (ended without a word)."""
+    """running, finished, interrupted (by a signal, resumable), diverged, or killed (ended without a summary)."""
     held = holder(folder)
     if held is not None:
         return "running" if held else "killed"
@@ -115,7 +116,7 @@ def state(folder: Path, summary: dict[str, Any] | None, last: dict[str, Any]) ->
 
 
 def shown(rows: Sequence[dict[str, Any]], width: int) -> Table:
-    """The rows for people, `width` characters wide; where those are too few, EXTRA columns are left out."""
+    """The rows as a table of `width` characters. A narrow table drops columns, in the order of EXTRA."""
     lines = [line(row) for row in rows]
     longest = {key: max(len(key), *(len(one[key]) for one in lines)) for key in lines[0]}
     keys = [key for key in longest if any(one[key] for one in lines)]
@@ -132,7 +133,8 @@ def shown(rows: Sequence[dict[str, Any]], width: int) -> Table:
 
 
 def line(row: dict[str, Any]) -> dict[str, str]:
-    """The cells of a row, in the order of the columns; "" where nothing is known."""
+    """The cells of a row, in the order of the columns; "" for an unknown value."""
+    saved = f"last checkpoint: iteration {row['checkpoint']}" if "checkpoint" in row else ""
     return {
         "run": printable(row["run"]),
         "state": row["state"],
@@ -147,13 +149,8 @@ def line(row: dict[str, Any]) -> dict[str, str]:
         "test": score(row, "test"),
         "objective": number(row.get("objective"), ".5g"),
         "weights": (row.get("weights_sha256") or "")[:12],
-        "why": printable(row.get("error") or row.get("stop_reason") or checkpoint(row)),
+        "why": printable(row.get("error") or row.get("stop_reason") or saved),
     }
-
-
-def checkpoint(row: dict[str, Any]) -> str:
-    """Where a run goes on that has not ended by itself."""
-    return f"last checkpoint: iteration {row['checkpoint']}" if "checkpoint" in row else ""
 
 
 def score(row: dict[str, Any], part: str) -> str:
@@ -171,5 +168,5 @@ def score(row: dict[str, Any], part: str) -> str:
 
 
 def number(value: Any, how: str) -> str:
-    """A cell of a number, "" if there is none."""
+    """A formatted number; "" if there is none."""
     return format(value, how) if isinstance(value, int | float) else ""

@@ -1,4 +1,4 @@
-"""A trained network out of a checkpoint, with all that it needs to serve new data: for evaluate, predict and export."""
+"""A trained network read from a checkpoint, with all that evaluate, predict and export need."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -29,9 +29,11 @@ Warn = Callable[[str], None]
 class Trained:
     """The network of one iteration, the same on every rank.
 
-    weights: W[1..L], W[0] is None; classes: 0 for a regression; names: the classes', in their order; transform: from
-    the features (and targets) as they are in the files to those that the network was trained on; columns: those of the
-    training's files, None in checkpoints of version 0.1.0.
+    weights: W[1..L]; W[0] is None.
+    classes: their number; 0 for a regression.
+    names: the names of the classes, in order.
+    transform: from raw features (and targets) to those of the training.
+    columns: the columns of the training files; None in checkpoints of version 0.1.0.
     """
 
     job: Job
@@ -45,7 +47,7 @@ class Trained:
 
     @property
     def dtype(self) -> Any:
-        """That of the weights: numpy.float64 or numpy.float32."""
+        """The dtype of the weights: numpy.float64 or numpy.float32."""
         return PRECISIONS[self.job.head.precision]
 
     @property
@@ -54,7 +56,7 @@ class Trained:
         return self.network.n[0]
 
     def inputs(self, columns: int) -> Array:
-        """Room for samples: (features + ones, columns), the row of ones filled in, the rest not."""
+        """An array (features + ones, columns) for samples; only its row of ones is filled in."""
         return self.network.activations(0, columns, self.dtype)
 
     def layers(self) -> list[tuple[Array, Array | None]]:
@@ -71,8 +73,8 @@ class Trained:
 def read(run: Path, iteration: int | None, world: World, warn: Warn) -> Trained:
     """The network of a run's newest valid checkpoint, or of the one of `iteration`. Collective.
 
-    A checkpoint that is refused is passed to `warn` and the one before is used. Raises UsageError, on all ranks, for
-    what is no run, has no valid checkpoint, or was not written by this program.
+    Passes invalid checkpoints to `warn` and uses the one before. Raises UsageError, on all ranks, if the folder is
+    not a run, has no valid checkpoint, or was not written by this program.
     """
     meta: dict[str, Any] = {}
     weights: list[Array] = []
@@ -80,7 +82,7 @@ def read(run: Path, iteration: int | None, world: World, warn: Warn) -> Trained:
         with world.together("reading the checkpoint"), spoken(f"read {run}"):
             if world.first:
                 meta, weights = read_weights(located(run, iteration), warn)
-                placed(meta, run)
+                update_paths(meta, run)
         meta, shapes = world.share([meta, [[w.shape, w.dtype.str] for w in weights]])
         if not world.first:
             weights = [np.empty(shape, dtype, order="F") for shape, dtype in shapes]
@@ -89,15 +91,15 @@ def read(run: Path, iteration: int | None, world: World, warn: Warn) -> Trained:
     return made(meta, weights, run)
 
 
-def placed(meta: dict[str, Any], run: Path) -> None:
-    """Bring the places of the data up to date, in the meta of a checkpoint, which is not trusted."""
+def update_paths(meta: dict[str, Any], run: Path) -> None:
+    """Update the paths of the data in the untrusted meta of a checkpoint."""
     job = meta.get("job")
     if isinstance(job, dict) and isinstance(job.get("data"), dict):
         job["data"] = current(job["data"], run)
 
 
 def located(run: Path, iteration: int | None) -> Path:
-    """What `read_weights` is to read: the run itself, or its checkpoint of an iteration."""
+    """The path for `read_weights`: the run itself, or its checkpoint of an iteration."""
     if not run.is_dir() and run.name != folders.MASTER:
         raise UsageError(f"there is no run folder {run}")
     if iteration is None:
@@ -111,7 +113,7 @@ def located(run: Path, iteration: int | None) -> Path:
 
 
 def made(meta: dict[str, Any], weights: Sequence[Array], run: Path) -> Trained:
-    """A trained network of a checkpoint's meta, which is not trusted, and its weights W_1..W_L."""
+    """A trained network from the untrusted meta of a checkpoint and its weights W_1..W_L."""
     try:
         job = parse(tomli_w.dumps(meta["job"]))
         network = Network(tuple(meta["network"]["sizes"]), job.activation, bool(meta["network"]["bias"]))
@@ -121,16 +123,16 @@ def made(meta: dict[str, Any], weights: Sequence[Array], run: Path) -> Trained:
         trained = Trained(job, int(meta["iteration"]), network, [None, *weights], classes, names, transform, columns)
         whole = consistent(trained)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UsageError(f"{run}: the checkpoint's record is not what `hpcadmm train` writes: {error!r}") from error
+        raise UsageError(f"{run}: the checkpoint's record was not written by `hpcadmm train`: {error!r}") from error
     except UsageError as error:
-        raise UsageError(f"{run}: the checkpoint's job is not one of this version: {error}") from error
+        raise UsageError(f"{run}: this version cannot read the checkpoint's job: {error}") from error
     if not whole:
-        raise UsageError(f"{run}: the checkpoint's network, transform and classes do not belong together")
+        raise UsageError(f"{run}: the checkpoint's network, transform and classes do not fit together")
     return trained
 
 
 def consistent(trained: Trained) -> bool:
-    """Do weights, transform and names have the sizes that the network says?"""
+    """Whether weights, transform and names have the sizes of the network."""
     n, targets, W = trained.network.n, trained.transform.targets, trained.weights
     vectors = [(trained.transform.inputs, n[0])] + ([(targets, n[-1])] if targets else [])
     affine = all(v.shape == (size,) for one, size in vectors for v in (one.shift, one.divisor))

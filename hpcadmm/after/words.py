@@ -1,4 +1,4 @@
-"""Names as people see them: of any run, folder or column, in a table, a page or a figure."""
+"""Names of runs, folders and columns, made safe for tables, pages and figures."""
 
 import warnings
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ LONGEST = 60  # characters of a name in a figure
 
 
 def printable(text: str) -> str:
-    r"""Text without line breaks, control characters or what reverses the order of others: those are escaped.
+    r"""Text with line breaks, control characters and direction marks escaped.
 
     >>> printable("a\nb\x1b[31m"), printable("é \u202e")
     ('a\\nb\\x1b[31m', 'é \\u202e')
@@ -17,7 +17,7 @@ def printable(text: str) -> str:
 
 
 def shortened(text: str, longest: int = LONGEST) -> str:
-    """Text of at most so many characters, the middle left out.
+    """Text cut in the middle to at most `longest` characters.
 
     >>> shortened("abcdefghij", 7)
     'ab...ij'
@@ -27,7 +27,7 @@ def shortened(text: str, longest: int = LONGEST) -> str:
 
 
 def shown(label: str) -> str:
-    """A label that matplotlib takes for what it is: no formula, and not one of those it hides.
+    """A label that matplotlib draws literally: not as a formula, and not hidden.
 
     >>> shown("a$b"), shown("_a")
     ('a\\\\$b', ' _a')
@@ -38,7 +38,7 @@ def shown(label: str) -> str:
 
 @contextmanager
 def any_glyph() -> Iterator[None]:
-    """While entered, a character that no font has is drawn as a box, without a warning for each."""
+    """Draw characters that no font has as boxes, without a warning for each."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"Glyph .* missing|.*does not support .* natively", UserWarning)
         yield

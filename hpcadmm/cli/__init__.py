@@ -1,4 +1,4 @@
-"""The command line. A command's module is imported when the command runs, so that --help is quick."""
+"""The command line. A command's module is imported only when the command runs, so that --help is fast."""
 
 import errno
 import gc
@@ -17,29 +17,29 @@ from hpcadmm.comm.launcher import expected_rank, limit_threads
 from hpcadmm.errors import Diverged, Interrupted, UsageError, denied
 
 COMMANDS = {
-    "train": ("hpcadmm.cli.train:train", "Train the network of a job file."),
-    "resume": ("hpcadmm.cli.train:resume", "Go on with a run from its newest checkpoint."),
-    "evaluate": ("hpcadmm.cli.after:evaluate", "Accuracy or error of a run's network."),
-    "predict": ("hpcadmm.cli.after:predict", "The network's output for new samples."),
-    "show": ("hpcadmm.cli.after:show", "A table of runs."),
-    "plot": ("hpcadmm.cli.after:plot", "Draw the curves of one or several runs."),
-    "compare": ("hpcadmm.cli.compare:compare", "Run several jobs, and tell in one table what they reach and cost."),
-    "tune": ("hpcadmm.cli.compare:tune", "Choose a job's values on samples held out."),
-    "export": ("hpcadmm.cli.after:export", "Write the network as npz or ONNX."),
+    "train": ("hpcadmm.cli.train:train", "Train a network from a job file."),
+    "resume": ("hpcadmm.cli.train:resume", "Resume a run from its newest checkpoint."),
+    "evaluate": ("hpcadmm.cli.after:evaluate", "Measure a trained network."),
+    "predict": ("hpcadmm.cli.after:predict", "Apply a trained network to new samples."),
+    "show": ("hpcadmm.cli.after:show", "List runs in a table."),
+    "plot": ("hpcadmm.cli.after:plot", "Plot the curves of one or more runs."),
+    "compare": ("hpcadmm.cli.compare:compare", "Run several jobs and compare accuracy and cost in one table."),
+    "tune": ("hpcadmm.cli.compare:tune", "Find good values of a job's keys on held-out samples."),
+    "export": ("hpcadmm.cli.after:export", "Export the network as npz or ONNX."),
     "data": ("hpcadmm.cli.data:data", "List, download, convert and inspect datasets."),
-    "bench": ("hpcadmm.cli.bench:bench", "Measure this machine, and a job against its floor."),
-    "slurm": ("hpcadmm.cli.slurm:slurm", "Batch scripts: write, submit, status."),
-    "scaling": ("hpcadmm.cli.scaling:scaling", "Measure a job on several numbers of ranks, and report on it."),
+    "bench": ("hpcadmm.cli.bench:bench", "Benchmark this machine, and a job against its matrix products."),
+    "slurm": ("hpcadmm.cli.slurm:slurm", "Write and submit batch scripts, show their status."),
+    "scaling": ("hpcadmm.cli.scaling:scaling", "Measure and predict a job's time on several numbers of ranks."),
     "doctor": ("hpcadmm.cli.doctor:doctor", "Check MPI, launcher, cores, BLAS, HDF5 and disk."),
 }
-OF_RANKS = ("train", "resume", "evaluate", "predict", "bench", "doctor")
-ALONE = {"-h", "--help", "--print-job", "--scaling"}  # with which these need no ranks either
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG)  # of a disk: no defect of the program
-SAVES = ("train", "resume", "compare", "tune", "scaling")  # what they print is not what they are run for
+PARALLEL = ("train", "resume", "evaluate", "predict", "bench", "doctor")
+SERIAL = {"-h", "--help", "--print-job", "--scaling"}  # with one of these options they are serial, too
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG)  # the disk's fault, not the program's
+SAVES = ("train", "resume", "compare", "tune", "scaling")  # their results are files, not what they print
 
 
 class Group(click.Group):
-    """A group that, called without a command, prints its help and ends with 0; under a launcher one rank prints."""
+    """A group that prints its help, once under a launcher, and exits with 0 when it is called without a command."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if not args and not ctx.resilient_parsing:
@@ -72,15 +72,15 @@ class Commands(Group):
 def hpcadmm() -> None:
     """Train multilayer perceptrons by ADMM on any number of MPI ranks.
 
-    On several: mpirun -n N hpcadmm train JOB.toml
+    In parallel: mpirun -n N hpcadmm train JOB.toml
     """
 
 
 @contextmanager
 def importing() -> Iterator[None]:
-    """While entered, modules are imported and Python does not look for garbage, nor later in what they have made.
+    """Disable garbage collection during imports, then freeze the imported objects.
 
-    They make a million objects that stay: looking through them takes a fifth of the start.
+    Imports create a million lasting objects; scanning them takes a fifth of the start-up time.
     """
     gc.disable()
     try:
@@ -91,15 +91,13 @@ def importing() -> Iterator[None]:
 
 
 def describe(error: BaseException) -> tuple[int, str] | None:
-    """Exit code and message of an exception that is no defect; None for any other."""
+    """Exit code and message of an error that is not a defect of the program; None for a defect."""
+    if isinstance(error, OSError):
+        return _describe_file(error)
     if isinstance(error, UsageError):
         return 2, f"Error: {error}"
-    if isinstance(error, OSError) and error.errno in FULL:
-        return 2, f"Error: cannot write{f' {error.filename}' if error.filename else ''}: {error.strerror}"
-    if isinstance(error, OSError) and error.filename is not None:
-        return 2, f"Error: {denied(error)}"
     if isinstance(error, MemoryError):
-        return 2, f"Error: memory: {error or 'too little'}; use more ranks on more nodes, or a smaller problem"
+        return 2, f"Error: out of memory: {error or 'too little'}; use more ranks on more nodes, or a smaller problem"
     if isinstance(error, Interrupted):
         return 75, str(error)
     if isinstance(error, Diverged):
@@ -115,8 +113,15 @@ def describe(error: BaseException) -> tuple[int, str] | None:
     return None
 
 
+def _describe_file(error: OSError) -> tuple[int, str] | None:
+    """The same for an error of a file or disk."""
+    if error.errno in FULL:
+        return 2, f"Error: cannot write{f' {error.filename}' if error.filename else ''}: {error.strerror}"
+    return (2, f"Error: {denied(error)}") if error.filename is not None else None
+
+
 def run() -> int | None:
-    """Run the command of sys.argv; returns its exit code. Help is printed by one rank only."""
+    """Run the command of sys.argv and return its exit code. Only one rank prints help."""
     with ExitStack() as stack:
         if expected_rank() > 0 and {"-h", "--help", "--version"} & set(sys.argv):
             stack.enter_context(redirect_stdout(stack.enter_context(open(os.devnull, "w"))))
@@ -129,25 +134,25 @@ def run() -> int | None:
         return code
 
 
-def of_ranks(words: Sequence[str]) -> bool:
-    """Is it a command that all ranks run together? No other starts MPI.
+def is_parallel(words: Sequence[str]) -> bool:
+    """Whether all ranks run this command together. Other commands never start MPI.
 
-    >>> of_ranks(["train", "a.toml"]), of_ranks(["train", "a.toml", "--print-job"]), of_ranks(["show", "train"])
+    >>> is_parallel(["train", "a.toml"]), is_parallel(["train", "--print-job"]), is_parallel(["show", "train"])
     (True, False, False)
     """
     command = next((word for word in words if not word.startswith("-")), "")
-    return command in OF_RANKS and not ALONE & set(words)
+    return command in PARALLEL and not SERIAL & set(words)
 
 
 def main() -> int:
-    """The program: returns the exit code of the job. Under a launcher all ranks return the same."""
+    """The program. Returns the exit code, which is the same on all ranks."""
     streams.secure()
     limit_threads()
     try:
-        code = guarded(run, describe, of_ranks(sys.argv[1:]))
-    except KeyboardInterrupt:  # while it ended
+        code = guarded(run, describe, is_parallel(sys.argv[1:]))
+    except KeyboardInterrupt:  # during the exit
         code = 130
     if code == 130:
-        os._exit(code)  # at once: an MPI that ends would tell of the messages that were under way
-    gc.freeze()  # what is left goes with the process; Python would look through it for garbage first
+        os._exit(code)  # at once: an MPI that finalizes would report pending messages
+    gc.freeze()  # the process ends now: skip the last garbage collection
     return code

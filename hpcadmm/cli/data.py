@@ -1,27 +1,28 @@
 """`hpcadmm data`: list, download, convert and inspect datasets. Serial: no MPI, no ranks."""
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from hpcadmm.cli import Group
+from hpcadmm.cli.options import FILE, FOLDER, FORCE, JSON
+from hpcadmm.cli.output import table
 
-KIND = click.option("--as", "kind", metavar="NAME", help="Read the file as this dataset, whatever its bytes say.")
-OPTIONS = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="An option of [data]; repeatable.")
+KIND = click.option("--as", "kind", metavar="NAME", help="Read the file as this dataset instead of detecting it.")
+KEYS = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A key of [data]; repeatable.")
 
 
 @click.group(cls=Group)
 def data() -> None:
-    """Datasets: what there is, downloads, conversion to HDF5, a look inside."""
+    """List, download, convert and inspect datasets."""
 
 
 @data.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@JSON
 def list_command(as_json: bool) -> None:
-    """Show all datasets, the files they expect and where those were found."""
+    """List all datasets, the files they need and where those were found."""
     from dataclasses import asdict
 
     from hpcadmm.datasets import DATASETS
@@ -32,20 +33,16 @@ def list_command(as_json: bool) -> None:
         click.echo(json.dumps([asdict(entry) for entry in entries], indent=2))
     else:
         rows = [(e.name, e.what, "\n".join(e.expects), e.found) for e in entries]
-        table(("name", "what", "files (plain or packed)", "found"), rows)
+        table(("name", "description", "files (plain or compressed)", "found"), rows)
 
 
 @data.command()
 @click.argument("name")
-@click.option(
-    "--to",
-    type=click.Path(readable=False, path_type=Path, file_okay=False),
-    help="Folder; by default in the user's cache.",
-)
-@click.option("--url-base", help="A mirror that has the files by their names. [env: HPCADMM_URL_BASE]")
-@click.option("--force", is_flag=True, help="Also what is there already.")
+@click.option("--to", type=FOLDER, help="Download folder (default: in the user's cache).")
+@click.option("--url-base", help="Mirror that serves the files under their names. [env: HPCADMM_URL_BASE]")
+@click.option("--force", is_flag=True, help="Download again even if present.")
 def download(name: str, to: Path | None, url_base: str | None, force: bool) -> None:
-    """Get the files of dataset NAME; each is checked against its sha256."""
+    """Download the files of dataset NAME and check each against its sha256."""
     from hpcadmm.datasets import DATASETS
     from hpcadmm.datasets.public.download import download as get
 
@@ -54,21 +51,22 @@ def download(name: str, to: Path | None, url_base: str | None, force: bool) -> N
 
 @data.command()
 @click.argument("source", metavar="IN")
-@click.argument("out", type=click.Path(readable=False, path_type=Path, dir_okay=False))
+@click.argument("out", type=FILE)
 @KIND
-@OPTIONS
-@click.option("--dtype", type=click.Choice(["uint8", "int16", "float32", "float64"]), help="Of X; by default as it is.")
-@click.option("--compress", is_flag=True, help="Pack with gzip; smaller, slower to read.")
-@click.option("--note", "notes", multiple=True, metavar="KEY=TEXT", help="An attribute of the file: licence, ...")
-@click.option("--force", is_flag=True, help="Replace OUT if it is there.")
+@KEYS
+@click.option("--dtype", type=click.Choice(["uint8", "int16", "float32", "float64"]),
+              help="Data type of X (default: unchanged).")  # fmt: skip
+@click.option("--compress", is_flag=True, help="Compress with gzip: smaller, slower to read.")
+@click.option("--note", "notes", multiple=True, metavar="KEY=TEXT",
+              help="Attribute of the file, such as licence=...; repeatable.")  # fmt: skip
+@FORCE
 def convert(source: str, out: Path, kind: str | None, settings: tuple[str, ...], notes: tuple[str, ...],
-            dtype: str | None, compress: bool, force: bool) -> None:  # fmt: skip
-    """Write IN, a dataset's name or a file, to the HDF5 file OUT: X, y and, if there is a test part, X_test, y_test."""
+            **options: Any) -> None:  # fmt: skip
+    """Convert IN, a dataset's name or a file, to the HDF5 file OUT: X, y and, with a test part, X_test, y_test."""
     from hpcadmm.datasets.convert import convert as write
     from hpcadmm.datasets.convert import noted
 
-    read = chosen(source, kind, settings)
-    written = write(read, out, dtype=dtype, compress=compress, notes=noted(notes), force=force)
+    written = write(chosen(source, kind, settings), out, notes=noted(notes), **options)
     for part, (samples, features) in written.items():
         click.echo(f"{out}: {part} {samples} x {features}")
 
@@ -76,10 +74,10 @@ def convert(source: str, out: Path, kind: str | None, settings: tuple[str, ...],
 @data.command()
 @click.argument("source", metavar="FILE")
 @KIND
-@OPTIONS
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, with all features.")
+@KEYS
+@click.option("--json", "as_json", is_flag=True, help="Print JSON with all features.")
 def inspect(source: str, kind: str | None, settings: tuple[str, ...], as_json: bool) -> None:
-    """Show what is in FILE, or in a dataset by its name: sizes, classes, each feature's range and mean."""
+    """Describe FILE, or a dataset given by name: sizes, classes, and each feature's range and mean."""
     from hpcadmm.datasets.inspect import inspect as look
 
     found = look(chosen(source, kind, settings))
@@ -90,7 +88,7 @@ def inspect(source: str, kind: str | None, settings: tuple[str, ...], as_json: b
 
 
 def chosen(source: str, kind: str | None, settings: tuple[str, ...]) -> Any:
-    """The dataset that a user names, its options checked as in a job."""
+    """The dataset that the user names. Its options are checked as in a job file."""
     from hpcadmm.datasets import DATASETS
     from hpcadmm.datasets.recognise import recognised
     from hpcadmm.errors import UsageError
@@ -105,20 +103,8 @@ def chosen(source: str, kind: str | None, settings: tuple[str, ...]) -> Any:
     return made
 
 
-def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    """Print a table."""
-    from rich.table import Table
-
-    from hpcadmm.cli.console import console
-
-    made = Table(*head)
-    for row in rows:
-        made.add_row(*row)
-    console().print(made)
-
-
 def show(found: dict[str, Any]) -> None:
-    """Print a description of a dataset: a paragraph and a table of features for each part."""
+    """Print the description of a dataset: a paragraph and a table of features for each part."""
     from hpcadmm.datasets.inspect import feature_rows, summary
 
     for part in ("train", "test"):

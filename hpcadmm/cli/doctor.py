@@ -1,11 +1,14 @@
-"""hpcadmm doctor: is this machine, or this allocation, ready for a job?"""
+"""`hpcadmm doctor`: is this machine or allocation ready for a job?"""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from hpcadmm.cli.options import JSON, PATH
 
 if TYPE_CHECKING:
     from hpcadmm.doctor import Finding
@@ -14,32 +17,24 @@ COLOURS = {"ok": "green", "warning": "yellow", "error": "red"}
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
-@click.option(
-    "--folder",
-    type=click.Path(readable=False, path_type=Path),
-    default=".",
-    help="The folder to try; default: this one.",
-)
+@JSON
+@click.option("--folder", type=PATH, default=".", help="Folder to test (default: the current one).")
 def doctor(as_json: bool, folder: Path) -> int:
-    """Check MPI, launcher, cores, BLAS, HDF5 and a folder; also under mpiexec or srun.
-
-    The exit code is 1 if there is an error, 0 otherwise.
-    """
+    """Check MPI, launcher, cores, BLAS, HDF5 and a folder, also under mpiexec or srun. Exit code 1 on any error."""
     from hpcadmm.comm.launcher import expected_rank
     from hpcadmm.doctor import examine, joined
 
     world, fault = joined()
     if world.size == 1 and expected_rank() > 0:
-        return 0  # a launcher that does not match, or no MPI: the first process tells
+        return 0  # the launcher does not match, or there is no MPI: only the first process reports
     findings = examine(world, folder, fault)
     if world.first:
         click.echo(json.dumps([asdict(f) for f in findings], indent=2) if as_json else as_text(findings))
     return int(any(finding.level == "error" for finding in findings))
 
 
-def as_text(findings: "list[Finding]") -> str:
-    """A line for each finding, and one for its cure."""
+def as_text(findings: "Sequence[Finding]") -> str:
+    """A line per finding, and a line for its cure."""
     lines = []
     for f in findings:
         lines.append(f"{click.style(f'{f.level:8}', COLOURS[f.level])} {f.name:12} {f.text}")

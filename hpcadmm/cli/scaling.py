@@ -1,58 +1,49 @@
-"""`hpcadmm scaling`: one job on several numbers of ranks, started by the command itself."""
+"""`hpcadmm scaling`: measure a job on several rank counts, and predict what was not measured."""
 
-from collections.abc import Callable
+import json
 from pathlib import Path
 from typing import Any
 
 import click
 
-from hpcadmm.cli import Group, scaling_model
-from hpcadmm.cli.slurm import CLUSTER
-from hpcadmm.comm.launch import refuse_launcher
+from hpcadmm.cli import Group
+from hpcadmm.cli.options import CLUSTER, COUNT, FILE, FOLDER, LAUNCHER, SET, combined
+from hpcadmm.comm.launch import refuse_launcher, start_mpi
 from hpcadmm.errors import UsageError
 
-FOLDER = click.Path(readable=False, path_type=Path, file_okay=False)
-BATCH = (
-    click.option("--time", metavar="[D-]HH:MM:SS", help="With --slurm, as all that follow: limit of a job."),
+BATCH = combined(
+    click.option("--slurm", is_flag=True, help="Submit one batch job per rank count instead."),
+    click.option("--wait", is_flag=True, help="With --slurm: wait until all jobs have ended."),
+    click.option("--time", metavar="[D-]HH:MM:SS",
+                 help="Time limit per job (this and the following options need --slurm)."),
     *CLUSTER,
-    click.option("--ntasks-per-node", type=int, metavar="N", help="Ranks a node."),
-    click.option("--setup", multiple=True, metavar="LINE", help="A shell command that runs first; repeatable."),
-    click.option("--mpi", metavar="PLUGIN", help="Of srun.  [default: of the MPI library, or the cluster's]"),
-)
-
-
-def batch_options(command: Callable[..., int]) -> Callable[..., int]:
-    """What a batch job may ask of Slurm; `hpcadmm slurm submit` has the same."""
-    for option in reversed(BATCH):
-        command = option(command)
-    return command
+)  # fmt: skip
+MODEL = combined(
+    click.option("--machine", "file", type=FILE, help="Output of `hpcadmm scaling machine` (default: measure now)."),
+    click.option("--fabric", default="this", show_default=True, metavar="this|100g|200g|FILE",
+                 help="Network between nodes: a preset of assumed numbers, or a TOML file."),
+)  # fmt: skip
 
 
 @click.group(cls=Group)
 def scaling() -> None:
-    """How a job's time changes with the ranks: measure it, report on it."""
-
-
-for command in (scaling_model.machine, scaling_model.probe, scaling_model.model, scaling_model.advise):
-    scaling.add_command(command)
+    """Measure, report and predict a job's time on several numbers of ranks."""
 
 
 @scaling.command("run")
-@click.argument("experiment", type=click.Path(readable=False, path_type=Path, dir_okay=False))
-@click.option("--out", type=FOLDER, help="Folder; by default one in results/scaling.")
-@click.option("--only-ranks", "only", type=click.IntRange(min=1), multiple=True, metavar="N",
-              help="Take the samples of this number of ranks only; repeatable.")  # fmt: skip
-@click.option("--launcher", metavar="COMMAND", help="Instead of mpiexec, in a Slurm allocation without one srun.")
-@click.option("--slurm", is_flag=True, help="Submit a batch job for each number of ranks instead.")
-@click.option("--wait", is_flag=True, help="With --slurm: until all jobs have ended.")
-@batch_options
+@click.argument("experiment", type=FILE)
+@click.option("--out", type=FOLDER, help="Output folder (default: one in results/scaling).")
+@click.option("--only-ranks", "only", type=COUNT, multiple=True, metavar="N",
+              help="Measure this rank count only; repeatable.")  # fmt: skip
+@LAUNCHER
+@BATCH
 def run_command(experiment: Path, out: Path | None, only: tuple[int, ...], launcher: str | None, slurm: bool,
                 wait: bool, **asked: Any) -> int:  # fmt: skip
-    """Measure the points of EXPERIMENT, a TOML file (see jobs/scaling), one process after the other, in turns.
+    """Measure the points of EXPERIMENT, a TOML file (see jobs/scaling), one after another in alternating order.
 
-    Called again with the same --out it goes on: samples that are there are not taken again. Exit code 0 if all samples
-    were taken and the results agree, 1 if not, 75 after a signal: the same command goes on. With --slurm it prints the
-    ids of the jobs; turns are then taken within each job only.
+    The same command with the same --out continues and keeps the samples it finds. With --slurm it prints the job ids,
+    and points alternate only within each job. Exit code: 0 if all samples were taken and the results agree, 1 if not,
+    75 after a signal (run the same command again to continue).
     """
     refuse_launcher()
     from hpcadmm.scaling.run import Options, run
@@ -63,20 +54,98 @@ def run_command(experiment: Path, out: Path | None, only: tuple[int, ...], launc
 
         return submit_all(experiment, Options(out, launcher, only), asked, wait, click.echo)
     if wait or asked:
-        raise UsageError(f"--{next(iter(asked), 'wait').replace('_', '-')} goes with --slurm")
+        raise UsageError(f"--{next(iter(asked), 'wait').replace('_', '-')} needs --slurm")
     return run(experiment, Options(out, launcher, only), click.echo)
 
 
 @scaling.command("report")
 @click.argument("folders", nargs=-1, required=True, type=FOLDER)
-@click.option("-o", "--out", type=FOLDER, help="Where to; by default into the folder itself.")
+@click.option("-o", "--out", type=FOLDER, help="Output folder (default: each folder itself).")
 def report_command(folders: tuple[Path, ...], out: Path | None) -> int:
-    """Write what the samples in FOLDERS say: report.md, report.csv, report.json, extrap.json (for Extra-P), figures.
+    """Write report.md, report.csv, report.json, extrap.json (for Extra-P) and figures from the samples in FOLDERS.
 
-    Prints a line `FOM name = value` for each figure. Exit code 1 if a study is void: if its results depend on the
+    Prints one line `FOM name = value` per figure. Exit code 1 if a study is void because its results depend on the
     number of ranks.
     """
     refuse_launcher()
     from hpcadmm.scaling.report import report
 
     return report(folders, out, click.echo)
+
+
+@scaling.command()
+@click.option("-o", "--out", type=FILE, default="machine.json", show_default=True, help="Output file.")
+@click.option("--ranks", metavar="N,N,...", help="Rank counts to measure with (default: 1 and the number of cores).")
+@click.option("--launcher", metavar="COMMAND", help="Launcher that accepts -n N (default: mpiexec).")
+@click.option("--quick", is_flag=True, help="Fewer shapes and repeats: seconds instead of a minute or two.")
+def machine(out: Path, ranks: str | None, launcher: str | None, quick: bool) -> int:
+    """Measure this machine's speed for `model` and `advise`: matrix products by shape, memory passes, small
+    factorisations, messages. Leave all cores free."""
+    refuse_launcher()
+    from hpcadmm.bench.scaling import usable_cores
+    from hpcadmm.performance.probing import counts, doubts, measured, write
+
+    found = measured(counts(ranks, usable_cores()), launcher, ["--quick"] if quick else [], click.echo)
+    write(found, out)
+    click.echo("\n".join([*(f"note: {doubt}" for doubt in doubts(found)), f"written: {out}"]))
+    return 0
+
+
+@scaling.command(hidden=True)
+@click.option("--quick", is_flag=True)
+@click.option("--precision", "precisions", multiple=True)
+@click.option("--activation", "activations", multiple=True)
+@click.option("--loss", "losses", multiple=True)
+def probe(**given: Any) -> int:
+    """Measure this rank; started by `machine` under the launcher."""
+    world = start_mpi()
+    from threadpoolctl import threadpool_limits
+
+    from hpcadmm.performance import probe as probing
+    from hpcadmm.storage.environment import environment
+
+    with threadpool_limits(1):
+        found = probing.probe(world, probing.Wanted(**{name: value for name, value in given.items() if value}))
+        found["environment"] = environment(world, 1, world.library)
+    if world.first:
+        click.echo(json.dumps(found, allow_nan=False))
+    return 0
+
+
+@scaling.command()
+@click.argument("folders", nargs=-1, required=True, type=FOLDER)
+@MODEL
+@click.option("--most", type=COUNT, default=10_000, show_default=True, help="Largest number of ranks.")
+@click.option("--kind", type=click.Choice(["strong", "weak", "layers", "grids"]),
+              help="What grows with the ranks (default: as in the experiment).")  # fmt: skip
+@click.option("-o", "--out", type=FOLDER, required=True, help="Output folder for model.md, .csv, .json and .png.")
+def model(folders: tuple[Path, ...], file: Path | None, out: Path, **options: Any) -> int:
+    """Predict iteration times on many more ranks than `hpcadmm scaling run` measured in FOLDERS.
+
+    Fits each solver's unknown factors to the measured points, reports the error on points left out, and the number of
+    ranks beyond which more do not help, with the reason. Predictions are never drawn as measurements.
+    """
+    refuse_launcher()
+    from hpcadmm.performance.study import Options, study
+
+    return study(folders, file, out, Options(**options), click.echo)
+
+
+@scaling.command()
+@click.argument("job", type=FILE)
+@click.option("--ranks", type=COUNT, required=True, help="Largest number of ranks.")
+@SET
+@MODEL
+@click.option("--fitted", type=FILE, metavar="model.json",
+              help="Use the solver's factors from this output of `hpcadmm scaling model`.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+def advise(job: Path, overrides: tuple[str, ...], file: Path | None, **options: Any) -> int:
+    """Recommend a number of ranks and a grid for JOB.
+
+    Compares all rank counts up to RANKS and all grids of the solver by predicted seconds per iteration. Recommends the
+    fewest ranks within 10 % of the fastest at an efficiency of at least one half.
+    """
+    refuse_launcher()
+    from hpcadmm.performance.advise import Options, advising
+
+    return advising(job, overrides, file, Options(**options), click.echo)

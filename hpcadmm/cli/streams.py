@@ -1,4 +1,4 @@
-"""Standard streams that never fail: what nobody takes is dropped, what they cannot encode is escaped."""
+"""Standard streams that never fail: output that cannot be written is dropped, unencodable characters are escaped."""
 
 import errno
 import io
@@ -13,11 +13,11 @@ from hpcadmm.comm.launcher import launcher_name
 from hpcadmm.errors import UsageError
 
 FULL = os.makedev(1, 7)  # /dev/full
-QUIET = (errno.EPIPE, errno.EBADF, errno.EIO, errno.EFBIG)  # `| head`, `>&-`, a terminal that went away, `ulimit -f`
+QUIET = (errno.EPIPE, errno.EBADF, errno.EIO, errno.EFBIG)  # `| head`, `>&-`, a closed terminal, `ulimit -f`
 
 
 class Lasting(io.RawIOBase):
-    """A descriptor to write to. Its first error is kept in `error`; what it does not take is dropped."""
+    """Writes to a descriptor. Drops data that it refuses, and keeps its first error in `error`."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -47,23 +47,24 @@ class Lasting(io.RawIOBase):
 
 
 def secure() -> None:
-    """Make the standard streams of this process such ones. Where a descriptor is closed, the null device takes its
-    place: else the next file that is opened would get its number, and what MPI prints.
+    """Make the standard streams of this process `Lasting`, and open closed descriptors on the null device.
+
+    Otherwise the next opened file would take the number of a closed stream and receive what MPI prints.
     """
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)
         except OSError:
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
-    sys.stdin = sys.stdin or open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 as long as the process
+    sys.stdin = sys.stdin or open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 (open as long as the process)
     sys.stdout, sys.stderr = _lasting(sys.stdout, sys.__stdout__, 1), _lasting(sys.stderr, sys.__stderr__, 2)
 
 
 def _pipe_of_launcher(descriptor: int) -> int:
-    """The pipe that MPICH's mpiexec writes this rank's output to, opened anew; without one the descriptor itself.
+    """The output pipe of MPICH's mpiexec, opened anew; the descriptor itself without one.
 
-    The mpiexec ends itself and with it all ranks when nobody reads that pipe. Its process is the parent of this one's
-    parent, if it is on this node.
+    mpiexec ends itself and all ranks when nobody reads that pipe. It is the grandparent of this process if it runs on
+    the same node.
     """
     if launcher_name() != "mpiexec (MPICH)":
         return descriptor
@@ -81,7 +82,7 @@ def _pipe_of_launcher(descriptor: int) -> int:
 
 
 def _lasting(stream: TextIO | None, own: TextIO | None, descriptor: int) -> TextIO:
-    """The stream anew, unless somebody has redirected it (its own is what Python began with)."""
+    """The stream rebuilt on `Lasting`. A stream that was redirected (it is not Python's own) stays as it is."""
     if stream is not None and stream is not own:
         return stream
     raw = Lasting(_pipe_of_launcher(descriptor))
@@ -95,7 +96,7 @@ def _lasting(stream: TextIO | None, own: TextIO | None, descriptor: int) -> Text
 
 
 def delivered() -> None:
-    """Raise UsageError if standard output did not take all and somebody wanted it: a full disk, a quota."""
+    """Raise UsageError if standard output lost data that somebody wanted, on a full disk or over a quota."""
     sys.stdout.flush()
     raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
     if isinstance(raw, Lasting) and raw.error and raw.error.errno not in QUIET:

@@ -1,71 +1,75 @@
 """`hpcadmm train` and `hpcadmm resume`."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from hpcadmm.cli import importing
+from hpcadmm.cli.options import FILE, FOLDER, SET
 from hpcadmm.comm.launch import phase, start_mpi
 from hpcadmm.comm.launcher import expected_rank
 from hpcadmm.comm.signals import heed
 
-OVERRIDES = click.option(
-    "--set", "overrides", multiple=True, metavar="TABLE.KEY=VALUE", help="Override the job; repeatable."
-)
-QUIET = click.option("--quiet", is_flag=True, help="Show nothing but errors.")
+if TYPE_CHECKING:
+    from hpcadmm.comm.world import World
+    from hpcadmm.training.progress import Progress
+
+QUIET = click.option("--quiet", is_flag=True, help="Print errors only.")
 
 
 @click.command()
-@click.argument("job", type=click.Path(readable=False, path_type=Path, dir_okay=False))
-@OVERRIDES
-@click.option(
-    "--out",
-    type=click.Path(readable=False, path_type=Path, file_okay=False),
-    help="Run folder; by default one in results/runs.",
-)
-@click.option("--print-job", is_flag=True, help="Print the resolved job, every default filled in, and stop.")
+@click.argument("job", type=FILE)
+@SET
+@click.option("--out", type=FOLDER, help="Run folder (default: a new one in results/runs).")
+@click.option("--print-job", is_flag=True, help="Print the job with every key and default filled in, and exit.")
 @QUIET
 def train(job: Path, overrides: tuple[str, ...], out: Path | None, print_job: bool, quiet: bool) -> None:
-    """Train as the job file JOB says; under mpirun or srun on all their ranks.
+    """Train the network described by the job file JOB, on all ranks of mpirun or srun.
 
-    Ctrl-C, SIGTERM, SIGUSR1 and the end of the terminal (unless under nohup) save a checkpoint and end with exit code
-    75; `hpcadmm resume` goes on. A second Ctrl-C ends at once. Under MPICH's mpiexec that holds too, but the end of
-    the terminal ends mpiexec and its ranks at once: start it with nohup or setsid.
+    Ctrl-C, SIGTERM, SIGUSR1 and a closed terminal (without nohup) save a checkpoint and exit with code 75; continue
+    with `hpcadmm resume`. A second Ctrl-C exits at once. When a terminal closes, MPICH's mpiexec kills its ranks
+    before they can save: start it with nohup or setsid.
     """
     if print_job:
         print_resolved(job, overrides)
         return
-    heed()
-    with importing():
-        world = start_mpi()
-        from hpcadmm.job import job as jobs
-        from hpcadmm.training import loop as training
-        from hpcadmm.training import progress
+    world, progress = started(quiet)
+    from hpcadmm.job.job import read
+    from hpcadmm.training import loop
 
     with phase("reading the job file"):
-        read = jobs.read(job, overrides, world)
-    training.train(read, out, world, progress.Progress(world.first and not quiet))
-
-
-def print_resolved(job: Path, overrides: tuple[str, ...]) -> None:
-    """Print the job with every default, by one rank."""
-    with importing():
-        from hpcadmm.job import job as jobs
-
-    if expected_rank() == 0:
-        click.echo(jobs.parse(jobs.source(job), overrides, default_name=job.stem).to_toml(), nl=False)
+        parsed = read(job, overrides, world)
+    loop.train(parsed, out, world, progress)
 
 
 @click.command()
-@click.argument("run", type=click.Path(readable=False, path_type=Path, file_okay=False))
-@OVERRIDES
+@click.argument("run", type=FOLDER)
+@SET
 @QUIET
 def resume(run: Path, overrides: tuple[str, ...], quiet: bool) -> None:
-    """Go on with a run from its newest valid checkpoint, on any number of ranks."""
+    """Resume RUN from its newest valid checkpoint, on any number of ranks."""
+    world, progress = started(quiet)
+    from hpcadmm.training import loop
+
+    loop.resume(run, overrides, world, progress)
+
+
+def started(quiet: bool) -> "tuple[World, Progress]":
+    """Handle signals, start MPI and import the training loop. Collective."""
     heed()
     with importing():
         world = start_mpi()
-        from hpcadmm.training import loop as training
-        from hpcadmm.training import progress
+        import hpcadmm.training.loop  # noqa: F401 (the commands use it)
+        from hpcadmm.training.progress import Progress
 
-    training.resume(run, overrides, world, progress.Progress(world.first and not quiet))
+    return world, Progress(world.first and not quiet)
+
+
+def print_resolved(job: Path, overrides: tuple[str, ...]) -> None:
+    """Print the job with all defaults, on one rank."""
+    with importing():
+        from hpcadmm.job.job import parse, source
+
+    if expected_rank() == 0:
+        click.echo(parse(source(job), overrides, default_name=job.stem).to_toml(), nl=False)

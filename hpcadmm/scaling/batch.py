@@ -11,7 +11,7 @@ from hpcadmm.scaling.experiment import Experiment
 from hpcadmm.scaling.folder import Folder, furnish
 from hpcadmm.scaling.remarks import missing
 from hpcadmm.scaling.run import Options, ended, prepared, wanted
-from hpcadmm.slurm.plan import named, own_plugin
+from hpcadmm.slurm.plan import job_name, own_plugin
 from hpcadmm.slurm.request import Request
 from hpcadmm.slurm.script import script
 from hpcadmm.slurm.submit import ask, submit
@@ -60,7 +60,7 @@ def request(experiment: Experiment, ranks: int, where: Path, asked: dict[str, An
     """What a job asks of Slurm: a task a rank, with cores for the most threads."""
     threads = max(experiment.threads)
     return Request(
-        name=named(f"{experiment.name}-{ranks}"),
+        name=job_name(f"{experiment.name}-{ranks}"),
         ntasks=ranks,
         cpus_per_task=threads if threads > 1 else None,
         output=where / "slurm" / f"{ranks}.out",

@@ -1,1 +1,1 @@
-"""Batch jobs under Slurm: what is asked for, the script, its submission, and what became of it. No MPI, no shell."""
+"""Batch jobs under Slurm: request, script, submission, status. Uses no MPI and no shell."""

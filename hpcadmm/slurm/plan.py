@@ -1,4 +1,4 @@
-"""From a job file, or a run to go on with, and what was asked for, to the script."""
+"""From a job file or a run folder and the requested options to a batch script."""
 
 import re
 import time
@@ -22,52 +22,48 @@ SUFFIX = ".sbatch"
 
 
 def plan(target: Path, out: Path | None, settings: Sequence[str], asked: dict[str, Any]) -> tuple[Training, Request]:
-    """What the script does, and asks of Slurm. `target` is a job file or a run folder; `asked`: fields of `Request`.
+    """What the script runs, and what it requests from Slurm.
 
-    Raises UsageError for a job that would not start, and for what `Request` refuses.
+    target: a job file or a run folder; settings: overrides of the job; asked: fields of `Request`.
+    Raises UsageError for a job that could not start, and for values that `Request` refuses.
     """
+    name = asked.get("name")
     if target.is_dir():
-        run, job = going_on(target, out, settings, asked)
+        check_resumable(target, out, settings, asked.get("array"))
+        run, job, name = target, target / JOB, name or job_name(target.name)
     else:
-        job = target
-        read(job, settings)  # better refused now than after hours in a queue
-        run = out or unused(asked.get("name") or job.stem)
-    run, job = run.absolute(), job.absolute()
-    name = asked.get("name") or named(run.name if target.is_dir() else job.stem)
-    mpi = asked.get("mpi")
-    if asked.get("launcher", "srun") == "srun" and mpi is None:
-        mpi = own_plugin()
+        read(target, settings)  # refuse a bad job now, not after hours in the queue
+        run, job, name = out or unused(name or target.stem), target, name or job_name(target.stem)
+    run, job, srun = run.absolute(), job.absolute(), asked.get("launcher", "srun") == "srun"
+    mpi = own_plugin() if srun and asked.get("mpi") is None else asked.get("mpi")
     request = Request(**{**asked, "name": name, "mpi": mpi, "output": run.with_name(f"{run.name}.out")})
-    if request.launcher == "srun":
-        return Training(job, run, settings, changes(settings)), request
-    return Training(job, run, settings, changes(settings), mpirun()), request
+    return Training(job, run, settings, changes(settings), "mpirun" if srun else mpirun()), request
 
 
-def going_on(run: Path, out: Path | None, settings: Sequence[str], asked: dict[str, Any]) -> tuple[Path, Path]:
-    """Folder and job of a run that is there. Raises UsageError if it cannot go on."""
+def check_resumable(run: Path, out: Path | None, settings: Sequence[str], array: str | None) -> None:
+    """Raise UsageError if the run cannot be resumed with these options."""
     read_job(run)
-    if out is not None or asked.get("array") is not None:
-        raise UsageError(f"{run} is a run folder: it goes on there, without --out and --array")
+    if out is not None or array is not None:
+        raise UsageError(f"{run} is a run folder and resumes in place: remove --out and --array")
     if not newest(run / "checkpoints"):
-        raise UsageError(f"{run} has no checkpoint to go on with: name its job file, and --out {run}")
-    if rest := sorted(set(settings) - set(changes(settings))):
-        raise UsageError(f"--set {rest[0]}: a run goes on with its own job; name a job file for a new one")
-    return run, run / JOB
+        raise UsageError(f"{run} has no checkpoint to resume from: give its job file and --out {run}")
+    if fixed := sorted(set(settings) - set(changes(settings))):
+        raise UsageError(f"--set {fixed[0]}: a resumed run keeps its job; give a job file to start a new run")
 
 
 def changes(settings: Sequence[str]) -> list[str]:
-    """Those overrides with which a run may also go on."""
+    """The overrides that are also allowed when a run resumes."""
     return [one for one in settings if may_change(one)]
 
 
 def own_plugin() -> str | None:
-    """srun's --mpi for this environment's MPI library; None, the cluster's default, if no library can be loaded."""
+    """srun's --mpi for the MPI library of this environment; None, the cluster's default, if none can be loaded."""
     name, _ = ask(start=False)
     return plugin(name) if name else None
 
 
 def mpirun() -> str:
-    """The mpiexec of this environment's MPI; without one the mpirun on the PATH of the job."""
+    """The mpiexec of this environment's MPI, or the mpirun on the PATH of the job."""
     from hpcadmm.bench.scaling import mpiexec
 
     try:
@@ -76,10 +72,10 @@ def mpirun() -> str:
         return "mpirun"
 
 
-def named(text: str) -> str:
-    """A job name made of any text.
+def job_name(text: str) -> str:
+    """A valid job name made from any text.
 
-    >>> named("-my run (2)")
+    >>> job_name("-my run (2)")
     'my-run-2-'
     """
     name = re.sub(r"[^A-Za-z0-9_.+-]+", "-", text).lstrip("-.+")[:100]
@@ -87,8 +83,8 @@ def named(text: str) -> str:
 
 
 def unused(name: str) -> Path:
-    """A run folder in results/runs that is not there yet; it is made by the job."""
-    stem = RUNS / f"{named(name)}-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}"
+    """The path of a new run folder in results/runs; the job creates the folder."""
+    stem = RUNS / f"{job_name(name)}-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}"
     found, k = stem, 1
     while found.exists() or found.with_name(found.name + SUFFIX).exists():
         k += 1
@@ -97,7 +93,7 @@ def unused(name: str) -> Path:
 
 
 def write(run: Training, request: Request, to: Path | None = None) -> Path:
-    """Write the script, by default beside the run folder as <run>.sbatch, and make the folder that it lies in."""
+    """Write the script to `to` (default: <run>.sbatch next to the run folder) and return its path."""
     place = to or run.run.with_name(run.run.name + SUFFIX)
     text = training(run, request)
     with spoken(f"write {place}"):

@@ -1,4 +1,4 @@
-"""What became of a run under Slurm: from its folder, what lies beside it, and Slurm where it can be asked."""
+"""The status of a run under Slurm: from its folder, the files next to it, and Slurm if it answers."""
 
 import json
 import re
@@ -13,48 +13,50 @@ from hpcadmm.slurm.turn import reached, records
 from hpcadmm.storage.durable import write_text
 from hpcadmm.storage.readers import JOB, read_metrics
 
-TAIL = 8  # lines of the output
-BYTES = 1 << 16  # at most, of its end
+TAIL = 8  # lines of output
+BYTES = 1 << 16  # how much of the end of the output is read at most
 FIELDS = {"JobState": "state", "Reason": "reason", "RunTime": "time", "TimeLimit": "limit", "NodeList": "nodes"}
 FIELDS |= {"Restarts": "restarts", "StartTime": "start"}
-ACCOUNTED = ("State", "Elapsed", "Timelimit", "NodeList", "Restarts")
+ACCOUNTED = {"State": "state", "Elapsed": "time", "Timelimit": "limit", "NodeList": "nodes", "Restarts": "restarts"}
+PARTS = {"time": "ran", "limit": "of", "nodes": "on", "restarts": "restarts"}
+UNSET = (None, "", "None", "(null)")
 
 
 def note(run: Path, job: str) -> str:
-    """Keep the id under which a run, or an array of them, was submitted; returns what was in the way, else ""."""
+    """Keep the job id of a run or of an array of runs. Returns why that failed, or ""."""
     try:
-        write_text(_noted(run), json.dumps({"job": job}) + "\n")
+        write_text(id_file(run), json.dumps({"job": job}) + "\n")
     except OSError as error:
-        return f"cannot write {_noted(run)}: {error.strerror or error}"
+        return f"cannot write {id_file(run)}: {error.strerror or error}"
     return ""
 
 
 def status(run: Path) -> list[dict[str, Any]]:
-    """What is known of the run, or of each run <run>-<task> of an array. Raises UsageError if there is none of them."""
-    if (run / JOB).is_file() or records(run):
-        return [one(run, submitted(run))]
-    tasks = array(run)
-    if not tasks and submitted(run) is None:
-        raise UsageError(f"{run}: there is no such run, and no job was submitted for it")
+    """The status of the run, or of each run <run>-<task> of an array. Raises UsageError if there is none."""
     job = submitted(run)
+    if (run / JOB).is_file() or records(run):
+        return [one(run, job)]
+    tasks = array(run)
+    if not tasks and job is None:
+        raise UsageError(f"{run}: no such run, and no job was submitted for it")
     return [one(run.with_name(f"{run.name}-{k}"), job and f"{job}_{k}") for k in tasks] or [one(run, job)]
 
 
 def array(run: Path) -> list[int]:
-    """The tasks of an array that have begun."""
+    """The tasks of an array that have started."""
     task = re.compile(re.escape(run.name) + r"-(\d+)(\.out|\.starts\.json)?")
     there = run.absolute().parent.glob("*")
     return sorted({int(found[1]) for path in there if (found := task.fullmatch(path.name))})
 
 
 def one(run: Path, job: str | None) -> dict[str, Any]:
-    """How far a run came; `job` is the id under which it was submitted, if that is known."""
-    starts = [start for start in records(run) if isinstance(start, dict)]
+    """The status of one run. job: the id under which it was submitted, if known."""
+    starts = records(run)
     last = str(starts[-1].get("job") or "") if starts else ""
     if last.isdigit() and (job is None or (job.isdigit() and int(last) > int(job))):
         job = last
     begun = (run / JOB).is_file()
-    shown = row_or_fault(run) if begun else {"state": "not begun"}
+    found = row_or_fault(run) if begun else {"state": "not begun"}
     rows = read_metrics(run) if begun else []
     out = run.with_name(f"{run.name}.out")
     return {
@@ -62,9 +64,9 @@ def one(run: Path, job: str | None) -> dict[str, Any]:
         "job": job,
         "slurm": asked(job) if job else {},
         "starts": len(starts),
-        "state": shown["state"],
-        "why": shown.get("error") or shown.get("stop_reason"),
-        "iterations": max(shown.get("iterations") or 0, reached(run)),
+        "state": found["state"],
+        "why": found.get("error") or found.get("stop_reason"),
+        "iterations": max(found.get("iterations") or 0, reached(run)),
         "last": rows[-1] if rows else None,
         "checkpoint": reached(run) or None,
         "output": str(out) if out.is_file() else None,
@@ -73,27 +75,24 @@ def one(run: Path, job: str | None) -> dict[str, Any]:
 
 
 def asked(job: str) -> dict[str, str]:
-    """What Slurm says of a job: its controller if that still knows it, else the accounting; empty without either."""
+    """Slurm's facts about a job: from its controller, else from the accounting; empty if neither knows the job."""
     try:
-        said = ask(["scontrol", "-o", "show", "job", job]).split("\n")[0]
-        found: dict[str, str] = {}
-        for key, value in re.findall(r"(\w+)=(\S*)", said):
-            found.setdefault(key, value)
+        line = ask(["scontrol", "-o", "show", "job", job]).split("\n")[0]
+        found = dict(reversed(re.findall(r"(\w+)=(\S*)", line)))  # the first of equal keys counts
         return {name: found[key] for key, name in FIELDS.items() if key in found}
     except UsageError:
         pass
     try:
-        said = ask(["sacct", "-j", job, "-X", "-n", "-P", "-o", ",".join(ACCOUNTED)]).split("\n")[0]
+        line = ask(["sacct", "-j", job, "-X", "-n", "-P", "-o", ",".join(ACCOUNTED)]).split("\n")[0]
     except UsageError:
         return {}
-    names = ("state", "time", "limit", "nodes", "restarts")
-    return dict(zip(names, said.split("|"), strict=False)) if said else {}
+    return dict(zip(ACCOUNTED.values(), line.split("|"), strict=False)) if line else {}
 
 
 def submitted(run: Path) -> str | None:
-    """The id that `note` kept; None without one."""
+    """The job id that `note` kept, if any."""
     try:
-        job = json.loads(_noted(run).read_text(encoding="utf-8"))["job"]
+        job = json.loads(id_file(run).read_text(encoding="utf-8"))["job"]
     except (OSError, ValueError, TypeError, KeyError):
         return None
     return job if isinstance(job, str) and job.isdigit() else None
@@ -111,28 +110,29 @@ def tail(out: Path) -> list[str]:
 
 
 def shown(facts: dict[str, Any]) -> str:
-    """The facts of a run for people."""
-    slurm = facts["slurm"]
-    said = slurm.get("state", "unknown to Slurm")
-    if slurm.get("reason", "None") not in ("None", ""):
-        said += f" ({slurm['reason']})"
-    said += "".join(
-        f", {word} {slurm[key]}" for key, word in PARTS.items() if slurm.get(key) not in (None, "", "(null)")
-    )
-    lines = [
-        ("run", facts["run"]),
-        ("job", f"{facts['job']}: {said}" if facts["job"] else "none known"),
-        ("state", facts["state"] + (f": {facts['why']}" if facts["why"] else "")),
-        ("starts", str(facts["starts"])),
-        ("iterations", str(facts["iterations"])),
-        ("last row", measured(facts["last"]) if facts["last"] else "none"),
-        ("checkpoint", "none" if facts["checkpoint"] is None else f"iteration {facts['checkpoint']}"),
-        ("output", facts["output"] or "none"),
-    ]
-    return "\n".join([*(f"{name:11}{text}" for name, text in lines), *(f"  {line}" for line in facts["tail"])])
+    """The status of one run as text."""
+    lines = {
+        "run": facts["run"],
+        "job": f"{facts['job']}: {in_words(facts['slurm'])}" if facts["job"] else "unknown",
+        "state": facts["state"] + (f": {facts['why']}" if facts["why"] else ""),
+        "starts": facts["starts"],
+        "iterations": facts["iterations"],
+        "last row": measured(facts["last"]) if facts["last"] else "none",
+        "checkpoint": "none" if facts["checkpoint"] is None else f"iteration {facts['checkpoint']}",
+        "output": facts["output"] or "none",
+    }
+    return "\n".join([*(f"{name:11}{text}" for name, text in lines.items()), *(f"  {line}" for line in facts["tail"])])
 
 
-PARTS = {"time": "ran", "limit": "of", "nodes": "on", "restarts": "restarts"}
+def in_words(slurm: dict[str, str]) -> str:
+    """Slurm's facts about a job.
+
+    >>> in_words({"state": "PENDING", "reason": "Priority", "time": "00:01", "nodes": "(null)"})
+    'PENDING (Priority), ran 00:01'
+    """
+    reason = f" ({slurm['reason']})" if slurm.get("reason") not in UNSET else ""
+    parts = [f"{word} {slurm[key]}" for key, word in PARTS.items() if slurm.get(key) not in UNSET]
+    return ", ".join([slurm.get("state", "unknown to Slurm") + reason, *parts])
 
 
 def measured(row: dict[str, Any]) -> str:
@@ -143,9 +143,10 @@ def measured(row: dict[str, Any]) -> str:
     """
     words = [f"iteration {row.get('iteration')}", f"{number(row.get('seconds'), '.2f')} s"]
     words += [f"objective {number(row['objective'], '.6g')}"] if row.get("objective") is not None else []
-    words += [f"{part} {said}" for part in ("train", "test") if (said := score(row, part))]
+    words += [f"{part} {value}" for part in ("train", "test") if (value := score(row, part))]
     return ", ".join(words)
 
 
-def _noted(run: Path) -> Path:
+def id_file(run: Path) -> Path:
+    """The file that `note` writes."""
     return run.with_name(f"{run.name}.job.json")

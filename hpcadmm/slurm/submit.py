@@ -1,4 +1,4 @@
-"""Slurm's own programs, called without a shell."""
+"""Calls of Slurm's programs, without a shell."""
 
 import re
 import shutil
@@ -8,20 +8,20 @@ from pathlib import Path
 
 from hpcadmm.errors import UsageError
 
-PATIENCE = 60.0  # seconds that a program of Slurm's may take
+PATIENCE = 60.0  # seconds before a call counts as hung
 
 
 def submit(path: Path) -> str:
-    """Hand a script to Slurm; returns the job's id. Raises UsageError with Slurm's words if it refuses."""
-    said = ask(["sbatch", "--parsable", str(path.absolute())])
-    job = said.strip().split("\n")[-1].partition(";")[0]
+    """Submit a script and return the job id. Raises UsageError with Slurm's message if it refuses."""
+    output = ask(["sbatch", "--parsable", str(path.absolute())])
+    job = output.strip().split("\n")[-1].partition(";")[0]
     if not re.fullmatch(r"\d+", job):
-        raise UsageError(f"sbatch gave no job id, but {said.strip()!r}")
+        raise UsageError(f"sbatch printed no job id, but {output.strip()!r}")
     return job
 
 
 def ask(argv: Sequence[str]) -> str:
-    """What a program of Slurm's prints. Raises UsageError if it is missing, fails or hangs."""
+    """The output of one of Slurm's programs. Raises UsageError if it is missing, fails or hangs."""
     if shutil.which(argv[0]) is None:
         raise UsageError(f"{argv[0]} is not on the PATH: is this a machine with Slurm?")
     try:
@@ -31,5 +31,5 @@ def ask(argv: Sequence[str]) -> str:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise UsageError(f"{argv[0]}: {error}") from None
     if done.returncode:
-        raise UsageError(f"{argv[0]} refused: {(done.stderr or done.stdout).strip()}")
+        raise UsageError(f"{argv[0]} failed: {(done.stderr or done.stdout).strip()}")
     return done.stdout

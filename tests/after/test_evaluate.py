@@ -109,7 +109,7 @@ def test_classes_of_other_data_are_found_by_name(run: Run, tmp_path: Path) -> No
     assert result(folder, str(tmp_path / "a.toml"))["confusion"] == found["confusion"]
 
 
-def test_classes_with_other_names_go_by_place_and_it_is_said(run: Run, tmp_path: Path) -> None:
+def test_classes_with_other_names_are_matched_by_position_with_a_warning(run: Run, tmp_path: Path) -> None:
     x, y = raw_digits(run("digits"), 200)
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["X"], file["y"] = x, y
@@ -118,7 +118,7 @@ def test_classes_with_other_names_go_by_place_and_it_is_said(run: Run, tmp_path:
     found = evaluate(run("digits"), [str(tmp_path / "a.h5")], None, None, World.alone(), said.append)
     assert [row["support"] for row in found["classes"]] == np.bincount(y).tolist()
     assert len(said) == 1
-    assert "go by place: a = 0, b = 1" in said[0]
+    assert "matched by position: a = 0, b = 1" in said[0]
     evaluate(run("regression"), [], None, None, World.alone(), said.append)
     assert len(said) == 1
 
@@ -126,7 +126,7 @@ def test_classes_with_other_names_go_by_place_and_it_is_said(run: Run, tmp_path:
 def test_classes_that_do_not_belong_are_refused() -> None:
     assert matched(["a", "b"], ["b", "a"]) == [1, 0]
     for names in (["0", "10"], [str(i) for i in range(1, 11)], ["cat"]):
-        with pytest.raises(UsageError, match="and not"):
+        with pytest.raises(UsageError, match="but not"):
             matched(names, [str(i) for i in range(10)])
 
 
@@ -164,7 +164,7 @@ def test_data_that_will_not_do(run: Run, data: list[str], why: str) -> None:
 
 
 def test_targets_and_classes_are_not_confused(run: Run, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="npz: has classes, the network was trained on real targets"):
+    with pytest.raises(UsageError, match="npz: has classes, but the network was trained on real targets"):
         result(run("regression"), "targets=y", "task=classification", f"path={labelled(tmp_path)}")
     with pytest.raises(UsageError, match="npz: 4 features, the network takes 64"):
         result(run("digits"), str(samples(tmp_path)))

@@ -10,7 +10,7 @@ import pytest
 
 from hpcadmm.after.plot import plot
 from hpcadmm.after.show import show, shown
-from hpcadmm.cli.after import report
+from hpcadmm.cli.output import report
 from hpcadmm.experiments.tables import markdown
 
 Run = Callable[[str], Path]

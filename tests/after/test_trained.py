@@ -30,9 +30,9 @@ def test_parts_that_do_not_belong_together(run: Run) -> None:
     short = {"inputs": {"shift": [0.0], "divisor": [1.0]}, "targets": None}
     float32 = meta["job"] | {"precision": "float32"}
     for changed in ({"transform": short}, {"names": ["a"]}, {"classes": 0, "names": []}, {"job": float32}):
-        with pytest.raises(UsageError, match="do not belong together"):
+        with pytest.raises(UsageError, match="do not fit together"):
             made(meta | changed, weights, run("digits"))
-    with pytest.raises(UsageError, match="do not belong together"):
+    with pytest.raises(UsageError, match="do not fit together"):
         made(meta, weights[:1], run("digits"))
     assert (
         made(meta, weights, run("digits")).features

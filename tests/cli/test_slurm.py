@@ -38,7 +38,7 @@ def test_a_script_is_printed_and_written_for_this_library(hpcadmm, tmp_path, mpi
         (["--set", "solver.gamma=-1"], "solver.gamma"),
         (["--set", "a=1\n2"], "a"),
         (["--setup", "a; touch x"], "--setup"),
-        (["--launcher", "mpirun", "--mpi", "pmi2"], "is an option of srun"),
+        (["--launcher", "mpirun", "--mpi", "pmi2"], "only srun has this option"),
     ],
 )
 def test_what_is_refused_leaves_nothing(hpcadmm, tmp_path, arguments, word):
@@ -55,8 +55,8 @@ def test_without_slurm_it_says_so(hpcadmm, tmp_path):
     assert "sbatch is not on the PATH" in done.output
 
 
-def test_a_run_without_a_checkpoint_is_no_run_to_go_on_with(hpcadmm, tmp_path):
+def test_a_run_without_a_checkpoint_cannot_be_resumed(hpcadmm, tmp_path):
     (tmp_path / "r").mkdir()
     (tmp_path / "r" / "job.toml").write_text("name = 'a'\n")
     done = hpcadmm("slurm", "script", "r")
-    assert (done.returncode, "has no checkpoint to go on with" in done.output) == (2, True)
+    assert (done.returncode, "has no checkpoint to resume from" in done.output) == (2, True)

@@ -190,7 +190,7 @@ def test_a_wrong_mpi_is_named_with_its_cure_and_starts_no_singletons(jobs):
     assert "under Slurm srun --mpi=pm" in said
     assert not jobs.run("none").exists()
     assert jobs.ended("unstarted") == "FAILED"
-    assert "MPICH and its relatives take pmi2" in jobs.said("unstarted")
+    assert "MPICH and its derivatives need pmi2" in jobs.said("unstarted")
 
 
 def test_a_finished_run_ends_at_once_and_a_longer_one_goes_on(jobs):

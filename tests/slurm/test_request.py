@@ -88,10 +88,10 @@ def test_all_that_is_wrong_is_told_at_once():
 @pytest.mark.parametrize(
     ("asked", "word"),
     [
-        ({"nodes": 4, "ntasks": 2}, "without a rank"),
-        ({"nodes": 2, "ntasks": 9, "ntasks_per_node": 4}, "room for fewer"),
-        ({"time": "2", "signal": 120}, "is 120 s"),
-        ({"launcher": "mpirun", "mpi": "pmi2"}, "is an option of srun"),
+        ({"nodes": 4, "ntasks": 2}, "2 nodes would have no rank"),
+        ({"nodes": 2, "ntasks": 9, "ntasks_per_node": 4}, "hold only 8"),
+        ({"time": "2", "signal": 120}, "below the time limit, 120 s"),
+        ({"launcher": "mpirun", "mpi": "pmi2"}, "only srun has this option"),
         ({"output": Path('a"b')}, "no quotes"),
         ({"output": Path("a\nb")}, "no quotes"),
     ],

@@ -138,7 +138,7 @@ def test_what_is_finished_or_makes_no_progress_starts_nothing(tmp_path, turn, ne
 def test_ranks_that_do_not_start_are_told_of_the_plugin(tmp_path, code, launcher, told):
     nowhere = Training(Path("/job.toml"), tmp_path / "nowhere")
     bash(tmp_path, training(nowhere, Request(launcher=launcher), ["hpcadmm"]), CODE=str(code))
-    assert (tmp_path / "said").read_text().count("Does --mpi belong") == told
+    assert (tmp_path / "said").read_text().count("Does --mpi match") == told
 
 
 def test_a_setup_that_fails_starts_nothing(tmp_path):

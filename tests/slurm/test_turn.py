@@ -79,11 +79,11 @@ def test_a_diverged_run_is_not_started_again(run):
 
 def test_two_starts_in_vain_are_enough(run):
     assert [turn(run, []) for _ in range(2)] == ["train"] * 2
-    with pytest.raises(UsageError, match=r"no progress in the last 2 starts.*missing"):
+    with pytest.raises(UsageError, match=r"no progress in the last 2 starts: no checkpoint was saved"):
         turn(run, [])
     made(run, 3)
     assert [turn(run, []) for _ in range(2)] == ["resume"] * 2
-    with pytest.raises(UsageError, match="iteration 3"):
+    with pytest.raises(UsageError, match="still that of iteration 3"):
         turn(run, [])
 
 
@@ -105,7 +105,7 @@ def test_what_was_killed_before_its_first_checkpoint_begins_anew(run):
 def test_a_folder_that_another_job_works_in_is_left_alone(run):
     made(run, 5)
     held = Lock(run)
-    with pytest.raises(UsageError, match="at work"):
+    with pytest.raises(UsageError, match="using this run folder"):
         turn(run, [])
     held.close()
     assert turn(run, []) == "resume"
