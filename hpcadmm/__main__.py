@@ -1,11 +1,11 @@
-"""python -m hpcadmm, and the program hpcadmm."""
+"""Entry point of `hpcadmm` and `python -m hpcadmm`."""
 
 import signal
 import sys
 
 
 def main() -> int:
-    """The command line; Ctrl-C while it is being imported ends the process without a traceback."""
+    """Run the command line. Ctrl-C during its import ends the process without a traceback."""
     before = signal.getsignal(signal.SIGINT)
     if before is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -20,7 +20,7 @@ from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
 from hpcadmm.model.activations import ACTIVATIONS
 from hpcadmm.model.losses.base import decide
-from tests.helpers.trainings import JOBS, trained
+from tests.helpers.trainings import JOBS, outputs, trained
 
 Run = Callable[[str], Path]
 EVERY = [*JOBS, "regression"]
@@ -34,14 +34,6 @@ def features(network: Trained, count: int) -> np.ndarray:
     """Random features about as large as those of the training: (count, n_0)."""
     x = network.transform.inputs.undo(np.random.default_rng(count).standard_normal((network.features, count)))
     return np.ascontiguousarray(x.T, network.dtype)
-
-
-def outputs(network: Trained, x: np.ndarray) -> np.ndarray:
-    """z_L (n_L, samples) for features (samples, n_0) as they are in files."""
-    inputs = network.inputs(len(x))
-    inputs[: network.features] = x.T
-    network.transform.inputs.apply(inputs[: network.features])
-    return network.output(inputs)
 
 
 def answers(whole: Any, x: np.ndarray) -> dict[str, np.ndarray]:

@@ -16,7 +16,7 @@ from hpcadmm.comm.world import World
 from hpcadmm.datasets import DATASETS
 from hpcadmm.errors import UsageError
 from hpcadmm.model.losses.base import decide
-from tests.helpers.trainings import JOBS, named, trained
+from tests.helpers.trainings import JOBS, named, outputs, trained
 
 Run = Callable[[str], Path]
 
@@ -29,15 +29,6 @@ def raw(count: int = 50) -> np.ndarray:
 
 def told(run: Path, source: Path, out: Path, force: bool = False, **how: Any) -> dict[str, Any]:
     return predict(run, source, out, Reading(**how), force, None, World.alone(), lambda line: None)
-
-
-def outputs(run: Path, x: np.ndarray) -> np.ndarray:
-    """z_L (n_L, samples) of raw features (samples, n_0)."""
-    network = trained(run)
-    inputs = network.inputs(len(x))
-    inputs[: network.features] = x.T
-    network.transform.inputs.apply(inputs[: network.features])
-    return network.output(inputs)
 
 
 def files(folder: Path, x: np.ndarray) -> dict[str, dict[str, Any]]:
@@ -64,7 +55,7 @@ def files(folder: Path, x: np.ndarray) -> dict[str, dict[str, Any]]:
 
 def test_every_format_gives_what_the_network_says(run: Run, tmp_path: Path) -> None:
     x = raw()
-    z = outputs(run("digits"), x)
+    z = outputs(trained(run("digits")), x)
     for name, how in files(tmp_path, x).items():
         said = told(run("digits"), tmp_path / name, tmp_path / "out.npz", force=True, **how)
         assert said["samples"] == 50
@@ -78,7 +69,7 @@ def test_all_outputs_hold_the_same(run: Run, tmp_path: Path) -> None:
     np.savez(tmp_path / "in.npz", X=raw())
     for suffix in ("csv", "npz", "h5"):
         told(run("leaky"), tmp_path / "in.npz", tmp_path / f"out.{suffix}")
-    z = outputs(run("leaky"), raw().astype(np.float32))
+    z = outputs(trained(run("leaky")), raw().astype(np.float32))
     with np.load(tmp_path / "out.npz", allow_pickle=False) as found:
         assert found["probabilities"].dtype == np.float32
         np.testing.assert_allclose(found["probabilities"], softmax(z, axis=0).T, rtol=1e-4)
@@ -100,7 +91,7 @@ def test_one_output_tells_two_classes_and_images_are_averaged(run: Run, tmp_path
         file["X"].attrs["image"] = (1, 8, 8)
     told(run("one output"), tmp_path / "in.h5", tmp_path / "out.npz")
     small = raw().reshape(-1, 4, 2, 4, 2).mean(axis=(2, 4)).reshape(-1, 16)
-    z = outputs(run("one output"), small)
+    z = outputs(trained(run("one output")), small)
     with np.load(tmp_path / "out.npz") as found:
         np.testing.assert_array_equal(found["class"], z[0] > 0)
         assert set(found["name"]) == {"others", "3 or 5"}

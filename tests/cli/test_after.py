@@ -9,19 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.helpers.trainings import DIGITS, PLAIN
+
 Command = Callable[..., Any]
-JOB = """
-[data]
-name = "digits"
-[network]
-hidden = [16]
-[loss]
-name = "hinge"
-[solver]
-name = "taylor"
-[stop]
-iterations = 5
-"""
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +23,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(folder: Path, hpcadmm: Command) -> Path:
     """A run of two ranks, trained once."""
     if not (folder / "digits").exists():
-        (folder / "digits.toml").write_text(JOB)
+        (folder / "digits.toml").write_text(DIGITS.format(**PLAIN))
         hpcadmm("train", folder / "digits.toml", "--out", folder / "digits", "--quiet", n=2).check()
     return folder / "digits"
 
@@ -63,7 +53,7 @@ def test_json_has_no_nan(run: Path, hpcadmm: Command, tmp_path: Path) -> None:
     assert "NaN" not in text
     assert json.loads(text)["classes"][2]["recall"] is None
     copy = Path(shutil.copytree(run, tmp_path / "copy"))
-    (copy / "summary.json").write_text('{"objective": NaN, "iterations": 5}')
+    (copy / "summary.json").write_text('{"objective": NaN, "iterations": 6}')
     (row,) = json.loads(hpcadmm("show", copy, "--json").check().stdout, parse_constant=pytest.fail)
     assert row["objective"] is None
 
@@ -115,7 +105,7 @@ def test_what_is_no_run_is_refused(hpcadmm: Command, tmp_path: Path, command: st
         (["predict", "RUN", "narrow.npz", "-o", "a.csv"], "3 features, but the network was trained on 64"),
         (["evaluate", "RUN", "--data", "hostile.npz"], "never objects"),
         (["evaluate", "RUN", "--data", "narrow.npz"], "3 features, the network takes 64"),
-        (["evaluate", "RUN", "--iteration", "4"], "no such checkpoint; it has 5"),
+        (["evaluate", "RUN", "--iteration", "4"], "no such checkpoint; it has 3, 6"),
         (["evaluate", "RUN", "--part", "other"], "'other' is not one of"),
     ],
 )

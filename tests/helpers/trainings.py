@@ -114,3 +114,11 @@ def samples(place: Path) -> Path:
 def trained(folder: Path) -> Trained:
     """The network of a run's newest checkpoint."""
     return read(folder, None, World.alone(), lambda line: None)
+
+
+def outputs(network: Trained, x: np.ndarray) -> np.ndarray:
+    """z_L (n_L, samples) of raw features (samples, n_0)."""
+    inputs = network.inputs(len(x))
+    inputs[: network.features] = x.T
+    network.transform.inputs.apply(inputs[: network.features])
+    return network.output(inputs)

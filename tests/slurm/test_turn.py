@@ -8,18 +8,8 @@ from hpcadmm.errors import UsageError
 from hpcadmm.slurm import status
 from hpcadmm.slurm.turn import records, turn
 from hpcadmm.storage.lock import Lock
+from tests.helpers.trainings import DIGITS, PLAIN
 
-JOB = """\
-name = "a"
-[data]
-name = "digits"
-[loss]
-name = "hinge"
-[solver]
-name = "taylor"
-[stop]
-iterations = 10
-"""
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +26,7 @@ def run(tmp_path):
 def made(run, iteration=0, **summary):
     """A run folder with a checkpoint of an iteration, and a summary if there is anything to say."""
     (run / "checkpoints").mkdir(parents=True, exist_ok=True)
-    (run / "job.toml").write_text(JOB)
+    (run / "job.toml").write_text(DIGITS.format(**PLAIN | {"iterations": 10}))
     if iteration:
         (run / "checkpoints" / f"iteration-{iteration:010d}").mkdir(exist_ok=True)
     if summary:
