@@ -333,7 +333,7 @@ def test_figures_of_more_ranks_than_cores_are_marked() -> None:
         (["JOB", "--against", "solver.sums=fancy"], "solver.sums"),
         (["JOB", "--iterations", "0"], "--iterations"),
         (["JOB", "--ranks", "1,2"], "needs --scaling"),
-        (["JOB", "--scaling", "--only", "floor"], "does not go with --scaling"),
+        (["JOB", "--scaling", "--only", "floor"], "cannot be combined with --scaling"),
         (["JOB", "--scaling", "--ranks", "2"], "two or more"),
         (["JOB", "--scaling", "--ranks", "2,1"], "increasing"),
         (["JOB", "--scaling", "--ranks", "1,99999"], "--oversubscribe"),

@@ -84,4 +84,4 @@ def test_hostile_values_are_refused_before_anything_is_written(slurm, tmp_path, 
 def test_options_of_slurm_need_slurm(hpcadmm, tmp_path):
     done = hpcadmm("scaling", "run", experiment(tmp_path), "--partition", "main")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "--partition goes with --slurm" in done.stderr
+    assert "--partition needs --slurm" in done.stderr
