@@ -50,21 +50,18 @@ def test_a_launcher_that_does_not_match_is_an_error(hpcadmm):
     assert hpcadmm("doctor", env=env | {"MV2_COMM_WORLD_RANK": "1"}).output == ""
 
 
-def test_more_threads_than_cores_is_a_warning():
-    (finding,) = doctor.cores([fact(threads=2), fact(threads=2)])
-    assert finding.level == "warning"
-    assert "more threads than cores" in finding.text
-
-
-def test_ranks_bound_to_one_core_are_a_warning():
-    first, second = doctor.cores([fact(cores=[0]), fact(cores=[0]), fact(cores=[1])])
-    assert (first.level, second.level) == ("warning", "ok")
-    assert "bound to the same cores [0]" in first.text
-
-
-def test_a_core_for_each_thread_is_fine():
-    facts = [fact(threads=2), fact("b", threads=2)]
-    assert [finding.level for finding in doctor.cores(facts)] == ["ok", "ok"]
+@pytest.mark.parametrize(
+    ("facts", "levels", "text"),
+    [
+        ([fact(threads=2), fact(threads=2)], ["warning"], "more threads than cores"),
+        ([fact(cores=[0]), fact(cores=[0]), fact(cores=[1])], ["warning", "ok"], "bound to the same cores [0]"),
+        ([fact(threads=2), fact("b", threads=2)], ["ok", "ok"], "ranks 1, threads 2, cores 2"),
+    ],
+)
+def test_each_thread_needs_a_core(facts, levels, text):
+    found = list(doctor.cores(facts))
+    assert [finding.level for finding in found] == levels
+    assert text in found[0].text
 
 
 def test_unequal_blas_is_a_warning(monkeypatch):
