@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+
 from tests.helpers.studies import experiment, sampled
 
 pytestmark = [pytest.mark.slurm, pytest.mark.timeout(240)]

@@ -11,7 +11,6 @@ from hpcadmm.storage.lock import Lock
 from tests.helpers.trainings import DIGITS, PLAIN
 
 
-
 @pytest.fixture(autouse=True)
 def under_slurm(monkeypatch):
     monkeypatch.setenv("SLURM_JOB_ID", "7")
