@@ -1,10 +1,10 @@
-"""One step of the first-order methods on the entries of W_l, in one pass over weights, gradient and moments.
+"""One step of each first-order method on the entries of W_l, in one pass over weights, gradient and moments.
 
-All take w, the weights, and g, the float64 gradient of the summed loss, as vectors by columns, and step along
+All take the weights w and the float64 gradient g of the summed loss as vectors, by columns, and step along
 
-    d = mean g + decay w,    without decay from entry `weights` on: the biases, which are the last column.
+    d = mean g + decay w,    without decay from entry `weights` on: the biases, in the last column.
 
-Moments and scalars are of w's dtype, and so is what is computed; `mean` is 1 / samples, float64.
+Moments, scalars and arithmetic have the dtype of w; `mean` is 1 / samples, float64.
 """
 
 from math import sqrt

@@ -12,7 +12,7 @@ from hpcadmm.model.symmetric import mirror
 def damped_inverse(M: Array, damping: float, scale: float, out: Array) -> None:
     """out = scale (M + damping I)^-1 by Cholesky, in the precision of `out`; M (n, n): only its lower triangle is read.
 
-    What does not factor, or is not finite, gives NaN, so that the run can say that it diverged.
+    A matrix that does not factor, or is not finite, gives NaN, so that the run reports divergence.
     """
     potrf, potri = (spotrf, spotri) if out.dtype == np.float32 else (dpotrf, dpotri)
     out[...] = M
@@ -37,13 +37,13 @@ def mean_diagonal(M: Array) -> float:
 
 
 def input_penalty(A: Array, delta: float, out: Array) -> None:
-    """P = (A + delta alpha I)^-1, alpha = tr A / n. A of zeros has no scale: then P = I / delta."""
+    """P = (A + delta alpha I)^-1, alpha = tr A / n. For A = 0: P = I / delta."""
     alpha = mean_diagonal(A) or 1.0
     damped_inverse(A, delta * alpha, 1.0, out)
 
 
 def output_penalty(B: Array, g: float, out: Array) -> None:
-    """Q = (1 + g) (B / tau + g I)^-1, tau = tr B / n: I in the mean where B = tau I. B of zeros: Q = (1 + g) / g I."""
+    """Q = (1 + g) (B / tau + g I)^-1, tau = tr B / n, so Q = I where B = tau I. For B = 0: Q = (1 + g) / g I."""
     tau = mean_diagonal(B) or 1.0
     damped_inverse(B, g * tau, (1.0 + g) * tau, out)
 

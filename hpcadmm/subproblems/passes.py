@@ -1,4 +1,4 @@
-"""One pass forward and one back through a network: the gradient, and what curvature is made of."""
+"""One forward and one backward pass through a network: activations, multipliers, the gradient."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,9 +14,9 @@ from hpcadmm.subproblems.scratch import Scratch
 class Passes:
     """z_l = W_l a_{l-1}, a_l = h(z_l);   lam_L = grad R(z_L), lam_l = (W_{l+1}^T lam_{l+1}) * h'(z_l), R = sum loss.
 
-    a[l], l < L: (n_l + ones, m), a[0] the inputs; z[l], lam[l], l = 1..L: (n_l, m). They lie in memory that the next
-    pass over as many columns takes again; the backward pass overwrites z[l], l < L, with h'(z_l). At kinks h' is what
-    the activation says. layers: of which only these are passed through, increasing; all unless given.
+    a[l], l < L: (n_l + ones, m), a[0] the inputs; z[l], lam[l], l = 1..L: (n_l, m). The next pass over as many
+    columns overwrites them; the backward pass overwrites z[l], l < L, with h'(z_l).
+    layers: pass through these only, in increasing order; default all.
     """
 
     def __init__(self, network: Network, loss: Loss, dtype: Any, layers: Sequence[int] | None = None) -> None:
@@ -27,7 +27,7 @@ class Passes:
         self.lam: Arrays = [None] * (network.depth + 1)
 
     def forward(self, W: Arrays, x: Array) -> Array:
-        """z_L of the inputs x (n_0 + ones, m); of some layers, x is the a below them, and the result the last z."""
+        """z_L of the inputs x (n_0 + ones, m). With `layers`, x is the a below them, and the result is their last z."""
         n, L, m, get = self.network.n, self.network.depth, x.shape[1], self._scratch
         self.a[self.layers[0] - 1] = x
         for l in self.layers:
@@ -38,7 +38,7 @@ class Passes:
         return self.z[self.layers[-1]]
 
     def backward(self, W: Arrays, y: Array) -> None:
-        """lam of all layers, after `forward` with the same W; y: (n_L, m). Of layers below L y is W^T lam of the one
+        """lam of all layers, after `forward` with the same W; y: (n_L, m). Below layer L, y is W^T lam of the layer
         above them."""
         n, last = self.network.n, self.layers[-1]
         if last == self.network.depth:
@@ -55,7 +55,7 @@ class Passes:
         return pull
 
     def pull(self, W: Arrays) -> Array:
-        """W_l^T lam_l of the lowest layer l, what the layer below it waits for: (n_{l-1}, m)."""
+        """W_l^T lam_l (n_{l-1}, m) of the lowest layer l, for the layer below it."""
         l = self.layers[0]
         rows, lam = self.network.n[l - 1], self.lam[l]
         return np.matmul(W[l][:, :rows].T, lam, out=self._scratch("pull", rows, lam.shape[1]))

@@ -1,4 +1,4 @@
-"""Adadelta: steps as long as the last ones were, in units of the gradient.
+"""Adadelta: steps of the length of the last steps, in units of the gradient.
 
 Zeiler: ADADELTA: An Adaptive Learning Rate Method, arXiv:1212.5701, 2012, Algorithm 1.
 """
@@ -13,7 +13,11 @@ from hpcadmm.subproblems.first_order import adadelta
 @dataclass(frozen=True)
 class Adadelta(Stochastic):
     """v = rho v + (1 - rho) g^2,   e = g sqrt(m + epsilon) / sqrt(v + epsilon),   W -= rate e,
-    m = rho m + (1 - rho) e^2,   entry by entry;   g the mean gradient. The paper has no rate: it is 1.
+    m = rho m + (1 - rho) e^2,   entry by entry;   g the mean gradient.
+
+    rate: default 1, which is the paper's method (it has no rate).
+    rho: decay of the running means, in [0, 1). Default and paper 0.95.
+    epsilon: default and paper 1e-6.
     """
 
     name: ClassVar[str] = "adadelta"

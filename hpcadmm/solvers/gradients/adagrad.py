@@ -1,4 +1,4 @@
-"""AdaGrad: a rate for every weight, by the squares of all its gradients.
+"""AdaGrad: a rate for each weight, from the squares of all its gradients.
 
 Duchi, Hazan, Singer: Adaptive Subgradient Methods for Online Learning and Stochastic Optimization, JMLR 2011.
 """
@@ -12,7 +12,11 @@ from hpcadmm.subproblems.first_order import adagrad
 
 @dataclass(frozen=True)
 class Adagrad(Stochastic):
-    """v += g^2,   W -= rate g / (sqrt(v) + epsilon),   entry by entry;   g the mean gradient."""
+    """v += g^2,   W -= rate g / (sqrt(v) + epsilon),   entry by entry;   g the mean gradient.
+
+    rate: default 0.01.
+    epsilon: default 1e-10.
+    """
 
     name: ClassVar[str] = "adagrad"
     paper: ClassVar[str] = "Duchi, Hazan, Singer, JMLR 2011"

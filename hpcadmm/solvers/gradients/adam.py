@@ -14,7 +14,12 @@ from hpcadmm.subproblems.first_order import adam
 class Adam(Stochastic):
     """m = beta1 m + (1 - beta1) g,   v = beta2 v + (1 - beta2) g^2,
     W -= rate m' / (sqrt(v') + epsilon) with m' = m / (1 - beta1^t), v' = v / (1 - beta2^t) in step t = 1, 2, ...,
-    entry by entry;   g the mean gradient, that of `decay` included, as in the paper (not decoupled as in AdamW).
+    entry by entry;   g the mean gradient, with that of the decay, as in the paper (AdamW decouples the decay).
+
+    rate: default and paper 0.001.
+    beta1: decay of the mean of gradients, in [0, 1). Default and paper 0.9.
+    beta2: decay of the mean of squares, in [0, 1). Default and paper 0.999.
+    epsilon: default and paper 1e-8.
     """
 
     name: ClassVar[str] = "adam"

@@ -1,4 +1,4 @@
-"""The bills of the gradient methods: a minibatch step, and an evaluation of cg and lbfgs."""
+"""The operations of the gradient methods: a minibatch step, and an evaluation of cg and lbfgs."""
 
 from hpcadmm.solvers.shared.case import Place
 from hpcadmm.solvers.shared.cost import batch_bill, forward_and_back, gradient_memory, gradient_sum
@@ -17,18 +17,16 @@ def stochastic(place: Place) -> Bill:
 
 
 def full_batch(place: Place) -> Bill:
-    """One evaluation of function and gradient, and what scipy does for it."""
+    """One evaluation of f and its gradient, and a step."""
     case, bill = place.case, batch_bill(place)
     forward_and_back(bill, place)
     gradient_sum(bill, place)
     bill.kernel(case.L, f"{case.loss} gradient", case.n[-1])  # its value
     bill.sum(case.L, 8 * place.tiles)
-    vectors = 10 + 4 * getattr(case.solver, "memory", 2)
-    bill.memory(1, near=8 * vectors * case.weights, calls=200)
+    bill.memory(1, near=8 * (10 + 4 * case.solver.memory) * case.weights, calls=200)
     return bill
 
 
 def full_batch_memory(place: Place) -> float:
-    """Bytes of state, sums, scipy's vectors and data."""
-    case = place.case
-    return gradient_memory(place) + 8 * case.weights * (8 + 2 * getattr(case.solver, "memory", 0))
+    """Bytes of state, sums and data."""
+    return gradient_memory(place) + 8 * place.case.weights * (8 + 2 * place.case.solver.memory)

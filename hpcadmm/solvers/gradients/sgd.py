@@ -15,8 +15,11 @@ from hpcadmm.subproblems.first_order import sgd
 @dataclass(frozen=True)
 class Sgd(Stochastic):
     """m = momentum m + g,   W -= rate m,   or with `nesterov` W -= rate (g + momentum m);   g the mean gradient.
-
     With a constant rate this is Sutskever's form, whose velocity is -rate m.
+
+    rate: default 0.1.
+    momentum: in [0, 1). Default 0.
+    nesterov: use Nesterov's form of momentum. Default false.
     """
 
     name: ClassVar[str] = "sgd"
@@ -28,10 +31,9 @@ class Sgd(Stochastic):
     nesterov: bool = False
 
     def check(self, L: int) -> None:
-        """UsageError also for Nesterov's form of no momentum."""
         super().check(L)
         if self.nesterov and self.momentum == 0:
-            raise UsageError("solver.nesterov does nothing with solver.momentum = 0: choose one, for example 0.9")
+            raise UsageError("solver.nesterov does nothing with solver.momentum = 0: choose a momentum, such as 0.9")
 
     def move(self, e: Entries) -> None:
         momentum, ahead = e.real(self.momentum, float(self.nesterov))

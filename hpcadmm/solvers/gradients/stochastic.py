@@ -1,8 +1,8 @@
-"""What the first-order methods have in common: minibatches, the gradient summed over the ranks, rates, decay."""
+"""The base of the minibatch methods: one step on a minibatch, whose gradient is summed over the ranks."""
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -11,15 +11,15 @@ from annotated_types import Ge, Gt, Le, Lt
 from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
 from hpcadmm.model.problem import Problem
-from hpcadmm.model.state import Array, Arrays, replicated
-from hpcadmm.solvers.base import DataParallel
-from hpcadmm.solvers.gradients import cost
-from hpcadmm.solvers.gradients import measures as first_order_measures
+from hpcadmm.model.state import WEIGHTS, Array, Arrays, exact_sums, replicated, scalar
+from hpcadmm.solvers.base import Solver
+from hpcadmm.solvers.gradients import cost, measures
 from hpcadmm.solvers.shared.batches import Drawn
 from hpcadmm.solvers.shared.case import Place
+from hpcadmm.solvers.shared.cost import gradient_memory
 from hpcadmm.solvers.shared.gradient_sums import GradientSums
+from hpcadmm.solvers.shared.loss import penalty, summed_loss
 from hpcadmm.solvers.shared.ops import Bill
-from hpcadmm.solvers.shared.products import Product
 
 Positive = Annotated[float, Gt(0), Lt(math.inf)]
 NotNegative = Annotated[float, Ge(0), Lt(math.inf)]
@@ -30,41 +30,29 @@ MOST = 16  # parts by default
 
 @dataclass
 class State:
-    """Lists are indexed by layer; m and v are what a method remembers of gradients, if it does."""
+    """Lists are indexed by layer, l = 1..L; m and v are empty where a method does not use them."""
 
-    W: Arrays = replicated()  # W[l]: (n[l], n[l-1] + ones), l = 1..L, biases in the last column
+    W: Arrays = replicated(WEIGHTS)  # W[l]: (n[l], n[l-1] + ones), biases in the last column
     m: Arrays = replicated()  # shaped as W: a mean of gradients or steps
     v: Arrays = replicated()  # shaped as W: a mean or sum of squares
-    done: Array = replicated()  # steps
-    scales: Arrays = replicated()  # of the exact sums
-    work: Any = None
-
-
-class Work(Drawn):
-    """The parts of the batches on this rank, and the sums over them. Not saved."""
-
-    def __init__(self, p: Problem, batch: int) -> None:
-        super().__init__(p, batch)
-        self.sums = GradientSums(p, p.tiles.count)
+    sums: Any = exact_sums()  # of the gradient
+    steps: int = scalar(0)
+    work: Any = None  # a Drawn
 
 
 @dataclass(frozen=True)
 class Entries:
-    """W_l and what moves it, as vectors by columns: w; g, the gradient of the summed loss (float64); m and v.
-
-    weights: how many entries come before the biases; mean: 1 / samples; t: the step, from 1; rate, decay: as they are
-    now, in the working precision.
-    """
+    """W_l and what moves it, as vectors by columns."""
 
     w: Array
-    g: Array
+    g: Array  # gradient of the summed loss, float64
     m: Any
     v: Any
-    weights: int
-    mean: float
-    t: int
-    rate: Any
-    decay: Any
+    weights: int  # entries before the biases
+    mean: float  # 1 / samples
+    t: int  # the step, from 1
+    rate: Any  # learning rate of this step, in the working precision
+    decay: Any  # in the working precision
 
     def real(self, *values: float) -> list[Any]:
         """Numbers in the working precision."""
@@ -72,19 +60,24 @@ class Entries:
 
 
 @dataclass(frozen=True)
-class Stochastic(DataParallel):
-    """minimise (1/m) sum R(network(x), y) + decay/2 sum_l |W_l|^2 over the weights, biases not decayed, a step on one
-    minibatch an iteration, the gradient summed over the ranks in one Allreduce.
+class Stochastic(Solver):
+    """minimise (1/m) sum_i R(network(x_i), y_i) + decay/2 sum_l |W_l|^2,    one step on a minibatch an iteration.
 
-    rate: the learning rate. batch: the samples of a step; 0: all. cut: into how many parts the samples and each batch
-    are cut, hence the most ranks (by default batch / 64, at most 16; no meaning if batch = 0); more of them make
-    smaller matrix products, and another sequence of batches. schedule: "constant"; "cosine": the rate falls to 0 along
-    half a cosine in `period` epochs; "step": every `period` epochs it is multiplied by `drop`. workers: only for
-    accounting: `payload_bits` counts what so many workers around a server would send, their gradients up and one
-    broadcast of the weights down each step.
+    rate: learning rate.
+    batch: samples a step; 0: all samples. Default 128.
+    cut: parts of the samples and of each batch, which is also the largest number of ranks; ignored if batch = 0. More
+        parts make smaller matrix products and other batches. Default batch / 64, at most 16.
+    schedule: "constant"; "cosine": the rate falls to 0 along half a cosine in `period` epochs; "step": it is multiplied
+        by `drop` every `period` epochs. Default "constant".
+    period: epochs. Default 10.
+    drop: factor in (0, 1]. Default 0.1.
+    decay: weight decay; biases do not decay. Default 0.
+    workers: only for accounting: `payload_bits` counts what this number of workers around a server would send in a
+        step, their gradients up and one broadcast of the weights down. Default 1.
     """
 
     constrained: ClassVar[bool] = False
+    state_type: ClassVar[Any] = State
     memory: ClassVar[str] = ""  # which of m and v the method has
 
     rate: Positive = 0.001
@@ -97,7 +90,7 @@ class Stochastic(DataParallel):
     workers: Annotated[int, Ge(1)] = 1
 
     def __init_subclass__(cls) -> None:
-        """The docstring of a method says what all have in common, too."""
+        """Append the common part to a method's docstring."""
         cls.__doc__ = f"{cls.__doc__}\n{Stochastic.__doc__}"
 
     def move(self, e: Entries) -> None:
@@ -105,22 +98,20 @@ class Stochastic(DataParallel):
         raise NotImplementedError
 
     def step(self, s: State, p: Problem, world: World) -> None:
-        """One step on one minibatch: the gradient, summed, then each layer along it."""
-        k, work = int(s.done[0]), s.work
-        work.sums.sum(s.W, lambda: work.parts(k), world)
+        """One step on one minibatch: sum the gradient over the ranks, then move each layer."""
+        s.sums.sum(s.W, lambda: s.work.parts(s.steps), world)
         for l in range(1, p.network.depth + 1):
             self.move(self._entries(s, p, l))
-        s.done += 1
+        s.steps += 1
 
     def _entries(self, s: State, p: Problem, l: int) -> Entries:
-        k, work, n = int(s.done[0]), s.work, p.network.n
         m, v = (flat(x[l]) if x else None for x in (s.m, s.v))
-        rate, decay = p.dtype(self.rate_at(k / work.count)), p.dtype(self.decay)
-        w, g, mean = flat(s.W[l]), flat(work.sums.gradient[l].total), 1 / work.size(k)
-        return Entries(w, g, m, v, n[l] * n[l - 1], mean, k + 1, rate, decay)
+        rate, decay = p.dtype(self.rate_at(s.steps / s.work.count)), p.dtype(self.decay)
+        w, g, mean = flat(s.W[l]), flat(s.sums.gradient[l].total), 1 / s.work.size(s.steps)
+        return Entries(w, g, m, v, p.network.n[l] * p.network.n[l - 1], mean, s.steps + 1, rate, decay)
 
     def rate_at(self, epochs: float) -> float:
-        """The learning rate after so many epochs.
+        """The learning rate after `epochs` epochs.
 
         >>> one = Stochastic(rate=8.0, schedule="step", period=3, drop=0.5)
         >>> [one.rate_at(e) for e in (0, 2.9, 3, 6)]
@@ -136,65 +127,43 @@ class Stochastic(DataParallel):
         return self.rate
 
     def check(self, L: int) -> None:
-        """UsageError for a schedule that never acts."""
         if self.schedule == "step" and self.drop == 1:
             raise UsageError('solver.schedule = "step" never changes the rate with solver.drop = 1: choose drop < 1')
 
     @property
     def parts(self) -> int:
-        """Of the samples, and of a batch."""
         if not self.batch:
             return 0
         return self.cut or min(MOST, max(1, round(self.batch / PIECE)))
 
     def grid_of(self, L: int, ranks: int) -> tuple[int, int]:
-        """Ranks have whole parts of a batch."""
         if self.batch and ranks > self.parts:
             raise UsageError(
-                f"{ranks} ranks, but a batch of {self.batch} is cut into {self.parts} parts, of which a rank has whole "
-                f"ones: start at most {self.parts} ranks, or set solver.cut = {ranks} or more (another run: it cuts "
-                f"other batches)"
+                f"a batch of {self.batch} has {self.parts} parts, and each of {ranks} ranks needs at least one: start "
+                f"at most {self.parts} ranks, or set solver.cut = {ranks} or more (which makes other batches)"
             )
         return 1, ranks
 
     def blank(self, p: Problem, world: World) -> State:
-        work = Work(p, self.batch)
-
-        def zeros(wanted: bool) -> Arrays:
-            shapes = [p.network.shape(l) for l in range(1, p.network.depth + 1) if wanted]
-            return [None, *(np.zeros(shape, p.dtype, order="F") for shape in shapes)] if wanted else []
-
-        W, m, v = zeros(True), zeros("m" in self.memory), zeros("v" in self.memory)
-        return State(W, m, v, np.zeros(1, dtype=np.int64), work.sums.scales, work)
-
-    def start(self, s: State, p: Problem, world: World) -> None:
-        """He's random weights."""
-        self.set_weights(s, p.network.random_weights(p.seed, p.dtype), p, world)
-
-    def set_weights(self, s: State, weights: Arrays, p: Problem, world: World) -> None:
-        """Begin from given weights."""
-        for W, given in zip(s.W[1:], weights[1:], strict=True):
-            W[...] = given
+        s = super().blank(p, world)
+        m, v = ([np.zeros_like(W) if l else None for l, W in enumerate(s.W)] if x in self.memory else [] for x in "mv")
+        return replace(s, m=m, v=v, sums=GradientSums(p, p.tiles.count), work=Drawn(p, self.batch))
 
     def prepare(self, s: State, p: Problem, world: World) -> None:
-        """The scales of the sums."""
-        s.work.sums.settle(s.W, lambda: s.work.parts(0), world, fresh=not s.done[0])
+        """The first scales of the sums."""
+        s.sums.settle(s.W, lambda: s.work.parts(0), world, fresh=s.steps == 0)
 
-    def finite(self, s: State) -> bool:
-        """By the norm of W; entry by entry only where that overflows."""
-        return first_order_measures.finite(s.W)
+    def objective(self, s: State, p: Problem, world: World) -> float:
+        return summed_loss(s.W, p, world) + p.tiles.n * penalty(s.W, p.network, self.decay)
 
     def measure(self, s: State, p: Problem, world: World) -> Mapping[str, float]:
-        return first_order_measures.measure(self, s, p, world)
+        return measures.measure(self, s, p, world)
 
     def bill(self, place: Place, iteration: int | None = None) -> Bill:
         return cost.stochastic(place)
 
     def held_bytes(self, place: Place) -> float:
-        return cost.gradient_memory(place, len(self.memory))
-
-    def floor(self, s: State, p: Problem) -> Mapping[str, Product]:
-        return first_order_measures.floor(s, p, list(s.work.parts(0)))
+        return gradient_memory(place, len(self.memory))
 
 
 def flat(x: Array) -> Array:

@@ -1,40 +1,62 @@
-"""The bill of mpadmm's sweep, and its memory."""
+"""The operations and the memory of a sweep of mpadmm."""
 
-from hpcadmm.errors import UsageError
+from typing import Any
+
+from hpcadmm.model.network import Network
+from hpcadmm.model.tiles import Tiles
+from hpcadmm.solvers.mpadmm.inverses import inverters
 from hpcadmm.solvers.shared.case import Place
 from hpcadmm.solvers.shared.cost import batch_bill, forward_and_back, gradient_memory, gradients, summed, triangle
 from hpcadmm.solvers.shared.ops import Bill
 
 
+def layer_costs(solver: Any, n: Network, tiles: Tiles) -> list[float]:
+    """Multiply-adds of each layer in a mean sweep."""
+    m = float(solver.batch or tiles.n)
+    found = []
+    for l in range(1, n.depth + 1):
+        rows, columns = n.shape(l)
+        once = m * columns * columns / 2 + columns**3 / 2 if l > 1 else 0.0
+        again = m * rows * rows / 2 + rows**3 / 2 + once
+        found.append(rows * columns * (m * (2 + (l > 1)) + rows + columns) + again / solver.refresh)
+    return found
+
+
 def mpadmm(place: Place, iteration: int | None = None) -> Bill:
-    """A sweep: number `iteration` = 0, 1, ...; None: a mean one after the first `warm` sweeps."""
+    """Sweep `iteration` = 0, 1, ...; None: a mean one after the first `warm` sweeps. Without a line search."""
     case, solver, n = place.case, place.case.solver, place.case.n
-    if not solver.batch:
-        raise UsageError("solver.batch = 0: the model knows mpadmm with minibatches only, not its line search")
-    warm = iteration is not None and iteration < solver.warm
-    refresh = 1 / solver.refresh if iteration is None else float(warm or iteration % solver.refresh == 0)
-    inputs = float(warm)
+    refresh, inputs = 1 / solver.refresh, 0.0
+    if iteration is not None:
+        refresh, inputs = float(solver.refreshes(iteration)), float(solver.refreshes(iteration, inputs=True))
+    owners = inverters(solver.inverses, case.network, place.layers, place.samples, case.item, bool(inputs))
     bill = batch_bill(place)
     forward_and_back(bill, place)
     for l in place.layers:
-        columns, share = case.width(l), inputs if l == 1 else refresh
-        for size, often in ((columns, share), (n[l], refresh)):
-            bill.gemm(l, "gram", size, size, often)
+        columns = case.width(l)
+        for kind, x, size, often in (
+            ("P", f"a{l - 1}", columns, inputs if l == 1 else refresh),
+            ("Q", f"lam{l}", n[l], refresh),
+        ):
+            bill.gemm(l, "gram", size, size, often, f"{x} {x}^T")
             bill.fold(l, triangle(size), often)
-            bill.dense(l, "inverse", size, times=often)
             bill.memory(l, far=often * size * size * 60, calls=20 * often)
-        mover = Bill(columns, 1, case.item)
-        mover.gemm(l, "apply", n[l], columns)
-        mover.gemm(l, "apply", n[l], n[l])
-        bill.ops += mover.ops
+            if owners.get((kind, l), place.column) == place.column:
+                bill.dense(l, "inverse", size, times=often, name=f"({x} {x}^T)^-1")
+            if (kind, l) in owners:  # a broadcast, priced as a sum
+                bill.sum(l, size * size * case.item, times=often)
+        step = Bill(columns, 1, case.item)
+        step.gemm(l, "apply", n[l], columns, name=f"C{l} P{l}")
+        step.gemm(l, "apply", n[l], n[l], name=f"Q{l} C{l}")
+        bill.ops += step.ops
         bill.memory(l, far=n[l] * columns * (5 * 8 + 5 * case.item), calls=20)
-    mpadmm_messages(bill, place, refresh, inputs)
+    messages(bill, place, refresh, inputs)
     return bill
 
 
-def mpadmm_messages(bill: Bill, place: Place, refresh: float, inputs: float) -> None:
-    """One sum over the ranks with the same layers; along the chain parts of the batch, and two numbers."""
-    case, n, first, size = place.case, place.case.n, place.layers[0], float(gradients(place))
+def messages(bill: Bill, place: Place, refresh: float, inputs: float) -> None:
+    """One sum over the ranks with the same layers; along the chain parts of the batch and two numbers."""
+    case, n, first, last = place.case, place.case.n, place.layers[0], place.layers[-1]
+    size = float(gradients(place))
     for l in place.layers:
         often = inputs if l == 1 else refresh
         size += often * summed(place, case.width(l), patient=True) + refresh * summed(place, n[l], patient=True)
@@ -43,7 +65,7 @@ def mpadmm_messages(bill: Bill, place: Place, refresh: float, inputs: float) -> 
     bill.sum(first, 8 * (case.L + 1), "chain", times=2)
     part = bill.columns / bill.calls * case.item if bill.calls else 0.0
     if not place.highest:
-        bill.send(place.layers[-1], (n[place.layers[-1]] + case.bias) * part, times=bill.calls, overlapped=True)
+        bill.send(last, (n[last] + case.bias) * part, times=bill.calls, overlapped=True)
     if not place.lowest:
         bill.send(first, n[first - 1] * part, times=bill.calls, overlapped=True)
 

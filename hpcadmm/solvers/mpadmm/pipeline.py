@@ -1,7 +1,7 @@
-"""The passes of a batch through layers that lie on a chain of ranks, part after part: all forward, then all back.
+"""The passes of a batch through layers on a chain of ranks, part by part: first all forward, then all backward.
 
-Huang et al.: GPipe, NeurIPS 2019. A part's multipliers go on to the rank below before the products that only this rank
-needs are formed, which fills the time that it would wait for the first of them.
+Huang et al.: GPipe, NeurIPS 2019. A rank sends a part's multipliers to the rank below before it forms its own products,
+so that the rank below need not wait for them.
 """
 
 from collections.abc import Sequence
@@ -15,71 +15,63 @@ from hpcadmm.model.state import Array, Arrays
 from hpcadmm.solvers.shared.gradient_sums import GradientSums, OuterSum, Parts
 from hpcadmm.subproblems.passes import Passes
 
-FORWARD, BACK = 11, 12  # tags
+FORWARD, BACKWARD = 11, 12  # tags
 
 
 class PipelineSums(GradientSums):
-    """The sums of `GradientSums` for this rank's `layers`; the others are on the ranks of `world.chain`, in order."""
+    """`GradientSums` of this rank's `layers`; the ranks of `chain` hold the other layers, in order."""
 
-    def __init__(self, p: Problem, count: int, world: World, layers: Sequence[int], **options: Any) -> None:
+    def __init__(self, p: Problem, count: int, chain: World, layers: Sequence[int], **options: Any) -> None:
         super().__init__(p, count, layers=layers, **options)
-        self.p, self.chain = p, world.chain
-        self.lowest, self.highest = layers[0], layers[-1]
+        self.p, self.chain = p, chain
         self.below = self.chain.rank - 1 if self.chain.rank > 0 else None
         self.above = self.chain.rank + 1 if self.chain.rank + 1 < self.chain.size else None
-        self._passes: list[Passes] = []
-        self._ran = 0  # parts
-        self._arrived: dict[tuple[int, int, int], Array] = {}
+        self._passes: list[Passes] = []  # of each part
+        self._received: dict[tuple[int, int, int], Array] = {}
 
     def run(self, W: Arrays, parts: Parts, sums: Sequence[OuterSum]) -> None:
-        """All parts forward, then back, in the other order; each is added to the sums as it comes back."""
-        leaving: list[Pending] = []
+        """All parts forward, then backward in reverse order; add each to the sums on its way back."""
+        sent: list[Pending] = []
         targets = []
         for j, (x, y) in enumerate(parts()):
             if j == len(self._passes):
                 self._passes.append(Passes(self.p.network, self.p.loss, self.p.dtype, self.layers))
             targets.append(y.copy(order="F"))
-            leaving.extend(self._forward(W, j, x))
+            sent.extend(self._forward(W, j, x))
         for j in reversed(range(len(targets))):
-            leaving.extend(self._back(W, j, targets[j]))
-            self.passes = self._passes[j]
+            sent.extend(self._backward(W, j, targets[j]))
             for outer in sums:
-                outer.add()
-        for pending in leaving:
+                outer.add(self._passes[j])
+        for pending in sent:
             pending.wait()
-        self._ran = len(targets)
 
     def add_again(self, parts: Parts, W: Arrays, sums: Sequence[OuterSum]) -> None:
-        """The products of the parts that went through last, once more; no messages."""
-        for passes in self._passes[: self._ran]:
-            self.passes = passes
+        """Add the products of the last batch's parts once more, without messages."""
+        for passes in self._passes:
             for outer in sums:
-                outer.add()
+                outer.add(passes)
 
     def _forward(self, W: Arrays, j: int, x: Array) -> list[Pending]:
-        """Part j through this rank's layers, its a_0 or what comes from below; on to the rank above."""
-        passes, network = self._passes[j], self.p.network
+        """Part j through this rank's layers, from its a_0 or from the rank below; send the result to the rank above."""
+        passes, network, l = self._passes[j], self.p.network, self.layers[0]
         if self.below is None:
-            passes.forward(W, x.copy(order="F"))
+            a = x.copy(order="F")
         else:
-            a = self._buffer(FORWARD, j, network.n[self.lowest - 1] + network.ones, x.shape[1])
-            self.chain.receive(a, self.below, FORWARD).wait()
-            passes.forward(W, a)
-        return [] if self.above is None else [self.chain.send(passes.a[self.highest], self.above, FORWARD)]
+            a = self._receive(self.below, FORWARD, j, network.n[l - 1] + network.ones, x.shape[1])
+        passes.forward(W, a)
+        return [] if self.above is None else [self.chain.send(passes.a[self.layers[-1]], self.above, FORWARD)]
 
-    def _back(self, W: Arrays, j: int, y: Array) -> list[Pending]:
-        """Part j back through them; what its lam pull on goes on to the rank below."""
+    def _backward(self, W: Arrays, j: int, y: Array) -> list[Pending]:
+        """Part j back through them, from its y or from the rank above; send W^T lam to the rank below."""
         passes = self._passes[j]
-        if self.above is None:
-            passes.backward(W, y)
-        else:
-            pull = self._buffer(BACK, j, self.p.network.n[self.highest], y.shape[1])
-            self.chain.receive(pull, self.above, BACK).wait()
-            passes.backward(W, pull)
-        return [] if self.below is None else [self.chain.send(passes.pull(W), self.below, BACK)]
+        if self.above is not None:
+            y = self._receive(self.above, BACKWARD, j, self.p.network.n[self.layers[-1]], y.shape[1])
+        passes.backward(W, y)
+        return [] if self.below is None else [self.chain.send(passes.pull(W), self.below, BACKWARD)]
 
-    def _buffer(self, tag: int, j: int, rows: int, columns: int) -> Array:
+    def _receive(self, source: int, tag: int, j: int, rows: int, columns: int) -> Array:
         key = tag, j, columns
-        if key not in self._arrived:
-            self._arrived[key] = np.empty((rows, columns), self.p.dtype, order="F")
-        return self._arrived[key]
+        if key not in self._received:
+            self._received[key] = np.empty((rows, columns), self.p.dtype, order="F")
+        self.chain.receive(self._received[key], source, tag).wait()
+        return self._received[key]

@@ -1,4 +1,4 @@
-"""Minibatches that any number of ranks draws alike, without moving a sample."""
+"""Minibatches that are the same on any number of ranks, drawn without moving a sample."""
 
 from collections.abc import Iterable, Iterator
 
@@ -13,14 +13,13 @@ KEY = 8  # of the permutations, among the random numbers of a seed
 
 
 class Batches:
-    """An epoch takes every sample once, in batches of `batch` samples or one fewer at most where that does not divide:
-    of each tile an equal share, by a permutation of its own, drawn for (seed, tile, epoch).
+    """An epoch takes every sample once, in batches of `batch` samples, or of one fewer where that does not divide.
 
-    Batches take their samples from the tiles in turn, and each begins with the tile after the last one's. So sizes
-    differ by one at most, as do the tiles' shares, and a batch with fewer samples than there are tiles has none of
-    some. So every batch is a stratified sample of all data: how they are sorted does not matter, nor which rank has
-    which tiles, and a tile's part of a batch can be worked on where it lies. The tiles' sizes must differ by one at
-    most.
+    Each batch takes an equal share of each tile, in the order of the tile's own permutation for (seed, tile, epoch).
+    Batches take samples from the tiles in turn, and each begins with the tile after the last one's: the sizes of
+    batches, and a batch's shares of the tiles, differ by at most one. So every batch is a stratified sample of all
+    data, however the data are sorted and whichever rank has which tiles, and a rank works on its part where it lies.
+    The sizes of the tiles must differ by at most one.
     """
 
     def __init__(self, tiles: Tiles, batch: int, seed: int) -> None:
@@ -35,7 +34,7 @@ class Batches:
         self._drawn: tuple[int, list[Array]] = -1, []
 
     def edge(self, b: int) -> int:
-        """How many samples the first b batches of an epoch have."""
+        """The samples of the first b batches of an epoch."""
         return b * self.tiles.n // self.count
 
     def size(self, k: int) -> int:
@@ -59,7 +58,7 @@ class Batches:
         return [order[lo:hi] for order, lo, hi in edges]
 
     def parts(self, k: int, part: Part, scratch: Scratch) -> Iterator[tuple[Array, Array]]:
-        """x (n_0 + ones, columns) and y (n_L, columns) of each tile's part of batch k, in memory that is used again."""
+        """x (n_0 + ones, columns) and y (n_L, columns) of each tile's part of batch k, in reused memory."""
         for columns in self.columns(k):
             yield gathered(part.x, columns, scratch, "x"), gathered(part.y, columns, scratch, "y")
 
@@ -71,7 +70,7 @@ class Batches:
 
 
 class Drawn:
-    """The samples of each step on this rank: its parts of a minibatch; all its tiles, where they lie, if batch = 0."""
+    """The samples of each step: minibatches of `batch` samples; with batch = 0 all samples, tile by tile, in place."""
 
     def __init__(self, p: Problem, batch: int) -> None:
         self.problem, self.scratch = p, Scratch(p.dtype)
@@ -83,7 +82,7 @@ class Drawn:
         return self.batches.size(k) if self.batches else self.problem.tiles.n
 
     def parts(self, k: int) -> Iterable[tuple[Array, Array]]:
-        """x and y of each part on this rank."""
+        """x and y of each of this rank's parts of step k."""
         if self.batches:
             return self.batches.parts(k, self.problem.train, self.scratch)
         return ((self.problem.x[:, t], self.problem.y[:, t]) for _, t in self.problem.tiles)

@@ -80,7 +80,8 @@ class Case:
 
 @dataclass(frozen=True)
 class Place:
-    """A rank on a grid of `chain` x `samples` ranks: its layers, its columns, and the number of tiles they lie in."""
+    """A rank on a grid of `chain` x `samples` ranks: its layers, its columns, and the number of tiles they lie in;
+    `column` counts the ranks with the same layers."""
 
     case: Case
     layers: range
@@ -88,6 +89,7 @@ class Place:
     calls: float
     chain: int
     samples: int
+    column: int = 0
 
     @property
     def ranks(self) -> int:
@@ -144,4 +146,4 @@ def place_here(solver: Any, problem: Problem, world: World) -> Place:
     precision, functions = np.dtype(problem.dtype).name, (problem.loss.name, network.activation.name)
     case = Case(solver, network.n, tiles.n, precision, *functions, network.bias)
     layers, ranks = case.blocks(world.chain.size)[world.chain.rank], (world.chain.size, world.samples.size)
-    return Place(case, layers, tiles.hi - tiles.lo, len(tiles), *ranks)
+    return Place(case, layers, tiles.hi - tiles.lo, len(tiles), *ranks, world.samples.rank)

@@ -1,4 +1,4 @@
-"""Parts of bills that two families or more have: sums, normal equations, passes of a batch."""
+"""Parts of bills that several families share: sums, normal equations, passes of a batch."""
 
 from hpcadmm.comm.exact.sums import words
 from hpcadmm.solvers.shared.case import Place
@@ -11,7 +11,7 @@ def triangle(n: int) -> int:
 
 
 def summed(place: Place, rows: int, columns: int = 0, patient: bool = False) -> int:
-    """Numbers that an exact sum (rows, columns) over the tiles sends, or a symmetric one of so many rows."""
+    """Numbers that an exact sum (rows, columns) over the tiles sends; without columns, a symmetric one (rows, rows)."""
     plain = getattr(place.case.solver, "sums", "exact") == "plain"
     entries = rows * columns if columns else triangle(rows)
     return words(place.case.precision, plain=plain, patient=patient) * entries + rows + columns
@@ -25,7 +25,7 @@ def fit_weights(bill: Bill, l: int, rows: int, columns: int, factor: bool) -> No
 
 
 def fit_activation(bill: Bill, l: int, above: int, units: int, width: int) -> None:
-    """The small matrix of an a step, and the step in the cheaper of its two forms."""
+    """The small matrix of an a step, and the cheaper of the step's two forms."""
     least = min(above, units)
     bill.dense(l, "square", least, max(above, units))
     bill.dense(l, "cholesky", least)
@@ -46,7 +46,7 @@ def data_rows(place: Place) -> float:
 
 
 def batch_bill(place: Place) -> Bill:
-    """Empty, over this rank's share of a batch; the mean batch of an epoch."""
+    """An empty bill over this rank's share of a mean batch."""
     case, batch = place.case, getattr(place.case.solver, "batch", 0)
     if not batch:
         return Bill(place.columns, place.calls, case.item)
@@ -60,11 +60,11 @@ def forward_and_back(bill: Bill, place: Place) -> None:
     """z, a, lam and the gradient of this rank's layers."""
     case, n = place.case, place.case.n
     for l in place.layers:
-        bill.gemm(l, "apply", n[l], case.width(l))
-        bill.gemm(l, "outer", n[l], case.width(l))
+        bill.gemm(l, "apply", n[l], case.width(l), name=f"W{l} a{l - 1}")
+        bill.gemm(l, "outer", n[l], case.width(l), name=f"lam{l} a{l - 1}^T")
         bill.fold(l, n[l] * case.width(l))
         if l > 1:
-            bill.gemm(l, "pull", n[l - 1], n[l])
+            bill.gemm(l, "pull", n[l - 1], n[l], name=f"W{l}^T lam{l}")
         if l == case.L:
             bill.kernel(l, f"{case.loss} gradient", n[l])
         else:
@@ -80,12 +80,12 @@ def gradients(place: Place) -> int:
 
 
 def gradient_sum(bill: Bill, place: Place) -> None:
-    """The one Allreduce, summed where it lies."""
+    """The one Allreduce of the gradients, in place."""
     bill.memory(place.layers[0], near=8 * place.case.weights, calls=8 + 3 * place.case.L)
     bill.sum(place.layers[0], 8 * gradients(place))
 
 
-def gradient_memory(place: Place, remembered: int = 0) -> float:
-    """Bytes of state, sums and data of a method that remembers so many vectors of gradients."""
+def gradient_memory(place: Place, vectors: int = 0) -> float:
+    """Bytes of state, sums and data of a method that keeps `vectors` vectors of the size of the weights."""
     case = place.case
-    return place.columns * data_rows(place) + case.weights * (case.item * (3 + remembered) + 3 * 8)
+    return place.columns * data_rows(place) + case.weights * (case.item * (3 + vectors) + 3 * 8)

@@ -1,8 +1,6 @@
-"""Sums over samples and ranks of what a pass forward and back leaves at each layer, in one Allreduce."""
+"""Sums over samples and ranks of what a forward and a backward pass leave at each layer, in one Allreduce."""
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -13,26 +11,32 @@ from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array, Arrays
 from hpcadmm.subproblems.passes import Passes
 
-Parts = Callable[[], Iterable[tuple[Array, Array]]]  # this rank's parts of a batch, (x, y) each; may be called twice
+Parts = Callable[[], Iterable[tuple[Array, Array]]]  # this rank's parts (x, y) of a batch; may be called twice
+Factor = Callable[[Passes], Array]
 
 
 class OuterSum:
-    """sum left right^T over the samples: of each part in the working precision, the total in float64."""
+    """sum left right^T over the samples: each part in the working precision, the total in float64."""
 
-    def __init__(self, total: Exact, left: Callable[[], Array], right: Callable[[], Array]) -> None:
+    def __init__(self, total: Exact, left: Factor, right: Factor) -> None:
         self.total, self.left, self.right = total, left, right
         self._part = np.empty(total.shape, total.dtype, order="F")
 
-    def add(self) -> None:
-        """Add the part that was just passed through."""
-        self.total.add(np.matmul(self.left(), self.right().T, out=self._part))
+    def add(self, passes: Passes) -> None:
+        """Add the part that `passes` has just passed through."""
+        self.total.add(np.matmul(self.left(passes), self.right(passes).T, out=self._part))
 
 
 class GradientSums:
-    """sum lam_l a_{l-1}^T, the gradient of the summed loss by W_l, l = 1..L, and, where they are asked for, the
-    curvature factors sum a_{l-1} a_{l-1}^T and sum lam_l lam_l^T: float64, exact, so the same bits on any number of
-    ranks. `count`: the parts of a batch over all ranks. `scales`: what the sums carry from step to step, by layer; a
-    checkpoint keeps it.
+    """Float64 sums over the samples of all ranks, the same bits on any number of ranks, for each layer l:
+
+    gradient[l]: lam_l a_{l-1}^T, the gradient of the summed loss by W_l
+    aaT[l], llT[l]: a_{l-1} a_{l-1}^T and lam_l lam_l^T, only with `curvature`
+
+    count: parts of a batch over all ranks
+    plain: ordinary float64 sums, whose bits depend on the number of ranks
+    layers: the layers of this rank; default all
+    scales: what the exact sums carry from step to step, by layer; a checkpoint keeps it
     """
 
     def __init__(
@@ -44,70 +48,61 @@ class GradientSums:
         plain: bool = False,
         layers: Sequence[int] | None = None,
     ) -> None:
-        self.layers = layers or range(1, p.network.depth + 1)
+        L, shape = p.network.depth, p.network.shape
+        self.layers = layers or range(1, L + 1)
         self.passes = Passes(p.network, p.loss, p.dtype, self.layers)
         self.samples = p.tiles.n
-        self._make = partial(self._sum, p, count, plain)
         self._data: Array | None = p.x if 1 in self.layers and not plain else None  # until the scales of a_0 are given
-        self.gradient: Arrays = [None] * (p.network.depth + 1)
+        self.gradient: Arrays = [None] * (L + 1)
         self.aaT, self.llT = self.gradient.copy(), self.gradient.copy()
         self._gradients, self._inputs, self._outputs = [], [], []
+
+        def outer(left: Factor, right: Factor, rows: int, columns: int) -> OuterSum:
+            grid, symmetric = first_grid(p.tiles.n), left is right
+            return OuterSum(Exact((rows, columns), p.dtype, count, grid, plain, symmetric, patient=True), left, right)
+
         for l in self.layers:
-            (rows, columns), a, lam = p.network.shape(l), partial(self._a, l), partial(self._lam, l)
-            self._gradients.append(self._make(lam, a, (rows, columns)))
+            (rows, columns), a, lam = shape(l), _a(l), _lam(l)
+            self._gradients.append(outer(lam, a, rows, columns))
             self.gradient[l] = self._gradients[-1].total
             if curvature:
-                self._inputs.append(self._make(a, a, (columns, columns)))
-                self._outputs.append(self._make(lam, lam, (rows, rows)))
+                self._inputs.append(outer(a, a, columns, columns))
+                self._outputs.append(outer(lam, lam, rows, rows))
                 self.aaT[l], self.llT[l] = self._inputs[-1].total, self._outputs[-1].total
         self._message = side_by_side([outer.total for outer in self._gradients])
-        every = range(1, p.network.depth + 1)
-        self.scales: Arrays = [None, *(self._carried(l, (1 + curvature) * sum(p.network.shape(l))) for l in every)]
-
-    def _sum(self, p: Problem, count: int, plain: bool, left: Any, right: Any, shape: tuple[int, int]) -> OuterSum:
-        total = Exact(shape, p.dtype, count, first_grid(p.tiles.n), plain, left is right, patient=True)
-        return OuterSum(total, left, right)
+        self.scales: Arrays = [None, *(self._carried(l, (1 + curvature) * sum(shape(l))) for l in range(1, L + 1))]
 
     def _carried(self, l: int, lines: int) -> Array:
-        """The scales of the sums of layer l; of another rank's layer, room for them."""
+        """The scales of the sums of layer l; for a layer of another rank, zeros of the same size."""
         mine = [kind[l] for kind in (self.gradient, self.aaT, self.llT) if kind[l] is not None]
         return carried(mine) if mine else np.zeros(lines, dtype=np.int64)
 
-    def _a(self, l: int) -> Array:
-        return self.passes.a[l - 1]
-
-    def _lam(self, l: int) -> Array:
-        return self.passes.lam[l]
-
     def settle(self, W: Arrays, parts: Parts, world: World, *, fresh: bool, factors: bool = False) -> None:
-        """Before the first iteration of a session. The scales that a `fresh` run begins with are found by a sum whose
-        result nobody uses, so that no iteration makes its sums twice. Collective."""
+        """Call before the first iteration of a session. A `fresh` run finds its first scales by one sum whose result
+        is not used, so that no iteration repeats its sum. Collective."""
         self._give_scales(world.samples)
         if fresh:
             self.sum(W, parts, world, factors=factors)
 
     def sum(self, W: Arrays, parts: Parts, world: World, *, factors: bool = False, inputs: bool = True) -> None:
-        """Fill `gradient[l].total`, and with `factors` the totals of aaT and llT, of aaT[1] only with `inputs`.
-        Collective."""
+        """Fill `gradient[l].total`; with `factors` also aaT and llT, but aaT[1] only with `inputs`. Collective."""
         self._give_scales(world.samples)
         sums: list[OuterSum] = list(self._gradients)
         if factors:
             sums += [*self._inputs[not inputs and 1 in self.layers :], *self._outputs]
-        for outer in sums:
-            outer.total.clear()
+        totals = [outer.total for outer in sums]
+        clear(totals)
         self.run(W, parts, sums)
 
         def again() -> None:
-            for outer in sums:
-                outer.total.clear()
+            clear(totals)
             self.add_again(parts, W, sums)
 
-        message = None if factors else self._message
-        sum_exactly(world.samples, [outer.total for outer in sums], again, message)
+        sum_exactly(world.samples, totals, again, None if factors else self._message)
 
     def _give_scales(self, world: World) -> None:
-        """The bounds of a_0, which is the data, hold for every batch: none is exceeded where a rare feature turns up.
-        Collective, the first time."""
+        """Bound a_0, which is the data, for every batch at once: a rare feature then exceeds no bound. Collective the
+        first time."""
         if self._data is None:
             return
         low, high = self._data.min(axis=1, initial=0), self._data.max(axis=1, initial=0)
@@ -118,13 +113,27 @@ class GradientSums:
         self._data = None
 
     def run(self, W: Arrays, parts: Parts, sums: Sequence[OuterSum]) -> None:
-        """Pass each part forward and back, and add its products to the sums."""
+        """Pass each part forward and backward and add its products to the sums."""
         for x, y in parts():
             self.passes.forward(W, x)
             self.passes.backward(W, y)
             for outer in sums:
-                outer.add()
+                outer.add(self.passes)
 
     def add_again(self, parts: Parts, W: Arrays, sums: Sequence[OuterSum]) -> None:
-        """The same products once more."""
+        """Add the same products once more."""
         self.run(W, parts, sums)
+
+
+def clear(totals: Sequence[Exact]) -> None:
+    """Begin new sums."""
+    for total in totals:
+        total.clear()
+
+
+def _a(l: int) -> Factor:
+    return lambda passes: passes.a[l - 1]
+
+
+def _lam(l: int) -> Factor:
+    return lambda passes: passes.lam[l]

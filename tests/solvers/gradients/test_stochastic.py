@@ -86,7 +86,7 @@ def test_the_rate_of_a_schedule_reaches_the_step(method):
     for field in ("W", "m", "v"):
         for to, given in zip(getattr(other, field)[1:], getattr(one, field)[1:], strict=True):
             to[...] = given
-    other.done[...] = 1
+    other.steps = 1
     before = [W.copy() for W in one.W[1:]]
     for solver, state in ((wide, one), (narrow, other)):
         solver.step(state, p, world)
@@ -165,7 +165,7 @@ def test_parts(batch, cut, parts):
 def test_more_ranks_than_parts_are_refused_with_the_cure():
     assert Adam(cut=3).grid_of(2, 3) == (1, 3)
     assert Adam(batch=0).grid_of(2, 9) == (1, 9)
-    with pytest.raises(UsageError, match=r"5 ranks.* cut into 3 parts.*at most 3 ranks.*solver.cut = 5"):
+    with pytest.raises(UsageError, match=r"has 3 parts.*5 ranks.*at most 3 ranks.*solver.cut = 5"):
         Adam(cut=3).grid_of(2, 5)
 
 

@@ -6,9 +6,9 @@ import pytest
 from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
 from hpcadmm.solvers import MpAdmm
-from hpcadmm.solvers.gradients.measures import summed_loss
 from hpcadmm.solvers.mpadmm import mpadmm
-from hpcadmm.solvers.mpadmm.work import WORTH, seconds_saved, spread
+from hpcadmm.solvers.mpadmm.inverses import WORTH, seconds_saved, spread
+from hpcadmm.solvers.shared.loss import summed_loss
 from tests.helpers.problems import floor_of, posed, started, stepped
 from tests.helpers.solver_runs import assert_same_bits, resumed, run
 from tests.helpers.threads import on_ranks
@@ -52,7 +52,7 @@ def test_C_is_minus_the_gradient_of_the_objective(loss, decay):
     solver.step(s, p, world)
     for l in (1, 2, 3):
         assert np.allclose(s.work.C[l], -gradient[l], atol=1e-6)
-    assert s.last[2] == pytest.approx(np.sqrt(sum((g**2).sum() for g in gradient[1:])), rel=1e-5)
+    assert s.residual == pytest.approx(np.sqrt(sum((g**2).sum() for g in gradient[1:])), rel=1e-5)
 
 
 def test_with_huge_damping_every_layer_moves_along_its_gradient():
@@ -82,7 +82,7 @@ def test_on_all_samples_the_objective_falls_in_every_sweep(loss, activation):
     for _ in range(25):
         solver.step(s, p, world)
         values.append(solver.measure(s, p, world)["objective"])
-        step, slope, _ = s.last
+        step, slope = s.step, s.slope
         assert slope > 0
         assert values[-1] <= values[-2] - 1e-4 * step * slope * p.tiles.n + 1e-9
     assert values[-1] < 0.8 * values[0]
@@ -96,7 +96,7 @@ def test_the_step_keeps_to_its_bound(kappa):
     for _ in range(12):
         before = copies(s.W)
         solver.step(s, p, world)
-        step, slope, _ = s.last
+        step, slope = s.step, s.slope
         assert step == pytest.approx(min(6.0, np.sqrt(kappa / slope)), rel=1e-9)
         bound.append(step < 6.0)
         for l in (1, 2, 3):
@@ -120,12 +120,12 @@ def test_penalties_are_refreshed_when_they_are_due_and_hold_running_means():
             assert (s.P[l] == old[0][l]).all() != inputs
             assert (s.Q[l] == old[1][l]).all() != due
             if inputs:
-                A[l] = keep * A[l] + (1 - keep) * s.work.sums.aaT[l].total / m
+                A[l] = keep * A[l] + (1 - keep) * s.sums.aaT[l].total / m
             if due:
-                B[l] = keep * B[l] + (1 - keep) * s.work.sums.llT[l].total / m
+                B[l] = keep * B[l] + (1 - keep) * s.sums.llT[l].total / m
             assert np.allclose(s.A[l], A[l], atol=1e-13)
             assert np.allclose(s.B[l], B[l], atol=1e-13)
-    assert list(s.counts) == [12, count, 12]
+    assert (s.sweeps, s.refreshes, s.sums_made) == (12, count, 12)
     assert count == 5
 
 
