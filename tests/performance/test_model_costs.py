@@ -19,7 +19,12 @@ HIDDEN, SAMPLES, STEPS = (7, 5, 9), 288, 3
 VARIANTS = {
     "taylor": [{}, {"warm": 1}],
     "pdadmm": [{}, {"update": "exact"}, {"wire": 8}, {"wire": "float32"}, {"update": "exact", "grid": [2, 3]}],
-    "mpadmm": [{"batch": 96}, {"batch": 96, "warm": 1, "refresh": 1}, {"batch": 96, "grid": "layers"}],
+    "mpadmm": [
+        {"batch": 96},
+        {"batch": 96, "warm": 1, "refresh": 1},
+        {"batch": 96, "grid": "layers"},
+        {"batch": 96, "warm": 1, "refresh": 1, "inverses": "dealt"},
+    ],
     "gd": [{"workers": 6}],
     **{name: [{"batch": 96, "cut": 6}] for name in ("sgd", "adam", "adagrad", "adadelta")},
 }

@@ -36,7 +36,7 @@ class Cg(FullBatch):
 
     def move(self, s: State) -> bool:
         if s.since == 0:
-            s.p[...], s.f_before = -s.g, s.f + np.linalg.norm(s.g) / 2
+            s.p[...], s.f_before = -s.g, s.f + float(np.linalg.norm(s.g)) / 2
 
         def turned(g: Array) -> Array:
             beta = max(0, np.dot(g - s.g, g) / np.dot(s.g, s.g))

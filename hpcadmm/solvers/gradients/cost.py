@@ -1,5 +1,7 @@
 """The operations of the gradient methods: a minibatch step, and an evaluation of cg and lbfgs."""
 
+from typing import Any
+
 from hpcadmm.solvers.shared.case import Place
 from hpcadmm.solvers.shared.cost import batch_bill, forward_and_back, gradient_memory, gradient_sum
 from hpcadmm.solvers.shared.ops import Bill
@@ -23,10 +25,15 @@ def full_batch(place: Place) -> Bill:
     gradient_sum(bill, place)
     bill.kernel(case.L, f"{case.loss} gradient", case.n[-1])  # its value
     bill.sum(case.L, 8 * place.tiles)
-    bill.memory(1, near=8 * (10 + 4 * case.solver.memory) * case.weights, calls=200)
+    bill.memory(1, near=8 * (10 + 4 * pairs(case.solver)) * case.weights, calls=200)
     return bill
 
 
 def full_batch_memory(place: Place) -> float:
     """Bytes of state, sums and data."""
-    return gradient_memory(place) + 8 * place.case.weights * (8 + 2 * place.case.solver.memory)
+    return gradient_memory(place) + 8 * place.case.weights * (8 + 2 * pairs(place.case.solver))
+
+
+def pairs(solver: Any) -> int:
+    """Pairs of vectors that cg or lbfgs keeps."""
+    return getattr(solver, "memory", 1)

@@ -51,7 +51,6 @@ class FullBatch(Solver):
     """
 
     constrained: ClassVar[bool] = False
-    memory: ClassVar[int] = 1  # pairs of vectors that the method keeps
 
     decay: Annotated[float, Ge(0), Lt(math.inf)] = 0.0
     restart: Annotated[int, Ge(1)] = 100

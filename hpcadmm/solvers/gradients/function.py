@@ -91,7 +91,7 @@ class Function:
 
 def decayed(network: Network) -> Array:
     """1 for weights, 0 for biases."""
-    marks = [None, *(np.ones(network.shape(l)) for l in range(1, network.depth + 1))]
+    marks: Arrays = [None, *(np.ones(network.shape(l)) for l in range(1, network.depth + 1))]
     for l in range(1, network.depth + 1):
         marks[l][:, network.n[l - 1] :] = 0
     return flat(marks)

@@ -36,10 +36,10 @@ class Work(Drawn):
 
     def sums(self, plain: bool) -> GradientSums:
         """The sums of this rank's layers."""
-        p, options = self.problem, {"curvature": True, "plain": plain}
+        p, count = self.problem, self.problem.tiles.count
         if self.chain.size == 1:
-            return GradientSums(p, p.tiles.count, **options)
-        return PipelineSums(p, p.tiles.count, self.chain, self.layers, **options)
+            return GradientSums(p, count, curvature=True, plain=plain)
+        return PipelineSums(p, count, self.chain, self.layers, curvature=True, plain=plain)
 
     def by_layer(self, make: Callable[[int], Array]) -> Arrays:
         """An array for each of this rank's layers."""
