@@ -37,3 +37,12 @@ def sayable(text: str) -> str:
     'a\\udcff'
     """
     return text.encode(errors="backslashreplace").decode()
+
+
+def printable(text: str) -> str:
+    r"""Text as a table or message shows it: line breaks, control characters and direction marks are escaped.
+
+    >>> printable("a\nb\x1b[31m"), printable("é \u202e")
+    ('a\\nb\\x1b[31m', 'é \\u202e')
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -1,130 +1,195 @@
 #!/usr/bin/env bash
-# Makes what results/README.md shows: runs, hashes and bench figures, each with its job, commit and machine.
-# MPIRUN and HPCADMM name the programs, HPCADMM_DATA the folder of the data. Parts: runs hashes floor exact scaling
-# layers grids wires convergence accuracy speedup decentralized speed mpadmm first scale model rivals; and torch, which is not made unless asked for.
+# Makes what results/README.md shows: make.sh [PART...]. Needs a quiet machine and HPCADMM_DATA, the folder of the data.
+# MPIRUN and HPCADMM name the programs. What a part with `compare` or `scaling run` has finished, a second call keeps.
 set -euo pipefail
 cd "$(dirname "$0")"
 run=${MPIRUN:-mpirun} program=${HPCADMM:-hpcadmm}
 case $run in */*) run=$(cd .. && realpath "$run") ;; esac
 case $program in */*) program=$(cd .. && realpath "$program") ;; esac
-deep=../jobs/mnist-taylor-deep.toml
+parts="runs hashes floor exact scaling layers grids wires convergence accuracy decentralized speed mpadmm first scale"
+parts="$parts model rivals"
 
+jobs=../jobs
+taylor=$jobs/mnist-taylor-deep.toml mpadmm=$jobs/mnist-mpadmm.toml
+lbfgs=$jobs/taylor-2016/accuracy-lbfgs.toml sgd=$jobs/taylor-2016/accuracy-sgd.toml
+adam=$jobs/dladmm-2019/accuracy-adam.toml gd=$jobs/dladmm-2019/accuracy-gd.toml
+dladmm=$jobs/dladmm-2019/accuracy-dladmm.toml pdadmm=$jobs/pdadmm-2020/accuracy-pdadmm.toml
+
+# train FOLDER NAME JOB [--set ...]: a run on two ranks; its metrics, summary and environment become FOLDER/NAME-*.
+train() {
+  local folder=$1 name=$2 job=$3
+  shift 3
+  rm -rf "runs/$folder/$name" && mkdir -p "$folder"
+  "$run" -n 2 "$program" train "$job" --set "name=$name" "$@" --out "runs/$folder/$name" --quiet
+  for part in metrics.jsonl summary.json environment.json; do cp "runs/$folder/$name/$part" "$folder/$name-$part"; done
+}
+
+# summary KEY...: those values of the run in runs/hash, parted by commas.
+summary() {
+  python3 -c 'import json, sys
+found = json.load(open("runs/hash/summary.json"))
+print(*(found.get(key, "") for key in sys.argv[1:]), sep=",")' "$@"
+}
+
+# bench N FILE JOB [OPTION...]: the figures of a job on N ranks, as JSON.
+bench() {
+  mkdir -p "$(dirname "$2")"
+  "$run" -n "$1" "$program" bench "$3" "${@:4}" --json > "$2" 2>/dev/null
+}
+
+# Taylor's ADMM on MNIST and Fashion-MNIST.
 runs() {
-  for job in mnist-taylor fashion-taylor; do
-    rm -rf "runs/$job" && mkdir -p "$job"
-    "$run" -n 2 "$program" train "../jobs/$job.toml" --out "runs/$job" --quiet
-    cp "runs/$job"/{job.toml,metrics.jsonl,summary.json,environment.json} "$job/"
-    "$program" plot "runs/$job" -o "$job/figure.png"
+  for data in mnist fashion-mnist; do
+    local name=${data%-mnist}-taylor
+    rm -rf "runs/$name" && mkdir -p "$name"
+    "$run" -n 2 "$program" train $jobs/mnist-taylor.toml --set data.name=$data --set "name=$name" \
+      --out "runs/$name" --quiet
+    cp "runs/$name"/{job.toml,metrics.jsonl,summary.json,environment.json} "$name/"
+    "$program" plot "runs/$name" -o "$name/figure.png"
   done
 }
 
+# The same weights on 1, 2, 3, 4 and 8 ranks: taylor.
 hashes() {
   mkdir -p taylor-hashes
   echo "precision,data,ranks,weights_sha256" > taylor-hashes/table.csv
   for precision in float32 float64; do
     for data in digits mnist; do
       for n in 1 2 3 4 8; do
+        local job=$jobs/digits-taylor.toml first=()
+        [ "$data" = mnist ] && job=$taylor first=(--set data.first=9999)
         rm -rf runs/hash
-        job=../jobs/digits-taylor.toml first=()
-        [ "$data" = mnist ] && job=$deep first=(--set data.first=9999)
         "$run" -n "$n" "$program" train "$job" "${first[@]}" --set precision=$precision --set stop.iterations=20 \
           --set solver.warm=5 --set evaluate.every=0 --out runs/hash --quiet
-        sha=$(python3 -c 'import json; print(json.load(open("runs/hash/summary.json"))["weights_sha256"])')
-        echo "$precision,$data,$n,$sha" >> taylor-hashes/table.csv
+        echo "$precision,$data,$n,$(summary weights_sha256)" >> taylor-hashes/table.csv
       done
     done
   done
   cp runs/hash/environment.json taylor-hashes/
 }
 
+# The iteration against its floor.
 floor() {
-  mkdir -p taylor-floor
   for n in 1 2; do
     for loss in hinge cross-entropy; do
-      "$run" -n $n "$program" bench $deep --set loss.name=$loss --only floor --only iteration --iterations 15 \
-        --json > taylor-floor/$loss-$n.json 2>/dev/null
+      bench $n taylor-floor/$loss-$n.json $taylor --set loss.name=$loss --only floor --only iteration --iterations 15
     done
   done
 }
 
-# What exact sums cost: seconds of an iteration over those with plain sums, interleaved.
+# The cost of exact sums: seconds of an iteration over those with plain sums, interleaved.
 exact() {
-  mkdir -p exact
   for n in 1 2; do
     for job in mnist-taylor-deep mnist-mpadmm; do
-      "$run" -n $n "$program" bench ../jobs/$job.toml --against solver.sums=plain --only iteration --iterations 25 \
-        --json > exact/$job-$n.json 2>/dev/null
+      bench $n exact/$job-$n.json $jobs/$job.toml --against solver.sums=plain --only iteration --iterations 25
     done
   done
 }
 
 scaling() {
   mkdir -p taylor-floor
-  "$program" bench $deep --scaling --ranks 1,2 --repeats 5 --json > taylor-floor/ranks-1-2.json 2>/dev/null
+  "$program" bench $taylor --scaling --ranks 1,2 --repeats 5 --json > taylor-floor/ranks-1-2.json 2>/dev/null
 }
 
-# pdADMM: the floor under its iteration, two ranks against one, and the same weights on every grid.
+# pdADMM: the floor under its iteration, two ranks against one.
 layers() {
-  mkdir -p pdadmm-layers
   for n in 1 2; do
-    "$run" -n $n "$program" bench ../jobs/layers-pdadmm.toml --only floor --only iteration --iterations 7 \
-      --json > pdadmm-layers/floor-$n.json 2>/dev/null
+    bench $n pdadmm-layers/floor-$n.json $jobs/layers-pdadmm.toml --only floor --only iteration --iterations 7
   done
-  "$program" bench ../jobs/layers-pdadmm.toml --scaling --ranks 1,2 --repeats 5 --iterations 4 \
+  "$program" bench $jobs/layers-pdadmm.toml --scaling --ranks 1,2 --repeats 5 --iterations 4 \
     --json > pdadmm-layers/ranks-1-2.json 2>/dev/null
 }
 
+# The same weights on every grid: pdadmm.
 grids() {
   mkdir -p pdadmm-grids
   echo "precision,update,wire,ranks,grid,weights_sha256" > pdadmm-grids/table.csv
-  local deep=../jobs/digits-pdadmm-deep.toml hidden='network.hidden=[40,40,40,40,40,40,40,40,40]'
   for choice in "float32 quadratic float32" "float64 quadratic float64" "float32 exact float32" "float64 exact 8"; do
     read -r precision update wire <<< "$choice"
     for grid in "1 1" "2 1" "3 1" "5 1" "10 1" "1 2" "1 3" "2 2" "5 2" "3 3"; do
       read -r blocks samples <<< "$grid"
       rm -rf runs/hash
-      "$run" -n $((blocks * samples)) "$program" train $deep --set "$hidden" --set precision=$precision \
-        --set solver.update=$update --set solver.wire="$wire" --set "solver.grid=[$blocks,$samples]" \
-        --set stop.iterations=20 --set evaluate.every=0 --out runs/hash --quiet
-      sha=$(python3 -c 'import json; print(json.load(open("runs/hash/summary.json"))["weights_sha256"])')
-      echo "$precision,$update,$wire,$((blocks * samples)),$blocks x $samples,$sha" >> pdadmm-grids/table.csv
+      "$run" -n $((blocks * samples)) "$program" train $jobs/digits-pdadmm-deep.toml --set precision=$precision \
+        --set 'network.hidden=[40,40,40,40,40,40,40,40,40]' --set solver.update=$update --set solver.wire="$wire" \
+        --set "solver.grid=[$blocks,$samples]" --set stop.iterations=20 --set evaluate.every=0 --out runs/hash --quiet
+      echo "$precision,$update,$wire,$((blocks * samples)),$blocks x $samples,$(summary weights_sha256)" \
+        >> pdadmm-grids/table.csv
     done
   done
   cp runs/hash/environment.json pdadmm-grids/
 }
 
-# The jobs of a folder of jobs/, each run on two ranks, and one figure of those of each data set.
-collection() {
-  mkdir -p "$1"
-  for job in ../jobs/"$1"/*.toml; do
-    name=$(basename "$job" .toml)
-    rm -rf "runs/$1/$name"
-    "$run" -n 2 "$program" train "$job" --out "runs/$1/$name" --quiet
-    for part in metrics.jsonl summary.json environment.json; do cp "runs/$1/$name/$part" "$1/$name-$part"; done
+# A byte per entry against four: bytes on the wire and accuracy on the same two ranks.
+wires() {
+  mkdir -p pdadmm-wires
+  echo "job,wire,test_accuracy,bytes,payload_bytes" > pdadmm-wires/table.csv
+  for job in $jobs/digits-pdadmm.toml $jobs/digits-pdadmm-deep.toml $pdadmm; do
+    for wire in float32 float16 16 8; do
+      local pixels=()
+      [ "$job" = "$pdadmm" ] && pixels=(--set data.downsample=2)
+      rm -rf runs/hash
+      "$run" -n 2 "$program" train "$job" "${pixels[@]}" --set precision=float32 --set solver.wire=$wire \
+        --set evaluate.every=0 --out runs/hash --quiet
+      echo "$(basename "$job" .toml),$wire,$(summary test_accuracy bytes payload_bytes)" >> pdadmm-wires/table.csv
+    done
   done
-  for data in $(basename -a ../jobs/"$1"/*.toml | sed 's/-.*//' | sort -u); do
-    "$program" plot runs/"$1"/"$data"-* -o "$1/$data.png"
+  cp runs/hash/environment.json pdadmm-wires/
+}
+
+# Do the Lagrangians of dlADMM and pdADMM fall?
+convergence() {
+  for data in mnist fashion-mnist; do
+    train convergence ${data%-mnist}-dladmm $jobs/dladmm-2019/convergence-dladmm.toml --set data.name=$data
+    train convergence ${data%-mnist}-pdadmm $jobs/pdadmm-2020/convergence-pdadmm.toml --set data.name=$data
+    "$program" plot runs/convergence/${data%-mnist}-* -o convergence/${data%-mnist}.png
   done
 }
 
-convergence() { collection convergence; }
-accuracy() { collection accuracy; }
+# The three ADMMs on the same network, with the same settings for all data.
+accuracy() {
+  for data in mnist fashion-mnist cifar-10; do
+    local kind=${data%%-*} sets=(--set data.name=$data --set data.downsample=2)
+    [ $kind = cifar ] && sets+=(--set stop.iterations=100)
+    train accuracy $kind-dladmm $dladmm "${sets[@]}"
+    train accuracy $kind-pdadmm $pdadmm "${sets[@]}"
+    train accuracy $kind-taylor $taylor "${sets[@]}" --set evaluate.every=2 --set save.every=0
+    "$program" plot runs/accuracy/$kind-* -o accuracy/$kind.png
+  done
+}
 
 # GADMM's family and its rivals on California housing, to an error of 1e-5; then a network on MNIST.
 decentralized() {
-  mkdir -p decentralized
-  echo "job,iterations,rounds,payload_bits,objective_error,test_accuracy,seconds" > decentralized/table.csv
-  for job in ../jobs/decentralized/*.toml ../jobs/mnist-gadmm.toml ../jobs/mnist-qgadmm.toml; do
-    name=$(basename "$job" .toml)
-    rm -rf "runs/decentralized/$name"
-    "$run" -n 2 "$program" train "$job" --out "runs/decentralized/$name" --quiet
-    for part in metrics.jsonl summary.json environment.json; do
-      cp "runs/decentralized/$name/$part" "decentralized/$name-$part"
-    done
-    python3 -c 'import json; r = json.load(open("runs/decentralized/'"$name"'/summary.json"))
+  local iid=(--set data.scale=auto --set data.standardise=true --set data.standardise_targets=true)
+  iid+=(--set data.order=shuffled)
+  housing seed-gadmm 20
+  housing seed-qgadmm 20
+  housing seed-consensus 20
+  housing seed-gd 100
+  housing seed-qgd 100
+  housing best-gadmm 10 --set solver.rho=48.0
+  housing best-qgadmm 10 --set solver.rho=48.0
+  housing best-consensus 10 --set solver.rho=18.0
+  housing best-gd 100 --set solver.rate=4.57
+  housing best-qgd 100 --set solver.rate=4.58
+  housing iid-gadmm 5 "${iid[@]}" --set solver.rho=2000.0
+  housing iid-qgadmm 5 "${iid[@]}" --set solver.rho=2000.0
+  housing iid-consensus 5 "${iid[@]}" --set solver.rho=800.0
+  housing iid-gd 5 "${iid[@]}" --set solver.rate=0.489
+  housing iid-qgd 5 "${iid[@]}" --set solver.rate=0.512 --set solver.bits=3
+  train decentralized mnist-gadmm $jobs/mnist-gadmm.toml
+  train decentralized mnist-qgadmm $jobs/mnist-gadmm.toml --set solver.name=qgadmm --set solver.bits=8
+  local network=(--set 'network.hidden=[128,64]' --set solver.workers=10)
+  train decentralized mnist-adam-1000 $adam "${network[@]}" --set solver.batch=1000 --set solver.rate=3e-3 \
+    --set stop.iterations=600 --set evaluate.every=20
+  train decentralized mnist-adam-4000 $adam "${network[@]}" --set solver.batch=4000 --set solver.rate=6e-3 \
+    --set stop.iterations=150 --set evaluate.every=5
+  python3 -c 'import json, pathlib
 keys = ("iterations", "rounds", "payload_bits", "objective_error", "test_accuracy", "seconds")
-print("'"$name"'", *(r.get(key, "") for key in keys), sep=",")' >> decentralized/table.csv
-  done
+print("job", *keys, sep=",")
+for file in sorted(pathlib.Path("decentralized").glob("*-summary.json")):
+    found = json.loads(file.read_text())
+    print(file.name.removesuffix("-summary.json"), *(found.get(key, "") for key in keys), sep=",")' \
+    > decentralized/table.csv
   for kind in seed best iid; do
     "$program" plot runs/decentralized/$kind-{gadmm,qgadmm,consensus,gd,qgd} -o decentralized/$kind.png \
       --x iterations --x rounds --x payload --y "objective error"
@@ -133,25 +198,10 @@ print("'"$name"'", *(r.get(key, "") for key in keys), sep=",")' >> decentralized
     --x iterations --x payload --y accuracy
 }
 
-# A byte an entry against four: bytes on the wire and accuracy on the same two ranks.
-wires() {
-  mkdir -p pdadmm-wires
-  echo "job,wire,test_accuracy,bytes,payload_bytes" > pdadmm-wires/table.csv
-  for job in digits-pdadmm digits-pdadmm-deep accuracy/mnist-pdadmm; do
-    for wire in float32 float16 16 8; do
-      rm -rf runs/wire
-      "$run" -n 2 "$program" train ../jobs/$job.toml --set precision=float32 --set solver.wire=$wire \
-        --set evaluate.every=0 --out runs/wire --quiet
-      python3 -c 'import json; r = json.load(open("runs/wire/summary.json"))
-print("'"$job,$wire"'", r["test_accuracy"], r["bytes"], r["payload_bytes"], sep=",")' >> pdadmm-wires/table.csv
-    done
-  done
-  cp runs/wire/environment.json pdadmm-wires/
-}
-
-# 10 minutes; finished runs are kept, so a second call goes on where the first was stopped.
-speedup() {
-  "$(dirname "$(command -v "$program")")/python" speedup.py --launcher "$(printf %q "$run")"
+# housing SETTING-SOLVER EVERY [--set ...]: a run on California housing to an error of 1e-5.
+housing() {
+  train decentralized "$1" "$jobs/california-${1#*-}.toml" --set stop.iterations=60000 --set stop.error=1e-5 \
+    --set "evaluate.every=$2" "${@:3}"
 }
 
 # Iteration 1 against the median of the 60 after it, warm kernel cache: three starts of each solver on the digits.
@@ -159,86 +209,109 @@ first() {
   mkdir -p first
   echo "job,start,kernels_seconds,first_seconds,later_seconds,first_over_later" > first/table.csv
   for start in 1 2 3; do
-    for job in ../jobs/digits-*.toml; do
-      "$program" bench "$job" --only first --json 2>/dev/null | python3 -c 'import json, sys
-values = json.load(sys.stdin)["figures"]
+    for job in $jobs/digits-*.toml; do
+      bench 1 runs/first.json "$job" --only first
+      python3 -c 'import json, sys
+found = json.load(open("runs/first.json"))["figures"]
 keys = ("kernels_seconds", "first_seconds", "later_seconds", "first_over_later")
-print("'"$(basename "$job" .toml)"'", '$start', *(values[key] for key in keys), sep=",")' >> first/table.csv
+print(*sys.argv[1:], *(found[key] for key in keys), sep=",")' "$(basename "$job" .toml)" $start >> first/table.csv
     done
   done
-  "$program" bench ../jobs/digits-taylor.toml --only first --json 2>/dev/null > first/environment.json
+  cp runs/first.json first/environment.json
 }
 
-# The comparisons of the three papers, every solver on the same network, data and cores: jobs/rivals/<paper> holds those
-# of all data, and in a folder for each data set those whose values hpcadmm tune has chosen. A second call goes on.
-rivals() {
-  duel taylor mnist 0.93
-  duel taylor binary 0.97 --set 'data.classes=[4,9]'
-  duel dladmm mnist 0.91
-  duel dladmm fashion 0.82 --set data.name=fashion-mnist
-  duel pdadmm mnist 0.91
-  duel pdadmm fashion 0.80 --set data.name=fashion-mnist
-  duel pdadmm cifar 0.38 --set data.name=cifar-10
+# duel FOLDER TARGET JOB... [--set ...]: a comparison on two ranks; its tables and figure go into FOLDER.
+duel() {
+  "$program" compare "${@:3}" --ranks 2 --repeat "${REPEAT:-5}" --target "$2" --launcher "$run" --out "compare/$1"
+  mkdir -p "$1" && cp "compare/$1"/{summary.md,summary.csv,table.csv,figure.png} "$1/"
 }
 
-# mpadmm: time to 97 % against Adam at four batches; accuracy over five seeds; its sweep against its floor; by layers.
+# Time and sums over the ranks to 97 % on MNIST: mpadmm against Adam at four batches, each at its quickest rate.
 speed() {
-  "$program" compare ../jobs/speed/*.toml --ranks 2 --repeat 5 --target 0.97 --launcher "$run" --out compare/speed
-  mkdir -p speed && cp compare/speed/{summary.md,summary.csv,table.csv,figure.png} speed/
+  duel speed 0.97 $adam:name=adam-128:solver.rate=3e-3:stop.iterations=1000:evaluate.every=35 \
+    $adam:name=adam-512:solver.batch=512:solver.rate=4e-3:stop.iterations=360:evaluate.every=12 \
+    $adam:name=adam-2000:solver.batch=2000:solver.rate=6e-3:stop.iterations=150:evaluate.every=3 \
+    $adam:name=adam-4000:solver.batch=4000:solver.rate=6e-3:stop.iterations=120:evaluate.every=2 \
+    $mpadmm:name=mpadmm:solver.delta=0.5:solver.warm=3:solver.refresh=2:stop.iterations=20
 }
 
+# mpadmm: accuracy over five seeds; its sweep against its floor; two ranks by layers against one.
 mpadmm() {
-  mkdir -p mpadmm
-  "$program" compare ../jobs/mnist-mpadmm.toml ../jobs/mnist-mpadmm-best.toml --ranks 2 --repeat 5 --target 0.97 \
-    --launcher "$run" --out compare/mpadmm-mnist
-  "$program" compare ../jobs/fashion-mpadmm.toml --ranks 2 --repeat 5 --target 0.88 --launcher "$run" \
-    --out compare/mpadmm-fashion
-  for data in mnist fashion; do cp compare/mpadmm-$data/summary.md mpadmm/$data.md; done
-  for data in mnist fashion; do cp compare/mpadmm-$data/table.csv mpadmm/$data.csv; done
+  duel mpadmm/mnist 0.97 $mpadmm $jobs/mnist-mpadmm-best.toml
+  duel mpadmm/fashion 0.88 $mpadmm:name=fashion-mpadmm:data.name=fashion-mnist:solver.delta=0.5:solver.average=0.8
   for n in 1 2; do
-    "$run" -n $n "$program" bench ../jobs/mnist-mpadmm.toml --only floor --only iteration --iterations 25 \
-      --json > mpadmm/floor-$n.json 2>/dev/null
+    bench $n mpadmm/floor-$n.json $mpadmm --only floor --only iteration --iterations 25
   done
-  "$program" bench ../jobs/layers-mpadmm.toml --scaling --ranks 1,2 --repeats 3 --iterations 3 \
+  "$program" bench $jobs/layers-mpadmm.toml --scaling --ranks 1,2 --repeats 3 --iterations 3 \
     --json > mpadmm/layers.json 2>/dev/null
 }
 
-# The experiments of jobs/scaling: report, samples and jobs of each. STUDIES names some of them; what a second call finds
-# it keeps.
-scale() {
-  for name in ${STUDIES:-$(basename -s .toml ../jobs/scaling/*.toml)}; do
-    [ "$name" = quick ] && continue
-    "$program" scaling run "../jobs/scaling/$name.toml" --launcher "$run" --out "runs/scaling/$name"
-    rm -rf "scaling/$name" && mkdir -p "scaling/$name"
-    "$program" scaling report "runs/scaling/$name" -o "scaling/$name"
-    cp -r "runs/scaling/$name"/{experiment.json,plan.json,jobs,samples} "scaling/$name/"
+# The comparisons of the three papers: every solver on the same network, data and cores. NAME-paper has the rate of the
+# paper; the others have the values that hpcadmm tune chose on a fifth of the training part.
+rivals() {
+  local REPEAT=${REPEAT:-3} linear="$lbfgs:name=linear:network.hidden=[]"
+  local cg=$lbfgs:name=cg:solver.name=cg:stop.iterations=60
+  local t=$taylor:name=taylor:evaluate.every=2:save.every=0 m=$mpadmm:name=mpadmm
+  local shallow=(--set 'network.hidden=[300]' --set loss.name=hinge)
+  duel rivals/taylor-mnist 0.93 "${shallow[@]}" $cg $lbfgs "$linear" $m:solver.eta=6.9:solver.delta=2.0 $sgd \
+    $t:solver.beta=0.97:solver.gamma=3.6
+  duel rivals/taylor-binary 0.97 "${shallow[@]}" --set 'data.classes=[4,9]' $cg $lbfgs "$linear" \
+    $m:solver.eta=3.7:solver.delta=0.21 $sgd:solver.rate=0.16 $t:solver.beta=3.1:solver.gamma=1.1
+
+  linear=$linear:stop.iterations=60 t=$t:solver.beta=0.97:solver.gamma=3.6 m=$m:solver.batch=2000
+  local deep=(--set loss.name=cross-entropy --set data.first=10000) fashion=(--set data.name=fashion-mnist)
+  local paper=($(three -paper 0.1 1e-3 1e-3) $gd:name=gd-paper:solver.rate=1e-6 "$linear")
+  duel rivals/dladmm-mnist 0.91 "${deep[@]}" "${paper[@]}" $(three "" 3.2 0.014 0.0027) \
+    $dladmm:solver.nu=63.0:solver.rho=7.2e-6 $gd:solver.rate=0.96 $m:solver.delta=1.0 $t
+  duel rivals/dladmm-fashion 0.82 "${deep[@]}" "${fashion[@]}" "${paper[@]}" $(three "" 0.1 0.014 0.0018) \
+    $dladmm:solver.nu=63.0:solver.rho=7.2e-6 $gd:solver.rate=0.3 $m:solver.delta=1.0 $t
+
+  deep+=(--set data.downsample=2)
+  paper=($(three -paper 1.0 0.1 1e-3) $gd:name=gd-paper:solver.rate=0.01 "$linear")
+  duel rivals/pdadmm-mnist 0.91 "${deep[@]}" "${paper[@]}" $(three "" 1.8 0.038 0.0042) \
+    $dladmm:solver.nu=11.0:solver.rho=5.4e-7 $gd:solver.rate=1.3 $m:solver.delta=1.0 \
+    $pdadmm:solver.nu=0.29:solver.rho=0.23:solver.ridge=0.0056
+  duel rivals/pdadmm-fashion 0.80 "${deep[@]}" "${fashion[@]}" "${paper[@]}" $(three "" 0.32 0.014 0.0018) \
+    $dladmm:solver.nu=20.0:solver.rho=4e-5 $gd:solver.rate=0.5 $m:solver.eta=2.0:solver.delta=0.44 \
+    $pdadmm:solver.nu=0.09:solver.rho=0.74:solver.ridge=0.0018
+  duel rivals/pdadmm-cifar 0.38 "${deep[@]}" --set data.name=cifar-10 "${paper[@]}" $(three "" 1.0 0.02 0.002) \
+    $dladmm:solver.nu=3.6:solver.rho=3e-6 $gd:solver.rate=0.03 $m:solver.delta=1.0 \
+    $pdadmm:solver.nu=0.016:solver.rho=0.13:solver.ridge=0.01
+}
+
+# three SUFFIX RATE RATE RATE: the jobs of Adadelta, Adagrad and Adam at these rates.
+three() {
+  for solver in adadelta adagrad adam; do
+    echo "$adam:name=$solver$1:solver.name=$solver:solver.rate=$2"
+    set -- "$1" "${@:3}"
   done
 }
 
-# The model of the scaling from the experiments that there are, this machine's rates, curves to 10,000 ranks.
+# The experiments of jobs/scaling, or those that STUDIES names: report and figure of each.
+scale() {
+  for name in ${STUDIES:-$(basename -s .toml $jobs/scaling/*.toml)}; do
+    [ "$name" = quick ] && continue
+    "$program" scaling run "$jobs/scaling/$name.toml" --launcher "$run" --out "runs/scaling/$name"
+    "$program" scaling report "runs/scaling/$name" -o "scaling/$name"
+  done
+}
+
+# The model of the scaling: from the experiments in runs/scaling and this machine's rates, to 10,000 ranks.
 model() {
+  local with=(--machine scaling/machine.json)
   [ -f scaling/machine.json ] || "$program" scaling machine --launcher "$run" -o scaling/machine.json
-  "$program" scaling model runs/scaling/*/ --machine scaling/machine.json -o scaling/model
+  "$program" scaling model runs/scaling/*/ "${with[@]}" -o scaling/model
   for solver in taylor pdadmm; do
     for fabric in 100g 200g; do
-      "$program" scaling model runs/scaling/*$solver*/ --machine scaling/machine.json --fabric $fabric -o scaling/model-$solver-$fabric
+      "$program" scaling model runs/scaling/*$solver*/ "${with[@]}" --fabric $fabric -o scaling/model-$solver-$fabric
     done
   done
   for kind in grids layers; do
-    "$program" scaling model runs/scaling/pdadmm-* --machine scaling/machine.json --kind $kind --fabric 100g -o scaling/model-$kind
+    "$program" scaling model runs/scaling/pdadmm-* "${with[@]}" --kind $kind --fabric 100g -o scaling/model-$kind
   done
 }
 
-duel() {
-  local figure=$1 data=$2 target=$3
-  shift 3
-  "$program" compare ../jobs/rivals/"$figure"/{,"$data"/}*.toml --ranks 2 --repeat "${REPEAT:-3}" --target "$target" \
-    --launcher "$run" --out "compare/$figure-$data" "$@"
-  mkdir -p "rivals/$figure-$data"
-  cp "compare/$figure-$data"/{summary.md,summary.csv,table.csv,figure.png} "rivals/$figure-$data/"
-}
-
-# PyTorch's Adam and ours, one after the other, three times; TORCH_PYTHON names an interpreter that has torch.
+# PyTorch's Adam and ours, in turns, three times; TORCH_PYTHON names an interpreter that has torch. Only if asked for.
 torch() {
   mkdir -p torch
   : > torch/torch.jsonl
@@ -246,10 +319,10 @@ torch() {
   for seed in 0 1 2; do
     "${TORCH_PYTHON:?an interpreter that has torch}" torch_epoch.py --threads 2 --seed $seed >> torch/torch.jsonl
     rm -rf runs/torch
-    "$run" -n 2 "$program" train ../jobs/mnist-adam.toml --set seed=$seed --out runs/torch --quiet
+    "$run" -n 2 "$program" train $jobs/mnist-adam.toml --set seed=$seed --out runs/torch --quiet
     python3 -c 'import json; print(json.dumps(json.load(open("runs/torch/summary.json"))))' >> torch/hpcadmm.jsonl
   done
   cp runs/torch/environment.json torch/
 }
 
-for part in ${*:-runs hashes floor exact scaling layers grids wires convergence accuracy speedup decentralized speed mpadmm first scale model rivals}; do "$part"; done
+for part in ${*:-$parts}; do "$part"; done

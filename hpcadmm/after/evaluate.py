@@ -13,13 +13,12 @@ from threadpoolctl import threadpool_limits
 
 from hpcadmm.after.otherdata import Choice, by_place, choose, load
 from hpcadmm.after.trained import Trained, Warn, read
-from hpcadmm.after.words import printable
 from hpcadmm.comm.exact.sums import sum_by_tile
 from hpcadmm.comm.launch import phase
 from hpcadmm.comm.world import World
 from hpcadmm.datasets.loaded import Loaded, Samples
 from hpcadmm.datasets.transform import Affine
-from hpcadmm.errors import UsageError
+from hpcadmm.errors import UsageError, printable
 from hpcadmm.model.losses.base import decide
 
 SHOWN = {"accuracy": "accuracy", "mean_squared_error": "mean squared error", "rmse": "RMSE", "mae": "MAE", "r2": "R^2"}

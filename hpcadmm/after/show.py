@@ -9,8 +9,7 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from hpcadmm.after.words import printable
-from hpcadmm.errors import UsageError, denied
+from hpcadmm.errors import UsageError, denied, printable
 from hpcadmm.storage.folders import newest
 from hpcadmm.storage.holder import holder
 from hpcadmm.storage.readers import plain, scaling_of

@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcadmm.bench.report import Report
 from hpcadmm.bench.subject import Subject
 from hpcadmm.bench.timing import peak_bytes, table
+from hpcadmm.experiments.report import Report
 from hpcadmm.training.measure import weights_sha256
 
 LATER = 60  # iterations after the first one, at least, that it is compared with

@@ -1,4 +1,4 @@
-"""What the machine can do: rate of the GEMM, memory bandwidth, messages; all ranks work at the same time."""
+"""The speed of the machine: GEMM, memory bandwidth, messages; all ranks work at the same time."""
 
 from collections import Counter
 from pathlib import Path
@@ -6,21 +6,21 @@ from typing import Any
 
 import numpy as np
 
-from hpcadmm.bench.report import Report
 from hpcadmm.bench.timing import cores, repeated
 from hpcadmm.comm.probe import allreduce, pingpong
 from hpcadmm.comm.world import World
+from hpcadmm.experiments.report import Report
 from hpcadmm.kernels import kernel
 from hpcadmm.storage.environment import environment
 
 SQUARE = 2048  # of the GEMM
 BANDWIDTH_BYTES = 1 << 22  # of the ping-pong that measures bandwidth
 MEGABYTE = 1 << 20
-SHORT_OF_AVX512 = ("Haswell", "Zen")  # kernels of OpenBLAS, also taken for processors that it does not know
+SHORT_OF_AVX512 = ("Haswell", "Zen")  # kernels of OpenBLAS, also chosen for processors that it does not know
 
 
 def place(report: Report, world: World, threads: int) -> None:
-    """Ranks, threads, cores, BLAS: where the figures come from. Collective."""
+    """Ranks, threads, cores and BLAS of the measurement. Collective."""
     report.environment = environment(world, threads, world.library)
     usable = {(host, core) for host, cores_there in world.gather([world.host, cores()]) for core in cores_there}
     for name, value in (("ranks", world.size), ("threads", threads), ("cores", len(usable))):
@@ -37,7 +37,7 @@ def place(report: Report, world: World, threads: int) -> None:
 
 
 def processor_flags() -> set[str]:
-    """The instruction sets of this processor, where the system lists them."""
+    """The instruction sets of this processor, if the system lists them."""
     file = Path("/proc/cpuinfo")
     lines = file.read_text(errors="replace").splitlines() if file.exists() else []
     return set(next((line for line in lines if line.startswith("flags")), "").split())
@@ -46,7 +46,7 @@ def processor_flags() -> set[str]:
 def machine(report: Report, world: World, precision: str, repeats: int, message: int | None) -> None:
     """GEMM in both precisions, triad, and with several ranks ping-pong and Allreduce. Collective.
 
-    precision: the one that `gemm_gflops` is in. message: bytes of the job's Allreduce; None without a job.
+    precision: of `gemm_gflops`. message: bytes of the job's Allreduce; None without a job.
     """
     for name in ("float32", "float64"):
         seconds = gemm_seconds(world, np.dtype(name), repeats)
@@ -59,7 +59,7 @@ def machine(report: Report, world: World, precision: str, repeats: int, message:
 
 
 def gemm_seconds(world: World, dtype: Any, repeats: int) -> list[float]:
-    """Seconds of a product of two square matrices on every rank, the slowest's."""
+    """Seconds of the slowest rank for a product of two square matrices."""
     random = np.random.default_rng(world.rank)
     A, B, C = (np.asfortranarray(random.standard_normal((SQUARE, SQUARE)), dtype) for _ in range(3))
     return repeated(lambda: np.matmul(A, B, out=C), world, repeats)
@@ -73,7 +73,7 @@ def triad(a, b, c, scale):  # type: ignore[no-untyped-def]
 
 
 def triad_figures(report: Report, world: World, repeats: int) -> None:
-    """Bandwidth of a = b + s c: 24 bytes an entry, as STREAM counts; the read of `a` before its write is not."""
+    """Bandwidth of a = b + s c: 24 bytes per entry, as STREAM counts, without the read of `a` before its write."""
     entries = triad_bytes(max(Counter(world.gather(world.host)).values())) // 8
     a, b, c = (np.full(entries, float(k)) for k in range(3))
     seconds = repeated(lambda: triad(a, b, c, 0.5), world, repeats)
@@ -83,7 +83,7 @@ def triad_figures(report: Report, world: World, repeats: int) -> None:
 
 
 def triad_bytes(ranks: int) -> int:
-    """Bytes of one array on each of the ranks of a host: together four times the last cache, within reason.
+    """Bytes of one array per rank of a host: together four times the last cache, but 32 to 128 MB.
 
     >>> triad_bytes(10**9) >> 20
     32
@@ -95,7 +95,7 @@ def triad_bytes(ranks: int) -> int:
 
 
 def messages(report: Report, world: World, message: int | None) -> None:
-    """Ping-pong between two ranks, Allreduce of 8 bytes and of what the job sends."""
+    """Ping-pong between two ranks; Allreduce of 8 bytes and of the job's message."""
     report.add("pingpong_seconds", pingpong(world, 8), "s")
     report.add("pingpong_gb_per_second", 1e-9 * BANDWIDTH_BYTES / pingpong(world, BANDWIDTH_BYTES), "GB/s")
     report.add("allreduce_seconds[8 B]", allreduce(world, 8), "s")

@@ -7,18 +7,18 @@ from threadpoolctl import threadpool_limits
 
 from hpcadmm.bench import iteration
 from hpcadmm.bench.machine import machine, place
-from hpcadmm.bench.report import Options, Report
+from hpcadmm.bench.options import Options
 from hpcadmm.bench.subject import Subject
 from hpcadmm.comm.launch import phase
 from hpcadmm.comm.world import World
+from hpcadmm.experiments.report import Report
 from hpcadmm.job import job as jobs
 
 
 def run(path: Path | None, overrides: Sequence[str], options: Options, world: World) -> Report:
-    """Measure what the options say; the job first, so that its peak memory is its own. Collective.
+    """Measure the parts that the options name; the job first, so that its peak memory is its own. Collective.
 
-    Without a job the machine is measured with one thread a rank. Raises UsageError for options or a job that
-    will not do.
+    Without a job the machine is measured with one thread per rank. Raises UsageError for bad options or a bad job.
     """
     options.check(path is not None, overrides)
     report = Report()

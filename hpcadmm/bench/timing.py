@@ -1,4 +1,4 @@
-"""Timing a call on all ranks at once, and reading what the ranks found."""
+"""Timing a call on all ranks at once, and collecting the seconds of all ranks."""
 
 import os
 import resource
@@ -17,7 +17,7 @@ Sample = tuple[float, float, float]  # seconds by the clock, of the CPU, in comm
 
 
 def timed(call: Callable[[], Any], world: World) -> Sample:
-    """Call once, all ranks beginning together; this rank's seconds."""
+    """Call once, all ranks starting together; returns this rank's seconds."""
     world.barrier()
     communicate = world.traffic.seconds
     cpu, start = time.process_time(), time.perf_counter()
@@ -27,7 +27,7 @@ def timed(call: Callable[[], Any], world: World) -> Sample:
 
 
 def repeated(call: Callable[[], Any], world: World, repeats: int) -> list[float]:
-    """Seconds of each repeat, the slowest rank's, after one call that does not count."""
+    """Seconds of the slowest rank in each repeat, after one call that does not count."""
     call()
     seconds = [timed(call, world)[0] for _ in range(repeats)]
     return [float(s) for s in world.max(np.array(seconds))[0]]
@@ -39,9 +39,9 @@ def table(world: World, samples: Sequence[Any]) -> NDArray[np.float64]:
 
 
 def peak_bytes() -> int:
-    """The most memory this process has held.
+    """The peak memory of this process in bytes.
 
-    Linux: VmHWM, since ru_maxrss starts from what the process that started this one held.
+    Linux: VmHWM, because ru_maxrss begins with the memory of the parent process.
     """
     status = Path("/proc/self/status")
     if status.exists():

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from hpcadmm.bench.report import PARTS, Options
+from hpcadmm.bench.options import PARTS, Options
 from hpcadmm.cli.options import COUNT, FILE, KEY, SET
 from hpcadmm.comm.launch import start_mpi
 from hpcadmm.errors import UsageError
@@ -48,7 +48,7 @@ def measured(job: Path | None, overrides: tuple[str, ...], given: dict[str, Any]
 
 def scaled(job: Path | None, overrides: tuple[str, ...], given: dict[str, Any]) -> tuple[Any, bool]:
     """The report of several rank counts, and that this process prints it."""
-    from hpcadmm.bench.scaling import Scaling, scale
+    from hpcadmm.scaling.speedup import Scaling, scale
 
     return scale(job, overrides, chosen(Scaling, given, "cannot be combined with --scaling")), True
 

@@ -12,7 +12,7 @@ RANKS = click.option("--ranks", type=COUNT, default=1, show_default=True, help="
 
 
 @click.command()
-@click.argument("jobs", nargs=-1, required=True, type=FILE)
+@click.argument("jobs", nargs=-1, required=True, metavar="JOB[:KEY=VALUE]...")
 @RANKS
 @click.option("--repeat", type=COUNT, default=1, show_default=True,
               help="Runs per job, with seeds seed, seed + 1, ...")  # fmt: skip
@@ -20,13 +20,13 @@ RANKS = click.option("--ranks", type=COUNT, default=1, show_default=True, help="
 @click.option("--out", type=FOLDER, help="Output folder (default: a new one in results/compare).")
 @SET
 @LAUNCHER
-def compare(jobs: tuple[Path, ...], overrides: tuple[str, ...], **options: Any) -> int:
+def compare(jobs: tuple[str, ...], overrides: tuple[str, ...], **options: Any) -> int:
     """Run JOBS one after another and report each job's accuracy and cost in one table.
 
-    Runs all jobs with the first seed, then all with the next. The same command with the same --out continues and
-    repeats no finished run. OUT contains summary.md, summary.csv (a row per job), table.csv (a row per run),
-    figure.png and the run folders. A failed run is a row with its message. Exit code: 0 if every job has a finished
-    run, else 1.
+    KEY=VALUE appended to a file overrides that job only: job.toml job.toml:name=fast:solver.rate=0.1. Runs all jobs
+    with the first seed, then all with the next. The same command with the same --out continues and repeats no finished
+    run. OUT contains summary.md, summary.csv (a row per job), table.csv (a row per run), figure.png and the run
+    folders. A failed run is a row with its message. Exit code: 0 if every job has a finished run, else 1.
     """
     refuse_launcher()
     from hpcadmm.compare import compare as comparing

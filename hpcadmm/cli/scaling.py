@@ -82,7 +82,7 @@ def machine(out: Path, ranks: str | None, launcher: str | None, quick: bool) -> 
     """Measure this machine's speed for `model` and `advise`: matrix products by shape, memory passes, small
     factorisations, messages. Leave all cores free."""
     refuse_launcher()
-    from hpcadmm.bench.scaling import usable_cores
+    from hpcadmm.experiments.launcher import usable_cores
     from hpcadmm.performance.probing import counts, doubts, measured, write
 
     found = measured(counts(ranks, usable_cores()), launcher, ["--quick"] if quick else [], click.echo)

@@ -1,4 +1,1 @@
-"""Several jobs, or one job with several values, run one after another and read into one table.
-
-`compare` and `tune` are the two experiments; plan, folder, runner and reading serve both.
-"""
+"""`compare` runs several jobs, `tune` one job with several values; both read the runs into one table."""

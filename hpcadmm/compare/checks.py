@@ -1,10 +1,9 @@
-"""What `compare` and `tune` look at before the first run: data, metric, ranks, and the values of --vary."""
+"""What `compare` and `tune` check before the first run: data, metric, ranks, and the values of --vary."""
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 from typing import Any
 
-from hpcadmm.bench.scaling import usable_cores
 from hpcadmm.compare.vary import Vary
 from hpcadmm.datasets import DATASETS
 from hpcadmm.errors import UsageError
@@ -26,34 +25,28 @@ Try = Callable[[Sequence[str]], Job]  # the job with these overrides; raises Usa
 
 
 def regression(job: Job) -> bool:
-    """Have the job's data real targets, not classes? Opens the files: UsageError or OSError if they will not do."""
+    """Do the job's data have real targets, not classes? Opens the files; UsageError or OSError if that fails."""
     train, _ = job.data.sources(job.head.seed)
     return train.table.targets > 0
 
 
 def check_metric(metric: str, targets: bool) -> None:
-    """Raise UsageError for a score that data with real targets, or with classes, do not have."""
+    """Raise UsageError if data of this kind do not have the score."""
     has = "real targets" if targets else "classes"
     if metric in NEEDS and NEEDS[metric] != has:
         raise UsageError(f"--metric {metric}: needs {NEEDS[metric]}, the job's data have {has}; use {INSTEAD[has]}")
 
 
 def check_ranks(job: Job, ranks: int) -> None:
-    """Raise UsageError for a number of ranks among which the job's solver cannot divide its work."""
+    """Raise UsageError if the solver cannot divide its work among this many ranks."""
     try:
         job.solver.grid_of(len(job.layers.hidden) + 1, ranks)
     except UsageError as error:
         raise UsageError(f"--ranks {ranks}: {job.head.name}: {error}") from None
 
 
-def crowded(ranks: int) -> str:
-    """A note on more ranks than there are cores; "" if there are enough."""
-    cores = usable_cores()
-    return f"note: {ranks} ranks on {cores} cores: the seconds are not to be compared" if ranks > cores else ""
-
-
 def check_values(attempt: Try, vary: Sequence[Vary]) -> None:
-    """Raise UsageError for a key or a value (of a range: an end) that the job takes with none of the names varied."""
+    """Raise UsageError for a key, or a value (of a range: an end), that the job refuses with all varied names."""
     for one in vary:
         for value in one.probes():
             registry = NAMES.get(one.key)
@@ -64,8 +57,8 @@ def check_values(attempt: Try, vary: Sequence[Vary]) -> None:
 
 
 def refused(attempt: Try, one: Vary, value: Any, vary: Sequence[Vary]) -> str:
-    """What the job says of a value of its own key, with the names that it has; "" if it, or one with other names of
-    those varied, takes it."""
+    """The complaint of the job about a value of this key; "" if the job, or the job with other varied names, takes the
+    value."""
     first = ""
     for names in frames(vary):
         said = own_faults(attempt, [*names, one.override(value)], one.key)
@@ -76,7 +69,7 @@ def refused(attempt: Try, one: Vary, value: Any, vary: Sequence[Vary]) -> str:
 
 
 def own_faults(attempt: Try, overrides: Sequence[str], key: str) -> str:
-    """The lines of a refusal that are about a key."""
+    """The lines of an error message that are about a key."""
     try:
         attempt(overrides)
     except UsageError as error:
@@ -95,5 +88,5 @@ def frames(vary: Sequence[Vary]) -> Iterator[list[str]]:
 
 
 def hint(one: Vary, faults: str) -> str:
-    """What to write where a range of fractions is given for whole numbers."""
+    """The cure for a range of fractions given for whole numbers."""
     return "; write int:LOW:HIGH" if one.kind in ("log", "uniform") and "whole number" in faults else ""

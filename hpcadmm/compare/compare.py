@@ -2,23 +2,25 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from hpcadmm.compare.checks import check_ranks, crowded, regression
-from hpcadmm.compare.figure import draw, picture
+from hpcadmm.compare.checks import check_ranks, regression
+from hpcadmm.compare.figure import bands, drawn
 from hpcadmm.compare.reading import results, row
 from hpcadmm.compare.summary import flat, page, summarised
-from hpcadmm.errors import Interrupted, UsageError
-from hpcadmm.experiments.folder import Folder, claim, default
+from hpcadmm.errors import UsageError
+from hpcadmm.experiments.folder import Folder, default
 from hpcadmm.experiments.launcher import launcher
 from hpcadmm.experiments.plan import Planned, repeated
-from hpcadmm.experiments.runner import Say, run_all
+from hpcadmm.experiments.runner import Say, carry_out
 from hpcadmm.experiments.tables import comma_separated, write
+from hpcadmm.plotting import picture
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line says besides the jobs and their overrides."""
+    """The options of the command line, besides the jobs and their overrides."""
 
     ranks: int = 1
     repeat: int = 1
@@ -27,45 +29,34 @@ class Options:
     launcher: str | None = None
 
 
-def compare(paths: Sequence[Path], overrides: Sequence[str], options: Options, say: Say) -> int:
-    """Run what is missing, then write the tables and the figure of all. Returns the exit code: 0 if every job has a
-    run that finished, else 1.
+def compare(jobs: Sequence[str], overrides: Sequence[str], options: Options, say: Say) -> int:
+    """Run what is missing, then write tables and figure of all runs. Returns the exit code: 0 if every job has a run
+    that finished, else 1.
 
-    Raises UsageError before the first run for jobs, data, ranks, options or a folder that will not do; Interrupted
-    after a signal, with the tables of what there is.
+    jobs: files, each with its own overrides appended as FILE:KEY=VALUE. Raises UsageError before the first run for bad
+    jobs, data, ranks, options or a folder of other jobs; Interrupted after a signal, once the tables are written.
     """
-    plan = repeated(paths, overrides, options.repeat)
+    plan = repeated(jobs, overrides, options.repeat)
     check_target(plan, options.target)
-    for one in plan[: len(paths)]:
+    for one in plan[: len(jobs)]:
         check_ranks(one.job, options.ranks)
         regression(one.job)  # can the data be read?
     start = launcher(options.ranks, options.launcher)
     folder = Folder(options.out or default("compare"))
     facts = {"kind": "compare", "ranks": options.ranks, "jobs": sorted({one.label for one in plan})}
-    lock = claim(folder.path, facts, plan)
-    if note := crowded(options.ranks):
-        say(note)
-    try:
-        try:
-            run_all(folder, plan, start, say)
-        except Interrupted:
-            report(folder, plan, options.target, say)
-            raise
-        return report(folder, plan, options.target, say)
-    finally:
-        lock.close()
+    return carry_out(folder, facts, plan, start, partial(report, folder, plan, options.target, say), say)
 
 
 def check_target(plan: Sequence[Planned], target: float | None) -> None:
     """Raise UsageError for a target that no run can reach."""
     classes = any(one.job.loss.name != "squared" for one in plan)
     if target is not None and (target <= 0 or (target > 1 and classes)):
-        raise UsageError(f"--target {target:g}: a test accuracy is a fraction, for example 0.97 (of a regression it is "
-                         "the mean squared error to come down to)")  # fmt: skip
+        raise UsageError(f"--target {target:g}: a test accuracy is a fraction, for example 0.97; for a regression give "
+                         "the mean squared error to reach")  # fmt: skip
 
 
 def report(folder: Folder, plan: Sequence[Planned], target: float | None, say: Say) -> int:
-    """Tables and figure of what there is; returns the exit code."""
+    """Write tables and figure of the runs that there are; returns the exit code."""
     found = results(folder, plan)
     rows = summarised(found, target)
     write(folder.path / "table.csv", comma_separated([row(one, target) for one in found]))
@@ -73,6 +64,6 @@ def report(folder: Folder, plan: Sequence[Planned], target: float | None, say: S
     text = page(found, rows, target)
     write(folder.path / "summary.md", text)
     say(f"\n{text}")
-    picture(folder.path / "figure.png", lambda out: draw(found, target, out), say)
+    picture(folder.path / "figure.png", lambda: drawn(bands(found), target), say)
     say(f"folder: {folder.path}")
     return 0 if all(one["finished"] for one in rows) else 1

@@ -1,17 +1,13 @@
-"""Test accuracy (or error) against seconds, iterations, synchronisations and bytes: median and range of the seeds."""
+"""Test accuracy (or error) against seconds, iterations, synchronisations and bytes: median and range over the seeds."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib import import_module
-from pathlib import Path
 from statistics import median
 from typing import Any
 
-from hpcadmm.after.plot import COLOURS, PAPER, SPARSE, STYLE, finite, library, logarithmic, lowest
-from hpcadmm.after.words import LONGEST, any_glyph, shown
+from hpcadmm import plotting
 from hpcadmm.compare.reading import Result
-from hpcadmm.errors import UsageError
-from hpcadmm.storage.outfile import written
+from hpcadmm.plotting import BAND, GREY, TARGET, curve, entry, finite, logarithmic, patch
 
 AXES = {
     "seconds": "solver time (s)",
@@ -19,16 +15,15 @@ AXES = {
     "synchronisations": "synchronisations",
     "bytes": "bytes sent, all ranks",
 }
-DASHES = ("-", (0, (4, 1.5)), (0, (1, 1)), (0, (5, 1, 1, 1)))  # after all colours were used once, the next
-SPAN = 20  # an axis whose largest value is so many times its least is logarithmic
-UNIT = {"accuracy": "test accuracy (%)", "error": "test error (mean squared)"}
+UNIT = {"accuracy": "test accuracy (%)", "error": "test mean squared error\n(squared units of the target)"}
 
 
 @dataclass(frozen=True)
 class Band:
-    """A job's curve: at each point the medians of what its seeds cost and reached, and the range reached."""
+    """A job's curve: at each point the median cost of its seeds, and the median and range of what they reached."""
 
     label: str
+    solver: str
     measure: str
     costs: dict[str, list[float]]
     middle: list[float]
@@ -37,14 +32,14 @@ class Band:
 
 
 def bands(results: Sequence[Result]) -> list[Band]:
-    """The curves of the jobs that have finished runs with test figures, in the order of the jobs."""
+    """The curves of the jobs that have finished runs with test scores, in the order of the jobs."""
     done = [one for one in results if one.finished and one.scores()]
     labels = dict.fromkeys(one.planned.label for one in done)
     return [band(label, [one for one in done if one.planned.label == label]) for label in labels]
 
 
 def band(label: str, runs: Sequence[Result]) -> Band:
-    """The curve over the iterations that all these runs measured: it ends with the one that stopped first."""
+    """The curve over the iterations that all these runs measured: it ends with the run that stopped first."""
     key = f"test_{runs[0].measure}"
     by_iteration = [{row["iterations"]: row for row in one.rows if finite(row.get(key))} for one in runs]
     common = sorted(set.intersection(*map(set, by_iteration)))
@@ -53,6 +48,7 @@ def band(label: str, runs: Sequence[Result]) -> Band:
     reached = [[unit * row[key] for row in rows] for rows in points]
     return Band(
         label,
+        runs[0].planned.job.solver.name,
         runs[0].measure,
         {cost: [median(float(row.get(cost) or 0) for row in rows) for rows in points] for cost in AXES},
         [median(values) for values in reached],
@@ -61,29 +57,20 @@ def band(label: str, runs: Sequence[Result]) -> Band:
     )
 
 
-def draw(results: Sequence[Result], target: float | None, out: Path) -> bool:
-    """Write the figure; False if no run finished. Raises UsageError without matplotlib."""
-    found = bands(results)
-    if not found:
-        return False
-    with library().rc_context(STYLE), any_glyph():
-        written(out, drawn(found, target).savefig)
-    return True
-
-
 def drawn(found: Sequence[Band], target: float | None) -> Any:
-    """A matplotlib figure: two panels in a row; a measure of regressions has panels of its own below."""
-    figures = import_module("matplotlib.figure")
+    """A matplotlib figure, two panels in a row, those of errors below those of accuracies; None without a curve."""
+    if not found:
+        return None
     measures = list(dict.fromkeys(one.measure for one in found))
     places = [(measure, cost) for measure in measures for cost in AXES if sent(found, measure, cost)]
-    lines = -(-len(places) // 2)
-    figure = figures.Figure((PAPER, 2.2 * lines + 0.3 + 0.17 * len(found) / 2), layout="constrained")
-    grid = figure.subplots(lines, 2, squeeze=False).flat
-    for place, (measure, cost) in zip(grid, places, strict=False):
+    handles = list(entries(found, target))
+    lines = plotting.legend_rows([handle.get_label() for handle in handles])
+    figure, grid = plotting.panels(-(-len(places) // 2), 2, 2.2, lines)
+    for place, (measure, cost) in zip(grid.flat, places, strict=False):
         panel(place, found, measure, cost, target)
-    for place in list(grid)[len(places) :]:
-        place.set_visible(False)
-    legend(figure, found)
+    for place in grid.flat[len(places) :]:
+        place.remove()
+    plotting.legend(figure, handles)
     return figure
 
 
@@ -92,53 +79,40 @@ def sent(found: Sequence[Band], measure: str, cost: str) -> bool:
     return any(max(one.costs[cost], default=0) > 0 for one in found if one.measure == measure)
 
 
+def looks(found: Sequence[Band]) -> list[dict[str, Any]]:
+    """The style of each curve."""
+    return plotting.styles([one.solver for one in found])
+
+
 def panel(place: Any, found: Sequence[Band], measure: str, cost: str, target: float | None) -> None:
     """The curves of one measure against one cost."""
-    across: list[float] = []
-    up: list[float] = []
-    for number, one in enumerate(found):
-        if one.measure != measure:
-            continue
-        style, marker = dressed(number), "o" if len(one.middle) < SPARSE else None
-        place.plot(one.costs[cost], one.middle, marker=marker, markersize=3, **style)
-        place.fill_between(one.costs[cost], one.low, one.high, color=style["color"], alpha=0.18, linewidth=0)
-        across += [value for value in one.costs[cost] if value > 0]
-        up += one.middle
-    if logarithmic(across, SPAN):
-        place.set_xscale("log")
-    aim = None if target is None else 100 * target if measure == "accuracy" else target
-    if aim is not None:
-        place.axhline(aim, color="#666666", linewidth=0.8, linestyle=(0, (2, 2)))
+    chosen = [(one, look) for one, look in zip(found, looks(found), strict=True) if one.measure == measure]
+    for one, look in chosen:
+        curve(place, one.costs[cost], one.middle, **look)
+        place.fill_between(one.costs[cost], one.low, one.high, color=look["color"], alpha=BAND, linewidth=0)
+    costs = [value for one, _ in chosen for value in one.costs[cost] if value > 0]
+    middle = [value for one, _ in chosen for value in one.middle]
+    high = [value for one, _ in chosen for value in one.high]
+    if logarithmic(costs):
+        plotting.log_axis(place, "x", costs, 0.5)
+    else:
+        plotting.large_numbers(place.xaxis)
+    if target is not None:
+        place.axhline(100 * target if measure == "accuracy" else target, **TARGET)
     if measure == "accuracy":
-        high = max(*up, aim or 0.0)
-        low = min(lowest(up), high if aim is None else aim - 0.1 * (high - aim) - 0.5)
-        place.set_ylim(low, min(high + 0.05 * (high - low), 100.5))
-    elif logarithmic(up, SPAN):
-        place.set_yscale("log")
+        plotting.accuracy_axis(place, middle, high, None if target is None else 100 * target)
+    elif logarithmic(middle):
+        plotting.log_axis(place, "y", [*middle, *high])
     place.set_xlabel(AXES[cost])
     place.set_ylabel(UNIT[measure])
-    place.set_axisbelow(True)
-    place.margins(x=0.02)
 
 
-def dressed(number: int) -> dict[str, Any]:
-    """Colour and dashes of the job of this number."""
-    return {"color": COLOURS[number % len(COLOURS)], "linestyle": DASHES[number // len(COLOURS) % len(DASHES)]}
-
-
-def legend(figure: Any, found: Sequence[Band]) -> None:
-    """Above the panels."""
-    lines = import_module("matplotlib.lines")
-    handles = [lines.Line2D([], [], label=shown(one.label), **dressed(k)) for k, one in enumerate(found)]
-    longest = max(min(len(one.label), LONGEST) for one in found) + 6
-    columns = max(1, min(len(found), int(PAPER * 15 / longest)))
-    figure.legend(handles=handles, loc="outside upper center", ncols=columns, handlelength=2.2)
-
-
-def picture(out: Path, draw_to: Callable[[Path], bool], say: Callable[[str], None]) -> None:
-    """Draw a figure if that is possible; what is in its way is said, and does not spoil the tables."""
-    try:
-        if not draw_to(out):
-            say(f"{out.name}: there is nothing to draw")
-    except UsageError as error:
-        say(f"{out.name} is not drawn: {error}")
+def entries(found: Sequence[Band], target: float | None) -> Iterator[Any]:
+    """The legend: the jobs, the range, the target."""
+    for one, look in zip(found, looks(found), strict=True):
+        yield entry(one.label, **look)
+    if any(one.low != one.high for one in found):
+        yield patch("range over the seeds", color=GREY, alpha=BAND, linewidth=0)
+    if target is not None:
+        accuracy = any(one.measure == "accuracy" for one in found)
+        yield entry(f"target: {100 * target:g} %" if accuracy else f"target: {target:g}", **TARGET)

@@ -1,15 +1,15 @@
-"""A run folder as the row of a table: what it reached, what that cost, and when it was at the target."""
+"""A run folder as the row of a table: accuracy, cost, and cost at the target."""
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hpcadmm.after.plot import finite
 from hpcadmm.errors import UsageError
 from hpcadmm.experiments.folder import Folder
 from hpcadmm.experiments.plan import Planned, described
 from hpcadmm.experiments.runner import SETTLED, failure, state
+from hpcadmm.plotting import finite
 from hpcadmm.storage.readers import ENVIRONMENT, read_metrics, read_summary
 
 Row = dict[str, Any]
@@ -34,7 +34,7 @@ class Result:
 
     @property
     def measure(self) -> str:
-        """What the test part is measured by: "accuracy", "error" (the mean squared one), or "" if nothing is known."""
+        """The measure of the test part: "accuracy", "error" (mean squared), or "" if nothing was measured."""
         return next((name for name in ("accuracy", "error") for row in self.rows if f"test_{name}" in row), "")
 
     def scores(self) -> list[float]:
@@ -46,7 +46,7 @@ class Result:
         return (max if self.measure == "accuracy" else min)(self.scores(), default=None)
 
     def final(self) -> float | None:
-        """That of the last measured iteration."""
+        """The test accuracy or error of the last measured iteration."""
         value = self.rows[-1].get(f"test_{self.measure}") if self.rows else None
         return float(value) if finite(value) else None
 
@@ -60,12 +60,12 @@ class Result:
 
 
 def results(folder: Folder, plan: Sequence[Planned]) -> list[Result]:
-    """What became of each planned run."""
+    """The results of all planned runs."""
     return [result(folder, one) for one in plan]
 
 
 def result(folder: Folder, one: Planned) -> Result:
-    """What became of one; of a run that is not settled no figures are taken."""
+    """The result of a planned run; only settled runs have rows and a summary."""
     if one.fault:
         return Result(one, "unfit", one.fault, [], {}, {}, [])
     there, found = folder.run(one.name), state(folder, one)
@@ -84,8 +84,8 @@ def result(folder: Folder, one: Planned) -> Result:
 
 
 def with_costs(row: Mapping[str, Any], ranks: int) -> Row:
-    """A row of metrics.jsonl under the names of COSTS. `messages` there counts each rank's: a sum over all ranks is one
-    of each."""
+    """A row of metrics.jsonl with the names of COSTS. `messages` counts those of all ranks: a sum over the ranks is one
+    message of each."""
     messages = row.get("messages")
     return {
         **row,

@@ -1,4 +1,4 @@
-"""One row a job: medians and ranges over its seeds, and what must be known to read them."""
+"""One row per job: medians and ranges over its seeds, and notes for the reader."""
 
 import math
 from collections.abc import Sequence
@@ -23,8 +23,8 @@ def spread(values: Sequence[float]) -> Range | None:
 def summarised(results: Sequence[Result], target: float | None) -> list[Row]:
     """A row for each job, in the order in which they were given; ranges are over its finished runs.
 
-    Of what it cost to reach the target, a run that did not (or did not finish) counts as infinitely much: a median is
-    finite only if more than half of the seeds got there.
+    A run that did not reach the target, or did not finish, counts as infinite cost to the target: the median is finite
+    only if more than half of the seeds reached it.
     """
     labels = dict.fromkeys(one.planned.label for one in results)
     return [one_job([one for one in results if one.planned.label == label], target) for label in labels]
@@ -67,8 +67,8 @@ def flat(row: Row) -> Row:
 
 
 READING = (
-    "Median over the seeds, in brackets the least and the largest. Seconds are the solver's own: neither measuring nor "
-    "reading data counts. Synchronisations are the messages of a rank, a sum over all ranks being one; bytes are those "
+    "Median over the seeds, in brackets the least and the largest. Seconds are the solver's own, without measuring and "
+    "reading data. Synchronisations are the messages of one rank; a sum over all ranks is one. Bytes are those "
     "of all ranks."
 )
 RANGES = ("best", "final", *COSTS, *(f"target_{cost}" for cost in COSTS))
@@ -95,7 +95,7 @@ def wanted(rows: Sequence[Row], target: float) -> str:
 
 
 def reached_cells(row: Row) -> dict[str, str]:
-    """What a job is, reached and cost in all."""
+    """What a job is, its accuracy and its total cost."""
     said = {key: str(row[key]) for key in ("job", "solver", "data", "network", "loss")}
     said |= {"finished": f"{row['finished']} of {row['runs']}"}
     for key in ("best", "final"):
@@ -104,7 +104,7 @@ def reached_cells(row: Row) -> dict[str, str]:
 
 
 def target_cells(row: Row) -> dict[str, str]:
-    """What it cost a job to reach the target."""
+    """The cost of a job up to the target."""
     said = {"job": row["job"], "reached": f"{row['reached']} of {row['runs']}"}
     return said | {cost: cell(row[f"target_{cost}"]) for cost in COSTS}
 
@@ -122,14 +122,14 @@ def score(value: Range | None, measure: str) -> str:
 
 
 def notes(results: Sequence[Result], target: float | None) -> list[str]:
-    """What a reader of the figures must know."""
+    """Notes for the reader of the tables."""
     said = [READING]
     done = [one for one in results if one.finished]
     every = {one.planned.label: one.planned.job.evaluate.every for one in results}
     if target is not None:
         steps = ", ".join(f"{label} {step or 'only at its end'}" for label, step in every.items())
-        said.append(f"The target is seen where a job measures, every so many iterations: {steps}. A run that does not "
-                    "reach it counts as later than all others.")  # fmt: skip
+        said.append(f"The target is checked in measured iterations only, of which a job has one every: {steps}. A run "
+                    "that does not reach it counts as later than all others.")  # fmt: skip
     for key, what in (("data", "data"), ("network", "networks")):
         if len({described(one.planned.job)[key] for one in results}) > 1:
             said.append(f"The jobs have different {what}: compare with care.")
@@ -139,12 +139,12 @@ def notes(results: Sequence[Result], target: float | None) -> list[str]:
 
 
 def machine_notes(done: Sequence[Result]) -> list[str]:
-    """Where the runs were made."""
+    """Notes on the machine and the versions."""
     said = []
     hosts = [host for one in done for host in one.environment.get("hosts", [])]
     for host in hosts:
         if len(host["ranks"]) > host["cores"]:
-            said.append(f"{len(host['ranks'])} ranks on {host['cores']} cores: the seconds are not to be compared.")
+            said.append(f"{len(host['ranks'])} ranks on {host['cores']} cores: do not compare the seconds.")
     commits = {str(one.environment.get("hpcadmm")) + str(one.environment.get("commit")) for one in done}
     if len(commits) > 1:
         said.append("The runs were made by several versions of hpcadmm: see `commit` in table.csv.")

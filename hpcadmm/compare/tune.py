@@ -1,24 +1,24 @@
-"""`hpcadmm tune`: one job with many values of some of its keys, scored on samples held out of its training part."""
+"""`hpcadmm tune`: one job with many values of some keys, scored on samples held out of its training part."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hpcadmm.after.plot import finite
-from hpcadmm.compare.checks import Try, check_metric, check_ranks, check_values, crowded, regression
-from hpcadmm.compare.figure import picture
+from hpcadmm.compare.checks import Try, check_metric, check_ranks, check_values, regression
 from hpcadmm.compare.reading import Result, results
-from hpcadmm.compare.tune_report import Trial, draw, page, table_row
-from hpcadmm.compare.vary import Vary, drawn, varied
-from hpcadmm.errors import Interrupted, UsageError
-from hpcadmm.experiments.folder import Folder, claim, default
+from hpcadmm.compare.tune_report import Trial, drawn, page, table_row
+from hpcadmm.compare.vary import Vary, sampled, varied
+from hpcadmm.errors import UsageError
+from hpcadmm.experiments.folder import Folder, default
 from hpcadmm.experiments.launcher import launcher
 from hpcadmm.experiments.plan import Planned, resolved
-from hpcadmm.experiments.runner import Say, run_all
+from hpcadmm.experiments.runner import Say, carry_out
 from hpcadmm.experiments.tables import comma_separated, write
 from hpcadmm.job.job import Job, source
+from hpcadmm.plotting import finite, picture
 
 METRICS = ("test_accuracy", "test_error", "objective", "seconds-to-target")
 VALIDATION = 0.1
@@ -26,7 +26,7 @@ VALIDATION = 0.1
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line says besides the job, its overrides and what is varied.
+    """The options of the command line, besides the job, its overrides and the varied keys.
 
     metric: "test_accuracy" and "test_error" are those of the held-out samples at the end of the run.
     """
@@ -44,8 +44,8 @@ def tune(path: Path, overrides: Sequence[str], texts: Sequence[str], options: Op
     """Run the trials that are missing, then write table, figure and best.toml. Returns the exit code: 0 if a trial has
     a score, else 1.
 
-    Raises UsageError before the first trial for a job, values, options or a folder that will not do; Interrupted after
-    a signal, with the tables of what there is.
+    Raises UsageError before the first trial for a bad job, values, options or a folder of other jobs; Interrupted after
+    a signal, once the tables are written.
     """
     check(options)
     vary, text = varied(texts), source(path)
@@ -57,20 +57,9 @@ def tune(path: Path, overrides: Sequence[str], texts: Sequence[str], options: Op
     folder = Folder(options.out or default("tune"))
     facts = {"kind": "tune", "ranks": options.ranks, "vary": sorted(texts)}
     facts |= {"metric": options.metric, "target": options.target}
-    lock = claim(folder.path, facts, plan)
-    if note := crowded(options.ranks):
-        say(note)
     if len(plan) < options.budget:
         say(f"there are only {len(plan)} different sets of values")
-    try:
-        try:
-            run_all(folder, plan, start, say)
-        except Interrupted:
-            report(folder, plan, vary, base, options, say)
-            raise
-        return report(folder, plan, vary, base, options, say)
-    finally:
-        lock.close()
+    return carry_out(folder, facts, plan, start, partial(report, folder, plan, vary, base, options, say), say)
 
 
 def check(options: Options) -> None:
@@ -85,10 +74,10 @@ def check(options: Options) -> None:
 def planned(
     path: Path, text: str, overrides: Sequence[str], vary: Sequence[Vary], base: Job, options: Options
 ) -> list[Planned]:
-    """The trials; the first is the job as it stands. Raises UsageError for a key or values that the job does not take,
-    whichever other values it has; a combination that makes no job is a trial with a fault."""
+    """The trials; the first is the job unchanged. Raises UsageError for a key or value that the job refuses with all
+    other values; a refused combination is a trial with a fault."""
     if any(one.key == "data.validation" for one in vary):
-        raise UsageError("data.validation is what the trials are scored on: it cannot be varied; use --validation")
+        raise UsageError("data.validation cannot be varied, because the trials are scored on it; use --validation")
     share = options.validation or base.data.validation or VALIDATION
     fixed = [*overrides, f"data.validation={share}"]
     if options.metric == "seconds-to-target":
@@ -100,15 +89,16 @@ def planned(
     first = attempt([])
     check_values(attempt, vary)
     plan = [
-        trial(k, values, first, attempt, vary) for k, values in enumerate(drawn(vary, own(base, vary), options.budget))
+        trial(k, values, first, attempt, vary)
+        for k, values in enumerate(sampled(vary, own(base, vary), options.budget))
     ]
     if len(plan) > 1 and all(one.fault for one in plan[1:]):
-        raise UsageError(f"no trial besides the job as it stands fits: {plan[1].fault}")
+        raise UsageError(f"no trial besides the unchanged job is valid: {plan[1].fault}")
     return plan
 
 
 def trial(k: int, values: dict[str, Any], first: Job, attempt: Try, vary: Sequence[Vary]) -> Planned:
-    """The k-th trial; one whose values make no job says why."""
+    """The k-th trial, with a fault if the job refuses its values."""
     name = f"trial-{k:03d}"
     try:
         job = attempt([one.override(values[one.key]) for one in vary if values[one.key] is not None])
@@ -118,7 +108,7 @@ def trial(k: int, values: dict[str, Any], first: Job, attempt: Try, vary: Sequen
 
 
 def own(base: Job, vary: Sequence[Vary]) -> dict[str, Any]:
-    """The values that the job has; None for a key that it leaves unset (or does not know, which the trials refuse)."""
+    """The values of the job; None for a key that it leaves unset or does not know (which the trials refuse)."""
     tables = base.resolved()
     values: dict[str, Any] = {}
     for one in vary:
@@ -129,7 +119,7 @@ def own(base: Job, vary: Sequence[Vary]) -> dict[str, Any]:
 
 
 def score(one: Result, options: Options) -> float | None:
-    """What a trial is judged by; None if it did not finish, or has no such figure."""
+    """The score of a trial; None if it did not finish or has no such figure."""
     if not one.finished or not one.rows:
         return None
     if options.metric == "seconds-to-target":
@@ -153,7 +143,7 @@ def ranked(found: Sequence[Result], options: Options) -> list[Trial]:
 
 
 def report(folder: Folder, plan: Sequence[Planned], vary: Sequence[Vary], base: Job, options: Options, say: Say) -> int:
-    """Table, figure and best job of what there is; returns the exit code."""
+    """Write table, figure and best job; returns the exit code."""
     trials = ranked(results(folder, plan), options)
     in_order = sorted(trials, key=lambda trial: trial.result.planned.name)
     write(folder.path / "table.csv", comma_separated([table_row(trial) for trial in in_order]))
@@ -161,7 +151,7 @@ def report(folder: Folder, plan: Sequence[Planned], vary: Sequence[Vary], base: 
     text = page(trials, vary, options.metric, options.target, share)
     write(folder.path / "summary.md", text)
     say(f"\n{text}")
-    picture(folder.path / "figure.png", lambda out: draw(in_order, vary, options.metric, out), say)
+    picture(folder.path / "figure.png", lambda: drawn(in_order, vary, options.metric), say)
     best = trials[0] if trials[0].score is not None else None
     if best is not None:
         write(folder.path / "best.toml", best_job(best, base, vary, options))
@@ -172,7 +162,7 @@ def report(folder: Folder, plan: Sequence[Planned], vary: Sequence[Vary], base: 
 
 
 def best_job(best: Trial, base: Job, vary: Sequence[Vary], options: Options) -> str:
-    """The job with the values of the best trial: trained on all of its training part, and not stopped at the target."""
+    """The job with the best values, trained on the whole training part and not stopped at the target."""
     one = best.result.planned
     settings = [each.override(one.values[each.key]) for each in vary if one.values[each.key] is not None]
     stop = one.job.stop if "stop.accuracy" in one.values else replace(one.job.stop, accuracy=base.stop.accuracy)

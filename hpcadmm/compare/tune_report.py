@@ -2,24 +2,28 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import import_module
-from pathlib import Path
 from statistics import median
 from typing import Any
 
-from hpcadmm.after.plot import COLOURS, PAPER, STYLE, finite, library, logarithmic
-from hpcadmm.after.words import any_glyph, shown
+from hpcadmm import plotting
 from hpcadmm.compare.reading import Result, Row, row
 from hpcadmm.compare.vary import Vary
 from hpcadmm.experiments.tables import markdown, number
-from hpcadmm.storage.outfile import written
+from hpcadmm.plotting import COLOURS, PAPER, entry, finite, logarithmic, shown
 
 PER_CENT = "test_accuracy"
 WORDS = {
     "test_accuracy": "accuracy on held-out samples (%)",
-    "test_error": "mean squared error on held-out samples",
+    "test_error": "mean squared error on held-out\nsamples (squared units of the target)",
     "objective": "objective",
-    "seconds-to-target": "solver seconds to the target",
+    "seconds-to-target": "solver time to the target (s)",
+}
+TRIAL, JOB, BELOW, NO_SCORE = "trial", "the job unchanged", "trial below the axis", "trial without a score"
+MARKS: dict[str, dict[str, Any]] = {  # how a trial is drawn
+    TRIAL: {"marker": "o", "color": COLOURS[0], "markersize": 4},
+    JOB: {"marker": "o", "color": COLOURS[0], "markersize": 4, "markerfacecolor": "none"},
+    BELOW: {"marker": "v", "color": COLOURS[0], "markersize": 4},
+    NO_SCORE: {"marker": "x", "color": "#888888", "markersize": 4},
 }
 
 
@@ -37,7 +41,7 @@ class Trial:
 
 
 def table_row(trial: Trial) -> Row:
-    """The cells of table.csv: the values, the score, and what `compare` has of a run."""
+    """The cells of table.csv: the values, the score, and those of `compare`."""
     rest = row(trial.result, None)
     left_out = ("job", "solver", "network", "loss", "precision", *(key for key in rest if key.startswith("target_")))
     name = {"trial": rest.pop("run")}
@@ -45,13 +49,13 @@ def table_row(trial: Trial) -> Row:
 
 
 def page(trials: Sequence[Trial], vary: Sequence[Vary], metric: str, target: float | None, share: float | None) -> str:
-    """summary.md; the trials come with the best first."""
+    """summary.md. trials: the best first."""
     cells = [summary_row(trial, metric) for trial in trials]
     aim = "" if target is None else f" {target:g}"
     score = f"Score: {metric}{aim}. The test part of these runs is data.validation = {share}, a share of the training "
     notes = [
         score + "part; no sample of the real test part is among them.",
-        "trial-000 is the job as it stands. Varied: " + "; ".join(one.text for one in vary) + ".",
+        "trial-000 is the job unchanged. Varied: " + "; ".join(one.text for one in vary) + ".",
         "final, best: on the held-out samples; the score is the final one unless it is a time.",
     ]
     if metric == "objective":
@@ -77,63 +81,60 @@ def summary_row(trial: Trial, metric: str) -> dict[str, str]:
     }
 
 
-def draw(trials: Sequence[Trial], vary: Sequence[Vary], metric: str, out: Path) -> bool:
-    """Write the figure; False if no trial has a score. Raises UsageError without matplotlib."""
-    if all(trial.score is None for trial in trials):
-        return False
-    with library().rc_context(STYLE), any_glyph():
-        written(out, drawn(trials, vary, metric).savefig)
-    return True
-
-
 def drawn(trials: Sequence[Trial], vary: Sequence[Vary], metric: str) -> Any:
-    """A matplotlib figure: for each key the scores against its values."""
-    figures = import_module("matplotlib.figure")
-    wide = min(2, len(vary))
-    lines = -(-len(vary) // wide)
-    figure = figures.Figure((PAPER * (0.6 if wide == 1 else 1), 2.2 * lines + 0.2), layout="constrained")
-    grid = figure.subplots(lines, wide, squeeze=False, sharey=True)
+    """A matplotlib figure: for each key the scores against its values; None if no trial has a score."""
+    if all(trial.score is None for trial in trials):
+        return None
+    columns = min(2, len(vary))
+    handles = [entry(label, linestyle="", **look) for label, look in MARKS.items()]
+    width = PAPER * (0.6 if columns == 1 else 1)
+    lines = plotting.legend_rows(list(MARKS), width)
+    figure, grid = plotting.panels(-(-len(vary) // columns), columns, 2.2, lines, width, sharey=True)
     for place, one in zip(grid.flat, vary, strict=False):
         panel(place, trials, one, metric)
     for line in grid:
         line[0].set_ylabel(WORDS[metric])
-    for place in list(grid.flat)[len(vary) :]:
-        place.set_visible(False)
+    for place in grid.flat[len(vary) :]:
+        place.remove()
+    plotting.legend(figure, handles, width)
     return figure
 
 
 def panel(place: Any, trials: Sequence[Trial], one: Vary, metric: str) -> None:
-    """The trials as points, the job as it stands hollow; at the bottom those far below as triangles, those without a
-    score as crosses."""
+    """The trials as points; at the bottom those below the axis and those without a score."""
     unit = 100.0 if metric == PER_CENT else 1.0
     scores = [unit * trial.score for trial in trials if trial.score is not None]
     low = floor(scores) if metric == PER_CENT else min(scores)
     for number_, trial in enumerate(trials):
-        across = position(one, trial.values[one.key])
-        if across is None:
+        at = position(one, trial.values[one.key])
+        if at is None:
             continue
         if trial.score is None or unit * trial.score < low:
-            mark, colour = ("x", "#888888") if trial.score is None else ("v", COLOURS[0])
-            place.plot(across, 0.03, mark, color=colour, markersize=4, transform=place.get_xaxis_transform())
+            look = MARKS[NO_SCORE if trial.score is None else BELOW]
+            place.plot(at, 0.03, transform=place.get_xaxis_transform(), linestyle="", **look)
         else:
-            face = "none" if number_ == 0 else COLOURS[0]
-            place.plot(across, unit * trial.score, "o", color=COLOURS[0], markerfacecolor=face, markersize=4)
+            place.plot(at, unit * trial.score, linestyle="", **MARKS[TRIAL if number_ else JOB])
+    across(place, trials, one)
+    if metric == PER_CENT:
+        place.set_ylim(low - 0.08 * (max(scores) - low) - 0.1, max(scores) + 0.05 * (max(scores) - low) + 0.1)
+    elif logarithmic(scores):
+        plotting.log_axis(place, "y", scores, 2)
+
+
+def across(place: Any, trials: Sequence[Trial], one: Vary) -> None:
+    """The x axis of a key."""
+    place.set_xlabel(shown(one.key))
     if one.kind == "choice":
         place.set_xticks(range(len(one.values)), [shown(str(value)) for value in one.values])
         place.set_xlim(-0.5, len(one.values) - 0.5)
     elif one.kind == "log":
-        place.set_xscale("log")
-    if metric == PER_CENT:
-        place.set_ylim(low - 0.08 * (max(scores) - low) - 0.1, max(scores) + 0.05 * (max(scores) - low) + 0.1)
-    elif logarithmic(scores, 20):
-        place.set_yscale("log")
-    place.set_xlabel(shown(one.key))
-    place.set_axisbelow(True)
+        found = [at for trial in trials if (at := position(one, trial.values[one.key])) is not None]
+        plotting.log_axis(place, "x", [*found, one.low, one.high])
 
 
 def floor(scores: Sequence[float]) -> float:
-    """Where an axis of accuracies begins, so that the good ones can be told apart: four times as far below the median
-    as the best is above it, or at the least.
+    """Where an axis of accuracies begins, so that the good ones can be told apart: below the median by four times the
+    distance from the median to the best, or at the least score.
 
     >>> floor([10.0, 94.0, 95.0, 96.0, 97.0]), floor([94.0, 95.0, 96.0])
     (87.0, 94.0)
@@ -144,8 +145,8 @@ def floor(scores: Sequence[float]) -> float:
 
 
 def position(one: Vary, value: Any) -> float | None:
-    """Where a value stands on the axis of its key; None for one without a place: unset, or none of the choices, as the
-    job as it stands may have it."""
+    """Where a value lies on the axis of its key; None if it has no place there: unset, or not among the choices, as the
+    value of the job itself may be."""
     if one.kind == "choice":
         return float(one.values.index(value)) if value in one.values else None
     good = finite(value) and (value > 0 or one.kind != "log")

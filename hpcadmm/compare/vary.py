@@ -1,4 +1,4 @@
-"""What `--vary` says: a key of the job and the values it may take; and which values the trials take."""
+"""`--vary`: a key of the job and its possible values; and the values that the trials take."""
 
 import json
 import math
@@ -15,13 +15,13 @@ from hpcadmm.job.typed import Raw
 
 EXAMPLES = "solver.gamma=log:0.1:100, solver.eta=uniform:0:1, solver.T=int:1:20, solver.batch=choice:128,512"
 RANGES = ("log", "uniform", "int")
-SHIFT = 3  # seeds the shift of the points: a sequence that begins in the corner of all least values is of no use
-TRIES = 64  # points drawn for each trial before the values are held to be exhausted
+SHIFT = 3  # seed of the shift of the points, so that the first is not the corner of all least values
+TRIES = 64  # points drawn per trial before the values count as exhausted
 
 
 @dataclass(frozen=True)
 class Vary:
-    """One key. text: as it was given; values: of a choice; low, high: of a range, both ends included."""
+    """One key. text: as given; values: of a choice; low, high: of a range, both ends included."""
 
     key: str
     text: str
@@ -62,12 +62,12 @@ class Vary:
         return (int(self.low), int(self.high)) if self.kind == "int" else (self.low, self.high)
 
     def override(self, value: Any) -> str:
-        """As --set takes it; what is no TOML as it was typed, for the key to say what it is."""
+        """The override for --set; text that is not TOML stays as typed, and the key decides its type."""
         return f"{self.key}={value if isinstance(value, Raw) else json.dumps(value, ensure_ascii=False)}"
 
 
 def choices(text: str, rest: str) -> tuple[Any, ...]:
-    """The values between the commas, as TOML has them; if that is none, or has dates, as typed. Raises UsageError.
+    """The values between the commas, read as TOML; as typed if they are no TOML or dates. Raises UsageError.
 
     >>> choices("", "1,2.5"), choices("", "[100], [300, 300]"), choices("", "relu, tanh")
     ((1, 2.5), ([100], [300, 300]), ('relu', 'tanh'))
@@ -75,11 +75,11 @@ def choices(text: str, rest: str) -> tuple[Any, ...]:
     try:
         (values,) = tomllib.loads(f"values = [{rest}]").values()
         shown = {json.dumps(value) for value in values}
-    except (ValueError, TypeError, RecursionError):  # not TOML, more than one line of it, or a date: the words
+    except (ValueError, TypeError, RecursionError):  # not TOML, or more than one line, or a date: as typed
         values = [Raw(part.strip()) for part in rest.split(",")]
         shown = set(values)
     if not values or "" in values or len(shown) < len(values):
-        raise UsageError(f"--vary {text}: a choice needs numbers, words or lists parted by commas, each once")
+        raise UsageError(f"--vary {text}: a choice needs numbers, words or lists, separated by commas, each once")
     return tuple(values)
 
 
@@ -99,15 +99,15 @@ def ends(text: str, kind: str, rest: str) -> tuple[float, float]:
 
 
 def varied(texts: Sequence[str]) -> list[Vary]:
-    """All that is varied. Raises UsageError for nothing, or a key that is named twice."""
+    """Read all --vary. Raises UsageError if there is none, or a key occurs twice."""
     found = [Vary.of(text) for text in texts]
     keys = [one.key for one in found]
     if not found or len(set(keys)) < len(keys):
-        raise UsageError(f"name each key that is to be varied once with --vary, for example --vary {EXAMPLES}")
+        raise UsageError(f"name each key to vary once with --vary, for example --vary {EXAMPLES}")
     return found
 
 
-def drawn(vary: Sequence[Vary], first: dict[str, Any], count: int) -> list[dict[str, Any]]:
+def sampled(vary: Sequence[Vary], first: dict[str, Any], count: int) -> list[dict[str, Any]]:
     """The values of `count` trials: `first` and then a Sobol sequence, without repetition; fewer if there are no more.
 
     A longer list begins with a shorter one.
@@ -124,12 +124,12 @@ def drawn(vary: Sequence[Vary], first: dict[str, Any], count: int) -> list[dict[
 
 
 def told(values: dict[str, Any]) -> str:
-    """Values as text that tells whether they are the same; 1 and 1.0 are."""
+    """Values as text, equal for equal values; 1 and 1.0 are equal."""
     return json.dumps([float(v) if isinstance(v, int) and not isinstance(v, bool) else v for v in values.values()])
 
 
 def points(dimensions: int, count: int) -> Iterator[list[float]]:
-    """At least `count` points in the unit cube: a Sobol sequence, shifted, the same for ever."""
+    """At least `count` points in the unit cube: a shifted Sobol sequence, always the same."""
     shift = np.random.PCG64([SHIFT, dimensions]).random_raw(dimensions) / 2.0**64
     sequence = qmc.Sobol(dimensions, scramble=False).random_base2(max(count - 1, 1).bit_length())
     return iter(((sequence + shift) % 1.0).tolist())

@@ -1,1 +1,1 @@
-"""What compare, tune, bench and scaling share: launcher, folder, plan, runner and tables of a session."""
+"""What compare, tune, bench and scaling share: launcher, folder, plan, runner, tables and report."""

@@ -1,4 +1,4 @@
-"""The folder of an experiment: which runs belong to it, and where everything lies.
+"""The folder of an experiment: its plan, its runs and their records.
 
 plan.json jobs/<run>.toml runs/<run>/ children/<run>.json children/<run>.txt table.csv summary.csv summary.md figure.png
 """
@@ -18,6 +18,7 @@ from hpcadmm.storage.lock import LOCK, OWNER, Lock
 
 PLAN = "plan.json"
 LATER = {"metric": None, "target": None}  # facts that folders of version 0.1.0 do not have
+CURE = "ask for the same, or choose another --out"
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Folder:
     path: Path
 
     def job(self, name: str) -> Path:
-        """The job file that a run is made from."""
+        """The job file of a run."""
         return self.path / "jobs" / f"{name}.toml"
 
     def run(self, name: str) -> Path:
@@ -35,15 +36,15 @@ class Folder:
         return self.path / "runs" / name
 
     def record(self, name: str) -> Path:
-        """What the processes of a run were, how they ended, and how busy the machine was."""
+        """The sessions of a run: command, times, exit code, load of the machine."""
         return self.path / "children" / f"{name}.json"
 
     def said(self, name: str) -> Path:
-        """What they printed."""
+        """What the processes of a run printed."""
         return self.path / "children" / f"{name}.txt"
 
     def records(self, name: str) -> list[dict[str, Any]]:
-        """The sessions of a run, the first first; none if it was not begun, or the file is damaged."""
+        """The sessions of a run, the first first; none if it was not started, or the file is damaged."""
         try:
             sessions = json.loads(self.record(name).read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -52,7 +53,7 @@ class Folder:
 
 
 def default(kind: str) -> Path:
-    """A new place: results/<kind>/<UTC time>."""
+    """A new folder name: results/<kind>/<UTC time>."""
     stem = Path("results", kind, time.strftime("%Y%m%dT%H%M%S", time.gmtime()))
     found, k = stem, 1
     while found.exists():
@@ -62,9 +63,9 @@ def default(kind: str) -> Path:
 
 
 def claim(path: Path, facts: dict[str, Any], plan: Sequence[Planned]) -> Lock:
-    """Make the folder, or take that of an earlier call with the same plan, and lock it against another.
+    """Make the folder, or take the folder of an earlier call with the same plan, and lock it.
 
-    facts: what must be the same in both calls besides the jobs. More runs of the same jobs may be asked for.
+    facts: what both calls must agree on besides the jobs. The later call may ask for more runs of the same jobs.
     Raises UsageError if the folder holds other things or other jobs.
     """
     with spoken(f"make the folder {path}"):
@@ -80,7 +81,7 @@ def claim(path: Path, facts: dict[str, Any], plan: Sequence[Planned]) -> Lock:
 
 
 def furnish(folder: Folder, facts: dict[str, Any], plan: Sequence[Planned]) -> None:
-    """Write plan and jobs, after a look at those that are there."""
+    """Write plan and jobs. Raises UsageError if the folder has others."""
     path = folder.path
     facts = json.loads(json.dumps(facts))
     if (path / PLAN).exists():
@@ -98,29 +99,34 @@ def refuse_strange(path: Path) -> None:
     """Raise UsageError if there are files, but no plan."""
     others = sorted(set(os.listdir(path)) - {LOCK, OWNER, f"{PLAN}.partial"})
     if others and PLAN not in others:
-        raise UsageError(f"{path} is not empty (it holds {others[0]}) and no folder of this command: choose another")
+        raise UsageError(
+            f"{path} is not empty (it holds {others[0]}) and was not created by this command: choose another"
+        )
 
 
 def refuse_others(folder: Folder, facts: dict[str, Any], plan: Sequence[Planned]) -> None:
-    """Raise UsageError where the folder's plan is not the one asked for."""
-    try:
-        there = json.loads((folder.path / PLAN).read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UsageError(f"{folder.path / PLAN} is damaged: {error}") from None
-    if not isinstance(there, dict):
-        raise UsageError(f"{folder.path / PLAN} is damaged: it is not an object")
-    cure = "ask for the same, or choose another --out"
+    """Raise UsageError if the folder's plan or jobs differ from these."""
+    there = read_plan(folder.path / PLAN)
     for key in [*there, *(key for key in facts if key not in {**there, **LATER})]:
         if there.get(key) != facts.get(key):
             now = facts.get(key, "unset")
-            raise UsageError(f"{folder.path}: {key} is {there.get(key, 'unset')} there and {now} here; {cure}")
+            raise UsageError(f"{folder.path}: {key} is {there.get(key, 'unset')} there and {now} here; {CURE}")
     more = sorted({path.stem for path in (folder.path / "jobs").glob("*.toml")} - {one.name for one in plan})
     if more:
-        raise UsageError(f"{folder.path}: it holds {len(more)} runs more than are asked for, as {more[0]}; {cure}")
+        raise UsageError(f"{folder.path}: it holds {len(more)} runs more than are asked for, as {more[0]}; {CURE}")
     for one in plan:
-        if one.fault:
-            continue
         file = folder.job(one.name)
-        old = file.read_text(encoding="utf-8") if file.exists() else one.text
+        old = file.read_text(encoding="utf-8") if file.exists() and not one.fault else one.text
         if old != one.text:
-            raise UsageError(f"{folder.path}: {one.name}: {difference(old, one.text) or 'the job differs'}; {cure}")
+            raise UsageError(f"{folder.path}: {one.name}: {difference(old, one.text) or 'the job differs'}; {CURE}")
+
+
+def read_plan(file: Path) -> dict[str, Any]:
+    """The facts in plan.json. Raises UsageError if it is damaged."""
+    try:
+        there = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UsageError(f"{file} is damaged: {error}") from None
+    if not isinstance(there, dict):
+        raise UsageError(f"{file} is damaged: it is not an object")
+    return there

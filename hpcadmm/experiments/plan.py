@@ -1,5 +1,6 @@
-"""What is to be run: for every run a name, which its folder has too, and a resolved job."""
+"""The runs of an experiment: each has a name, which its folder has too, and a resolved job."""
 
+import os
 import re
 import tomllib
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from typing import Any
 from hpcadmm.errors import UsageError
 from hpcadmm.job.job import Job, parse, source
 
-LONGEST = 50  # characters of a job's name that go into the name of a folder
+LONGEST = 50  # characters of a job's name in the name of a folder
 
 
 @dataclass(frozen=True)
@@ -45,24 +46,37 @@ def resolved(text: str, overrides: Sequence[str], path: Path) -> Job:
         raise UsageError(f"{path}: {error}") from None
 
 
-def repeated(paths: Sequence[Path], overrides: Sequence[str], repeat: int) -> list[Planned]:
+def variant(argument: str | Path) -> tuple[Path, list[str]]:
+    """A job file and the overrides that are appended to it, FILE:KEY=VALUE:KEY=VALUE.
+
+    >>> variant("adam.toml:solver.rate=0.1:network.hidden=[5, 5]")
+    (PosixPath('adam.toml'), ['solver.rate=0.1', 'network.hidden=[5, 5]'])
+    """
+    if os.path.exists(argument):  # whatever its name
+        return Path(argument), []
+    file, *overrides = re.split(r":(?=[A-Za-z_][\w.]*=)", str(argument))
+    return Path(file), overrides
+
+
+def repeated(jobs: Sequence[str | Path], overrides: Sequence[str], repeat: int) -> list[Planned]:
     """All jobs with their own seed, then all with the next, and so on: repeat k = 0, 1, ... runs with seed + k.
 
-    Raises UsageError for jobs that cannot be read, or that cannot be told apart by their names.
+    jobs: as `variant` reads them; a job's own overrides come after `overrides`. Raises UsageError for jobs that cannot
+    be read, or that have the same name.
     """
-    jobs = [read(path, overrides) for path in paths]
-    labels = [slug(job.head.name) for job in jobs]
-    for label, job, path in zip(labels, jobs, paths, strict=True):
-        same = [str(p) for other, p in zip(labels, paths, strict=True) if other.casefold() == label.casefold()]
+    variants = [variant(one) for one in jobs]
+    found = [read(path, [*overrides, *own]) for path, own in variants]
+    labels = [slug(job.head.name) for job in found]
+    folded = [label.casefold() for label in labels]
+    for label, fold in zip(labels, folded, strict=True):
+        same = [str(one) for one, other in zip(jobs, folded, strict=True) if other == fold]
         if len(same) > 1:
-            raise UsageError(
-                f"{' and '.join(same)}: their folders would be called {label} alike; give each job a name of its own, "
-                f"now {job.head.name!r} in {path}"
-            )
+            raise UsageError(f"{' and '.join(same)} have the same name, {label}: give each job a name of its own, in "
+                             "its file or as FILE:name=NAME")  # fmt: skip
     return [
         Planned(f"{label}-{k}", label, replace(job, head=replace(job.head, seed=job.head.seed + k)))
         for k in range(repeat)
-        for label, job in zip(labels, jobs, strict=True)
+        for label, job in zip(labels, found, strict=True)
     ]
 
 

@@ -1,15 +1,15 @@
-"""One run at a time, each by processes of its own; what is finished is not repeated, what was begun goes on."""
+"""One run at a time, each in processes of its own; finished runs are not repeated, started ones are resumed."""
 
 import json
 import os
 import shutil
-import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from hpcadmm.after.show import row
 from hpcadmm.errors import Interrupted, UsageError
-from hpcadmm.experiments.folder import Folder
-from hpcadmm.experiments.launcher import Launcher, Relay
+from hpcadmm.experiments.folder import Folder, claim
+from hpcadmm.experiments.launcher import Launcher, Relay, usable_cores
 from hpcadmm.experiments.plan import Planned
 from hpcadmm.storage.durable import write_text
 from hpcadmm.storage.folders import newest
@@ -17,36 +17,54 @@ from hpcadmm.storage.holder import holder
 from hpcadmm.storage.readers import JOB
 
 Say = Callable[[str], None]
-SETTLED = ("finished", "diverged")  # running such a one again would give the same
+SETTLED = ("finished", "diverged")  # running such a run again would give the same
 MOST = 300  # characters of a message
 
 
-def run_all(folder: Folder, plan: Sequence[Planned], launcher: Launcher, say: Say) -> None:
-    """Run what is not settled yet, in the order of the plan. A failure is recorded, and the others go on.
+def carry_out(
+    folder: Folder, facts: dict[str, Any], plan: Sequence[Planned], start: Launcher, report: Callable[[], int], say: Say
+) -> int:
+    """Take the folder, run what is missing, and return what `report` returns; after a signal report too.
 
-    Raises Interrupted after a signal, when the run at work has saved and ended.
+    Raises UsageError for a folder of other jobs, Interrupted after a signal.
+    """
+    lock = claim(folder.path, facts, plan)
+    try:
+        if start.ranks > usable_cores():
+            say(f"note: {start.ranks} ranks on {usable_cores()} cores: do not compare the seconds")
+        try:
+            run_all(folder, plan, start, say)
+        except Interrupted:
+            report()
+            raise
+        return report()
+    finally:
+        lock.close()
+
+
+def run_all(folder: Folder, plan: Sequence[Planned], launcher: Launcher, say: Say) -> None:
+    """Run what is not settled yet, in the order of the plan. A failure is recorded, and the next run starts.
+
+    Raises Interrupted after a signal, once the current run has saved and ended.
     """
     with Relay() as relay:
         for number, one in enumerate(plan, 1):
+            place = f"{number} of {len(plan)}: {one.name}"
             if relay.raised:
-                raise Interrupted(f"{relay.raised}: the same command goes on where it was: {folder.path}")
+                break
             if one.fault:
-                say(f"{number} of {len(plan)}: {one.name}: unfit: {one.fault}")
-            if one.fault or state(folder, one) in SETTLED:
-                continue
-            begin = time.perf_counter()
-            run(folder, one, launcher, relay)
-            seconds = time.perf_counter() - begin
-            message = failure(folder, one)
-            said = f": {message}" if message else ""
-            say(f"{number} of {len(plan)}: {one.name}: {state(folder, one)} after {seconds:.1f} s{said}")
+                say(f"{place}: unfit: {one.fault}")
+            elif state(folder, one) not in SETTLED:
+                seconds = run(folder, one, launcher, relay)
+                message = failure(folder, one)
+                say(f"{place}: {state(folder, one)} after {seconds:.1f} s" + (f": {message}" if message else ""))
     if relay.raised:
-        raise Interrupted(f"{relay.raised}: the same command goes on where it was: {folder.path}")
+        raise Interrupted(f"{relay.raised}: the same command continues: {folder.path}")
 
 
 def state(folder: Folder, one: Planned) -> str:
-    """finished, diverged, interrupted, killed, running or damaged, as the run folder has it; "failed" if its processes
-    ended with an error of their own; "absent" if there were none."""
+    """The state of a run: finished, diverged, interrupted, killed, running or damaged, as in its folder; "failed" if
+    its processes ended with an error; "absent" if it was never started."""
     there, sessions = folder.run(one.name), folder.records(one.name)
     last = sessions[-1] if sessions else {}
     found = "absent"
@@ -61,36 +79,31 @@ def state(folder: Folder, one: Planned) -> str:
 
 
 def failure(folder: Folder, one: Planned) -> str:
-    """What a run that did not end well has said; "" of one that did."""
+    """The message of a run that did not finish; "" of one that did."""
     if state(folder, one) == "finished":
         return ""
     sessions = folder.records(one.name)
     return str(sessions[-1].get("message") or "") if sessions else ""
 
 
-def run(folder: Folder, one: Planned, launcher: Launcher, relay: Relay) -> None:
-    """Start or resume a run, wait for it, and keep a record of the session."""
-    arguments = deed(folder, one)
-    sessions, load = folder.records(one.name), os.getloadavg()[0]
-    started, begin = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), time.perf_counter()
-    code = relay.run(launcher.command(*arguments, "--quiet"), launcher.environment, folder.said(one.name))
+def run(folder: Folder, one: Planned, launcher: Launcher, relay: Relay) -> float:
+    """Start or resume a run, wait for it, and record the session; returns its seconds."""
+    sessions = folder.records(one.name)
+    code, session = relay.session(launcher, [*arguments_of(folder, one), "--quiet"], folder.said(one.name))
     said = folder.said(one.name).read_text(encoding="utf-8", errors="replace")
-    session = {
-        "command": launcher.shown(*arguments),
-        "started": started,
-        "wall_seconds": time.perf_counter() - begin,
-        "load_before": load,
-        "load_after": os.getloadavg()[0],
+    session |= {
         "cores": os.cpu_count(),
         "code": code,
         "signal": relay.raised,
         "message": message(said) or (f"exit code {code}" if code else ""),
     }
     write_text(folder.record(one.name), json.dumps([*sessions, session], indent=2) + "\n")
+    return float(session["wall_seconds"])
 
 
-def deed(folder: Folder, one: Planned) -> list[object]:
-    """The arguments: resume if there is a checkpoint, else train, after what a dead run left was removed."""
+def arguments_of(folder: Folder, one: Planned) -> list[object]:
+    """The arguments of hpcadmm: resume if there is a checkpoint, otherwise train, after the remains of a dead run were
+    removed."""
     there = folder.run(one.name)
     if (there / JOB).is_file() and (newest(there / "checkpoints") or holder(there)):
         return ["resume", there]
@@ -100,7 +113,7 @@ def deed(folder: Folder, one: Planned) -> list[object]:
 
 
 def message(text: str) -> str:
-    """The last error in what was printed, in one line; without one the last line that says something.
+    """The last error in the output, in one line; without an error the last line that is not empty.
 
     >>> message("a warning\\nError: the job file:\\n  solver.gamma = -1: must be greater than 0\\n")
     'the job file: solver.gamma = -1: must be greater than 0'

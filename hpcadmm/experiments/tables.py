@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hpcadmm.after.words import printable
+from hpcadmm.errors import printable
 from hpcadmm.storage.durable import spoken, write_text
 
 
 def write(path: Path, text: str) -> None:
-    """Write or replace a file. Raises UsageError where the disk refuses."""
+    """Write or replace a file. Raises UsageError if that fails."""
     with spoken(f"write {path}"):
         write_text(path, text)
 
@@ -42,7 +42,7 @@ def markdown(rows: Sequence[Mapping[str, str]]) -> str:
 
 
 def safe(text: str) -> str:
-    """Text that stays in its cell, and is no markup."""
+    """Text that stays in its cell and is not taken for markup."""
     text = printable(" ".join(text.split())).replace("\\", "\\\\")
     return text.replace("|", "\\|").replace("&", "&amp;").replace("<", "&lt;")
 

@@ -1,52 +1,61 @@
-"""Time and efficiency against ranks: measured points filled, predictions dashed, in an area that says so."""
+"""Time and efficiency against ranks: measured points filled, predictions dashed, in a shaded area that says so."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
-from hpcadmm.after.plot import COLOURS, PAPER, STYLE, library
-from hpcadmm.after.words import shown
+from hpcadmm import plotting
 from hpcadmm.performance.curves import Curve
-from hpcadmm.storage.outfile import written
+from hpcadmm.plotting import COLOURS, MODELLED, PAPER, entry
 
-
-def draw(curves: Sequence[Curve], network: str, out: Path) -> bool:
-    """Write the figure; False if there is nothing. Raises UsageError without matplotlib."""
-    if not curves:
-        return False
-    with library().rc_context(STYLE):
-        written(out, drawn(curves, network).savefig)
-    return True
+MEASURED: dict[str, Any] = {"linestyle": "", "marker": "o", "markersize": 4}
+HEIGHT = 2.3  # inches of a row of panels
 
 
 def drawn(curves: Sequence[Curve], network: str) -> Any:
-    """A matplotlib figure of two panels: seconds an iteration, and efficiency."""
-    figure = import_module("matplotlib.figure").Figure((PAPER, 2.9 + 0.16 * (len(curves) + 2)), layout="constrained")
-    time, efficiency = figure.subplots(1, 2)
+    """A matplotlib figure with a row for each solver: seconds per iteration, and efficiency; None without a curve."""
+    if not curves:
+        return None
+    rows = list(grouped(curves))
+    heights = [HEIGHT + 0.3 + 0.17 * plotting.legend_rows(names(row, network)) for row in rows]
+    figure = import_module("matplotlib.figure").Figure((PAPER, sum(heights)), layout="constrained")
+    for part, row in zip(figure.subfigures(len(rows), 1, squeeze=False, height_ratios=heights).flat, rows, strict=True):
+        panels(part, row, network)
+    return figure
+
+
+def grouped(curves: Sequence[Curve]) -> Iterator[list[Curve]]:
+    """The curves by solver, in parts of as many as there are colours."""
+    for solver in dict.fromkeys(one.series.case.solver.name for one in curves):
+        own = [one for one in curves if one.series.case.solver.name == solver]
+        for begin in range(0, len(own), len(COLOURS)):
+            yield own[begin : begin + len(COLOURS)]
+
+
+def panels(part: Any, curves: Sequence[Curve], network: str) -> None:
+    """The two panels of some curves and their legend, in a part of the figure."""
+    time, efficiency = part.subplots(1, 2)
     last = max((known.point.ranks for one in curves for known in one.series.points), default=1)
-    most = max(one.found[-1].ranks for one in curves)
-    for number, one in enumerate(curves):
-        line(time, efficiency, one, COLOURS[number % len(COLOURS)])
-    for place, label in ((time, "seconds an iteration"), (efficiency, "efficiency (%)")):
-        place.set_xscale("log")
-        place.set_xlim(0.8, most * 1.3)
+    ranks = [p.ranks for one in curves for p in one.found]
+    for one, colour in zip(curves, COLOURS, strict=False):
+        line(time, efficiency, one, colour)
+    for place, label in ((time, "time per iteration (s)"), (efficiency, "efficiency (%)")):
+        plotting.log_axis(place, "x", [1, *ranks], 0.6)
         place.set_xlabel("ranks")
         place.set_ylabel(label)
-        place.axvspan(last * 1.25, most * 1.3, color="#f3f3f3", zorder=0)
+        place.axvspan(last * 1.25, place.get_xlim()[1], color="#f3f3f3", zorder=0)
         place.text(0.98, 1.01, "modelled", transform=place.transAxes, ha="right", va="bottom", fontsize=7, color="#666")
-    time.set_yscale("log")
+    seconds = [p.seconds for one in curves for p in one.found]
+    plotting.log_axis(time, "y", [*seconds, *(known.seconds for one in curves for known in one.series.points)])
     efficiency.set_ylim(0, 118)
-    legend(figure, curves, network)
-    return figure
+    plotting.legend(part, list(entries(curves, network)))
 
 
 def line(time: Any, efficiency: Any, one: Curve, colour: str) -> None:
     """One curve, and its measured points."""
     ranks = [p.ranks for p in one.found]
-    dashed = {"color": colour, "linestyle": (0, (4, 1.5)), "linewidth": 1.0}
-    time.plot(ranks, [p.seconds for p in one.found], **dashed)
-    efficiency.plot(ranks, [100 * one.efficiency(p) for p in one.found], **dashed)
+    time.plot(ranks, [p.seconds for p in one.found], color=colour, **MODELLED)
+    efficiency.plot(ranks, [100 * one.efficiency(p) for p in one.found], color=colour, **MODELLED)
     points = sorted(one.series.points, key=lambda known: known.point.ranks)
     if not points:
         return
@@ -56,17 +65,18 @@ def line(time: Any, efficiency: Any, one: Curve, colour: str) -> None:
         100 * first.seconds / s * (1 if weak else first.point.ranks / n) for n, s in zip(counts, seconds, strict=True)
     ]
     for place, values in ((time, seconds), (efficiency, gained)):
-        place.plot(counts, values, color=colour, linestyle="none", marker="o", markersize=4, zorder=4)
+        place.plot(counts, values, color=colour, zorder=4, **MEASURED)
 
 
-def legend(figure: Any, curves: Sequence[Curve], network: str) -> None:
-    """Above the panels: the series by colour, what is measured and what is modelled."""
-    lines = import_module("matplotlib.lines")
-    handles = [
-        lines.Line2D([], [], color=COLOURS[k % len(COLOURS)], label=shown(one.series.name))
-        for k, one in enumerate(curves)
-    ]
-    handles.append(lines.Line2D([], [], color="#333333", linestyle="none", marker="o", markersize=4, label="measured"))
-    label = shown(f"modelled; network: {network}")
-    dashed = lines.Line2D([], [], color="#333333", linestyle=(0, (4, 1.5)), label=label)
-    figure.legend(handles=[*handles, dashed], loc="outside upper left", ncols=1, handlelength=2.4)
+def names(curves: Sequence[Curve], network: str) -> list[str]:
+    """The labels of the legend: the series, what is measured and what is modelled."""
+    return [*(one.series.name for one in curves), "measured", f"modelled; network: {network}"]
+
+
+def entries(curves: Sequence[Curve], network: str) -> Iterator[Any]:
+    """The legend."""
+    *series, measured, modelled = names(curves, network)
+    for name, colour in zip(series, COLOURS, strict=False):
+        yield entry(name, color=colour)
+    yield entry(measured, color="#333333", **MEASURED)
+    yield entry(modelled, color="#333333", **MODELLED)

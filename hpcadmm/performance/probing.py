@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from hpcadmm import __version__
-from hpcadmm.bench.scaling import child, usable_cores
 from hpcadmm.errors import UsageError
-from hpcadmm.experiments.launcher import launcher
+from hpcadmm.experiments.launcher import child, launcher, refuse_other, usable_cores
 from hpcadmm.performance.machine import Machine
 from hpcadmm.solvers.shared.case import Case
 from hpcadmm.storage.durable import spoken, write_text
@@ -38,12 +37,9 @@ def measured(ranks: Sequence[int], given: str | None, options: Sequence[str], sa
     for n in ranks:
         say(f"measuring this machine with {n} rank{'s' if n > 1 else ''} at once")
         about["loads"].append(os.getloadavg()[0] if hasattr(os, "getloadavg") else None)
-        found = child(launcher(n, given).command("scaling", "probe", *options), crowded=False)
+        found = child(launcher(n, given).command("scaling", "probe", *options))
         about["environment"] = found.pop("environment")
-        if found["ranks"] != n:
-            raise UsageError(
-                f"asked the launcher for {n} ranks, got {found['ranks']}: it does not belong to the MPI library"
-            )
+        refuse_other(n, found["ranks"])
         probes.append(found)
     return Machine(about, probes)
 

@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from hpcadmm.compare.figure import picture
 from hpcadmm.errors import UsageError
 from hpcadmm.performance import pages
 from hpcadmm.performance.curves import curve, series
@@ -18,6 +17,7 @@ from hpcadmm.performance.machine import Machine
 from hpcadmm.performance.pages import Study
 from hpcadmm.performance.predict import TERMS
 from hpcadmm.performance.probing import counts, doubts, measured, write
+from hpcadmm.plotting import picture
 from hpcadmm.scaling.measured import read
 from hpcadmm.solvers import SOLVERS
 from hpcadmm.storage.durable import spoken, write_text
@@ -79,7 +79,7 @@ def save(found: Study, out: Path, say: Say) -> None:
     for name, text in (("md", pages.markdown(found)), ("csv", table(found)), ("json", record(found))):
         with spoken(f"write {out}/model.{name}"):
             write_text(out / f"model.{name}", text)
-    picture(out / "model.png", lambda path: draw.draw(found.curves, found.network.name, path), say)
+    picture(out / "model.png", lambda: draw.drawn(found.curves, found.network.name), say)
     for line in [pages.validation_words(found), *map(pages.words, found.curves), *doubts(found.machine)]:
         say(line)
     for name, value, unit in figures(found):

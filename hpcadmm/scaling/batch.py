@@ -9,8 +9,8 @@ from typing import Any
 from hpcadmm.experiments.folder import default
 from hpcadmm.scaling.experiment import Experiment
 from hpcadmm.scaling.folder import Folder, furnish
-from hpcadmm.scaling.remarks import missing
 from hpcadmm.scaling.run import Options, ended, prepared, wanted
+from hpcadmm.scaling.study import missing
 from hpcadmm.slurm.plan import job_name, own_plugin
 from hpcadmm.slurm.request import Request
 from hpcadmm.slurm.script import script
@@ -18,15 +18,15 @@ from hpcadmm.slurm.submit import ask, submit
 from hpcadmm.storage.durable import spoken, write_text
 
 Say = Callable[[str], None]
-EVERY = 5.0  # seconds between two questions to squeue
+EVERY = 5.0  # seconds between two calls of squeue
 JOBS = "jobs.json"  # in the folder's slurm/
 
 
 def submit_all(path: Path, options: Options, asked: dict[str, Any], wait: bool, say: Say, every: float = EVERY) -> int:
-    """Submit a job for each number of ranks that has samples missing; with `wait`, return when all have ended, with the
-    exit code of `run`. asked: fields of `Request`.
+    """Submit a job for each number of ranks that lacks samples. With `wait`, return when all have ended, with the exit
+    code of `run`. asked: fields of `Request`.
 
-    Raises UsageError for an experiment, a folder or values that will not do, and with Slurm's words if it refuses.
+    Raises UsageError for a bad experiment, folder or option, and with Slurm's message if Slurm refuses.
     """
     experiment, plan = prepared(path)
     ranks = list(dict.fromkeys(point.ranks for point, _ in wanted(experiment, plan, options.only)))
@@ -57,7 +57,7 @@ def submit_all(path: Path, options: Options, asked: dict[str, Any], wait: bool, 
 
 
 def request(experiment: Experiment, ranks: int, where: Path, asked: dict[str, Any]) -> Request:
-    """What a job asks of Slurm: a task a rank, with cores for the most threads."""
+    """What a job asks of Slurm: a task per rank, with cores for the largest number of threads."""
     threads = max(experiment.threads)
     return Request(
         name=job_name(f"{experiment.name}-{ranks}"),
@@ -69,19 +69,19 @@ def request(experiment: Experiment, ranks: int, where: Path, asked: dict[str, An
 
 
 def lacking(folder: Folder, ranks: int) -> bool:
-    """Is there a sample missing of this number of ranks?"""
+    """Does this number of ranks lack a sample?"""
     repeats = range(folder.experiment().repeats)
     return any(folder.sample(p, k) is None for p in folder.kept() if p.ranks == ranks for k in repeats)
 
 
 def until_ended(ids: Sequence[str], every: float) -> None:
-    """Wait until Slurm lists none of the jobs any more. Raises UsageError if it cannot be asked."""
+    """Wait until Slurm lists none of the jobs any more. Raises UsageError if squeue fails."""
     while set(ids) & set(ask(["squeue", "--me", "--noheader", "--format=%i"]).split()):
         time.sleep(every)
 
 
 def collected(folder: Folder, say: Say) -> int:
-    """Say what is there and what is missing; returns the exit code."""
+    """Say which samples are missing; returns the exit code."""
     lines = missing(folder)
     for line in lines:
         say(f"missing: {line}; see {folder.path / 'slurm'}")

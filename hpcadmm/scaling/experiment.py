@@ -14,7 +14,7 @@ from hpcadmm.job.tables import plain, toml_file
 
 Count = Annotated[int, Ge(1)]
 Counts = Annotated[list[Count], Len(1)]
-OWN = {  # the keys that belong to one kind only, and that it needs
+OWN = {  # keys that some kinds need and the others refuse
     "samples_per_rank": ("weak",),
     "values": ("layers", "neurons"),
     "width": ("layers",),
@@ -26,16 +26,16 @@ TIMED = ("warm", "iterations")  # of all kinds but "accuracy"
 
 @dataclass(frozen=True)
 class Experiment:
-    """A whole file.
+    """An experiment file.
 
-    job: a job file, its path relative to this one; set: overrides of it, `table.key=value`.
-    kind: "strong": the job as it is. "weak": with samples_per_rank samples for each rank (`data.samples` of synthetic
-    data, `data.first` of others). "layers": with each of `values` layers of weights, hidden ones of `width` units.
-    "neurons": with `depth` layers of weights, hidden ones of each of `values` units. "accuracy": trained until the test
-    accuracy is `target`, by the solver's own seconds.
-    ranks, threads: every combination is a point. grids: [layers, samples] pairs, each of as many ranks as one of
-    `ranks`; a number of ranks for which there is none takes the solver's own.
-    repeats: processes of each point; the first of them is dropped. warm: iterations of each that do not count;
+    job: a job file, relative to this one; set: overrides of it, `table.key=value`.
+    kind: "strong": the job as it is. "weak": samples_per_rank samples for each rank (`data.samples` of synthetic data,
+    `data.first` of other data). "layers": each of `values` layers of weights, hidden ones of `width` units. "neurons":
+    `depth` layers of weights, hidden ones of each of `values` units. "accuracy": trained until the test accuracy is
+    `target`; the time is the solver's own.
+    ranks, threads: every combination is a point. grids: [layers, samples] pairs, each for one of `ranks`; a number of
+    ranks without one takes the solver's own.
+    repeats: processes of each point, of which the first is dropped. warm: iterations of each that do not count;
     iterations: those that do.
     oversubscribe: allow more ranks x threads than cores, and mark those points.
     """
@@ -58,7 +58,7 @@ class Experiment:
     oversubscribe: bool = False
 
     def faults(self) -> list[str]:
-        """What the keys mean for one another."""
+        """Keys that do not go together."""
         found = []
         for key, kinds in OWN.items():
             given = getattr(self, key) not in (None, [])
@@ -77,12 +77,12 @@ class Experiment:
 
     @property
     def constant(self) -> dict[str, Any]:
-        """What must be the same whenever samples are added to a folder; points and repeats may be added."""
+        """What must stay the same when samples are added to a folder; points and repeats may be added."""
         timed = {} if self.kind == "accuracy" else {key: getattr(self, key) for key in TIMED}
         return {"kind": "scaling", "name": self.name, "study": self.kind, "target": self.target, **timed}
 
     def record(self) -> dict[str, Any]:
-        """As JSON knows it."""
+        """As JSON."""
         return asdict(self)
 
 
@@ -94,7 +94,7 @@ def read(path: Path) -> Experiment:
     if found is not None:
         faults += found.faults()
         if slug(found.name) != found.name:
-            faults.append(f'name = "{found.name}": must do as the name of a file, for example "{slug(found.name)}"')
+            faults.append(f'name = "{found.name}": must be usable as a file name, for example "{slug(found.name)}"')
         if found.kind == "accuracy":
             faults += [f'{key}: not for kind = "accuracy", which trains' for key in TIMED if key in table]
     if faults or found is None:

@@ -1,6 +1,5 @@
 """The points of an experiment: what differs from one to the next, and the job of each."""
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ class Point:
 
     @property
     def name(self) -> str:
-        """In names of files and figures; short where there is nothing to tell apart.
+        """The name in files and figures, without the parts that are the default.
 
         >>> Point(2).name, Point(4, 2, (2, 2), 10).name
         ('2', '4-t2-g2x2-v10')
@@ -40,7 +39,7 @@ class Point:
 
     @classmethod
     def of(cls, record: dict[str, Any]) -> "Point":
-        """What `record` gave, also after JSON."""
+        """Read what `record` wrote, also after JSON."""
         grid = record.get("grid")
         return cls(record["ranks"], record["threads"], tuple(grid) if grid else None, record.get("value"))
 
@@ -56,9 +55,9 @@ def points(experiment: Experiment) -> list[Point]:
 
 
 def planned(experiment: Experiment, file: Path) -> list[Planned]:
-    """The points' jobs; `file` is the experiment's, from which the job's path is reckoned.
+    """The jobs of the points. file: the experiment file, to which the path of the job is relative.
 
-    Raises UsageError where a job will not do on its ranks.
+    Raises UsageError for a job that cannot run on its ranks.
     """
     path = file.parent / experiment.job
     text = source(path)
@@ -77,7 +76,7 @@ def planned(experiment: Experiment, file: Path) -> list[Planned]:
 
 
 def changes(experiment: Experiment, point: Point, job: Job) -> list[str]:
-    """The overrides that make the job that of a point."""
+    """The overrides that turn the job into that of a point."""
     found = [f"threads={point.threads}"]
     if experiment.samples_per_rank:
         key = "samples" if hasattr(job.data, "samples") else "first"
@@ -91,8 +90,3 @@ def changes(experiment: Experiment, point: Point, job: Job) -> list[str]:
     if experiment.target:
         found.append(f"stop.accuracy={experiment.target}")
     return found
-
-
-def crowded(found: Sequence[Point], cores: int) -> list[Point]:
-    """Those of more ranks x threads than cores."""
-    return [point for point in found if point.cores > cores]

@@ -6,15 +6,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hpcadmm.bench.report import Report
-from hpcadmm.bench.scaling import mark
-from hpcadmm.compare.figure import picture
 from hpcadmm.errors import UsageError
+from hpcadmm.experiments.report import Report, mark
 from hpcadmm.experiments.tables import comma_separated, write
+from hpcadmm.plotting import picture
 from hpcadmm.scaling.experiment import Experiment
-from hpcadmm.scaling.extrap import extrap
-from hpcadmm.scaling.figure import draw
+from hpcadmm.scaling.figure import drawn
+from hpcadmm.scaling.folder import Folder, Sample
 from hpcadmm.scaling.page import page
+from hpcadmm.scaling.rows import middles
 from hpcadmm.scaling.study import Study
 from hpcadmm.storage.durable import spoken
 
@@ -85,7 +85,7 @@ def draw_all(studies: Sequence[Study], there: Path, say: Say) -> dict[str, str]:
     for study in studies:
         name = named(studies, study, "figure.png")
         (there / name).unlink(missing_ok=True)
-        picture(there / name, partial(draw, study), lambda line: say(f"# {line}"))
+        picture(there / name, partial(drawn, study), lambda line: say(f"# {line}"))
         if (there / name).exists():
             found[study.experiment.name] = name
     return found
@@ -102,7 +102,7 @@ def figures(studies: Sequence[Study]) -> Report:
             for key, unit in FIGURES.items():
                 value = getattr(one, key)
                 if value is not None:
-                    prefix = mark(1, 0) if one.oversubscribed else ""
+                    prefix = mark(one.oversubscribed)
                     found.add(f"{front}{prefix}{line_name(study.experiment, key)}[{one.point}]", value, unit)
     return found
 
@@ -133,3 +133,37 @@ def lines_json(studies: Sequence[Study], lines: Report) -> str:
             "rows": [one.record() for one in study.rows],
         }
     return json.dumps({"studies": found, "figures": lines.figures, "units": lines.units}, indent=1, allow_nan=False)
+
+
+def extrap(folder: Folder) -> dict[str, Any] | None:
+    """The samples in the JSON format of Extra-P: parameters, and values by call path, metric and point; or None.
+
+    Oversubscribed points are left out: no model of the cores explains them.
+    """
+    experiment = folder.experiment()
+    kept = {point: good for point, samples in folder.kept().items() if (good := usable(samples))}
+    if not kept:
+        return None
+    parameters = {"ranks": [point.ranks for point in kept]}
+    if len(experiment.threads) > 1:
+        parameters["threads"] = [point.threads for point in kept]
+    if experiment.values:
+        parameters[experiment.kind] = [point.value or 0 for point in kept]
+    if experiment.grids:
+        parameters["layer_blocks"] = [samples[0].report["problem"]["grid"][0] for samples in kept.values()]
+    whole = "training" if experiment.kind == "accuracy" else "iteration"
+    places = list(zip(*parameters.values(), strict=True))
+    measurements = {whole: {"time": measured(places, [middles(samples) for samples in kept.values()])}}
+    for part in ("compute", "communicate", "wait"):
+        values = [[s.report["figures"][f"{part}_seconds"] for s in samples] for samples in kept.values()]
+        measurements[f"{whole}->{part}"] = {"time": measured(places, values)}
+    return {"parameters": list(parameters), "measurements": measurements}
+
+
+def usable(samples: list[Sample]) -> list[Sample]:
+    """Those that ended, on cores of their own."""
+    return [sample for sample in samples if sample.seconds and not sample.oversubscribed]
+
+
+def measured(places: list[tuple[int, ...]], values: list[list[float]]) -> list[dict[str, Any]]:
+    return [{"point": list(place), "values": found} for place, found in zip(places, values, strict=True)]

@@ -11,7 +11,7 @@ from hpcadmm.experiments.launcher import Relay, launcher
 from hpcadmm.experiments.plan import Planned
 from hpcadmm.scaling.experiment import Experiment, read
 from hpcadmm.scaling.folder import Folder, Sample, claim
-from hpcadmm.scaling.points import Point, crowded, planned, points
+from hpcadmm.scaling.points import Point, planned, points
 from hpcadmm.scaling.sampling import Sampler, cores
 from hpcadmm.scaling.verdict import Verdict, judged
 
@@ -21,21 +21,21 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line says besides the experiment; only: the rank counts to be run now, all if empty."""
+    """The options of the command line. only: the rank counts to run now, all if empty."""
 
     out: Path | None = None
     launcher: str | None = None
     only: tuple[int, ...] = ()
 
 
-Take = Callable[[Planned, Point, int, Relay], Sample | None]  # of a repeat; None if it failed or a signal came
+Take = Callable[[Planned, Point, int, Relay], Sample | None]  # the sample of a repeat; None after failure or signal
 
 
 def run(path: Path, options: Options, say: Say) -> int:
-    """Take the samples that are missing. Returns the exit code: 0 if all are there and the results agree, else 1.
+    """Take the missing samples. Returns the exit code: 0 if all were taken and the results agree, else 1.
 
-    Raises UsageError before the first for an experiment, options or a folder that will not do; Interrupted after a
-    signal, when the sample at work was given up.
+    Raises UsageError before the first sample for a bad experiment, options or folder; Interrupted after a signal, which
+    drops the current sample.
     """
     experiment, plan = prepared(path)
     chosen = wanted(experiment, plan, options.only)
@@ -63,12 +63,11 @@ def wanted(experiment: Experiment, plan: Sequence[Planned], only: Sequence[int])
 
 def refuse_crowded(experiment: Experiment, found: Sequence[Point], there: int) -> None:
     """Raise UsageError for more ranks x threads than cores, unless the experiment allows that."""
-    many = crowded(found, there)
-    if many and not experiment.oversubscribe:
-        most = max(many, key=lambda point: point.cores)
+    most = max(found, key=lambda point: point.cores)
+    if most.cores > there and not experiment.oversubscribe:
         raise UsageError(
-            f"{most.ranks} ranks x {most.threads} threads on {there} cores is no measurement of scaling; take "
-            "fewer, or set oversubscribe = true, which marks the figures"
+            f"{most.ranks} ranks x {most.threads} threads on {there} cores cannot measure a speed-up; take fewer, or "
+            "allow it and mark the figures: oversubscribe = true in an experiment, --oversubscribe of bench"
         )
 
 
@@ -85,7 +84,7 @@ def in_turn(chosen: Sequence[T], repeats: int) -> list[tuple[int, T]]:
 def take_all(
     folder: Folder, experiment: Experiment, chosen: Sequence[tuple[Point, Planned]], take: Take, say: Say
 ) -> int:
-    """Take what is missing; returns how many failed. Raises Interrupted after a signal."""
+    """Take the missing samples; returns how many failed. Raises Interrupted after a signal."""
     turns, failures = in_turn(chosen, experiment.repeats), 0
     with Relay() as relay:
         for number, (repeat, (point, one)) in enumerate(turns, 1):
@@ -95,7 +94,7 @@ def take_all(
                 if sample is not None:
                     say(f"{number} of {len(turns)}: {point.name}, repeat {repeat}: {told(sample)}")
             if relay.raised:
-                raise Interrupted(f"{relay.raised}: the same command goes on where it was: {folder.path}")
+                raise Interrupted(f"{relay.raised}: the same command continues: {folder.path}")
     return failures
 
 
@@ -108,7 +107,7 @@ def told(sample: Sample) -> str:
 
 
 def ended(folder: Folder, failures: int, say: Say) -> int:
-    """Say how it ended; returns the exit code."""
+    """Say the verdict; returns the exit code."""
     verdict: Verdict = judged(folder)
     for line in verdict.lines():
         say(line)

@@ -4,15 +4,13 @@ import json
 import os
 import re
 import shutil
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from hpcadmm.bench.scaling import refuse_other, usable_cores
 from hpcadmm.errors import UsageError
-from hpcadmm.experiments.launcher import Launcher, Relay, launcher
+from hpcadmm.experiments.launcher import Launcher, Relay, launcher, refuse_other, usable_cores
 from hpcadmm.experiments.plan import Planned
 from hpcadmm.experiments.runner import message
 from hpcadmm.scaling.experiment import Experiment
@@ -25,7 +23,7 @@ Say = Callable[[str], None]
 
 
 def cores() -> int:
-    """Those that ranks may use: of the Slurm allocation, or else of this process."""
+    """The cores that ranks may use: of the Slurm allocation, or else of this process."""
     given = os.environ.get("SLURM_JOB_CPUS_PER_NODE")
     return allocated(given) if given and "SLURM_JOB_ID" in os.environ else usable_cores()
 
@@ -42,7 +40,7 @@ def allocated(per_node: str) -> int:
 
 @dataclass(frozen=True)
 class Sampler:
-    """Takes the samples of a folder; words: the launcher, if one was given."""
+    """Takes the samples of a folder. words: the given launcher."""
 
     folder: Folder
     experiment: Experiment
@@ -50,9 +48,9 @@ class Sampler:
     say: Say
 
     def __call__(self, one: Planned, point: Point, repeat: int, relay: Relay) -> Sample | None:
-        """Run it, and keep what it reports; None if it failed, which is said, or a signal came.
+        """Run it and keep its report; None after a failure, which is said, or a signal.
 
-        Raises UsageError for what is wrong with the job or the launcher.
+        Raises UsageError if the job or the launcher is wrong.
         """
         name = f"{point.name}_{repeat}"
         there = self.folder.run(name)
@@ -68,28 +66,22 @@ class Sampler:
         if report is None:
             self.say(f"{name} failed: {said or f'exit code {code}'}")
             return None
-        refuse_other(point.ranks, report)
+        refuse_other(point.ranks, report["figures"]["ranks"])
         sample = Sample(point, repeat, cores(), report, session)
         write_text(self.folder.sample_file(point, repeat), sample.text())
         return sample
 
     def session(self, point: Point, name: str, relay: Relay) -> tuple[int, dict[str, Any]]:
-        """Run the processes of a sample; their exit code and the circumstances."""
-        start = started(point, self.words)
-        arguments = deed(self.experiment, self.folder.job(point.name), self.folder.run(name))
-        load, clock, begin = os.getloadavg()[0], time.gmtime(), time.perf_counter()
-        argv = start.command(*arguments)
-        code = relay.run(argv, start.environment, self.folder.said(name), self.folder.record(name))
-        return code, {
-            "command": [shown(word, self.folder.path) for word in start.shown(*arguments)],
-            "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", clock),
-            "wall_seconds": time.perf_counter() - begin,
-            "load_before": load,
-            "load_after": os.getloadavg()[0],
-        }
+        """Run the processes of a sample; returns their exit code and the circumstances."""
+        arguments = arguments_of(self.experiment, self.folder.job(point.name), self.folder.run(name))
+        code, found = relay.session(
+            started(point, self.words), arguments, self.folder.said(name), self.folder.record(name)
+        )
+        inside = f"{self.folder.path}{os.sep}"  # the record does not tell where the folder lies
+        return code, found | {"command": [word.replace(inside, "") for word in found["command"]]}
 
 
-def deed(experiment: Experiment, job: Path, there: Path) -> list[object]:
+def arguments_of(experiment: Experiment, job: Path, there: Path) -> list[object]:
     """The arguments of hpcadmm."""
     if experiment.kind == "accuracy":
         return ["train", job, "--out", there, "--quiet"]
@@ -98,20 +90,15 @@ def deed(experiment: Experiment, job: Path, there: Path) -> list[object]:
 
 
 def started(point: Point, words: str | None) -> Launcher:
-    """The launcher of a point; srun has to be told of threads."""
+    """The launcher of a point; srun needs the number of threads."""
     found = launcher(point.ranks, words)
     if point.threads > 1 and os.path.basename(found.words[0]) == "srun":
         return replace(found, words=[*found.words, f"--cpus-per-task={point.threads}"])
     return found
 
 
-def shown(word: str, folder: Path) -> str:
-    """A word of the command line, without the folder's place."""
-    return word.replace(f"{folder}{os.sep}", "")
-
-
 def read(experiment: Experiment, one: Planned, there: Path, output: Path) -> dict[str, Any] | None:
-    """What the processes reported; None if that is no report."""
+    """The report of the processes; None if they wrote none."""
     if experiment.kind == "accuracy":
         return trained(one, there, experiment.target or 1.0)
     text = output.read_text(encoding="utf-8", errors="replace")
@@ -123,13 +110,13 @@ def read(experiment: Experiment, one: Planned, there: Path, output: Path) -> dic
 
 
 def lean(report: dict[str, Any]) -> dict[str, Any]:
-    """Without units, and without the figures of single products and layers, which the children's files keep."""
+    """The report without units and the figures of single products and layers, which stay in the children's files."""
     figures = {name: value for name, value in report["figures"].items() if "[" not in name}
     return {key: value for key, value in report.items() if key != "units"} | {"figures": figures}
 
 
 def trained(one: Planned, there: Path, target: float) -> dict[str, Any] | None:
-    """A training as a report: the solver's seconds to the target, where they went, and the way there."""
+    """A training as a report: the solver's seconds to the target, their parts, and the accuracy against them."""
     summary, rows = read_summary(there), read_metrics(there)
     if summary is None or not rows:
         return None

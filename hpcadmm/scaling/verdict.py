@@ -1,4 +1,4 @@
-"""Does the answer depend on the number of ranks? Then the study measures different computations, and is void."""
+"""Does the result depend on the number of ranks? Then the points are different computations, and the study is void."""
 
 import json
 import tomllib
@@ -13,7 +13,7 @@ TOLERANCE = {"float32": 1e-3, "float64": 1e-6}  # relative, of the objective whe
 
 @dataclass
 class Verdict:
-    """faults: why the study is void; notes: what else is to be known of its results."""
+    """faults: why the study is void; notes: what else a reader must know about its results."""
 
     faults: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -43,7 +43,7 @@ def judged(folder: Folder) -> Verdict:
 
 
 def problem(folder: Folder, name: str) -> str:
-    """What makes two points the same computation: their jobs, but for the name and the way it lies on the ranks."""
+    """Two points are the same computation if this is equal: the job without its name and its grid."""
     tables = tomllib.loads(folder.job(name).read_text(encoding="utf-8"))
     del tables["name"]
     tables.get("solver", {}).pop("grid", None)
@@ -51,7 +51,7 @@ def problem(folder: Folder, name: str) -> str:
 
 
 def agreement(groups: list[list[Sample]]) -> str:
-    """What was found where all is well."""
+    """The note of a study without faults."""
     across = any(len({sample.point.ranks for sample in samples}) > 1 for samples in groups)
     where = "at every number of ranks" if across else "in every repeat (each number of ranks has data of its own)"
     return f"results: the same weights, bit for bit, {where}"

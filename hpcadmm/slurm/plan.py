@@ -64,7 +64,7 @@ def own_plugin() -> str | None:
 
 def mpirun() -> str:
     """The mpiexec of this environment's MPI, or the mpirun on the PATH of the job."""
-    from hpcadmm.bench.scaling import mpiexec
+    from hpcadmm.experiments.launcher import mpiexec
 
     try:
         return mpiexec()

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hpcadmm.after.show import number, row_or_fault, score
-from hpcadmm.after.words import printable
-from hpcadmm.errors import UsageError
+from hpcadmm.errors import UsageError, printable
 from hpcadmm.slurm.submit import ask
 from hpcadmm.slurm.turn import reached, records
 from hpcadmm.storage.durable import write_text

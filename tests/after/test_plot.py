@@ -12,6 +12,7 @@ from matplotlib.image import imread
 from hpcadmm.after.plot import AXES, PANELS, USUAL, Curves, drawn, labels, plot
 from hpcadmm.cli import after
 from hpcadmm.errors import UsageError
+from hpcadmm.plotting import COLOURS, log_axis, styles
 from hpcadmm.storage.run import read_metrics
 
 Run = Callable[[str], Path]
@@ -29,7 +30,12 @@ def test_the_panels_and_curves(run: Run) -> None:
     panels = [panel for panel in PANELS if any(one.measured(panel) for one in runs)]
     figure = drawn(runs, panels, USUAL)
     named = {axes.get_ylabel(): axes for axes in figure.axes if axes.get_ylabel()}
-    assert set(named) == {"objective", "primal residual", "accuracy (%)", "mean squared error"}
+    assert set(named) == {
+        "objective",
+        "primal residual",
+        "accuracy (%)",
+        "mean squared error (squared units of the target)",
+    }
     assert {axes.get_xlabel() for axes in figure.axes} == {"", "iteration", "solver time (s)"}
     drawn_lines = [line.get_ydata() for line in named["accuracy (%)"].lines if len(line.get_ydata())]
     expected = [[100 * row[key] for row in runs[0].rows] for key in ("train_accuracy", "test_accuracy")]
@@ -71,7 +77,7 @@ def made(**columns: list[float]) -> Curves:
 
 def test_against_payload_runs_of_other_orders_lie_on_a_logarithmic_axis() -> None:
     few, many = (made(payload_bits=[1e3, n], rounds=[1, 8], objective_error=[1.0, 1e-4]) for n in (1e4, 1e6))
-    (panel,) = (p for p in PANELS if p.label == "objective error")
+    (panel,) = (p for p in PANELS if p.name == "objective error")
     figure = drawn([few, many], [panel], ["rounds", "payload"])
     assert [axes.get_xscale() for axes in figure.axes] == ["linear", "log"]
     assert {axes.get_yscale() for axes in figure.axes} == {"log"}
@@ -86,7 +92,7 @@ def test_what_nobody_measured_or_counted_is_refused(run: Run, tmp_path: Path) ->
 
 def test_the_command_offers_what_there_is() -> None:
     assert tuple(AXES) == after.ACROSS
-    assert [p.label.removesuffix(" (%)") for p in PANELS] == list(after.UP)
+    assert [panel.name for panel in PANELS] == list(after.UP)
 
 
 def test_without_matplotlib_the_cure_is_told(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,3 +105,46 @@ def test_names_are_as_short_as_tells_them_apart(tmp_path: Path) -> None:
     assert labels([tmp_path / "a", tmp_path / "b"]) == ["a", "b"]
     assert labels([tmp_path / "x" / "a", tmp_path / "y" / "a"]) == ["x/a", "y/a"]
     assert labels([tmp_path / "a", tmp_path / "a"]) == ["a", "a"]
+
+
+def test_solvers_whose_objectives_differ_have_panels_of_their_own() -> None:
+    runs = [Curves(name, made(iteration=[1, 2], objective=[9.0, y], test_accuracy=[0.5, 0.6]).rows, name)
+            for name, y in (("taylor", 5.0), ("dladmm", 7.0))]  # fmt: skip
+    panels = [panel for panel in PANELS if panel.name in ("objective", "accuracy")]
+    figure = drawn(runs, panels, ["iterations"])
+    assert [axes.get_ylabel() for axes in figure.axes] == [
+        "objective\nof taylor",
+        "objective\nof dladmm",
+        "accuracy (%)",
+    ]
+    assert [[list(line.get_ydata()) for line in axes.lines] for axes in figure.axes[:2]] == [[[9.0, 5.0]], [[9.0, 7.0]]]
+    colours = [axes.lines[0].get_color() for axes in figure.axes[:2]]
+    assert colours == [handle.get_color() for handle in figure.legends[0].legend_handles[:2]]
+
+
+def test_round_off_does_not_stretch_a_logarithmic_axis() -> None:
+    panels = [panel for panel in PANELS if panel.name == "primal residual"]
+    figure = drawn([made(iteration=[1, 2, 3, 4], primal_residual=[1e-13, 10.0, 1.0, 0.1])], panels, ["iterations"])
+    low, high = figure.axes[0].get_ylim()
+    assert 0.01 < low < 0.1 < 10 < high
+
+
+def test_curves_beyond_the_colours_have_the_colour_of_their_group() -> None:
+    few, many = styles(["adam"] * 4), styles(["adam", "sgd"] * 6)
+    assert [one["color"] for one in few] == list(COLOURS[:4])
+    assert len({one["linestyle"] for one in few}) == 1
+    assert {one["color"] for one in many[::2]} == {COLOURS[0]}
+    assert len({(one["color"], str(one["linestyle"])) for one in styles([str(k // 3) for k in range(27)])}) == 27
+
+
+@pytest.mark.parametrize(("low", "high"), [(1.0, 1.5), (0.02, 0.7), (3.0, 4000.0), (1e-6, 1e2), (5e3, 2e10)])
+def test_the_labels_of_a_logarithmic_axis_are_few(low: float, high: float) -> None:
+    from matplotlib.figure import Figure
+
+    place = Figure().subplots()
+    log_axis(place, "y", [low, high])
+    bottom, top = place.get_ylim()
+    ticks = [tick for tick in place.get_yticks() if bottom <= tick <= top]
+    assert 2 <= len(ticks) <= 7
+    assert all(place.yaxis.get_major_formatter()(tick) for tick in ticks)
+    assert not list(place.yaxis.get_minorticklocs())

@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 
 from hpcadmm.bench.iteration import against_another, against_floor
-from hpcadmm.bench.report import Options, Report
-from hpcadmm.bench.scaling import Scaling, child, mark, scale, usable_cores
+from hpcadmm.bench.options import Options
 from hpcadmm.bench.subject import WARM, Subject
 from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
+from hpcadmm.experiments.launcher import child, usable_cores
+from hpcadmm.experiments.report import Report, mark
 from hpcadmm.job.job import parse
+from hpcadmm.scaling.speedup import Scaling, scale
 from tests.conftest import ranks
 
 Run = Callable[..., Any]
@@ -307,7 +309,7 @@ def test_a_grid_of_other_ranks_is_refused(hpcadmm: Run, job: Path) -> None:
 def test_scaling(hpcadmm: Run, job: Path) -> None:
     arguments = ("bench", job, "--scaling", "--iterations", 2, "--repeats", 1, "--oversubscribe", "--target", 1e-9)
     found = figures(hpcadmm(*arguments, timeout=120).check().stdout)
-    two = mark(2, usable_cores())
+    two = mark(usable_cores() < 2)
     assert found[two + "speedup[2]"] > 0
     ratio = found["iteration_seconds_min[1]"] / found[two + "iteration_seconds_min[2]"]
     assert found[two + "speedup_min[2]"] == pytest.approx(ratio, rel=1e-4)
@@ -315,7 +317,7 @@ def test_scaling(hpcadmm: Run, job: Path) -> None:
 
 
 def test_figures_of_more_ranks_than_cores_are_marked() -> None:
-    assert (mark(2, 2), mark(3, 2)) == ("", "oversubscribed_")
+    assert (mark(False), mark(True)) == ("", "oversubscribed_")
 
 
 @pytest.mark.parametrize(
@@ -362,13 +364,13 @@ def test_scaling_under_a_launcher_is_refused(hpcadmm: Run, job: Path) -> None:
     assert "run it without" in done.stderr
 
 
-def test_a_run_of_scaling_that_fails_tells_why(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_command_that_fails_tells_why(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(RuntimeError, match="exit code 3"):
-        child(["sh", "-c", "exit 3"], crowded=False)
+        child(["sh", "-c", "exit 3"])
     with pytest.raises(RuntimeError, match="no report"):
-        child(["echo", "hello"], crowded=False)
+        child(["echo", "hello"])
     with pytest.raises(UsageError, match="that is wrong"):
-        child(["sh", "-c", "echo Error: that is wrong >&2; exit 2"], crowded=False)
+        child(["sh", "-c", "echo Error: that is wrong >&2; exit 2"])
     monkeypatch.setenv("PMI_SIZE", "2")
     with pytest.raises(UsageError, match="run it without"):
         scale(Path("any.toml"), (), Scaling())

@@ -145,7 +145,7 @@ def test_hostile_names_stay_in_the_folder(hpcadmm, tmp_path):
         (["--launcher", "no-such-program -x"], "there is no such program"),
         (["--launcher", ""], "there is no such program"),
         (["--ranks", "0"], "--ranks"),
-        (["small.toml"], "their folders would be called small alike"),
+        (["small.toml"], "small.toml and small.toml have the same name, small"),
         (["none.toml"], "cannot read the job file none.toml"),
     ],
 )
@@ -209,7 +209,7 @@ def test_a_signal_ends_the_run_after_a_checkpoint_and_the_command_goes_on(hpcadm
     arguments = ["compare", "small.toml", "--ranks", 2, "--out", "out", "--repeat", 2]
     done = hpcadmm(*arguments, "--launcher", f"{sys.executable} launcher.py")
     assert done.returncode == 75, done.output
-    assert f"{name}: the same command goes on where it was: out" in done.output
+    assert f"{name}: the same command continues: out" in done.output
     out = tmp_path / "out"
     assert [line["state"] for line in table(out).values()] == ["interrupted", "absent"]
     there = read_summary(out / "runs/small-0")

@@ -119,7 +119,7 @@ def test_the_files(three):
     text = (folder.path / "summary.md").read_text()
     assert "6 (4-never)" in text
     assert "90.00 % (40.00-97.00)" in text
-    assert "every so many iterations: small 2." in text
+    assert "one every: small 2." in text
     assert (folder.path / "figure.png").read_bytes().startswith(b"\x89PNG")
     assert any(text in one for one in said)
 
@@ -132,13 +132,13 @@ def test_no_finished_run_is_exit_code_1_and_no_figure(tmp_path):
 
 
 def test_without_matplotlib_there_are_tables(three, monkeypatch):
-    from hpcadmm.compare import figure
+    from hpcadmm import plotting
     from hpcadmm.errors import UsageError
 
     def missing() -> Any:
         raise UsageError("plot needs matplotlib")
 
-    monkeypatch.setattr(figure, "library", missing)
+    monkeypatch.setattr(plotting, "library", missing)
     folder, plan = three
     said: list[str] = []
     assert report(folder, plan, None, said.append) == 0
@@ -178,7 +178,8 @@ def test_the_panels_of_the_figure(three, tmp_path):
         assert axes.get_ylim()[0] < 60
         assert axes.get_ylim()[1] > 90
     (legend,) = figure.legends
-    assert [text.get_text() for text in legend.get_texts()] == ["small", "\\$x_"]
+    labels = ["small", "\\$x_", "range over the seeds", "target: 90 %"]
+    assert [text.get_text() for text in legend.get_texts()] == labels
 
 
 def test_on_one_rank_there_is_nothing_sent_to_draw(tmp_path):

@@ -14,7 +14,7 @@ from hpcadmm.cli import main
 from hpcadmm.compare.checks import check_metric, check_ranks
 from hpcadmm.compare.reading import results
 from hpcadmm.compare.tune import Options, check, planned, ranked, report
-from hpcadmm.compare.tune_report import draw, drawn
+from hpcadmm.compare.tune_report import drawn
 from hpcadmm.compare.vary import varied
 from hpcadmm.errors import UsageError
 from hpcadmm.experiments.folder import Folder
@@ -166,7 +166,7 @@ def test_the_best_job_may_have_another_solver(trials):
         (["--vary", "stop.iterations=log:1:8"], "must be a whole number; write int:LOW:HIGH"),
         (["--vary", "solver.name=choice:taylor,tailor"], "solver.name = 'tailor': known are taylor"),
         (["--vary", "solver.name=choice:taylor,adam", "--vary", "solver.nonsense=int:1:2"], "nonsense: unknown key"),
-        (["--vary", "solver.name=choice:consensus"], "no trial besides the job as it stands fits"),
+        (["--vary", "solver.name=choice:consensus"], "no trial besides the unchanged job is valid"),
         (["--vary", "solver.gamma=log:1:2", "--metric", "test_error"], "needs real targets"),
         (["--vary", "solver.gamma=log:1:2", "--set", "data.name=csv", "--set", "data.path=2024-01-01"], "2024-01-01"),
         ([], "--vary"),
@@ -263,7 +263,7 @@ def test_an_error_is_better_the_smaller(trials):
     assert [trial.score for trial in ranked(results(folder, plan), options)] == [0.25, 0.5]
 
 
-def test_a_panel_for_each_key(trials, tmp_path):
+def test_a_panel_for_each_key(trials):
     options = Options(4)
     folder, plan, _, vary = trials(options, [rows(A), rows(B), rows(C), None])
     found = sorted(ranked(results(folder, plan), options), key=lambda trial: trial.result.planned.name)
@@ -275,7 +275,9 @@ def test_a_panel_for_each_key(trials, tmp_path):
     drawn_ = [(line.get_marker(), *line.get_xydata()[0]) for line in gamma.lines]
     values = [one.values["solver.gamma"] for one in plan]
     assert drawn_ == [("o", values[0], 80.0), ("o", values[1], 85.0), ("v", values[2], 0.03), ("x", values[3], 0.03)]
-    assert not draw(found[3:], vary, "test_accuracy", tmp_path / "none.png")
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert labels == ["trial", "the job unchanged", "trial below the axis", "trial without a score"]
+    assert drawn(found[3:], vary, "test_accuracy") is None
 
 
 def test_options_that_do_not_go_together():

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpcadmm.compare.vary import Vary, drawn, points, varied
+from hpcadmm.compare.vary import Vary, points, sampled, varied
 from hpcadmm.errors import UsageError
 
 FIRST = {"a.b": None, "c.d": None}
@@ -87,13 +87,13 @@ def test_the_points_are_the_same_for_ever_and_fill_the_cube():
 @given(st.integers(1, 40), st.integers(1, 40))
 def test_a_longer_list_begins_with_the_shorter(a, b):
     vary = varied(["a.b=log:1:9", "c.d=int:1:100"])
-    short, long = (drawn(vary, FIRST, count) for count in sorted((a, b)))
+    short, long = (sampled(vary, FIRST, count) for count in sorted((a, b)))
     assert long[: len(short)] == short
     assert (len(long), long[0]) == (max(a, b), FIRST)
 
 
 def test_no_set_of_values_comes_twice_and_the_list_ends_where_there_are_no_more():
     vary = varied(["a.b=choice:1,2,3", "c.d=int:1:4"])
-    trials = drawn(vary, {"a.b": 2, "c.d": 4.0}, 50)
+    trials = sampled(vary, {"a.b": 2, "c.d": 4.0}, 50)
     assert len(trials) == 12
     assert len({tuple(values.values()) for values in trials}) == 12

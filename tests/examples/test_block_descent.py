@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hpcadmm.bench.iteration import against_floor
-from hpcadmm.bench.report import Report
+from hpcadmm.experiments.report import Report
 from hpcadmm.bench.subject import Subject
 from hpcadmm.comm.world import World
 from hpcadmm.job.job import parse

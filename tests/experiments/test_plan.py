@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from hpcadmm.errors import UsageError
 from hpcadmm.experiments.folder import Folder, claim, default
-from hpcadmm.experiments.plan import LONGEST, data, described, difference, repeated, slug
+from hpcadmm.experiments.plan import LONGEST, data, described, difference, repeated, slug, variant
 from tests.helpers.made import DLADMM, TAYLOR, job, planned, write
 
 FACTS = {"kind": "compare", "ranks": 2, "jobs": ["small"]}
@@ -35,7 +35,7 @@ def test_a_slug_is_a_harmless_name_of_a_file(name):
 
 def test_jobs_whose_folders_would_have_the_same_name_are_refused(tmp_path):
     paths = [write(tmp_path, name=name, file=file) for name, file in (("x/y", "a"), ("X y", "b"), ("z", "c"))]
-    with pytest.raises(UsageError, match=r"a.toml and .*b.toml: their folders would be called x-y alike"):
+    with pytest.raises(UsageError, match=r"a.toml and .*b.toml have the same name, x-y"):
         repeated(paths, [], 1)
     assert len(repeated(paths[1:], [], 1)) == 2
 
@@ -121,3 +121,19 @@ def test_the_default_folder_is_new(tmp_path, monkeypatch):
     assert first.parent == Path("results/compare")
     assert not default("compare").exists()
     assert Folder(first).run("a-0") == first / "runs" / "a-0"
+
+
+def test_one_file_with_several_settings(tmp_path):
+    path = write(tmp_path)
+    plan = repeated([path, f"{path}:name=low:solver.gamma=2.5:network.hidden=[3, 4]"], ["solver.gamma=3.0"], 1)
+    assert [one.name for one in plan] == ["small-0", "low-0"]
+    assert [(one.job.solver.gamma, one.job.layers.hidden) for one in plan] == [(3.0, [12]), (2.5, [3, 4])]
+    with pytest.raises(UsageError, match=r"have the same name, small: .*FILE:name=NAME"):
+        repeated([path, f"{path}:solver.gamma=2.5"], [], 1)
+
+
+def test_a_file_may_be_called_like_a_file_with_overrides(tmp_path):
+    odd = tmp_path / "a:b=c.toml"
+    odd.write_text(TAYLOR.format(name="odd"))
+    assert variant(odd) == (odd, [])
+    assert variant("a:1.toml:b.c=d:e") == (Path("a:1.toml"), ["b.c=d:e"])

@@ -77,7 +77,7 @@ def test_the_target_is_a_stop_rule(tmp_path):
         ({"job": 5}, "job = 5: must be text"),
         ({"set": ["solver.gamma=-1"]}, "solver.gamma = -1"),
         ({"set": ["solver.name=adam", "solver.batch=64", "solver.cut=1"]}, "2 ranks: 2 ranks, but a batch"),
-        ({"name": "a/b"}, 'name = "a/b": must do as the name of a file, for example "a-b"'),
+        ({"name": "a/b"}, 'name = "a/b": must be usable as a file name, for example "a-b"'),
         ({"text": "[[["}, "is not TOML"),
         ({"ranks": [1, 9999]}, "9999 ranks x 1 threads on"),
         ({"threads": [1, 9999]}, "oversubscribe = true"),

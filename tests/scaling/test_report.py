@@ -152,7 +152,7 @@ def test_samples_that_were_not_taken_alike(tmp_path):
     put(folder, Sample(Point(2), 2, 2, other, SESSION))
     _, text = told(folder)
     assert "# the samples are of different commits: 0123456789abcdef, fedcba" in text
-    assert "# others used the cores meanwhile; a rank's least share of its core: 2 (0.50)" in text
+    assert "# other programs used the cores; the smallest share of its core that a rank had: 2 (0.50)" in text
 
 
 def test_time_to_a_target(tmp_path):
@@ -168,7 +168,7 @@ def test_time_to_a_target(tmp_path):
             put(folder, Sample(point, repeat, 2, found, SESSION))
     _, text = told(folder)
     assert figures(text)["seconds_to_target[2]"] == 4.0
-    assert "time, by the solver's own seconds, to a test accuracy of 90 %" in (folder.path / "report.md").read_text()
+    assert "solver time to a test accuracy of 90 %" in (folder.path / "report.md").read_text()
     assert len(drawn(Study.of(folder.path)).axes) == 4
     assert read(folder.path) == []
     late = Folder(folder.path).sample(Point(2), 3)

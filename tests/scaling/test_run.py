@@ -72,7 +72,7 @@ def test_more_repeats_and_more_ranks_are_added(tmp_path):
 
 def test_after_a_signal_the_same_command_goes_on(path):
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(Interrupted, match="SIGTERM: the same command goes on"):
+    with pytest.raises(Interrupted, match="SIGTERM: the same command continues"):
         taken(path, at=4)
     assert signal.getsignal(signal.SIGTERM) is before
     order, code, _ = taken(path)

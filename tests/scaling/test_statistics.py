@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from hpcadmm.bench.iteration import breakdown
-from hpcadmm.bench.report import Report
-from hpcadmm.scaling.statistics import interval, karp_flatt, ratio_interval
+from hpcadmm.experiments.report import Report
+from hpcadmm.scaling.rows import interval, karp_flatt, ratio_interval
 
 
 @pytest.mark.parametrize("serial", [0.0, 0.1, 0.5, 1.0])

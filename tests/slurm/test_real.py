@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from hpcadmm.bench.scaling import mpiexec
 from hpcadmm.comm.launcher import plugin
+from hpcadmm.experiments.launcher import mpiexec
 from hpcadmm.slurm.plan import changes, write
 from hpcadmm.slurm.request import Request
 from hpcadmm.slurm.script import Training
