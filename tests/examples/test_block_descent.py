@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from hpcadmm.bench.iteration import against_floor
-from hpcadmm.experiments.report import Report
 from hpcadmm.bench.subject import Subject
 from hpcadmm.comm.world import World
+from hpcadmm.experiments.report import Report
 from hpcadmm.job.job import parse
 from hpcadmm.solvers import SOLVERS
 from hpcadmm.storage.run import read_metrics
