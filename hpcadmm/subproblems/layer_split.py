@@ -1,7 +1,7 @@
-"""The elementwise parts of pdADMM's p, z and q steps, fused so that a tile is read and written once.
+"""The elementwise parts of pdADMM's p, z and q steps, fused so that each reads and writes a tile once.
 
-Arrays in kernels are transposed: rows are samples. Every expression is written once, so that the two sides of a
-boundary between ranks form the same bits.
+Kernels take transposed arrays: rows are samples. Each expression exists once, so that both sides of a boundary between
+ranks form the same bits.
 """
 
 from typing import Any
@@ -14,7 +14,7 @@ from hpcadmm.model.state import Array
 from hpcadmm.subproblems.norm import square
 from hpcadmm.subproblems.scratch import Scratch
 
-CUT = 1 << 16  # entries that are worked on together, so that temporaries stay in the core's own cache
+CUT = 1 << 16  # entries of a piece, so that temporaries stay in the core's own cache
 
 
 def pieces(rows: int, t: slice) -> list[slice]:
@@ -49,7 +49,7 @@ def descend_kernel(x, alpha, g):  # type: ignore[no-untyped-def]
 
 @kernel
 def shift_kernel(R, V, alpha, b):  # type: ignore[no-untyped-def]
-    """R += alpha V + b, b one entry a unit."""
+    """R += alpha V + b; b has one entry a unit."""
     for j in range(R.shape[0]):
         for i in range(R.shape[1]):
             R[j, i] += alpha * V[j, i] + b[i]
@@ -73,7 +73,7 @@ def link_kernel(p, q, before, h, dual, nu, rho, share):  # type: ignore[no-untyp
 
 
 def force(z: Array, q: Array, activation: Activation, dual: float, rho: float, scratch: Scratch, w: Array) -> None:
-    """w = u - rho q with u = dual (q - f(z)), all (n_l, columns): what layer l's neighbour above needs of it."""
+    """w = u - rho q with u = dual (q - f(z)), all (n_l, columns): the message of layer l to layer l + 1."""
     real = z.dtype.type
     for t in pieces(len(z), slice(0, z.shape[1])):
         h = activation.value(z[:, t], out=scratch("h", len(z), t.stop - t.start))

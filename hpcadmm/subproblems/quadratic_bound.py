@@ -1,7 +1,7 @@
 """Steps on a quadratic upper bound P(x; theta) = phi + <g, x - x0> + theta/2 |x - x0|^2 of an exact quadratic phi.
 
-Along d = -g the quadratic phi bends by `bend` = d^T (Hessian of phi) d, so phi(x0 + d/theta) <= P exactly when
-theta >= bend / |g|^2. That is the line search without trial evaluations.
+Along d = -g, phi has the second derivative `bend` = d^T (Hessian of phi) d, so phi(x0 + d/theta) <= P exactly if
+theta >= bend / |g|^2. This replaces a line search by trial evaluations.
 """
 
 import math
@@ -12,9 +12,9 @@ import numpy as np
 from hpcadmm.model.state import Array
 from hpcadmm.subproblems.norm import square
 
-LEAST = 1e-30  # no theta is smaller
-MOST = 200  # doublings of a theta in one step
-HALVINGS = 40  # of the step of an l1 penalty
+LEAST = 1e-30  # the smallest theta
+MOST = 200  # doublings of theta in one step
+HALVINGS = 40  # of a step with an l1 penalty
 
 
 def step_length(norm: float, bend: float) -> float:
@@ -27,9 +27,7 @@ def step_length(norm: float, bend: float) -> float:
 
 
 def backtracked(theta: float, norm: float, bend: float) -> float:
-    """The paper's rule: half the theta of the last time, doubled until phi <= P, at most MOST times.
-
-    Where that does not suffice, infinity: no step.
+    """The paper's rule: half the last theta, doubled until phi <= P; infinity (no step) after MOST doublings.
 
     >>> backtracked(8.0, 1.0, 3.0), backtracked(8.0, 1.0, 20.0), backtracked(1.0, 1.0, 1e300)
     (4.0, 32.0, inf)
@@ -42,7 +40,7 @@ def backtracked(theta: float, norm: float, bend: float) -> float:
 
 
 def step_along(rule: str, theta: float, norm: float, bend: float) -> tuple[float, float]:
-    """(1/theta, theta) by the rule "quadratic" or "backtracking", the latter begun from the last theta."""
+    """(1/theta, theta) by the rule "quadratic", or "backtracking" from the last theta."""
     if rule == "quadratic":
         return step_length(norm, bend), theta
     found = backtracked(theta, norm, bend)
@@ -58,11 +56,11 @@ def move_weights(
     step: Callable[[float, float], float],
     through: Callable[[Array], float],
 ) -> float:
-    """One step on the quadratic bound of c/2 |r - (W - W0) a|^2 + Omega(W), D = c r a^T: W += alpha D, D in place less
-    the gradient of an l2 penalty, or by the prox of an l1 penalty; returns the alpha by which V must be taken.
+    """One step on the quadratic bound of c/2 |r - (W - W0) a|^2 + Omega(W): W += alpha D with D = c r a^T minus the
+    gradient of an l2 penalty, or the prox of an l1 penalty. Returns the factor of V in the change of W a.
 
-    W, D: (n_l, n_{l-1}); `curvature` is c. through(D) forms V = D a and returns |V|^2 over all samples;
-    step(norm, bend) is the length along a gradient. With l1, V is that of the whole change and alpha 1.
+    W, D: (n_l, n_{l-1}); `curvature` is c. through(D) forms V = D a and returns |V|^2 over all samples; step(norm, bend)
+    is the step length along a gradient. With l1, D and V belong to the whole change, and the factor is 1.
     """
     l1 = l1 and decay > 0
     shrink = 0.0 if l1 else 2 * decay

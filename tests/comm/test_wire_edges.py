@@ -13,9 +13,9 @@ SIZES += [("float16", np.float64, 2), ("float16", np.float32, 2), (16, np.float3
 @pytest.mark.parametrize(("name", "dtype", "each"), SIZES)
 def test_the_size_of_a_message(name, dtype, each):
     wire = Wire(name, dtype)
-    assert wire.tile_bytes(64 * 100) == 64 * 100 * each + (8 if name in (8, 16) else 0)
+    assert wire.packed_bytes(64 * 100) == 64 * 100 * each + (8 if name in (8, 16) else 0)
     assert wire.lossless == (each == np.dtype(dtype).itemsize)
-    assert name != 8 or Wire("float32", dtype).tile_bytes(64 * 100) / wire.tile_bytes(64 * 100) >= 3.8
+    assert name != 8 or Wire("float32", dtype).packed_bytes(64 * 100) / wire.packed_bytes(64 * 100) >= 3.8
 
 
 F = np.zeros((3, 4), np.float32, order="F")
@@ -27,12 +27,12 @@ LOCKED.flags.writeable = LOCKED_OUT.flags.writeable = False
 @pytest.mark.parametrize(
     ("x", "known", "out", "message"),
     [
-        (F.astype(np.float64), F, OUT, "x is float64, the wire is for float32"),
+        (F.astype(np.float64), F, OUT, "x is float64, but the wire encodes float32"),
         (F, F.astype(np.float64), OUT, "known is float64"),
         (F, F[:, :3], OUT, r"x is \(3, 4\), known \(3, 3\)"),
         (F[:2], F[:2], OUT[:16], r"x \(2, 4\) is not contiguous in Fortran order: its strides are \(4, 12\)"),
         (F, np.zeros((3, 4), np.float32), OUT, "known .* strides"),
-        (F, F, OUT[:19], r"12 entries is uint8 \(20,\), contiguous, not uint8 \(19,\)"),
+        (F, F, OUT[:19], r"12 entries is uint8 \(20,\) and contiguous, not uint8 \(19,\)"),
         (F, F, OUT.view(np.int8), "not int8"),
         (F, F, np.zeros(40, np.uint8)[::2], r"strides \(2,\)"),
         (F, LOCKED, OUT, "read-only"),

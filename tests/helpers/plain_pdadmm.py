@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from hpcadmm.solvers.pdadmm.growing import active
+from hpcadmm.solvers.pdadmm.start import active
 from tests.helpers.textbook import LOSS_VALUES, PROXES, activation_and_z_step
 
 
@@ -171,6 +171,11 @@ class Plain:
     def residual(self) -> float:
         return float(sum(np.sum(r**2) for _, r in self.links()) ** 0.5)
 
+    def scale(self) -> float:
+        """The norm of all p, as they were said, and q."""
+        pairs = pairwise(self.layers)
+        return float(sum(np.sum(self.said(self.p[k]) ** 2) + np.sum(self.q[l] ** 2) for l, k in pairs) ** 0.5)
+
     def objective(self) -> float:
         total = LOSS_VALUES[self.problem.loss.name](self.z[self.L], self.y)
         total += sum(self.fit(l) for l in self.layers) + sum(omega(self.solver, W) for W in self.W[1:])
@@ -192,12 +197,12 @@ def disturb(s: Any, p: Any, seed: int = 1) -> None:
 def multipliers(s: Any, p: Any) -> list[Any]:
     """u_l = nu (q_l - f(z_l)) with the nu of the last q step, l = 1..L-1."""
     f, L = functions_of(p.network.activation)[0], p.network.depth
-    return [None, *(s.penalties[2] * (s.q[l] - f(s.z[l])) for l in range(1, L))]
+    return [None, *(s.nu_of_u * (s.q[l] - f(s.z[l])) for l in range(1, L))]
 
 
 def lagrangian(solver: Any, s: Any, p: Any, u: Any = None) -> float:
     """L_rho by its definition from a state's W, p, z, q, all layers taking part, and u, which stays what it was."""
-    (nu, rho, _), L, n = s.penalties, p.network.depth, p.network.n
+    nu, rho, L, n = s.nu, s.rho, p.network.depth, p.network.n
     f, u = functions_of(p.network.activation)[0], multipliers(s, p) if u is None else u
     total = LOSS_VALUES[p.loss.name](s.z[L], p.y)
     for l in range(1, L + 1):

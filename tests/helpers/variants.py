@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from hpcadmm.solvers import SOLVERS
-from hpcadmm.solvers.pdadmm.growing import Stage
+from hpcadmm.solvers.pdadmm.start import Stage
 from hpcadmm.solvers.workers.messages import Censor
 from tests.helpers.problems import shared
 

@@ -122,8 +122,8 @@ def test_the_best_grid_is_the_obvious_one():
 
 def test_layers_that_are_alike_are_looked_at_once(monkeypatch):
     seen = []
-    pdadmm = cost.pdadmm
-    monkeypatch.setattr(cost, "pdadmm", lambda place: seen.append(place.layers) or pdadmm(place))
+    bill = cost.bill
+    monkeypatch.setattr(cost, "bill", lambda place: seen.append(place.layers) or bill(place))
     deep = replace(PDADMM, n=(200, *[200] * 999, 10)).gridded(1000, 1)
     one = estimate(deep, 1000, MACHINE, HERE)
     assert len(one.blocks) == 1000

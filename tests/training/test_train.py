@@ -327,8 +327,8 @@ def test_rows_hold_what_is_promised(hpcadmm, tmp_path):
     ("solver", "deed"),
     [
         ("taylor", "s.lam[0, 0] = np.nan"),
-        ("pdadmm", "s.z[s.work.mine[0]][0, 0] = np.nan"),
-        ("pdadmm", "s.W[s.work.mine[-1]][0, 0] = np.inf"),
+        ("pdadmm", "s.z[s.mine[0]][0, 0] = np.nan"),
+        ("pdadmm", "s.W[s.mine[-1]][0, 0] = np.inf"),
         ("gadmm", "s.work.theta[0, 0] = np.nan"),
         ("consensus", "s.work.lam[0, 0] = np.nan"),
         ("adam", "s.v[1][0, 0] = s.W[1][0, 0] = np.inf"),
@@ -351,7 +351,7 @@ def test_nan_that_a_neighbour_sends_is_seen(patched, tmp_path, wire):
     """In q, which nobody looks at: w takes it to the layer above, where p and then z show it."""
     run = tmp_path / "run"
     options = (*SMALL, *iterations(20), "--set", "evaluate.every=100", "--set", f"solver.wire={wire}")
-    deed = "s.q[s.work.mine[-1]][0, 0] = np.nan if 1 in s.work.mine else 0"
+    deed = "s.q[s.mine[-1]][0, 0] = np.nan if 1 in s.mine else 0"
     finished = patched(2, deed, 4, 0, "train", job("pdadmm"), "--out", run, *options)
     assert finished.returncode == 1
     assert "Traceback" not in finished.output

@@ -1,19 +1,19 @@
-"""The loops behind wire.py, over the entries of one tile as flat vectors of float32 or float64.
+"""The loops behind wire.py, over the entries of a tile as vectors of float32 or float64.
 
-The coding loops read `x` and `known`; only the adding ones write `known`, and both ends of a link run these. Each is
-written such that LLVM makes vectors of it without fastmath, hence without a change of any bit.
+The encoding loops read `x` and `known`; only the adding loops, which both ends of a link run, write `known`. LLVM
+vectorises each of them without fastmath, so that no bit changes.
 """
 
 import numpy as np
 
 from hpcadmm.kernels import kernel
 
-BLOCK = 2048  # entries whose intermediate values stay in the first-level cache
+BLOCK = 2048  # entries whose intermediate values fit the first-level cache
 LARGEST_HALF = np.float32(65504)
 
 FRACTION = 23  # bits of a float32 below its exponent
-EXPONENT = 0x7F800000  # where its exponent lies; a float32 with all of these set is infinite or NaN
-SUBNORMAL = 113 << FRACTION  # the exponent of 2^-14: below it halves are multiples of 2^-24
+EXPONENT = 0x7F800000  # bits of its exponent; all set: infinite or NaN
+SUBNORMAL = 113 << FRACTION  # the exponent of 2^-14; smaller halves are multiples of 2^-24
 QUIET_HALF, QUIET = 0x7E00, 0x7FC00000  # NaN as a half and as a float32
 
 
@@ -35,10 +35,10 @@ def highest(bits, top):  # type: ignore[no-untyped-def]
 
 @kernel
 def largest(x, known, bits):  # type: ignore[no-untyped-def]
-    """max |x - known|, NaN if any difference is; bits: scratch of integers as wide as x, 1 entry or more.
+    """max |x - known|, NaN if any difference is; bits: scratch of integers as wide as x, at least 1 entry.
 
-    For IEEE numbers without sign x <= y exactly when their bits are ordered so, NaN above infinity; and an integer
-    maximum is one in any order, so that it can be taken in vectors.
+    IEEE numbers without sign are ordered as their bits are, NaN above infinity, and an integer maximum does not depend
+    on the order, so that it can be vectorised.
     """
     d = bits.view(x.dtype)
     d[0] = 0.0
@@ -53,28 +53,28 @@ def largest(x, known, bits):  # type: ignore[no-untyped-def]
 
 @kernel
 def quantize(x, known, step, codes):  # type: ignore[no-untyped-def]
-    """codes = (x - known) / step to the nearest integer, half to even; all must be finite and fit the codes."""
+    """codes = (x - known) / step rounded to the nearest integer, half to even; all must be finite and fit."""
     for i in range(x.size):
         codes[i] = np.rint((x[i] - known[i]) / step)
 
 
 @kernel
 def add_codes(codes, step, known):  # type: ignore[no-untyped-def]
-    """known += codes step; the product and the sum are each rounded once to the type of known."""
+    """known += codes step; product and sum are each rounded once to the type of known."""
     for i in range(codes.size):
         known[i] += known.dtype.type(codes[i]) * step
 
 
 @kernel
 def narrow(x, values):  # type: ignore[no-untyped-def]
-    """values = x rounded to their type; over its range infinite, without a warning."""
+    """values = x rounded to their type, infinite beyond its range, without a warning."""
     for i in range(x.size):
         values[i] = x[i]
 
 
 @kernel
 def clipped(x, known, d):  # type: ignore[no-untyped-def]
-    """d = x - known within +-65504, as float32; NaN where x is not finite (which x - x tells)."""
+    """d = x - known clipped to +-65504, as float32; NaN if x is not finite (then x - x is NaN)."""
     for i in range(x.size):
         e = x[i] - known[i]
         e = LARGEST_HALF if e > LARGEST_HALF else e
@@ -86,8 +86,8 @@ def clipped(x, known, d):  # type: ignore[no-untyped-def]
 def round_to_halves(d, power, halves):  # type: ignore[no-untyped-def]
     """halves = the bits of d, float32 within +-65504 or NaN, as halves: nearest, half to even; power: float32 scratch.
 
-    With 2^e the power of two below |d|, -14 at least, |d| + 2^(e+13) is rounded to multiples of 2^(e-10), as a half
-    is, and its bits without those of 2^(e+13) are |d| / 2^(e-10), the half's leading bit included.
+    With 2^e the largest power of two up to |d|, at least 2^-14, the sum |d| + 2^(e+13) is rounded to multiples of
+    2^(e-10), as a half is; its bits minus those of 2^(e+13) are |d| / 2^(e-10), the half's leading bit included.
     """
     bits, powers = d.view(np.int32), power.view(np.int32)
     for i in range(halves.size):
@@ -103,7 +103,7 @@ def round_to_halves(d, power, halves):  # type: ignore[no-untyped-def]
 
 @kernel
 def halve(x, known, halves):  # type: ignore[no-untyped-def]
-    """halves = the bits of x - known as halves, clipped to +-65504; NaN where x is not finite or known NaN."""
+    """halves = the bits of x - known as halves, clipped to +-65504; NaN if x is not finite or known is NaN."""
     d, power = np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32)
     for lo in range(0, x.size, BLOCK):
         hi = min(lo + BLOCK, x.size)
@@ -113,7 +113,7 @@ def halve(x, known, halves):  # type: ignore[no-untyped-def]
 
 @kernel
 def widen(halves, d, power):  # type: ignore[no-untyped-def]
-    """d = the halves as float32, exactly, and NaN for infinite ones; power: float32 scratch."""
+    """d = the halves as float32, exact; NaN for infinite ones; power: float32 scratch."""
     powers = power.view(np.int32)
     for i in range(halves.size):
         exponent = (halves[i] >> 10) & 31
@@ -134,7 +134,7 @@ def add(d, known):  # type: ignore[no-untyped-def]
 
 @kernel
 def add_halves(halves, known):  # type: ignore[no-untyped-def]
-    """known += the halves, given as int16; the sum is rounded once to the type of known."""
+    """known += the halves, given as int16; each sum is rounded once to the type of known."""
     d, power = np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32)
     for lo in range(0, known.size, BLOCK):
         hi = min(lo + BLOCK, known.size)

@@ -1,11 +1,17 @@
-"""The boundaries between layers of pdADMM: p_{l+1} goes down to layer l, and w_l = u_l - rho q_l up to layer l + 1.
+"""What travels between the layers of pdADMM, and when.
 
-The layer above needs of q_l and u_l only w_l, and u_l = nu (q_l - f(z_l)), so u never exists as an array. Between
-ranks a message is under way while other layers are worked on. Where the wire loses digits, both sides of every
-boundary, also inside a rank, use what was agreed on: `sent_p[l]` for p_l, `sent_w[l]` for w_l.
+In every iteration, at the boundary of layers l and l + 1:
+
+    p_{l+1} goes down as soon as it is new: `downwards` expects it, `send_p` sends it, `ends` waits for it;
+    w_l = u_l - rho q_l goes up at the end, with the rho of the next iteration: `exchange_w`.
+
+The layer above needs q_l and u_l only in w_l, and u_l = nu (q_l - f(z_l)), so u is never an array. A message between
+ranks travels while both work on other layers. If the wire loses digits, both sides of every boundary, also within a
+rank, use the decoded values: `sent_p[l]` of p_l, `sent_w[l]` of w_l.
 """
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -16,167 +22,179 @@ from hpcadmm.comm.wire.wire import Wire
 from hpcadmm.comm.world import Pending, World
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array
-from hpcadmm.solvers.pdadmm.work import PAYLOAD
 from hpcadmm.subproblems.layer_split import force
+from hpcadmm.subproblems.scratch import Scratch
 
-P, W = 1, 2  # tags
+P, W = 1, 2  # message tags
 
 
 class Links:
     """The boundaries of this rank's layers among `active`, the layers that train."""
 
-    def __init__(self, s: Any, p: Problem, world: World, wire: Wire, active: list[int]) -> None:
-        self.s, self.p, self.chain, self.wire, self.active = s, p, world.chain, wire, active
-        self.layers = s.work.local(active)
-        self.below = {above: below for below, above in pairwise(active)}
+    def __init__(self, s: Any, problem: Problem, world: World, wire: Wire, active: Sequence[int]) -> None:
+        self.s, self.problem, self.chain, self.wire = s, problem, world.chain, wire
+        self.layers = [l for l in active if l in s.mine]
+        self.inner = self.layers[1:-1]
         self.above = dict(pairwise(active))
-        self.lower, self.upper = self._remote(self.below, self.layers[:1]), self._remote(self.above, self.layers[-1:])
-        n, m = p.network.n, p.x.shape[1]
-        self.p_in = p.network.activations(self.layers[-1], m, p.dtype) if self.upper is not None else None
-        self.w_in = np.zeros((n[self.layers[0] - 1], m), p.dtype, order="F") if self.lower is not None else None
-        whole = self.upper is not None and wire.lossless
-        self._w_out = np.zeros((n[self.layers[-1]], m), p.dtype, order="F") if whole else None
-        self._packed: dict[str, Array] = {}
-        self._arriving: Pending | None = None
-        self._leaving: Pending | None = None
+        self.below = {above: below for below, above in self.above.items()}
+        self.lower = self._other_rank(self.layers[:1], self.below)
+        self.upper = self._other_rank(self.layers[-1:], self.above)
+        n, m, dtype = problem.network.n, problem.x.shape[1], problem.dtype
+        self.p_in: Any = None  # p of the lowest layer of the rank above
+        self.w_in: Any = None  # w of the highest layer of the rank below
+        self._w_out: Any = None
+        if self.lower is not None:
+            self.w_in = np.zeros((n[self.layers[0] - 1], m), dtype, order="F")
+        if self.upper is not None:
+            self.p_in = problem.network.activations(self.layers[-1], m, dtype)
+            self._w_out = np.zeros((n[self.layers[-1]], m), dtype, order="F") if wire.lossless else None
+        self._agreed_p = s.p if wire.lossless else s.sent_p
+        self._packed = Scratch(np.uint8)
+        self._arriving: Any = None  # Pending messages of p
+        self._leaving: Any = None
 
-    def _remote(self, neighbour: dict[int, int], end: list[int]) -> int | None:
-        """The rank of the neighbour of the last or first layer here, if it is another one."""
-        ranks = [self.s.work.owner(neighbour[l]) for l in end if l in neighbour]
+    def _other_rank(self, end: Sequence[int], neighbour: dict[int, int]) -> int | None:
+        """The rank of the neighbour of the lowest or highest layer; None if this rank has it, or there is none."""
+        ranks = [self.s.owner[neighbour[l]] for l in end if l in neighbour]
         return ranks[0] if ranks and ranks[0] != self.chain.rank else None
+
+    # The order of the layers in an iteration.
+
+    def downwards(self) -> Iterator[int]:
+        """The lowest layer, whose p must travel; then the others from the highest down, each after the one above."""
+        if self.upper is not None:
+            self._arriving = self._receive(self.p_in, self.upper, P)
+        yield from self._timed([*self.layers[:1], *self.layers[:0:-1]])
+
+    def ends(self) -> Iterator[int]:
+        """The lowest layer, and when p from the rank above has arrived, the highest."""
+        yield from self._timed(self.layers[:-1][:1])
+        if self.upper is not None:
+            self._arriving.wait()
+            self._decode(self.p_in, P)
+        yield from self._timed(self.layers[-1:])
+
+    def _timed(self, layers: Sequence[int]) -> Iterator[int]:
+        """Add the seconds that the caller's loop spends on each layer to `layer_seconds`."""
+        for l in layers:
+            start = time.perf_counter()
+            yield l
+            self.s.layer_seconds[l] += time.perf_counter() - start
 
     # What a layer uses of its neighbours.
 
     def p_above(self, l: int) -> Array:
-        """p of the layer above l, (n_l + ones, m), as agreed."""
-        if l == self.layers[-1] and self.p_in is not None:
-            return self.p_in
-        return (self.s.p if self.wire.lossless else self.s.sent_p)[self.above[l]]
+        """p_{l+1} as agreed: (n_l + ones, m)."""
+        remote = l == self.layers[-1] and self.upper is not None
+        p: Array = self.p_in if remote else self._agreed_p[self.above[l]]
+        return p
 
     def w_below(self, l: int, t: slice) -> Array:
-        """A tile of u - rho q of the layer below l, (n_{l-1}, columns), as agreed."""
-        if l == self.layers[0] and self.w_in is not None:
-            return self.w_in[:, t]
-        k = self.below[l]
-        return self.form_w(k, t) if self.wire.lossless else self.s.sent_w[k][:, t]
+        """The columns t of w_{l-1} as agreed: (n_{l-1}, columns)."""
+        remote, below = l == self.layers[0] and self.lower is not None, self.below[l]
+        if self.wire.lossless and not remote:
+            return self.form_w(below, t)
+        w: Array = self.w_in if remote else self.s.sent_w[below]
+        return w[:, t]
 
     def form_w(self, l: int, t: slice, out: Array | None = None) -> Array:
-        """A tile of w_l = u_l - rho q_l, into the columns of `out` or a scratch array."""
-        s, (_, rho, dual) = self.s, self.s.penalties
-        z, q = s.z[l][:, t], s.q[l][:, t]
-        w = s.work.scratch("w", *z.shape) if out is None else out[:, t]
-        force(z, q, self.p.network.activation, dual, rho, s.work.scratch, w)
+        """The columns t of w_l = u_l - rho q_l, in those of `out` or in a buffer."""
+        s, z, q = self.s, self.s.z[l][:, t], self.s.q[l][:, t]
+        w: Array = s.work.scratch("w", *z.shape) if out is None else out[:, t]
+        force(z, q, self.problem.network.activation, s.nu_of_u, s.rho, s.work.scratch, w)
         return w
 
-    # The messages of an iteration.
-
-    def receive_p(self) -> None:
-        """Expect p from the rank above."""
-        if self.upper is not None and self.p_in is not None:
-            into = self.p_in if self.wire.lossless else self._buffer("p_in", self.p_in)
-            self._arriving = self.chain.receive(into, self.upper, P)
+    # Messages.
 
     def send_p(self, l: int) -> None:
-        """Agree on p_l with the layer below; if that is another rank's, the message leaves."""
-        if l not in self.below:
-            return
-        self._count(l, self.p.network.n[l - 1] + self.p.network.ones)
-        remote, out = l == self.layers[0] and self.lower is not None, self.s.p[l]
+        """Agree on p_l with the layer below; send it if that is on another rank."""
+        to, message = self.lower if l == self.layers[0] else None, self.s.p[l]
+        self._count(l, message)
         if not self.wire.lossless:
-            out = self._encode("p_out" if remote else "packed", lambda t: self.s.p[l][:, t], self.s.sent_p[l])
-        if remote and self.lower is not None:
-            self._leaving = self.chain.send(out, self.lower, P)
-
-    def await_p(self) -> None:
-        """p of the layer above has arrived."""
-        if self._arriving is not None and self.p_in is not None:
-            self._arriving.wait()
-            self._decode("p_in", self.p_in)
-            self._arriving = None
+            message = self._encode(lambda t: self.s.p[l][:, t], self.s.sent_p[l], to, P)
+        if to is not None:
+            self._leaving = self.chain.send(message, to, P)
 
     def exchange_w(self) -> None:
-        """Agree on all w_l with the layers above; ends when this iteration's messages have arrived."""
-        arriving: Pending | None = None
-        if self.lower is not None and self.w_in is not None:
-            into = self.w_in if self.wire.lossless else self._buffer("w_in", self.w_in)
-            arriving = self.chain.receive(into, self.lower, W)
+        """Agree on all w_l with the layers above; return when all messages of this iteration have arrived."""
+        arriving = None if self.lower is None else self._receive(self.w_in, self.lower, W)
         leaving = [self._send_w(l) for l in self.layers if l in self.above]
         for pending in (self._leaving, arriving, *leaving):
             if pending is not None:
                 pending.wait()
-        if arriving is not None and self.w_in is not None:
-            self._decode("w_in", self.w_in)
+        if arriving is not None:
+            self._decode(self.w_in, W)
         self._leaving = None
 
     def _send_w(self, l: int) -> Pending | None:
-        self._count(l, self.p.network.n[l])
-        remote = l == self.layers[-1] and self.upper is not None
+        to = self.upper if l == self.layers[-1] else None
+        self._count(l, self.s.z[l])
         if not self.wire.lossless:
-            out = self._encode("w_out" if remote else "packed", partial(self.form_w, l), self.s.sent_w[l])
-        elif remote:
-            out = self._whole_w(l)
-        return self.chain.send(out, self.upper, W) if remote and self.upper is not None else None
+            message = self._encode(partial(self.form_w, l), self.s.sent_w[l], to, W)
+        elif to is not None:
+            message = self._whole_w(l)
+        return None if to is None else self.chain.send(message, to, W)
 
     def _whole_w(self, l: int) -> Any:
-        """All of w_l as it is; a coded one is known to both sides as `sent_w`."""
-        if self._w_out is None:
+        """w_l as agreed, all columns."""
+        if not self.wire.lossless:
             return self.s.sent_w[l]
-        for _, t in self.p.tiles:
+        for _, t in self.problem.tiles:
             self.form_w(l, t, self._w_out)
         return self._w_out
 
-    def _count(self, l: int, rows: int) -> None:
-        """The bytes of a message over all samples, whether or not it crosses ranks."""
-        tiles = self.p.tiles.of(1, 0)
-        self.s.marks[l, PAYLOAD] += sum(self.wire.tile_bytes(rows * (t.stop - t.start)) for _, t in tiles)
-
-    # Packed messages.
-
-    def _sizes(self, rows: int) -> list[int]:
-        return [self.wire.tile_bytes(rows * (t.stop - t.start)) for _, t in self.p.tiles]
-
-    def _buffer(self, name: str, like: Array) -> Array:
-        size = sum(self._sizes(len(like)))
-        if name not in self._packed or self._packed[name].size != size:
-            self._packed[name] = np.zeros(size, np.uint8)
-        return self._packed[name]
-
-    def _encode(self, name: str, tile: Callable[[slice], Array], known: Array) -> Array:
-        """What is given tile by tile, packed; `known` becomes what is agreed on."""
-        packed, lo = self._buffer(name, known), 0
-        for (_, t), size in zip(self.p.tiles, self._sizes(len(known)), strict=True):
-            self.wire.encode(tile(t), known[:, t], packed[lo : lo + size])
-            lo += size
-        return packed
-
-    def _decode(self, name: str, known: Array) -> None:
-        if self.wire.lossless:
-            return
-        packed, lo = self._buffer(name, known), 0
-        for (_, t), size in zip(self.p.tiles, self._sizes(len(known)), strict=True):
-            self.wire.decode(packed[lo : lo + size], known[:, t])
-            lo += size
-
-    # The beginning.
-
     def connect(self) -> None:
-        """Neighbours on other ranks tell each other what they know, in full: at the start, and when layers join."""
+        """Send the neighbours on other ranks what they must know, uncoded: at the start and when layers join."""
         waiting: list[Pending] = []
-        if self.upper is not None and self.p_in is not None:
+        if self.upper is not None:
             waiting.append(self.chain.receive(self.p_in, self.upper, P))
             waiting.append(self.chain.send(self._whole_w(self.layers[-1]), self.upper, W))
-        if self.lower is not None and self.w_in is not None:
-            l = self.layers[0]
+        if self.lower is not None:
             waiting.append(self.chain.receive(self.w_in, self.lower, W))
-            waiting.append(self.chain.send((self.s.p if self.wire.lossless else self.s.sent_p)[l], self.lower, P))
+            waiting.append(self.chain.send(self._agreed_p[self.layers[0]], self.lower, P))
         for pending in waiting:
             pending.wait()
 
     def agree_anew(self, l: int) -> None:
-        """What a layer's neighbours know of it is what it is: at the start, when it is known to all."""
+        """Set what the neighbours know of layer l to its exact values: at the start, when all ranks know them."""
+        if self.wire.lossless:
+            return
+        if l > 1:
+            self.s.sent_p[l][...] = self.s.p[l]
+        if l < self.problem.network.depth:
+            for _, t in self.problem.tiles:
+                self.form_w(l, t, self.s.sent_w[l])
+
+    # Packed messages.
+
+    def _count(self, l: int, array: Array) -> None:
+        """Add the bytes of a message over all samples, whether or not it leaves the rank."""
+        tiles = self.problem.tiles
+        self.s.payload[l] += self.wire.packed_bytes(len(array) * tiles.n, tiles.count)
+
+    def _receive(self, array: Array, source: int, tag: int) -> Pending:
+        return self.chain.receive(array if self.wire.lossless else self._buffer(array, "in", tag), source, tag)
+
+    def _buffer(self, array: Array, way: str, tag: int) -> Array:
+        size = self.wire.packed_bytes(array.size, len(self.problem.tiles))
+        return self._packed(f"{way} {tag}", size, 1).reshape(-1)
+
+    def _parts(self, packed: Array, rows: int) -> Iterator[tuple[slice, Array]]:
+        """The columns of each tile, and its part of a packed message."""
+        lo = 0
+        for _, t in self.problem.tiles:
+            hi = lo + self.wire.packed_bytes(rows * (t.stop - t.start))
+            yield t, packed[lo:hi]
+            lo = hi
+
+    def _encode(self, tile: Callable[[slice], Array], known: Array, to: int | None, tag: int) -> Array:
+        """Pack an array given tile by tile; `known` becomes what is agreed."""
+        packed = self._buffer(known, "within" if to is None else "out", tag)
+        for t, part in self._parts(packed, len(known)):
+            self.wire.encode(tile(t), known[:, t], part)
+        return packed
+
+    def _decode(self, known: Array, tag: int) -> None:
         if not self.wire.lossless:
-            if l > 1:
-                self.s.sent_p[l][...] = self.s.p[l]
-            if l < self.p.network.depth:
-                for _, t in self.p.tiles:
-                    self.form_w(l, t, self.s.sent_w[l])
+            for t, part in self._parts(self._buffer(known, "in", tag), len(known)):
+                self.wire.decode(part, known[:, t])

@@ -1,89 +1,149 @@
-"""The first iterate of pdADMM, what neighbours tell each other before the first step, and layers that join later."""
+"""The first iterate of pdADMM, and networks that grow: the first layers and the last one train, others join later.
 
-from typing import Any
+A layer that joins begins as an identity with zero bias, so that the network's output stays as it was. [Wang et al.,
+ICDM 2020, section on training deep networks]
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import numpy as np
+from annotated_types import Ge
 
-from hpcadmm.comm.exact.sums import UNKNOWN
 from hpcadmm.comm.wire.wire import Wire
 from hpcadmm.comm.world import World
+from hpcadmm.errors import UsageError
+from hpcadmm.model.network import Network
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array, Arrays
-from hpcadmm.solvers.pdadmm.blocks import PRODUCTS
-from hpcadmm.solvers.pdadmm.growing import active, make_identity
+from hpcadmm.solvers.pdadmm.cost import layer_costs
 from hpcadmm.solvers.pdadmm.links import Links
-from hpcadmm.solvers.pdadmm.work import MARKS, Work
+from hpcadmm.solvers.pdadmm.updates import Sums, Work
 from hpcadmm.solvers.shared import start
+from hpcadmm.solvers.shared.dealing import deal
+
+Count = Annotated[int, Ge(1)]
 
 
-def wire(solver: Any, p: Problem) -> Wire:
-    """How messages are packed."""
-    return Wire(solver.wire or np.dtype(p.dtype).name, p.dtype)
+@dataclass(frozen=True)
+class Stage:
+    """Train `layers` layers of weights for so many `iterations`; the last stage lasts until the run ends."""
+
+    layers: Count
+    iterations: Count
 
 
-def blank(solver: Any, make: Any, p: Problem, world: World) -> Any:
-    """Allocate a state: all W, and p, z, q, R of this rank's layers; p_1 is the data itself."""
-    n, L, m, exact = p.network.n, p.network.depth, p.x.shape[1], solver.update == "exact"
-    work = Work(p, world, PRODUCTS[solver.update], exact=exact, plain=solver.sums == "plain")
-    lossy = not wire(solver, p).lossless
+def check_stages(stages: Sequence[Stage], L: int) -> None:
+    """Raise UsageError unless the stages grow, up to all L layers."""
+    layers = [stage.layers for stage in stages]
+    if layers != sorted(set(layers)) or (layers and (layers[-1] != L or (layers[0] < 2 <= L))):
+        raise UsageError(
+            f"solver.stages have {layers} layers; they must increase, start with at least 2 and end with all {L} layers"
+        )
 
-    def units(first: int, last: int, made: bool = True) -> Arrays:
-        mine = [l for l in work.mine if made and first <= l <= last]
-        return [np.zeros((n[l], m), p.dtype, order="F") if l in mine else None for l in range(L + 1)]
+
+def check_identities(stages: Sequence[Stage], network: Network) -> None:
+    """Raise UsageError if a layer that joins later cannot begin as an identity: it is not square, or f(f(z)) is not
+    f(z), so that it would change the network's output."""
+    later = sorted(set(range(1, network.depth)) - set(active(stages, network.depth, 0)))
+    for l in later:
+        if network.n[l] != network.n[l - 1]:
+            raise UsageError(
+                f"solver.stages: layer {l} joins later as an identity, but has {network.n[l]} units on "
+                f"{network.n[l - 1]}; give network.hidden equal widths from there on, or begin with more layers"
+            )
+    z = np.linspace(-3, 3, 13)[None].copy(order="F")
+    once = network.activation.value(z, out=np.empty_like(z))
+    if later and not np.allclose(network.activation.value(once, out=np.empty_like(z)), once):
+        raise UsageError(
+            f"solver.stages: layers {later} join later as identities, but {network.activation.name} changes its own "
+            f'values; use network.activation = "relu"'
+        )
+
+
+def active(stages: Sequence[Stage], L: int, iterations: int) -> list[int]:
+    """The layers that train after so many iterations.
+
+    >>> stages = [Stage(2, 10), Stage(4, 10)]
+    >>> active(stages, 4, 9), active(stages, 4, 10), active([], 3, 0)
+    ([1, 4], [1, 2, 3, 4], [1, 2, 3])
+    """
+    for stage in stages:
+        if iterations < stage.iterations:
+            return [*range(1, stage.layers), L]
+        iterations -= stage.iterations
+    return list(range(1, L + 1))
+
+
+def wire(solver: Any, problem: Problem) -> Wire:
+    """The code of the messages."""
+    return Wire(solver.wire or np.dtype(problem.dtype).name, problem.dtype)
+
+
+def blank(solver: Any, make: Any, problem: Problem, world: World) -> Any:
+    """Allocate a state: all W, and the arrays of this rank's layers; p_1 is the data itself."""
+    network, dtype, exact = problem.network, problem.dtype, solver.update == "exact"
+    n, L, m, lossy = network.n, network.depth, problem.x.shape[1], not wire(solver, problem).lossless
+    blocks = deal(layer_costs(network, solver.update), world.chain.size)
+    lo, hi = blocks[world.chain.rank]
+    mine = range(lo + 1, hi + 1)
+
+    def units(last: int, made: bool = True) -> Arrays:
+        here = [made and l in mine and l <= last for l in range(L + 1)]
+        return [np.zeros((n[l], m), dtype, order="F") if here[l] else None for l in range(L + 1)]
 
     def inputs(made: bool = True) -> Arrays:
-        mine = [l for l in work.mine if made and l > 1]
-        return [p.network.activations(l - 1, m, p.dtype) if l in mine else None for l in range(L + 1)]
+        here = [made and l in mine and l > 1 for l in range(L + 1)]
+        return [network.activations(l - 1, m, dtype) if here[l] else None for l in range(L + 1)]
 
     s = make(
-        W=[None, *(np.zeros(p.network.shape(l), p.dtype, order="F") for l in range(1, L + 1))],
+        W=[None, *(np.zeros(network.shape(l), dtype, order="F") for l in range(1, L + 1))],
         p=inputs(),
-        z=units(1, L),
-        q=units(1, L - 1),
-        R=units(1, L, not exact),
+        z=units(L),
+        q=units(L - 1),
+        R=units(L, not exact),
         sent_p=inputs(lossy),
-        sent_w=units(1, L - 1, lossy),
-        penalties=np.array([solver.nu, solver.rho, solver.nu]),
-        marks=np.zeros((L + 1, len(MARKS))),
-        scales=[None, *(np.full(lines(*p.network.shape(l), exact), UNKNOWN) for l in range(1, L + 1))],
-        done=np.zeros(1, dtype=np.int64),
-        work=work,
+        sent_w=units(L - 1, lossy),
+        theta_W=np.ones(L + 1),
+        theta_p=np.ones(L + 1),
+        payload=np.zeros(L + 1, np.int64),
+        nu=float(solver.nu),
+        rho=float(solver.rho),
+        nu_of_u=float(solver.nu),
+        sums=Sums(problem, mine, gram=exact, plain=solver.sums == "plain"),
+        mine=mine,
+        owner=[-1, *(rank for rank, (lo, hi) in enumerate(blocks) for _ in range(lo, hi))],
+        layer_seconds=dict.fromkeys(mine, 0.0),
+        work=Work(problem, mine, exact=exact),
     )
-    if 1 in work.mine:
-        s.p[1] = p.x
+    if 1 in mine:
+        s.p[1] = problem.x
     return s
 
 
-def lines(rows: int, columns: int, exact: bool) -> int:
-    """Scales of the exact sums of a layer: of z p^T, and for exact updates of p p^T."""
-    return rows + columns * (2 if exact else 1)
+def first_weights(solver: Any, problem: Problem, l: int) -> Array:
+    """The first W_l: random, or the identity if the layer joins later."""
+    if l in active(solver.stages, problem.network.depth, 0):
+        return start.first_layer(problem, solver.init, l)
+    return np.eye(*problem.network.shape(l), dtype=problem.dtype, order="F")
 
 
-def first_layer(solver: Any, p: Problem, l: int) -> Array:
-    """W_l to begin with: random, or the identity where the layer joins later."""
-    W = start.first_layer(p, solver.init, l)
-    if l not in active(solver.stages, p.network.depth, 0):
-        make_identity(W, p.network.n[l])
-    return W
-
-
-def set_weights(s: Any, weights: Arrays, p: Problem) -> None:
-    """p, z and q of this rank's layers by a forward pass through the ones below, tile by tile; R = 0."""
-    L, mine = p.network.depth, s.work.mine
+def set_weights(s: Any, weights: Arrays, problem: Problem) -> None:
+    """p, z and q of this rank's layers by a forward pass through the layers below, tile by tile; R = 0."""
+    network, L = problem.network, problem.network.depth
     for l in range(1, L + 1):
         s.W[l][...] = weights[l]
-    for l in mine:
-        s.marks[l], s.scales[l][...] = [1.0, 1.0, 0.0], UNKNOWN
-    for _, t in p.tiles:
-        a = p.x[:, t]
-        for l in range(1, mine[-1] + 1):
+    for _, t in problem.tiles:
+        a = problem.x[:, t]
+        for l in range(1, s.mine[-1] + 1):
             z = np.asfortranarray(np.matmul(weights[l], a))
-            a_next = p.network.activations(l, t.stop - t.start, p.dtype) if l < L else a
+            above = network.activations(l, t.stop - t.start, problem.dtype) if l < L else a
             if l < L:
-                p.network.activation.value(z, out=a_next)
-            if l in mine:
-                _take(s, l, t, a, z, a_next)
-            a = a_next
+                network.activation.value(z, out=above)
+            if l in s.mine:
+                _take(s, l, t, a, z, above)
+            a = above
 
 
 def _take(s: Any, l: int, t: slice, a: Array, z: Array, above: Array) -> None:
@@ -95,49 +155,49 @@ def _take(s: Any, l: int, t: slice, a: Array, z: Array, above: Array) -> None:
         s.q[l][:, t] = above[: len(z)]
 
 
-def connect(solver: Any, s: Any, p: Problem, world: World) -> None:
-    """The boundaries as they are now; the first time also what is agreed on."""
-    layers = active(solver.stages, p.network.depth, int(s.done[0]))
-    s.work.links = Links(s, p, world, wire(solver, p), layers)
-    if s.done[0] == 0:
-        for l in s.work.links.layers:
-            s.work.links.agree_anew(l)
-    s.work.links.connect()
+def connect(solver: Any, s: Any, problem: Problem, world: World) -> None:
+    """Link the layers that train now; before the first iteration they also agree on p and w."""
+    layers = active(solver.stages, problem.network.depth, s.iterations)
+    s.links = Links(s, problem, world, wire(solver, problem), layers)
+    if s.iterations == 0:
+        for l in s.links.layers:
+            s.links.agree_anew(l)
+    s.links.connect()
 
 
-def grow(solver: Any, s: Any, p: Problem, world: World) -> None:
-    """Where a stage ends, the layers that join: identities whose p is the q below them, so that nothing changes."""
-    L, done = p.network.depth, int(s.done[0])
-    before, now = active(solver.stages, L, done - 1), active(solver.stages, L, done)
-    if done == 0 or before == now:
+def grow(solver: Any, s: Any, problem: Problem, world: World) -> None:
+    """If a stage has ended, add the layers that join: identities with p = q of the layer below."""
+    L = problem.network.depth
+    before, now = active(solver.stages, L, s.iterations - 1), active(solver.stages, L, s.iterations)
+    if s.iterations == 0 or before == now:
         return
     for l in sorted(set(now) - set(before)):
-        q = _from_below(s, l, p, world)
-        if l in s.work.mine:
-            _join(s, l, q, p)
-    connect(solver, s, p, world)
+        q = _from_below(s, l, problem, world)
+        if l in s.mine:
+            _join(s, l, q, problem)
+    connect(solver, s, problem, world)
 
 
-def _from_below(s: Any, l: int, p: Problem, world: World) -> Array | None:
+def _from_below(s: Any, l: int, problem: Problem, world: World) -> Array | None:
     """q_{l-1} on the rank of layer l; only that rank and the one below take part."""
-    here, below = s.work.owner(l), s.work.owner(l - 1)
+    here, below = s.owner[l], s.owner[l - 1]
     q: Array | None = s.q[l - 1] if below == world.chain.rank else None
     if below == here:
         return q
     if q is not None:
         world.chain.send(q, here, l).wait()
     elif here == world.chain.rank:
-        q = np.zeros((p.network.n[l - 1], p.x.shape[1]), p.dtype, order="F")
+        q = np.zeros((problem.network.n[l - 1], problem.x.shape[1]), problem.dtype, order="F")
         world.chain.receive(q, below, l).wait()
     return q
 
 
-def _join(s: Any, l: int, q: Any, p: Problem) -> None:
-    make_identity(s.W[l], p.network.n[l])
+def _join(s: Any, l: int, q: Any, problem: Problem) -> None:
+    s.W[l][...] = np.eye(*s.W[l].shape)
     s.p[l][: len(q)] = q
     s.z[l][...] = q
     if s.q[l] is not None:
-        p.network.activation.value(s.z[l], out=s.q[l])
+        problem.network.activation.value(s.z[l], out=s.q[l])
     if s.R[l] is not None:
         s.R[l][...] = 0
-    s.work.links.agree_anew(l)
+    s.links.agree_anew(l)

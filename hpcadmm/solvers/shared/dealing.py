@@ -1,4 +1,4 @@
-"""Layers dealt to ranks: contiguous blocks whose most expensive one is as cheap as can be."""
+"""Deal layers to ranks: contiguous blocks, so that the most expensive one is as cheap as possible."""
 
 from collections.abc import Sequence
 
@@ -6,9 +6,9 @@ from hpcadmm.errors import UsageError
 
 
 def deal(costs: Sequence[float], blocks: int) -> list[tuple[int, int]]:
-    """Cut the items into `blocks` contiguous half-open ranges, none empty; the largest sum of costs is least.
+    """Cut the items into `blocks` contiguous half-open ranges, none empty, with the least largest sum of costs.
 
-    Each block in turn ends as early as the best cut allows. Raises ValueError for more blocks than items.
+    Each block in turn ends as early as the optimum allows. Raises ValueError if there are more blocks than items.
 
     >>> deal([2, 4, 4, 4, 4, 4], 2), deal([9, 1, 1, 1], 3)
     ([(0, 3), (3, 6)], [(0, 1), (1, 2), (2, 4)])
@@ -31,7 +31,7 @@ def deal(costs: Sequence[float], blocks: int) -> list[tuple[int, int]]:
 
 
 def owner(blocks: Sequence[tuple[int, int]], l: int) -> int:
-    """The block that has layer l = 1, 2, ..., item l - 1 of those that were dealt.
+    """The block that has layer l = 1, 2, ...: item l - 1.
 
     >>> [owner([(0, 2), (2, 3)], l) for l in (1, 2, 3)]
     [0, 0, 1]
@@ -40,7 +40,7 @@ def owner(blocks: Sequence[tuple[int, int]], l: int) -> int:
 
 
 def grid(wanted: Sequence[int] | None, L: int, ranks: int) -> tuple[int, int]:
-    """(blocks of layers, blocks of samples): the wanted ones, or as many blocks of layers as divide the ranks.
+    """(blocks of layers, blocks of samples): as wanted; by default as many blocks of layers as divide the ranks.
 
     >>> grid(None, 4, 2), grid(None, 4, 8), grid(None, 4, 7), grid([2, 3], 4, 6)
     ((2, 1), (4, 2), (1, 7), (2, 3))
@@ -50,10 +50,10 @@ def grid(wanted: Sequence[int] | None, L: int, ranks: int) -> tuple[int, int]:
         return layers, ranks // layers
     layers, samples = wanted
     if layers > L:
-        raise UsageError(f"solver.grid = {list(wanted)}: the network has {L} layers of weights, at most {L} blocks")
+        raise UsageError(f"solver.grid = {list(wanted)}: the network has {L} layers of weights; use at most {L} blocks of layers")
     if layers * samples != ranks:
         raise UsageError(
-            f"solver.grid = {list(wanted)} is a grid of {layers * samples} ranks, but there are {ranks}: "
+            f"solver.grid = {list(wanted)} is a grid of {layers * samples} ranks, but there are {ranks}; "
             f"start {layers * samples}, or leave solver.grid out"
         )
     return layers, samples

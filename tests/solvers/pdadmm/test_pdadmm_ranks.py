@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from hpcadmm.model.losses import LOSSES
 from hpcadmm.solvers import PdAdmm
-from hpcadmm.solvers.pdadmm.growing import Stage
+from hpcadmm.solvers.pdadmm.start import Stage
 from tests.helpers.problems import posed, started
 from tests.helpers.solver_runs import accepted, assert_same_bits, digest, resumed, run
 from tests.helpers.threads import on_ranks
@@ -61,6 +61,19 @@ def assert_grids_agree(solver, grids, steps=5, **options):
         found = run(size, placed, steps, **options)
         assert_same_bits(one[0], found[0])
         assert one[1] == found[1]
+
+
+def assert_restarts_agree(solver, grids, steps, **options):
+    """Each grid makes so many steps from what the one before saved."""
+    saved = measured = None
+    for grid, more in zip(grids, steps, strict=True):
+        placed, size = on(grid, solver)
+        saved, measured = (
+            resumed(size, placed, saved, more, **options) if saved else run(size, placed, more, **options)
+        )
+    one = whole(solver, sum(steps), **options)
+    assert_same_bits(one[0], saved)
+    assert one[1] == measured
 
 
 @both
@@ -127,15 +140,7 @@ def test_any_of_them_together(solver, hidden, samples, loss, activation, bias, s
 def test_a_restart_on_another_grid_goes_on_in_the_same_bits(update, wire, dtype, grids):
     """Saved after 2 steps, again after 4, compared after 6; rho changes and theta is kept on the way."""
     solver = PdAdmm(update=update, wire=wire, schedule="every", period=3)
-    options = {"dtype": dtype, "samples": 200}
-    placed, size = on(grids[0], solver)
-    saved = run(size, placed, 2, **options)[0]
-    for grid in grids[1:]:
-        placed, size = on(grid, solver)
-        saved, measured = resumed(size, placed, saved, 2, **options)
-    one = whole(solver, 6, **options)
-    assert_same_bits(one[0], saved)
-    assert one[1] == measured
+    assert_restarts_agree(solver, grids, (2, 2, 2), dtype=dtype, samples=200)
 
 
 @pytest.mark.parametrize("before", [1, 2, 3, 4, 5])
@@ -143,15 +148,8 @@ def test_a_restart_on_another_grid_goes_on_in_the_same_bits(update, wire, dtype,
 def test_a_restart_while_the_network_grows(wire, before):
     """Before, at and after the iterations in which layers join."""
     solver = PdAdmm(wire=wire, stages=STAGES)
-    options = {"hidden": DEEP, "samples": 130}
-    one = whole(solver, 6, **options)
-    for first, second in (([4, 1], [1, 2]), ([1, 1], [4, 1]), ([2, 2], [3, 1])):
-        placed, size = on(first, solver)
-        saved = run(size, placed, before, **options)[0]
-        placed, size = on(second, solver)
-        found = resumed(size, placed, saved, 6 - before, **options)
-        assert_same_bits(one[0], found[0])
-        assert one[1] == found[1]
+    for grids in (([4, 1], [1, 2]), ([1, 1], [4, 1]), ([2, 2], [3, 1])):
+        assert_restarts_agree(solver, grids, (before, 6 - before), hidden=DEEP, samples=130)
 
 
 @pytest.mark.parametrize("grid", [[2, 1], [3, 1], [2, 2], [3, 2]])
@@ -166,7 +164,7 @@ def test_what_neighbours_hold_of_one_another_is_what_the_others_have(grid, wire)
         seen = []
         for _ in range(4):
             solver.step(state, p, world)
-            links = state.work.links
+            links = state.links
             seen.append(({"w": np.copy(links.w_in), "p": np.copy(links.p_in)}, ends(state, wire)))
         return seen
 
@@ -182,13 +180,13 @@ def test_what_neighbours_hold_of_one_another_is_what_the_others_have(grid, wire)
 
 def ends(state, wire):
     """w of this rank's highest layer that trains and p of its lowest, as they were agreed on."""
-    links, found = state.work.links, {}
+    links, found = state.links, {}
     if not links.layers:
         return found
     top, bottom = links.layers[-1], links.layers[0]
     if state.q[top] is not None:
         w = np.empty_like(state.z[top])
-        for _, t in links.p.tiles:
+        for _, t in links.problem.tiles:
             links.form_w(top, t, w)
         found["w"] = w if wire is None else state.sent_w[top].copy()
     if bottom > 1:
@@ -205,10 +203,10 @@ def test_a_step_is_two_messages_a_boundary_and_a_sum_or_two_a_layer(wire):
         p, world = posed(solver, world)
         state = started(solver, p, world)
         solver.step(state, p, world)
-        before, payload = (world.traffic.messages, world.traffic.bytes), state.marks[:, -1].sum()
+        before, payload = (world.traffic.messages, world.traffic.bytes), state.payload.sum()
         solver.step(state, p, world)
         sent = world.traffic.messages - before[0], world.traffic.bytes - before[1]
-        return (*sent, float(state.marks[:, -1].sum() - payload))
+        return (*sent, float(state.payload.sum() - payload))
 
     found = on_ranks(3, work)
     assert [messages for messages, _, _ in found] == [1, 2, 1]

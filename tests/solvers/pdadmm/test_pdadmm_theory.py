@@ -6,7 +6,7 @@ import pytest
 from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
 from hpcadmm.solvers import PdAdmm
-from hpcadmm.solvers.pdadmm.blocks import BLOCKS
+from hpcadmm.solvers.pdadmm.updates import UPDATES as UPDATE
 from tests.helpers.plain_pdadmm import disturb, functions_of, lagrangian, multipliers
 from tests.helpers.problems import problem, started
 
@@ -80,8 +80,8 @@ def test_a_step_of_p_lies_on_its_bound(activation, update, l):
     solver, s = disturbed(p, update=update)
     x, u = s.p[l][: p.network.n[l - 1]], multipliers(s, p)
     before = x.copy()
-    s.marks[l, :2] = 1e-6
-    BLOCKS[update](solver, s, p, World.alone()).p(l)
+    s.theta_p[l] = s.theta_W[l] = 1e-6
+    UPDATE[update](solver, s, p, World.alone()).p(l)
     lies_on_the_bound(along(lambda: lagrangian(solver, s, p, u), x, before), update)
     assert (s.p[l][len(x) :] == 1).all()
 
@@ -94,8 +94,8 @@ def test_a_step_of_W_lies_on_its_bound_and_b_is_the_mean(l, decay, update):
     solver, s = disturbed(p, update=update, decay=decay)
     n = p.network.n[l - 1]
     before = s.W[l].copy()
-    s.marks[l, :2] = 1e-6
-    BLOCKS[update](solver, s, p, World.alone()).W_and_b(l)
+    s.theta_p[l] = s.theta_W[l] = 1e-6
+    UPDATE[update](solver, s, p, World.alone()).W_and_b(l)
     b = s.W[l][:, n].copy()
     np.testing.assert_allclose(b, np.mean(s.z[l] - s.W[l][:, :n] @ s.p[l][:n], axis=1), atol=1e-12)
     cannot_be_lowered(lambda: lagrangian(solver, s, p), s.W[l][:, n])
@@ -110,7 +110,7 @@ def test_a_step_of_W_by_an_l1_penalty_is_the_prox_of_its_bound(l):
     solver, s = disturbed(p, decay=25.0, penalty="l1")
     n, old, phi = p.network.n[l - 1], s.W[l].copy(), lagrangian(PdAdmm(nu=0.7, rho=1.9), s, p)
     g = 0.7 * (old @ s.p[l] - s.z[l]) @ s.p[l][:n].T
-    BLOCKS["quadratic"](solver, s, p, World.alone()).W_and_b(l)
+    UPDATE["quadratic"](solver, s, p, World.alone()).W_and_b(l)
     new, d = s.W[l][:, :n].copy(), s.W[l][:, :n] - old[:, :n]
     moved = (new != 0) & (abs(d) > 1e-9)
     theta = np.median((-g - 25.0 * np.sign(new))[moved] / d[moved])
@@ -131,7 +131,7 @@ def test_exact_p_and_W_cannot_be_improved(l, activation, pull, ridge, decay):
     """The ridge times the mean of (p p^T)_ii pulls W to what it was or to 0; the bias is free."""
     p = problem(World.alone(), (7, 5), "squared", activation)
     solver, s = disturbed(p, update="exact", pull=pull, ridge=ridge, decay=decay)
-    n, u, block = p.network.n[l - 1], multipliers(s, p), BLOCKS["exact"](solver, s, p, World.alone())
+    n, u, block = p.network.n[l - 1], multipliers(s, p), UPDATE["exact"](solver, s, p, World.alone())
     if l > 1:
         block.p(l)
         cannot_be_lowered(lambda: lagrangian(solver, s, p, u), s.p[l][:n])
@@ -149,7 +149,7 @@ def test_z_and_q_cannot_be_improved(activation, loss, options):
     world, p = World.alone(), problem(World.alone(), (7, 5), loss, activation, samples=80)
     solver, s = disturbed(p, **options)
     f, u = functions_of(p.network.activation)[0], multipliers(s, p)
-    block = BLOCKS[solver.update](solver, s, p, world)
+    block = UPDATE[solver.update](solver, s, p, world)
     grid = np.linspace(-8, 8, 1601)[:, None, None]
     for l in (3, 2, 1):
         block.p(l)
@@ -171,7 +171,7 @@ def test_z_and_q_cannot_be_improved(activation, loss, options):
 
 def quadratic_forms(s, old, p, exact):
     """What the steps of p, W, b and z_L lower L_rho by at the least, by strong convexity: d^T (Hessian) d / 2."""
-    (nu, rho, _), L, n, total = s.penalties, p.network.depth, p.network.n, 0.0
+    nu, rho, L, n, total = s.nu, s.rho, p.network.depth, p.network.n, 0.0
     for l in range(1, L + 1):
         W, p_old, z_old, _ = (x[l] for x in old)
         d, moved = s.p[l][: n[l - 1]] - p_old[: n[l - 1]], s.W[l] - W
@@ -238,7 +238,7 @@ def test_the_first_weights(init, spread, bias):
     W, b = s.W[2][:, :40], s.W[2][:, 40]
     np.testing.assert_allclose([W.std(), b.std()], [spread, bias], rtol=0.25)
     assert not set(W.flat) & set(s.W[1].flat)
-    assert s.penalties.tolist() == [0.7, 1.9, 0.7]
+    assert (s.nu, s.rho, s.nu_of_u) == (0.7, 1.9, 0.7)
 
 
 def test_an_exact_step_with_an_l1_penalty_is_refused():

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from hpcadmm.errors import UsageError
 from hpcadmm.solvers import PdAdmm
-from hpcadmm.solvers.pdadmm.work import costs
+from hpcadmm.solvers.pdadmm.cost import layer_costs
 from hpcadmm.solvers.shared.dealing import deal, grid
 from tests.helpers.problems import problem
 from tests.helpers.threads import on_ranks
@@ -62,11 +62,11 @@ def test_more_blocks_than_layers_or_none_are_refused(blocks):
 
 def test_what_a_layer_costs():
     """Products of the size of W for each sample, fewer of them in the first layer; then its entries."""
-    small, wide = (costs(SimpleNamespace(n=n, depth=3), (2.0, 4.0)) for n in ((10, 10, 10, 10), (10, 10, 999, 10)))
+    small, wide = (layer_costs(SimpleNamespace(n=n, depth=3), "quadratic") for n in ((10, 10, 10, 10), (10, 10, 999, 10)))
     assert small[0] < small[1] == small[2]
     assert wide[0] == small[0]
     assert min(wide[1:]) > 50 * small[1]
-    large = costs(SimpleNamespace(n=(10**5,) * 3, depth=2), (2.0, 4.0))
+    large = layer_costs(SimpleNamespace(n=(10**5,) * 3, depth=2), "quadratic")
     np.testing.assert_allclose(large, [2e10, 4e10], rtol=1e-2)
 
 
@@ -130,6 +130,6 @@ def test_as_many_ranks_as_have_work_are_taken(size, wanted, samples):
         p = problem(world, (5,), samples=samples)
         solver.check_problem(p, world)
         state = solver.blank(p, world)
-        return len(p.tiles), len(state.work.mine)
+        return len(p.tiles), len(state.mine)
 
     assert all(tiles and layers for tiles, layers in on_ranks(size, work))
