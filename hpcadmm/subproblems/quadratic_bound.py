@@ -59,8 +59,8 @@ def move_weights(
     """One step on the quadratic bound of c/2 |r - (W - W0) a|^2 + Omega(W): W += alpha D with D = c r a^T minus the
     gradient of an l2 penalty, or the prox of an l1 penalty. Returns the factor of V in the change of W a.
 
-    W, D: (n_l, n_{l-1}); `curvature` is c. through(D) forms V = D a and returns |V|^2 over all samples; step(norm, bend)
-    is the step length along a gradient. With l1, D and V belong to the whole change, and the factor is 1.
+    W, D: (n_l, n_{l-1}); `curvature` is c. through(D) forms V = D a and returns |V|^2 over all samples;
+    step(norm, bend) is the step length along a gradient. With l1, V is that of the whole change, and the factor 1.
     """
     l1 = l1 and decay > 0
     shrink = 0.0 if l1 else 2 * decay

@@ -1,6 +1,6 @@
 """The updates of pdADMM on one rank's layers, by the letters of Algorithm 1, and the memory that they need.
 
-Quadratic steps carry R_l = W_l p_l + b_l - z_l along. The gradient in p_l is then nu W^T R + rho p + w with w = u - rho q
+Quadratic steps carry R_l = W_l p_l + b_l - z_l along. The gradient in p_l is then nu W^T R + rho p + w, w = u - rho q
 of the layer below, and that in W_l is nu R p^T. The products W g and D p, which give the lengths of both steps, also
 give the new R. So a layer needs four products of the size of W an iteration, and the first layer two.
 """

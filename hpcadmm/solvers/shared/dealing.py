@@ -50,7 +50,7 @@ def grid(wanted: Sequence[int] | None, L: int, ranks: int) -> tuple[int, int]:
         return layers, ranks // layers
     layers, samples = wanted
     if layers > L:
-        raise UsageError(f"solver.grid = {list(wanted)}: the network has {L} layers of weights; use at most {L} blocks of layers")
+        raise UsageError(f"solver.grid = {list(wanted)}: the network has {L} layers of weights, at most {L} blocks")
     if layers * samples != ranks:
         raise UsageError(
             f"solver.grid = {list(wanted)} is a grid of {layers * samples} ranks, but there are {ranks}; "

@@ -17,7 +17,7 @@ def check_schedule(schedule: str, rho: float, factor: float, limit: float) -> No
         raise UsageError(f'{said} with solver.factor = 1; choose another factor, or schedule = "fixed"')
     if not may_grow(rho, factor, limit):
         raise UsageError(
-            f"{said}: solver.rho = {rho:g} times solver.factor = {factor:g} is {rho * factor:g}, more than solver.limit = "
+            f"{said}: solver.rho = {rho:g} times solver.factor = {factor:g} is {rho * factor:g}, over solver.limit = "
             f'{limit:g}; choose rho <= {limit / factor:g}, limit >= {rho * factor:g}, or schedule = "fixed"'
         )
 
