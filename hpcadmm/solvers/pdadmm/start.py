@@ -130,7 +130,7 @@ def first_weights(solver: Any, problem: Problem, l: int) -> Array:
 
 
 def set_weights(s: Any, weights: Arrays, problem: Problem) -> None:
-    """p, z and q of this rank's layers by a forward pass through the layers below, tile by tile; R = 0."""
+    """W of all layers; p, z and q of this rank's layers by a forward pass through those below, tile by tile; R = 0."""
     network, L = problem.network, problem.network.depth
     for l in range(1, L + 1):
         s.W[l][...] = weights[l]
@@ -138,21 +138,15 @@ def set_weights(s: Any, weights: Arrays, problem: Problem) -> None:
         a = problem.x[:, t]
         for l in range(1, s.mine[-1] + 1):
             z = np.asfortranarray(np.matmul(weights[l], a))
-            above = network.activations(l, t.stop - t.start, problem.dtype) if l < L else a
-            if l < L:
-                network.activation.value(z, out=above)
             if l in s.mine:
-                _take(s, l, t, a, z, above)
-            a = above
-
-
-def _take(s: Any, l: int, t: slice, a: Array, z: Array, above: Array) -> None:
-    """A tile of layer l: its input, its output before and after the activation."""
-    s.z[l][:, t] = z
-    if l > 1:
-        s.p[l][:, t] = a
-    if s.q[l] is not None:
-        s.q[l][:, t] = above[: len(z)]
+                s.z[l][:, t] = z
+            if l in s.mine and l > 1:
+                s.p[l][:, t] = a
+            if l < L:
+                a = network.activations(l, t.stop - t.start, problem.dtype)
+                network.activation.value(z, out=a)
+            if s.q[l] is not None:
+                s.q[l][:, t] = a[: len(z)]
 
 
 def connect(solver: Any, s: Any, problem: Problem, world: World) -> None:
