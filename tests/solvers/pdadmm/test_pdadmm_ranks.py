@@ -68,9 +68,7 @@ def assert_restarts_agree(solver, grids, steps, **options):
     saved = measured = None
     for grid, more in zip(grids, steps, strict=True):
         placed, size = on(grid, solver)
-        saved, measured = (
-            resumed(size, placed, saved, more, **options) if saved else run(size, placed, more, **options)
-        )
+        saved, measured = resumed(size, placed, saved, more, **options) if saved else run(size, placed, more, **options)
     one = whole(solver, sum(steps), **options)
     assert_same_bits(one[0], saved)
     assert one[1] == measured
