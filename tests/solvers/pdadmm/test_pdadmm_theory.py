@@ -152,7 +152,8 @@ def test_z_and_q_cannot_be_improved(activation, loss, options):
     block = UPDATE[solver.update](solver, s, p, world)
     grid = np.linspace(-8, 8, 1601)[:, None, None]
     for l in (3, 2, 1):
-        block.p(l)
+        if l > 1:
+            block.p(l)
         block.W_and_b(l)
         m = s.W[l] @ s.p[l]
         if l == 3:
