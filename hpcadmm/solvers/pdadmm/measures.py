@@ -9,7 +9,6 @@ from hpcadmm.comm.exact.sums import sum_by_tile
 from hpcadmm.comm.world import World
 from hpcadmm.model.problem import Problem
 from hpcadmm.solvers.pdadmm.start import first_weights
-from hpcadmm.solvers.shared.products import Product
 from hpcadmm.subproblems.norm import square
 from hpcadmm.subproblems.quadratic_bound import omega
 
@@ -66,32 +65,3 @@ def _layer(s: Any, l: int, t: slice, problem: Problem) -> tuple[float, float, fl
         w = links.form_w(l, t)
         error, size = error + square(w - s.sent_w[l][:, t]), size + square(w)
     return objective, square(r), square(q) + square(np.asfortranarray(above)), error, size
-
-
-def floor(solver: Any, s: Any, problem: Problem) -> dict[str, Product]:
-    """The GEMM calls of one iteration on this rank. Quadratic: for every layer R_l p_l^T and D_l p_l, and above the
-    first W_l^T R_l and W_l g_l. Exact: z_l p_l^T, p_l p_l^T and W_l p_l, above the first W_l^T z_l and G_l s_l."""
-    n, random = problem.network.n, np.random.default_rng(0)
-    products: dict[str, Product] = {}
-
-    def matrix(rows: int, columns: int) -> Any:
-        return np.asfortranarray(random.standard_normal((rows, columns)), problem.dtype)
-
-    for l in s.links.layers:
-        W, x, z = s.W[l][:, : n[l - 1]], s.p[l][: n[l - 1]], s.z[l]
-        if solver.update == "exact":
-            products[f"W{l} p{l}"] = Product(s.W[l], s.p[l], problem.tiles)
-            products[f"p{l} p{l}^T"] = Product(s.p[l], s.p[l], problem.tiles, outer=True)
-        else:
-            products[f"D{l} p{l}"] = Product(matrix(*W.shape), x, problem.tiles)
-        products[f"z{l} p{l}^T"] = Product(z, x, problem.tiles, outer=True)
-        if l > 1 and solver.update != "exact":
-            products[f"W{l}^T R{l}"] = Product(W.T, z, problem.tiles)
-            products[f"W{l} g{l}"] = Product(W, x, problem.tiles)
-        elif l > 1 and n[l] >= n[l - 1]:
-            products[f"W{l}^T z{l}"] = Product(W.T, z, problem.tiles)
-            products[f"G{l} s{l}"] = Product(matrix(n[l - 1], n[l - 1]), x, problem.tiles)
-        elif l > 1:
-            products[f"W{l} h{l}"] = Product(s.W[l], s.p[l], problem.tiles)
-            products[f"P{l} e{l}"] = Product(matrix(n[l - 1], n[l]), z, problem.tiles)
-    return products

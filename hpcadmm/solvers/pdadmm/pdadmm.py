@@ -21,7 +21,7 @@ from hpcadmm.model.network import Network
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array, Arrays, cells, exact_sums, replicated, scalar
 from hpcadmm.model.tiles import Tiles
-from hpcadmm.solvers.base import Versatile
+from hpcadmm.solvers.base import Solver
 from hpcadmm.solvers.pdadmm import cost, measures, start
 from hpcadmm.solvers.pdadmm.links import Links
 from hpcadmm.solvers.pdadmm.start import Count, Stage
@@ -30,7 +30,6 @@ from hpcadmm.solvers.shared.case import Place
 from hpcadmm.solvers.shared.dealing import grid
 from hpcadmm.solvers.shared.idle import check_penalty, check_schedule, may_grow
 from hpcadmm.solvers.shared.ops import Bill
-from hpcadmm.solvers.shared.products import Product
 
 Positive = Annotated[float, Gt(0)]
 
@@ -64,7 +63,7 @@ class State:
 
 
 @dataclass(frozen=True)
-class PdAdmm(Versatile):
+class PdAdmm(Solver):
     """minimise R(z_L; y) + sum_l Omega(W_l) + nu/2 sum_l |z_l - W_l p_l - b_l|^2 + nu/2 sum_{l<L} |q_l - f(z_l)|^2
     + sum_{l<L} <u_l, p_{l+1} - q_l> + rho/2 |p_{l+1} - q_l|^2,    p_1 = x, R summed over the samples.
 
@@ -102,6 +101,8 @@ class PdAdmm(Versatile):
 
     name: ClassVar[str] = "pdadmm"
     paper: ClassVar[str] = "Wang et al., ICDM 2020"
+    state_type: ClassVar[Any] = State
+    has_grid: ClassVar[bool] = True
 
     nu: Positive = 1.0
     rho: Positive = 1.0
@@ -233,8 +234,6 @@ class PdAdmm(Versatile):
     def held_bytes(self, place: Place) -> float:
         return cost.memory(place)
 
-    has_grid: ClassVar[bool] = True
-
     @property
     def variant(self) -> str:
         return self.update
@@ -244,6 +243,3 @@ class PdAdmm(Versatile):
 
     def layer_costs(self, network: Network, tiles: Tiles) -> list[float]:
         return cost.layer_costs(network, self.update)
-
-    def floor(self, s: State, problem: Problem) -> Mapping[str, Product]:
-        return measures.floor(self, s, problem)

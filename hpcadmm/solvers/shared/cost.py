@@ -24,18 +24,18 @@ def fit_weights(bill: Bill, l: int, rows: int, columns: int, factor: bool) -> No
     bill.dense(l, "solve", columns, rows, times=2)
 
 
-def fit_activation(bill: Bill, l: int, above: int, units: int, width: int) -> None:
-    """The small matrix of an a step, and the cheaper of the step's two forms."""
-    least = min(above, units)
+def fit_activation(bill: Bill, l: int, above: int, units: int, width: int, upper: int = 0) -> None:
+    """The a step of layer l from W and z of layer `upper` (default: l), in the cheaper of its two forms."""
+    least, u = min(above, units), upper or l
     bill.dense(l, "square", least, max(above, units))
     bill.dense(l, "cholesky", least)
     bill.dense(l, "solve", least, units, times=2)
     if above >= units:
-        bill.gemm(l, "pull", units, above)
-        bill.gemm(l, "apply", units, units)
+        bill.gemm(l, "pull", units, above, name=f"W{u}^T z{u}")
+        bill.gemm(l, "apply", units, units, name=f"G{l} s{l}")
     else:
-        bill.gemm(l, "apply", above, width)
-        bill.gemm(l, "apply", units, above)
+        bill.gemm(l, "apply", above, width, name=f"W{u} h{l}")
+        bill.gemm(l, "apply", units, above, name=f"P{l} e{l}")
         bill.passes(l, near=3 * above + 3 * units, calls=2)
 
 
