@@ -1,9 +1,8 @@
-"""Who talks to whom in a decentralized method: N workers and the edges between them, in two groups.
+"""The graph of a decentralized method: N workers in two groups, and the edges between them.
 
-In GADMM and what follows from it (Elgabli et al., JMLR 2020; GGADMM, Ben Issaid et al., 2022) the heads calculate
-at once, then the tails: hence no edge may join two heads or two tails, and the graph must be bipartite. The groups
-are found by breadth-first search from worker 0, which is a head; in a chain the heads are 0, 2, 4, ... (the odd
-workers of the papers, which count from 1).
+In GADMM and its successors (Elgabli et al., JMLR 2020; GGADMM, Ben Issaid et al., 2022) all heads compute at the same
+time, then all tails, so no edge may join two heads or two tails: the graph must be bipartite. The groups are found by
+breadth-first search from worker 0, a head. In a chain the heads are 0, 2, 4, ... (the papers count from 1: 1, 3, 5).
 """
 
 import math
@@ -16,15 +15,15 @@ from itertools import pairwise
 from hpcadmm.errors import UsageError
 
 Edge = tuple[int, int]
-SHOWN = 12  # of a list in a message
+SHOWN = 12  # items of a list in a message
 
 
 @dataclass(frozen=True)
 class Graph:
     """A connected bipartite graph. Workers are 0..workers-1; edges: (i, j) with i < j, sorted, each once.
 
-    `Graph.of` brings edges into this form. UsageError, which names what is wrong: no workers, an edge out of range,
-    from a worker to itself, twice, or not in this form; workers out of reach; a cycle of odd length.
+    `Graph.of` sorts edges. UsageError names the fault: no workers; an edge out of range, from a worker to itself,
+    given twice or unsorted; unreachable workers; a cycle of odd length.
     """
 
     workers: int
@@ -66,8 +65,8 @@ class Graph:
             return cls.chain(workers)
         if workers % 2:
             raise UsageError(
-                f"a ring of {workers} workers is a cycle of odd length, so that its workers cannot be parted into "
-                f"heads and tails; take {workers - 1} or {workers + 1} of them, or a chain"
+                f"a ring of {workers} workers is a cycle of odd length, which has no heads and tails; "
+                f"take {workers - 1} or {workers + 1} workers, or a chain"
             )
         return cls.of([*pairwise(range(workers)), (workers - 1, 0)], workers)
 
@@ -78,7 +77,7 @@ class Graph:
 
     @classmethod
     def grid(cls, rows: int, columns: int) -> "Graph":
-        """Worker r columns + c, in row r and column c, is joined to those beside, above and below it."""
+        """Worker r columns + c, in row r and column c, is joined to its neighbours left, right, above and below."""
         if rows < 1 or columns < 1:
             raise UsageError(f"a grid of {rows} x {columns} workers: needs at least one each way")
         return cls._rows(rows * columns, columns)
@@ -96,10 +95,10 @@ class Graph:
 
     @classmethod
     def _rows(cls, workers: int, columns: int) -> "Graph":
-        """The first so many workers of a grid with so many columns."""
-        beside = [(n, n + 1) for n in range(workers - 1) if (n + 1) % columns]
+        """A grid with these columns, cut off after the last worker."""
+        right = [(n, n + 1) for n in range(workers - 1) if (n + 1) % columns]
         below = [(n, n + columns) for n in range(workers - columns)]
-        return cls(workers, tuple(sorted(beside + below)))
+        return cls(workers, tuple(sorted(right + below)))
 
     @classmethod
     def named(cls, topology: str | Iterable[Sequence[int]], workers: int) -> "Graph":
@@ -108,7 +107,7 @@ class Graph:
             return cls.of(topology, workers)
         known = {"chain": cls.chain, "ring": cls.ring, "star": cls.star, "grid": cls.square}
         if topology not in known:
-            raise UsageError(f"there is no topology {topology!r}, only {', '.join(known)}, or a list of pairs [i, j]")
+            raise UsageError(f"unknown topology {topology!r}: must be {', '.join(known)}, or a list of pairs [i, j]")
         return known[topology](workers)
 
     def neighbours(self, n: int) -> tuple[int, ...]:
@@ -116,22 +115,12 @@ class Graph:
         return self._neighbours[n]
 
     def degree(self, n: int) -> int:
-        """How many neighbours worker n has."""
+        """The number of neighbours of worker n."""
         return len(self._neighbours[n])
 
     def is_head(self, n: int) -> bool:
-        """Does worker n calculate in the first half of an iteration?"""
+        """Does worker n compute in the first half of an iteration?"""
         return self._depth[n] % 2 == 0
-
-    @cached_property
-    def heads(self) -> tuple[int, ...]:
-        """The workers an even number of edges away from worker 0, increasing."""
-        return tuple(n for n in range(self.workers) if self.is_head(n))
-
-    @cached_property
-    def tails(self) -> tuple[int, ...]:
-        """The others, increasing; every edge joins one of them to a head."""
-        return tuple(n for n in range(self.workers) if not self.is_head(n))
 
     @cached_property
     def _neighbours(self) -> tuple[tuple[int, ...], ...]:
@@ -143,7 +132,7 @@ class Graph:
 
     @cached_property
     def _tree(self) -> dict[int, int]:
-        """{worker: the one before it on a shortest path from worker 0} in the order of breadth-first search."""
+        """{worker: its predecessor on a shortest path from worker 0}, in breadth-first order."""
         before, queue = {0: 0}, deque([0])
         while queue:
             n = queue.popleft()
@@ -155,14 +144,14 @@ class Graph:
 
     @cached_property
     def _depth(self) -> dict[int, int]:
-        """The number of edges between worker 0 and each one within reach."""
+        """The number of edges from worker 0 to each reachable worker."""
         depth: dict[int, int] = {}
         for n, before in self._tree.items():
             depth[n] = depth[before] + 1 if n else 0
         return depth
 
     def _odd_cycle(self) -> list[int]:
-        """The workers of one cycle of odd length, the first also last; none: empty."""
+        """The workers of a cycle of odd length, its first worker again at the end; empty if there is none."""
         for i, j in self.edges:
             if (self._depth[i] + self._depth[j]) % 2 == 0:
                 left, right = [i], [j]  # of equal depth, since depths along an edge differ by one at most
@@ -174,15 +163,15 @@ class Graph:
 
 
 def check_edges(edges: Sequence[Edge], workers: int) -> None:
-    """Raise UsageError for edges that are none of so many workers, or are not sorted."""
+    """Raise UsageError for edges that are out of range, loops, repeated or unsorted."""
     if wrong := [edge for edge in edges if not 0 <= min(edge) <= max(edge) < workers]:
         raise UsageError(f"{named_edges(wrong)}: workers are 0 to {workers - 1}")
     if wrong := [edge for edge in edges if edge[0] == edge[1]]:
         raise UsageError(f"{named_edges(wrong)}: an edge joins two different workers")
     if wrong := [edge for edge, times in Counter(edges).items() if times > 1]:
-        raise UsageError(f"{named_edges(wrong)}: given more than once, or both ways round")
+        raise UsageError(f"{named_edges(wrong)}: given more than once (in either direction)")
     if list(edges) != sorted((min(edge), max(edge)) for edge in edges):
-        raise UsageError(f"{named_edges(edges)}: must be sorted pairs (i, j) with i < j; Graph.of makes them so")
+        raise UsageError(f"{named_edges(edges)}: must be sorted pairs (i, j) with i < j; use Graph.of")
 
 
 def named_edges(edges: Sequence[Edge]) -> str:
@@ -195,7 +184,7 @@ def named_edges(edges: Sequence[Edge]) -> str:
 
 
 def shown(items: Iterable[str]) -> str:
-    """A list, cut if it is long."""
+    """A list as text, shortened if it is long."""
     said = list(items)
     more = f", ... ({len(said)} in all)" if len(said) > SHOWN else ""
     return ", ".join(said[:SHOWN]) + more

@@ -1,4 +1,4 @@
-"""All weights of a network as one vector: W_1 by columns, then W_2, ...: what a decentralized worker keeps."""
+"""All weights of a network as one vector, as a decentralized worker keeps them: W_1 by columns, then W_2, ..."""
 
 from itertools import pairwise
 
@@ -9,7 +9,7 @@ from hpcadmm.model.state import Array, Arrays
 
 
 def spans(network: Network) -> list[slice]:
-    """Where the entries of W_1, ..., W_L stand."""
+    """The places of W_1, ..., W_L in the vector."""
     ends = np.cumsum([0, *(np.prod(network.shape(l)) for l in range(1, network.depth + 1))]).tolist()
     return [slice(lo, hi) for lo, hi in pairwise(ends)]
 

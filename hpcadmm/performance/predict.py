@@ -94,10 +94,11 @@ class Estimate:
         for op in self.case.solver.bill(place):
             if not isinstance(op, Message) or getattr(place, op.group) == 1:
                 continue
-            if op.verb == "sum":
-                first, rest = self.network.allreduce(getattr(place, op.group), op.bytes)
-            else:
-                first, rest = self.network.send(place.ranks, place.samples, op.bytes)
+            ranks = getattr(place, op.group)
+            if op.verb == "send":
+                first, rest = self.network.send(place.ranks, place.samples if op.group == "chain" else 1, op.bytes)
+            else:  # of a gather every rank receives all bytes
+                first, rest = self.network.allreduce(ranks, op.bytes * (ranks / 2 if op.verb == "gather" else 1))
             latency += op.times * first
             if op.overlapped:
                 hidden += op.times * rest

@@ -1,4 +1,4 @@
-"""A worker's step where its objective has no closed form: a few steps of Adam on minibatches."""
+"""A worker's step for objectives without a closed form: a few steps of Adam on minibatches."""
 
 from collections.abc import Callable, Iterable
 
@@ -12,8 +12,8 @@ from hpcadmm.model.vector import shaped
 from hpcadmm.subproblems.passes import Passes
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
-CHUNK = 1024  # columns that the objective is evaluated on together
-BLOCK = 2048  # entries between which the two loops of a step change, in the first-level cache
+CHUNK = 1024  # columns of one evaluation of the objective
+BLOCK = 2048  # entries, in the first-level cache, after which the two loops of a step alternate
 Batches = Callable[[int, int], Iterable[tuple[Array, Array]]]  # of an iteration and a row: x and y of each local step
 
 
@@ -47,8 +47,8 @@ class LocalAdam:
     f_n(theta) = weight sum_i loss(network(x_i), y_i) over the samples of worker n, estimated on minibatches.
 
     theta: the vector of all weights (d,). X[n]: (n_0 + ones, m_n), Y[n]: (n_L, m_n); c: (k,). moments (k, 2, d): Adam's
-    averages of the gradient and of its square, which go on from one call to the next. A step in iteration k = 0, 1, ...
-    is the `steps` k + j-th, j = 1..steps.
+    averages of the gradient and of its square, kept between calls. Local step j = 1..steps of iteration k = 0, 1, ...
+    is step number steps * k + j of Adam.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class LocalAdam:
                 adam(theta[n], self._g, row, first, second, *(real(scalar) for scalar in scalars))
 
     def gradient(self, n: int, W: Arrays, x: Array, y: Array) -> float:
-        """The gradient of the loss summed over a minibatch, in `_g`; what makes of it an estimate of that of f_n."""
+        """The gradient of the loss summed over a minibatch, in `_g`; returns the factor that makes it one of f_n."""
         if not x.shape[1]:
             self._g[...] = 0
             return 0.0

@@ -1,4 +1,4 @@
-"""A worker's exact step where its objective is a quadratic: factored once, applied to a group of workers at once."""
+"""A worker's exact step for least squares: factored once, then applied to a group of workers at once."""
 
 from functools import cached_property
 
@@ -12,9 +12,9 @@ class LocalLeastSquares:
     """theta_n = argmin f_n(theta) + <v_n, theta> + c_n/2 |theta|^2,    f_n(theta) = 1/2 |W X_n - Y_n|^2
     = argmin f_n + c_n/2 |theta|^2   -   (X_n X_n^T + c_n I)^-1 v_n,        theta = W as a vector by columns, (d,).
 
-    X_n: (features, m_n), Y_n: (outputs, m_n); c: (k,). All in float64 whatever the precision of the data, by QR of the
-    samples, so that neither the scale of a feature nor c_n, however small, is lost to another one's rounding. Where
-    c_n = 0 and X_n has less than full rank it is the shortest minimiser (for a v_n in its range).
+    X_n: (features, m_n), Y_n: (outputs, m_n); c: (k,). Always float64, by QR of the samples: neither the scale of a
+    feature nor a small c_n is lost to another one's rounding. If c_n = 0 and X_n has less than full rank it is the
+    shortest minimiser (for v_n in the range of X_n).
     """
 
     def __init__(self, X: list[Array], Y: list[Array], c: Array) -> None:
@@ -24,24 +24,27 @@ class LocalLeastSquares:
 
     @cached_property
     def roots(self) -> tuple[Array, Array]:
-        """(X_n X_n^T + c_n I)^-1, (k, features, features), and the minimisers for v_n = 0, (k, features, outputs);
-        formed when first asked for."""
+        """(X_n X_n^T + c_n I)^-1, (k, features, features), and the minimisers for v_n = 0, (k, features, outputs)."""
         found = []
         for T, m, c in zip(self.triangles, self.samples, self.c, strict=True):
             found.append(penalised_root(T, self.shape[0], c) if c else shortest_root(T, self.shape[0], m))
         return np.array([B @ B.T for B, _ in found]), np.array([theta for _, theta in found])
 
+    def factor(self) -> None:
+        """Form `roots` now, not in the first step."""
+        _ = self.roots
+
     def solve(self, some: slice, v: Array, theta: Array, k: int = 0) -> None:
-        """The minimisers of the workers in these rows, v (rows, d), into those rows of theta (k, d)."""
+        """Write the minimisers of the workers in these rows, v (rows, d), to those rows of theta (k, d)."""
         inverse, free = (of_all[some] for of_all in self.roots)
-        theta[some] = (free - inverse @ v.reshape(free.shape)).reshape(v.shape)
+        theta[some] = (free - np.matmul(inverse, v.reshape(free.shape))).reshape(v.shape)
 
     def values(self, theta: Array) -> Array:
         """f_n(theta_n) of each worker, (k,)."""
         return np.array([value(T, t) for T, t in zip(self.triangles, self.shaped(theta), strict=True)])
 
     def above(self, theta: Array, best: Array) -> Array:
-        """f_n(theta_n) - f_n(best) of each worker, (k,), without the difference of two large numbers."""
+        """f_n(theta_n) - f_n(best) of each worker, (k,), not as a difference of two large numbers."""
         return np.array([above(T, t, best) for T, t in zip(self.triangles, self.shaped(theta), strict=True)])
 
     def slopes(self, best: Array) -> Array:

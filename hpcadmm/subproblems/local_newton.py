@@ -1,4 +1,4 @@
-"""A worker's step for the softmax cross entropy of a linear model: no closed form, so Newton from where it is."""
+"""A worker's exact step for the softmax cross entropy of a linear model: Newton from its present theta."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from hpcadmm.model.state import Array
 from hpcadmm.subproblems.newton_cg import minimise
 from hpcadmm.subproblems.triangle import to_unit
 
-# of the gradient for features scaled to a mean square of about 1, for each sample (and one)
+# of the gradient, per sample (plus one), for features scaled to a mean square of about 1
 TOLERANCE = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 1e-10}
 
 
@@ -45,8 +45,8 @@ class CrossEntropySum:
         return np.einsum("ij,ij->i", self.X, self.X)
 
     def bregman(self, T: Array, best: Array) -> float:
-        """F(T) - F(best) - <gradient at best, T - best> of the part without v and c: each sample's term >= 0, formed
-        without a difference of large numbers where T is close to best."""
+        """F(T) - F(best) - <gradient at best, T - best> of the part without v and c: each sample's term is >= 0,
+        not formed as a difference of large numbers where T is close to best."""
         if not self.X.size:
             return 0.0
         Z, D = best.T @ self.X, (T - best).T @ self.X
@@ -62,7 +62,7 @@ class LocalNewton:
     """theta_n = argmin f_n(theta) + <v_n, theta> + c_n/2 |theta|^2, f_n the cross entropy of W X_n, summed over the
     samples; theta = W as a vector by columns, (d,). X_n: (features, m_n), Y_n: (outputs, m_n) one-hot; c: (k,).
 
-    The steps do not depend on the scale of a feature, but for c_n: each worker's variables are scaled to the curvature.
+    Each worker's variables are scaled to the curvature, so the steps depend on the scale of a feature only through c_n.
     """
 
     def __init__(self, X: list[Array], Y: list[Array], c: Array) -> None:
@@ -71,8 +71,11 @@ class LocalNewton:
         self.scales = [scale(one.squares(), one.c, one.X.shape[1]) for one in self.sums]
         self.shape = len(X[0]), len(Y[0])
 
+    def factor(self) -> None:
+        """Nothing to form before the first step."""
+
     def solve(self, some: slice, v: Array, theta: Array, k: int = 0) -> None:
-        """The minimisers of the workers in these rows, v (rows, d), into those rows of theta (k, d), from them."""
+        """As above for the workers in these rows, v (rows, d): from those rows of theta (k, d), into them."""
         for n, row in zip(range(len(theta))[some], v, strict=True):
             one = self.sums[n]
             one.v = row.astype(np.float64).reshape(self.shape)
@@ -85,7 +88,7 @@ class LocalNewton:
         return np.array([f.at(t)[0] for f, t in zip(self.alone, self.shaped(theta), strict=True)])
 
     def above(self, theta: Array, best: Array) -> Array:
-        """f_n(theta_n) - f_n(best) of each worker, (k,), without the difference of two large numbers."""
+        """f_n(theta_n) - f_n(best) of each worker, (k,), not as a difference of two large numbers."""
         rows = zip(self.alone, self.shaped(theta), self.slopes(best), strict=True)
         return np.array([f.bregman(t, best) + float((g * (t - best)).sum()) for f, t, g in rows])
 

@@ -1,4 +1,4 @@
-"""Newton with conjugate gradients for a smooth convex function, to a tight tolerance, always in the same steps."""
+"""Newton with conjugate gradients for a smooth convex function, to a tight tolerance, deterministic."""
 
 from typing import Any, Protocol
 
@@ -14,7 +14,7 @@ class Smooth(Protocol):
     """A convex function of an array (any shape), float64."""
 
     def at(self, x: Array) -> tuple[float, Array, Any]:
-        """Its value, its gradient, and whatever `bend` needs of this point."""
+        """Its value, its gradient, and what `bend` needs to know about this point."""
         ...
 
     def bend(self, point: Any, v: Array) -> Array:
@@ -23,12 +23,11 @@ class Smooth(Protocol):
 
 
 def minimise(f: Smooth, x: Array, tolerance: float, scale: Array | float = 1.0) -> tuple[float, Array]:
-    """The least value and the minimiser, from x, to |scale gradient| <= tolerance, or to where rounding ends all
-    progress.
+    """The least value and the minimiser, from x, until |scale gradient| <= tolerance or rounding
+    stops progress.
 
-    scale: of the entries of x, positive, broadcast to its shape: the steps are those for x / scale as the variable.
-    Powers of two cost no rounding. A function without a minimiser (separable classes) is followed for NEWTON steps at
-    most.
+    scale: of the entries of x, positive, broadcast to its shape; the steps are those for the variable x / scale.
+    Powers of two cost no rounding. A function without a minimiser (separable classes) is followed for NEWTON steps.
     """
     value, g, point = f.at(x)
     for _ in range(NEWTON):
@@ -39,7 +38,7 @@ def minimise(f: Smooth, x: Array, tolerance: float, scale: Array | float = 1.0) 
         slope = float((g * d).sum())
         if not slope < 0:
             break
-        t, blind = 1.0, -slope <= ULPS * abs(value)  # blind: the value cannot tell any more, but the gradient can
+        t, blind = 1.0, -slope <= ULPS * abs(value)  # blind: rounding hides the change of the value
         new = f.at(x + d)
         for _ in range(0 if blind else BACKTRACKS):
             if new[0] <= value + 1e-4 * t * slope:
@@ -54,8 +53,8 @@ def minimise(f: Smooth, x: Array, tolerance: float, scale: Array | float = 1.0) 
 
 
 def direction(f: Smooth, point: Any, g: Array, enough: float, scale: Array | float = 1.0) -> Array:
-    """d with |scale (H d + g)| <= enough, by CG with the preconditioner scale^2, or where CG ends: after CG steps, or
-    where H has no curvature left to tell."""
+    """d with |scale (H d + g)| <= enough, by CG with the preconditioner scale^2; or
+    where CG ends: after CG steps, or where rounding hides the curvature of H."""
     d, r = np.zeros_like(g), -g
     z = scale * (scale * r)
     v, rz = z, float((r * z).sum())

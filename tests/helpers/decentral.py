@@ -7,6 +7,8 @@ import numpy as np
 from hpcadmm.comm.world import World
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array
+from hpcadmm.solvers import Gadmm, QGadmm
+from hpcadmm.solvers.workers.gadmm import Censor
 from hpcadmm.training.measure import Clock
 from tests.helpers.problems import posed, started
 from tests.helpers.solver_runs import held, together
@@ -122,3 +124,23 @@ SHORT: dict[str, Any] = {"workers": 5, "local_steps": 3, "batch": 12, "rate": 0.
 def network(solver: Any, hidden: tuple[int, ...] = HIDDEN, **options: Any) -> tuple[Any, Problem, World]:
     """The state before the first step, on one rank; a network, in cross entropy unless told otherwise."""
     return alone(solver, **{"hidden": hidden, "loss": "cross-entropy", "classes": 3, **options})
+
+
+EDGES = [[0, 3], [1, 3], [1, 4], [2, 4], [5, 0], [4, 6]]  # a tree
+GRAPHS = [("chain", 7), ("ring", 6), ("star", 7), ("grid", 7), (EDGES, 7), ("chain", 2), ("chain", 1)]
+CENSOR = Censor(0.05, 0.9)
+TOLD: dict[str, tuple[Any, dict[str, Any]]] = {  # what workers send
+    "fixed": (QGadmm, {"bits": 3}),
+    "adaptive": (QGadmm, {"bits": 2, "adaptive": "adaptive"}),
+    "censored": (Gadmm, {"censor": CENSOR}),
+    "all": (QGadmm, {"bits": 1, "adaptive": "adaptive", "censor": CENSOR}),
+}
+LAYERED: dict[str, tuple[Any, dict[str, Any]]] = {  # what workers send of networks
+    "whole": (Gadmm, {}),
+    "periods": (Gadmm, {"periods": [3, 2, 2]}),
+    "float32": (Gadmm, {"wire": "float32", "periods": [2, 1, 3]}),
+    "censored": (Gadmm, {"censor": CENSOR, "periods": [2, 1, 1]}),
+    "fixed": (QGadmm, {"bits": 3}),
+    "adaptive": (QGadmm, {"bits": 2, "adaptive": "adaptive", "periods": [2, 1, 1]}),
+    "all": (QGadmm, {"bits": 1, "adaptive": "adaptive", "censor": CENSOR, "periods": [1, 3, 2], "topology": "star"}),
+}

@@ -16,6 +16,7 @@ from tests.helpers.problems import posed, stepped
 from tests.helpers.threads import on_ranks
 
 HIDDEN, SAMPLES, STEPS = (7, 5, 9), 288, 3
+LOCAL = {"batch": 12, "local_steps": 3}  # of 48 samples of a worker
 VARIANTS = {
     "taylor": [{}, {"warm": 1}],
     "pdadmm": [{}, {"update": "exact"}, {"wire": 8}, {"wire": "float32"}, {"update": "exact", "grid": [2, 3]}],
@@ -26,9 +27,17 @@ VARIANTS = {
         {"batch": 96, "warm": 1, "refresh": 1, "inverses": "dealt"},
     ],
     "gd": [{"workers": 6}],
+    "qgd": [{"workers": 6, "bits": 3}],
+    "consensus": [{"workers": 6}],
+    "gadmm": [
+        {"workers": 6, **LOCAL},
+        {"workers": 6, "topology": "ring", **LOCAL, "periods": [1, 3, 2, 1], "wire": "float32"},
+        {"workers": 6, "local": "exact", "topology": "star"},
+    ],
+    "qgadmm": [{"workers": 6, "bits": 3, **LOCAL}, {"workers": 6, "local": "exact", "topology": "grid"}],
     **{name: [{"batch": 96, "cut": 6}] for name in ("sgd", "adam", "adagrad", "adadelta")},
 }
-BILLED = [name for name in SOLVERS if SOLVERS[name].billed() and name != "qgd"]
+BILLED = [name for name in SOLVERS if SOLVERS[name].billed()]
 CASES = [(name, options) for name in BILLED for options in VARIANTS.get(name, [{}])]
 SIZES = {"sgd": [6], "adagrad": [2], "adadelta": [2], "gd": [2]}  # the others on 1, 2 and 6 ranks
 
@@ -39,7 +48,7 @@ def multiplied(monkeypatch):
     plain, found = np.matmul, defaultdict(float)
 
     def matmul(a, b, **options):
-        (rows, inner), columns = a.shape, b.shape[1]
+        (rows, inner), columns = a.shape[-2:], b[..., 0, :].size  # of a stack of products: all of their columns
         same = a.ctypes.data == b.ctypes.data and a.shape == b.T.shape and a.strides == b.T.strides
         found[get_ident()] += (rows + 1) * rows * inner if same else 2 * rows * inner * columns
         return plain(a, b, **options)
@@ -51,7 +60,10 @@ def multiplied(monkeypatch):
 def observed(world, solver, multiplied):
     """Flops of the products, messages and bytes of a step (of cg and lbfgs: an evaluation): counted, and billed; bytes
     held: counted, and billed."""
-    p, world = posed(solver, world, HIDDEN, samples=SAMPLES)
+    linear = getattr(solver, "local", None) == "exact"
+    p, world = posed(
+        solver, world, () if linear else HIDDEN, samples=SAMPLES, **({"loss": "squared"} if linear else {})
+    )
     state = stepped(solver, p, world, STEPS)
     traffic, evaluations = world.traffic, getattr(state.work, "evaluations", 0)
     before = np.array([multiplied[get_ident()], traffic.messages, traffic.bytes])

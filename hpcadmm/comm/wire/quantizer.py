@@ -1,4 +1,4 @@
-"""The stochastic quantizer of Q-GADMM: a worker's vector as b bits an entry, from the last value that others know.
+"""The stochastic quantizer of Q-GADMM: a vector with b bits an entry, relative to the last known one.
 
 A. Elgabli, J. Park, A. S. Bedi, C. Ben Issaid, M. Bennis, V. Aggarwal: Q-GADMM, IEEE Trans. Commun. 69 (2021), 164-181.
 With known the vector that the neighbours hold,
@@ -6,17 +6,17 @@ With known the vector that the neighbours hold,
     R = |theta - known|_inf,   Delta = 2 R / (2^b - 1),   c = (theta - known + R) / Delta  in 0..2^b - 1,
     q = c rounded up with probability c - floor(c), else down,   known += Delta q - R  at both ends,
 
-so that known is theta in the mean, and off by at most Delta: of a theta that stays, a message leaves 2 / (2^b - 1) of
-the error at most, while with b = 1 the error need not fall and may double. Two misprints are about: with R =
-|theta^k - theta^(k-1)|, of the iterates instead of what is known, c leaves its range; and with c - floor(c) as the
-probability of rounding *down* the mean is wrong.
+so the expected value of known is theta, and its error is at most Delta. While theta stays the same, a message leaves at
+most 2 / (2^b - 1) of the error; with b = 1 the error may even double. The literature has two misprints:
+with R = |theta^k - theta^(k-1)| (iterates instead of known) c leaves its range; with c - floor(c) as the probability of
+rounding *down* the expected value is wrong.
 
-A message is 8 + ceil(b d / 8) bytes: R as a float32, b as a uint32, both with the lowest byte first, and the codes q,
-bit j of code i in bit (b i + j) % 8 of byte (b i + j) // 8 after them, bits left over 0. R is rounded up to float32
-before it is used, so that c stays in its range. Where R = 0 nothing changes; the message is sent all the same.
+A message is 8 + ceil(b d / 8) bytes: R as a float32, b as a uint32, both little-endian; then the codes q, bit j of code
+i in bit (b i + j) % 8 of byte (b i + j) // 8, the remaining bits 0. R is rounded up to float32 before it is used, so c
+stays in its range. If R = 0 nothing changes, but the message is sent.
 
-Not finite is what diverged, and is kept visible: an infinite or NaN entry, or a difference over the range of float32,
-makes the worker's whole `known` NaN at both ends.
+Divergence stays visible: an infinite or NaN entry, or a difference beyond the range of float32, makes all of
+`known` NaN at both ends.
 """
 
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ Bits = int | Sequence[int] | NDArray[np.integer[Any]]  # of all workers, or of e
 
 
 def payload_bits(bits: Any, d: int) -> Any:
-    """b d + 64: what the message of a vector (d,) carries.
+    """b d + 64: the bits of information in the message of a vector (d,).
 
     >>> payload_bits(2, 6)
     76
@@ -53,7 +53,7 @@ def message_bytes(bits: Any, d: int) -> Any:
 
 
 def radius(theta: Array, known: Array) -> NDArray[np.float32]:
-    """R (k,) of the rows of theta and known (k, d), as the messages hold it: for `adapted_bits`. NaN: not finite."""
+    """R (k,) of the rows of theta and known (k, d), as the messages hold it; NaN if not finite."""
     check_stack(theta, known)
     found = np.empty(len(theta), np.float32)
     kernels.radii(theta, known, found)
@@ -61,11 +61,11 @@ def radius(theta: Array, known: Array) -> NDArray[np.float32]:
 
 
 def adapted_bits(bits: Bits, R: Array, R_before: Array) -> NDArray[np.int64]:
-    """b^k >= ceil(log2(1 + (2^b - 1) R / R_before)), at least 1 and at most 32: so that Delta does not grow.
+    """b^k >= ceil(log2(1 + (2^b - 1) R / R_before)), from 1 to 32, so that Delta does not grow.
 
-    bits (k,) or one for all: those of the messages with R_before (k,). Found as the least b whose Delta, as it is
-    calculated, is not larger than it was (over 32 bits it has to be). Where R or R_before is 0 or NaN there is no step
-    to compare with, and b stays. Since b is rounded up, Delta falls also where R only goes up and down: b then climbs.
+    bits (k,) or one for all: those of the messages with R_before (k,). Found as the least b whose computed Delta is not
+    larger than before (more than 32 bits are not available). If R or R_before is 0 or NaN, b stays. Since b is rounded
+    up, Delta also falls while R only rises and falls, so b climbs.
 
     >>> adapted_bits([2, 2, 2, 2], np.array([1, 0.3, 2, 0]), np.array([1, 1, 1, 1])).tolist()
     [2, 1, 3, 2]
@@ -78,11 +78,18 @@ def adapted_bits(bits: Bits, R: Array, R_before: Array) -> NDArray[np.int64]:
     return np.where((R > 0) & (R_before > 0), least, b)
 
 
-def encode(theta: Array, known: Array, bits: Bits, uniform: NDArray[np.float64]) -> list[NDArray[np.uint8]]:
-    """The messages of k workers; each one's row of `known` becomes what those who decode it hold.
+def adapt(theta: Array, known: Array, bits: Bits, R: Array) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The bits (k,) of the next messages by `adapted_bits`, and the R to compare the ones after them with: R (k,), the
+    last one that was not 0, stays if there is no change to send."""
+    now = radius(theta, known)
+    return adapted_bits(bits, now, R), np.where(now > 0, now, R)
 
-    theta, known (k, d): float32 or float64, rows contiguous. bits: 1 to 32, of all or of each (k,). uniform (k, d):
-    numbers in [0, 1) drawn by the caller, since they belong to worker and iteration and not to a rank.
+
+def encode(theta: Array, known: Array, bits: Bits, uniform: NDArray[np.float64]) -> list[NDArray[np.uint8]]:
+    """The messages of k workers; each row of `known` becomes what its receivers decode.
+
+    theta, known (k, d): float32 or float64, rows contiguous. bits: 1 to 32, for all or for each (k,). uniform (k, d):
+    numbers in [0, 1) drawn by the caller, because they belong to worker and iteration, not to a rank.
     TypeError: other types or shapes. ValueError: other bits.
     """
     check_stack(theta, known)
@@ -99,7 +106,7 @@ def encode(theta: Array, known: Array, bits: Bits, uniform: NDArray[np.float64])
 
 
 def decode(message: NDArray[np.uint8], known: Array) -> None:
-    """Take a worker's message; known (d,), the row of that worker, becomes what the sender holds, bit for bit.
+    """Apply a worker's message to known (d,), its row, which then equals the sender's, bit for bit.
 
     TypeError: other types or shapes. ValueError: a message of other bits, or of a vector of another length.
     """
@@ -116,7 +123,7 @@ def decode(message: NDArray[np.uint8], known: Array) -> None:
 
 
 def bits_of(message: NDArray[np.uint8]) -> int:
-    """b of a message. ValueError: it has none."""
+    """b of a message. ValueError if there is none."""
     bits = int.from_bytes(message[4:8].tobytes(), "little")
     if len(message) < kernels.HEAD or not 1 <= bits <= MOST:
         raise ValueError(f"a message of {len(message)} bytes says {bits} bits an entry: must be 1 to {MOST}")
@@ -149,5 +156,5 @@ def check_writeable(known: Array) -> None:
 
 
 def described(array: Array) -> str:
-    """What an array is, for messages."""
+    """An array in words, for messages."""
     return f"{array.dtype} {array.shape}, strides {array.strides}"

@@ -1,7 +1,7 @@
 """The loops behind quantizer.py, over the workers of a stack and the entries of one message.
 
-Numbers are calculated as float64 whatever the type of the vectors, and both ends of a link run `decode`. Loops are
-apart from one another such that LLVM makes vectors of them without fastmath, hence without a change of any bit.
+All arithmetic is float64 whatever the type of the vectors, and both ends of a link run `decode`. The loops are kept
+separate so that LLVM vectorises them without fastmath, which would change bits.
 """
 
 import numpy as np
@@ -30,7 +30,7 @@ def distance(theta, known, d):  # type: ignore[no-untyped-def]
 def radius(theta, known, d):  # type: ignore[no-untyped-def]
     """R = max |theta - known| rounded up to a float32 number, NaN if it is not finite; d: float64 scratch (BLOCK,).
 
-    The maximum is that of the bits as integers, which for numbers without sign is the same, NaN above infinity.
+    The maximum is taken of the bits as integers: the same for numbers >= 0, with NaN above infinity.
     """
     whole = d.view(np.int64)
     top = np.int64(0)
@@ -50,7 +50,7 @@ def radius(theta, known, d):  # type: ignore[no-untyped-def]
 def quantize(theta, known, uniform, reach, delta, top, codes):  # type: ignore[no-untyped-def]
     """codes = c = (theta - known + R) / Delta rounded up with probability c - floor(c), else down; reach: R.
 
-    c lies in 0..top but for its own rounding, hence the minimum.
+    Rounding may put c slightly above top, hence the minimum.
     """
     for i in range(theta.size):
         c = (np.float64(theta[i]) - np.float64(known[i]) + reach) / delta
@@ -107,7 +107,7 @@ def unpack(packed, bits, codes):  # type: ignore[no-untyped-def]
 
 @kernel
 def write_head(reach, bits, message):  # type: ignore[no-untyped-def]
-    """R and b, the lowest byte first whatever the machine."""
+    """R and b, little-endian on every machine."""
     words = np.array([bits], np.uint32)
     code = np.array([reach], np.float32).view(np.uint32)[0]
     for i in range(4):
@@ -141,7 +141,7 @@ def decode(message, known, codes):  # type: ignore[no-untyped-def]
 
 @kernel
 def decode_alone(message, known):  # type: ignore[no-untyped-def]
-    """`decode` with scratch of its own."""
+    """`decode` with its own scratch."""
     decode(message, known, np.empty(BLOCK, np.uint32))
 
 

@@ -28,6 +28,7 @@ def mpadmm(place: Place, iteration: int | None = None) -> Bill:
     refresh, inputs = 1 / solver.refresh, 0.0
     if iteration is not None:
         refresh, inputs = float(solver.refreshes(iteration)), float(solver.refreshes(iteration, inputs=True))
+    column = place.column or 0
     owners = inverters(solver.inverses, case.network, place.layers, place.samples, case.item, bool(inputs))
     bill = batch_bill(place)
     forward_and_back(bill, place)
@@ -40,7 +41,7 @@ def mpadmm(place: Place, iteration: int | None = None) -> Bill:
             bill.gemm(l, "gram", size, size, often, f"{x} {x}^T")
             bill.fold(l, triangle(size), often)
             bill.memory(l, far=often * size * size * 60, calls=20 * often)
-            if owners.get((kind, l), place.column) == place.column:
+            if owners.get((kind, l), column) == column:
                 bill.dense(l, "inverse", size, times=often, name=f"({x} {x}^T)^-1")
             if (kind, l) in owners:  # a broadcast, priced as a sum
                 bill.sum(l, size * size * case.item, times=often)

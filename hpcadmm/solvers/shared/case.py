@@ -81,7 +81,7 @@ class Case:
 @dataclass(frozen=True)
 class Place:
     """A rank on a grid of `chain` x `samples` ranks: its layers, its columns, and the number of tiles they lie in;
-    `column` counts the ranks with the same layers."""
+    `column` counts the ranks with the same layers (None: any)."""
 
     case: Case
     layers: range
@@ -89,7 +89,7 @@ class Place:
     calls: float
     chain: int
     samples: int
-    column: int = 0
+    column: int | None = None
 
     @property
     def ranks(self) -> int:

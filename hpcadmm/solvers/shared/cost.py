@@ -56,13 +56,14 @@ def batch_bill(place: Place) -> Bill:
     return bill
 
 
-def forward_and_back(bill: Bill, place: Place) -> None:
-    """z, a, lam and the gradient of this rank's layers."""
+def forward_and_back(bill: Bill, place: Place, *, summed: bool = True) -> None:
+    """z, a, lam and the gradient of this rank's layers; summed: exactly over the tiles."""
     case, n = place.case, place.case.n
     for l in place.layers:
         bill.gemm(l, "apply", n[l], case.width(l), name=f"W{l} a{l - 1}")
         bill.gemm(l, "outer", n[l], case.width(l), name=f"lam{l} a{l - 1}^T")
-        bill.fold(l, n[l] * case.width(l))
+        if summed:
+            bill.fold(l, n[l] * case.width(l))
         if l > 1:
             bill.gemm(l, "pull", n[l - 1], n[l], name=f"W{l}^T lam{l}")
         if l == case.L:

@@ -81,10 +81,11 @@ class Dense:
 
 @dataclass(frozen=True)
 class Message:
-    """A rank's part of a sum over ranks, or an array sent to the next rank; overlapped: while the rank works."""
+    """A rank's part of a sum over ranks, its bytes for all ranks, or an array for another rank; overlapped: while the
+    rank works."""
 
     layer: int
-    verb: Literal["sum", "send"]
+    verb: Literal["sum", "gather", "send"]
     bytes: float
     group: Group = "samples"
     times: float = 1.0
@@ -136,9 +137,13 @@ class Bill:
         """An Allreduce of `size` bytes."""
         self.ops.append(Message(l, "sum", size, group, times))
 
-    def send(self, l: int, size: float, times: float = 1.0, overlapped: bool = False) -> None:
-        """`size` bytes to the neighbour on the chain."""
-        self.ops.append(Message(l, "send", size, "chain", times, overlapped))
+    def gather(self, l: int, size: float) -> None:
+        """An Allgather to which this rank gives `size` bytes."""
+        self.ops.append(Message(l, "gather", size))
+
+    def send(self, l: int, size: float, times: float = 1.0, overlapped: bool = False, group: Group = "chain") -> None:
+        """`size` bytes to a neighbour, on the chain."""
+        self.ops.append(Message(l, "send", size, group, times, overlapped))
 
     @property
     def necessary(self) -> list[Gemm | Dense]:

@@ -1,16 +1,123 @@
-"""The bills of the solvers whose workers have samples of their own."""
+"""The bills of the solvers with workers, and what a rank holds."""
 
+import math
+
+from hpcadmm.comm.wire.quantizer import message_bytes
 from hpcadmm.solvers.shared.case import Place
-from hpcadmm.solvers.shared.cost import forward_and_back, gradient_sum
+from hpcadmm.solvers.shared.cost import data_rows, forward_and_back, gradient_sum, summed
 from hpcadmm.solvers.shared.ops import Bill
+from hpcadmm.solvers.workers.neighbours import HEADS, TAILS, mask_bytes, routes
+
+CODE = 60  # bytes in cache that take as long as drawing, quantizing and packing an entry
+NEWTON = 12  # products with the samples of a mean Newton step of the cross entropy
+PERIODS = 1000  # iterations, at most, that a mean of messages is taken over
+
+
+def gadmm(place: Place, iteration: int | None = None) -> Bill:
+    """The local step of each worker, vectors, and a message to each rank that holds a neighbour.
+
+    An upper bound with `censor` (as if every worker sent). With adaptive bits every message is billed with the `bits`
+    that the workers start with. The place without a rank is billed the messages of the rank that sends most.
+    """
+    solver, L = place.case.solver, place.case.L
+    bill = exact_steps(place) if solver.exact(L, place.case.loss) else adam_steps(place)
+    bill.memory(1, near=16 * place.calls * place.case.weights * place.case.item, calls=45)
+    count, size = sent(place, iteration)
+    if count:
+        bill.send(1, size / count, count, group="samples")
+    return bill
+
+
+def exact_steps(place: Place) -> Bill:
+    """Least squares: the inverse of each worker times its right sides, in float64. Cross entropy: how many Newton steps
+    a worker takes depends on the data; necessary is one product, a mean step has NEWTON of them."""
+    case = place.case
+    features, outputs = case.width(1), case.n[1]
+    if case.loss == "squared":
+        bill = Bill(place.calls * outputs, place.calls, 8)
+        bill.gemm(1, "apply", features, features, name="inverse")
+        return bill
+    bill = Bill(place.columns, place.calls, case.item)
+    bill.gemm(1, "apply", outputs, features, name="W1 a0")
+    wide = NEWTON * 8 / case.item
+    bill.passes(1, far=wide * features, near=wide * 4 * outputs, calls=12 * NEWTON)
+    return bill
+
+
+def adam_steps(place: Place) -> Bill:
+    """Passes over a minibatch of each worker in each local step; of a mean minibatch of an epoch."""
+    case, solver = place.case, place.case.solver
+    steps, minibatches = solver.local_steps, max(1, -(-case.samples // (solver.batch * solver.workers)))
+    bill = Bill(steps * place.columns / minibatches, steps * place.calls, case.item)
+    bill.passes(1, far=2 * (case.n[0] + case.n[-1]), calls=4)
+    forward_and_back(bill, place, summed=False)
+    bill.memory(1, near=8 * case.weights * case.item * bill.calls, calls=12 * bill.calls)
+    return bill
+
+
+def sent(place: Place, iteration: int | None) -> tuple[float, float]:
+    """Messages and bytes of a rank in an iteration, or in a mean one; of the rank that sends most if none is given."""
+    solver, case = place.case.solver, place.case
+    sizes = [solver.layer_bytes(case.n[l] * case.width(l), case.item) for l in range(1, case.L + 1)]
+    periods, graph = solver.periods or [1] * case.L, solver.graph
+    cycle = [iteration] if iteration is not None else range(min(math.lcm(*periods), PERIODS))
+    each = [sum(size for size, period in zip(sizes, periods, strict=True) if k % period == 0) for k in cycle]
+    busy, mean = sum(size > 0 for size in each) / len(cycle), sum(each) / len(cycle)
+    ranks = range(place.samples) if place.column is None else [place.column]
+    told = [[some for group in (HEADS, TAILS) for some in routes(graph, place.samples, rank, group)[0].values()]
+            for rank in ranks]  # fmt: skip
+    most = max(told, key=lambda of_rank: sum(map(len, of_rank)))
+    masks = sum(map(mask_bytes, most)) if solver.censor else 0
+    return busy * len(most), busy * masks + mean * sum(map(len, most))
+
+
+def consensus(place: Place) -> Bill:
+    """The local step of each worker, as of `gadmm`, and the one Allreduce."""
+    d, item = place.case.weights, place.case.item
+    bill = exact_steps(place)
+    bill.fold(1, d)
+    bill.memory(1, near=12 * place.calls * d * item + 30 * d, calls=20 + 3 * place.calls)
+    bill.sum(1, 8 * summed(place, d, 1))
+    return bill
 
 
 def gd(place: Place) -> Bill:
-    """An iteration over all samples, each worker's in pieces of 1024 columns at most."""
-    case = place.case
-    pieces = place.calls * -(-max(1.0, place.columns / max(place.calls, 1)) // 1024)
-    bill = Bill(place.columns, pieces, case.item)
-    forward_and_back(bill, place)
+    """A pass over all samples, each worker's in pieces of 1024 columns at most, and the one Allreduce."""
+    bill = whole_passes(place, summed=True)
     gradient_sum(bill, place)
-    bill.memory(1, near=8 * 8 * case.weights, calls=10 * case.L)
+    bill.memory(1, near=8 * 8 * place.case.weights, calls=10 * place.case.L)
     return bill
+
+
+def qgd(place: Place) -> Bill:
+    """A pass as of `gd`; all uploads travel to all ranks. With adaptive bits they are billed with the `bits` that the
+    workers start with."""
+    case, solver = place.case, place.case.solver
+    if solver.workers == 1:
+        return gd(place)
+    d, mine = case.weights, place.calls
+    bill = whole_passes(place, summed=False)
+    bill.memory(1, near=d * (24 * bill.calls + CODE * (mine + solver.workers) + 64), calls=10 * case.L * (mine + 2))
+    one = sum(int(message_bytes(solver.bits, case.n[l] * case.width(l))) for l in range(1, case.L + 1))
+    bill.gather(1, mine * one + 8 * (solver.adaptive == "adaptive"))
+    return bill
+
+
+def whole_passes(place: Place, *, summed: bool) -> Bill:
+    """Forward and back over all samples."""
+    pieces = place.calls * -(-max(1.0, place.columns / max(place.calls, 1)) // 1024)
+    bill = Bill(place.columns, pieces, place.case.item)
+    forward_and_back(bill, place, summed=summed)
+    return bill
+
+
+def memory(place: Place) -> float:
+    """Bytes of data, of the workers' vectors, and of their local problems in float64."""
+    case, workers = place.case, place.calls
+    features, outputs = case.width(1), case.n[-1]
+    held = place.columns * data_rows(place) + 6 * workers * case.weights * case.item
+    if case.L > 1:
+        return held
+    if case.loss == "squared":
+        return held + 8 * workers * ((features + outputs) ** 2 + features**2 + features * outputs)
+    return held + 8 * place.columns * (features + outputs) * (case.item < 8)

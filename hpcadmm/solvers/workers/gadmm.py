@@ -1,9 +1,9 @@
-"""Decentralized ADMM on a chain, or any bipartite graph, of workers: heads, then tails, then the duals at both ends.
+"""Decentralized ADMM on a chain or any bipartite graph of workers: heads, then tails, then the duals at both ends.
 
 Elgabli, Park, Bedi, Bennis, Aggarwal: GADMM: Fast and Communication Efficient Framework for Distributed Machine
 Learning, JMLR 2020, Algorithm 1; networks and periods as in Elgabli, Park, Ahmed, Bennis: L-FGADMM, IEEE WCNC 2020;
-censored as in Ben Issaid, Elgabli, Park, Bennis, Debbah: Communication Efficient
-Decentralized Learning over Bipartite Graphs, IEEE Trans. Wireless Commun. 2022.
+censoring as in Ben Issaid, Elgabli, Park, Bennis, Debbah: Communication Efficient Decentralized Learning over
+Bipartite Graphs, IEEE Trans. Wireless Commun. 2022.
 """
 
 from collections.abc import Mapping
@@ -15,63 +15,91 @@ from annotated_types import Ge, Gt, Lt
 
 from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
+from hpcadmm.model.graph import Graph
 from hpcadmm.model.problem import Problem
-from hpcadmm.model.state import Array, Arrays, replicated, sites
-from hpcadmm.solvers.shared.products import Product
-from hpcadmm.solvers.workers import measures as gadmm_measures
-from hpcadmm.solvers.workers.decentralized import LOCAL, Decentralized, Work
-from hpcadmm.solvers.workers.local_steps import local_adam
-from hpcadmm.solvers.workers.messages import Censor, Due, Vectors, speaking, whole
-from hpcadmm.solvers.workers.neighbours import HEADS, TAILS
+from hpcadmm.model.state import WEIGHTS, Arrays, replicated, scalar, sites
+from hpcadmm.model.vector import flat, spans
+from hpcadmm.solvers.shared.case import Place
+from hpcadmm.solvers.shared.ops import Bill
+from hpcadmm.solvers.workers import cost, measures
+from hpcadmm.solvers.workers.local import LOCAL, local_adam, pose
+from hpcadmm.solvers.workers.neighbours import HEADS, TAILS, Due, Neighbours, Vectors
+from hpcadmm.solvers.workers.workers import ByWorker, WorkerSolver
 
 Positive = Annotated[float, Gt(0), Lt(np.inf)]
-DUAL_STEP = 0.5  # by default, of steps of Adam
+DUAL_STEP = 0.5  # default with local = "adam"
 
 
 @dataclass
 class State:
-    """Lists are indexed by worker; a rank has the entries of its own. d is the length of all weights as one vector."""
+    """Lists are indexed by worker n; a rank holds the entries of its own workers. d: entries of all W together."""
 
-    W: Arrays = replicated()  # W[1..L]: the mean over the workers, up to date where measured or saved
-    theta: Arrays = sites()  # theta[n]: (d,)
-    known: Arrays = sites()  # what the neighbours know of theta[n]: (d,)
-    mu: Arrays = sites()  # the sum of the duals of worker n's edges, negative where n is the second end: (d,)
-    moments: Arrays = sites()  # of steps of Adam: its averages of worker n's gradient and of the square, (2, d)
-    marks: Arrays = sites()  # of worker n: payload bits and messages so far; by layer bits an entry and R of the last
-    done: Array = replicated()  # iterations
+    W: Arrays = replicated(WEIGHTS)  # W[1..L]: the mean over the workers, formed by `weights`
+    theta: ByWorker = sites()  # theta[n]: (d,)
+    known: ByWorker = sites()  # known[n]: (d,), the neighbours' copy of theta[n]
+    mu: ByWorker = sites()  # mu[n]: (d,), the sum of the duals of n's edges, negative where n is the second end
+    moments: ByWorker = sites()  # moments[n]: (2, d), Adam's averages of the gradient and of its square
+    payload_bits: ByWorker = sites()  # payload_bits[n]: (1,), sent so far
+    messages: ByWorker = sites()  # messages[n]: (1,), sent so far
+    iterations: int = scalar(0)
     work: Any = field(default=None, repr=False)
 
 
+class Work:
+    """This rank's workers and neighbours, and what `prepare` forms. Not saved."""
+
+    def __init__(self, graph: Graph, p: Problem, world: World) -> None:
+        self.workers = Neighbours(graph, p.tiles, world)
+        self.layers = spans(p.network)  # entries of each W_l in theta
+        self.before: Any = None  # `known` before the last iteration
+        self.dual_step = 1.0
+        self.local: Any = None
+        self.optimum: Any = None
+
+
 @dataclass(frozen=True)
-class Gadmm(Decentralized):
-    """minimise sum_n f_n(theta_n) + sum_{edges (n, m)} <lam_nm, theta_n - theta_m> + rho/2 |theta_n - theta_m|^2,
-    f_n the loss over the samples of worker n (half of it for "squared", as in the papers).
+class Censor:
+    """A worker sends nothing in iteration k = 0, 1, ... if max |theta - known| < threshold * decay^k."""
 
-    Instead of lam every worker keeps mu_n = sum_m lam_nm - sum_l lam_ln, which is all that its own step needs.
-    workers: N; a rank carries one or several. topology: "chain", "ring", "star", "grid" or a list of edges [n, m] of
-    workers 0..N-1. rho: the penalty of an edge. censor: {threshold, decay}: in iteration k = 0, 1, ... a worker stays
-    silent that is nowhere threshold decay^k away from what its neighbours know, which then goes on to count.
+    threshold: Annotated[float, Gt(0), Lt(np.inf)]
+    decay: Annotated[float, Gt(0), Lt(1)]
 
-    local: "exact" solves the local problems of linear models, squared loss or cross entropy; "adam" takes `local_steps`
-    steps of Adam with this `rate` on minibatches of `batch` samples of the worker or fewer, for any network and loss;
-    by default exact where possible. For "adam" f_n is the worker's part of the mean loss over all samples, N times: so
-    sum_n f_n / N, where all agree, is the mean loss, and rho is to be of the size of the curvature of a mean (the
-    authors' code has rho = 20 for the loss summed over a batch of 100: 0.2 here).
-    dual_step: the duals move by dual_step rho (known_n - known_m); by default 1, for "adam" DUAL_STEP.
-    periods: of each layer; it is told, and its duals move, in iterations k = 0, 1, ... divisible by its period only
-    (L-FGADMM); meanwhile the neighbours go on with what they know. wire: "float32" rounds what is told, and so what is
-    known, to it; "same" is the precision of the iterates.
 
-    Deviations from the paper. Any bipartite graph, not only a chain; several outputs; dual_step and periods from the
-    papers on networks. The exact step of least squares goes by QR of the worker's samples with sqrt(rho d) I below them
-    (d neighbours), which is the minimiser for any scales of the features, but rho is one number for all of them: the
-    farther the features' scales are apart, the more iterations the workers need to agree (standardise, or data.scale).
+@dataclass(frozen=True)
+class Gadmm(WorkerSolver):
+    """minimise sum_n f_n(theta_n) + sum_{edges (n, m)} <lam_nm, theta_n - theta_m> + rho/2 |theta_n - theta_m|^2
+
+    f_n is the loss over the samples of worker n (half of it for "squared", as in the papers). A worker keeps
+    mu_n = sum_m lam_nm - sum_l lam_ln instead of the lam: its own step needs no more.
+
+    workers: number of workers N, >= 1 (default 10; paper 10 to 24); each rank holds one or more.
+    topology: "chain" (default, paper), "ring", "star", "grid", or a list of edges [n, m] of workers 0..N-1; bipartite.
+    rho: penalty of an edge, > 0 (default 1; paper 24 for linear regression, 20 for networks), see below.
+    censor: {threshold > 0, 0 < decay < 1}, default none: in iteration k a worker sends nothing if every entry is within
+        threshold * decay^k of its neighbours' copy; they keep using that copy.
+    local: "exact" solves the local problems (linear models; squared loss or cross entropy), "adam" takes steps of Adam
+        on minibatches (any network and loss); default exact where possible.
+    local_steps: steps of Adam per iteration, >= 1 (default 10).
+    rate: learning rate of Adam, > 0 (default 1e-3).
+    batch: samples per minibatch of a worker, at most, >= 1 (default 100, as in the authors' code).
+    dual_step: the duals move by dual_step * rho * (known_n - known_m), > 0 (default 1, for "adam" 0.5; paper 1).
+    periods: one per layer, >= 1 (default all 1): a layer is sent, and its duals move, only in iterations k = 0, 1, ...
+        divisible by its period (L-FGADMM); neighbours keep using their copy meanwhile.
+    wire: "same" (default) sends the precision of the job, "float32" rounds what is sent, and so `known`, to float32.
+
+    With "adam" f_n is N times the worker's part of the mean loss over all samples: sum_n f_n / N of equal models is the
+    mean loss, and rho compares with the curvature of a mean. (The authors' code has rho = 20 for the loss summed over a
+    batch of 100: 0.2 here.)
+
+    Deviations from the paper: any bipartite graph, not only a chain; several outputs; dual_step and periods from the
+    papers on networks. The exact least-squares step is a QR of the worker's samples with sqrt(rho * degree) I below
+    them, which is accurate for any scales of the features. But rho is one number for all features: the more their
+    scales differ, the more iterations the workers need to agree (standardise, or use data.scale).
     """
 
     name: ClassVar[str] = "gadmm"
     paper: ClassVar[str] = "Elgabli et al., JMLR 2020"
-    most_layers: ClassVar[int | None] = None
-    losses: ClassVar[tuple[str, ...] | None] = None
+    state_type: ClassVar[Any] = State
 
     workers: Annotated[int, Ge(1)] = 10
     topology: str | list[list[int]] = "chain"
@@ -85,25 +113,51 @@ class Gadmm(Decentralized):
     periods: list[Annotated[int, Ge(1)]] | None = None
     wire: Literal["same", "float32"] = "same"
 
-    def exact(self, L: int, loss: str) -> bool:
-        """Are the local problems solved, not only improved?"""
-        return self.local == "exact" or (self.local is None and L == 1 and loss in LOCAL)
+    @property
+    def graph(self) -> Graph:
+        return Graph.named(self.topology, self.workers)
 
-    def knows_optimum(self, L: int, loss: str) -> bool:
-        return self.exact(L, loss) and super().knows_optimum(L, loss)
+    def layer_bytes(self, entries: int, item: int) -> int:
+        """The bytes of a message about a layer, for jobs whose numbers have `item` bytes."""
+        return entries * (item if self.wire == "same" else 4)
+
+    def exact(self, L: int, loss: str) -> bool:
+        """Are the local problems solved exactly? Then the optimum is known as well."""
+        return L == 1 and loss in LOCAL and self.local != "adam"
+
+    knows_optimum = exact
 
     def check(self, L: int) -> None:
-        """UsageError for a graph that will not do, periods that do not fit, and exact steps of a network."""
-        super().check(L)
+        """UsageError for a graph that is not connected and bipartite, wrong periods, and exact steps of a network."""
+        try:
+            _ = self.graph
+        except UsageError as error:
+            raise UsageError(f"solver.topology: {error}") from None
         if self.periods is not None and len(self.periods) != L:
-            raise UsageError(f"solver.periods = {self.periods}: must be a list of {L} for this network, one a layer")
+            raise UsageError(f"solver.periods = {self.periods}: must be a list of {L}, one for each layer")
         if self.local == "exact" and L > 1:
-            raise UsageError('solver.local = "exact" is for linear models, network.hidden = []: use "adam"')
+            raise UsageError('solver.local = "exact" needs a linear model, network.hidden = []: use "adam"')
 
     def check_problem(self, p: Problem, world: World) -> None:
         """UsageError for exact steps of a loss that has none."""
         if self.local == "exact" and p.loss.name not in LOCAL:
-            raise UsageError(f'solver.local = "exact" is for loss.name = {" or ".join(LOCAL)}, not {p.loss.name}')
+            raise UsageError(f'solver.local = "exact" needs loss.name = {" or ".join(LOCAL)}, not {p.loss.name}')
+
+    def step(self, s: State, p: Problem, world: World) -> None:
+        """One iteration of Algorithm 1: heads minimise and send, then tails, then the duals move."""
+        theta, mu, known, workers, k = s.theta.rows, s.mu.rows, s.known.rows, s.work.workers, s.iterations
+        due = self.due(s.work, k)
+        np.copyto(s.work.before, known)
+        for group in (HEADS, TAILS):
+            some = workers.groups[group]
+            s.work.local.solve(some, mu[some] - self.rho * workers.around(known, some), theta, k)
+            if due:
+                self.publish(s, p, group, due)
+        own = slice(len(theta))
+        apart = workers.degree[:, None] * known[own] - workers.around(known, own)
+        for _, t in due:
+            mu[:, t] += s.work.dual_step * self.rho * apart[:, t]
+        s.iterations += 1
 
     def rehearsed(self) -> Self:
         """With a threshold so low that workers send."""
@@ -111,71 +165,94 @@ class Gadmm(Decentralized):
         return replace(super().rehearsed(), censor=censor)
 
     def due(self, work: Work, k: int) -> Due:
-        """The layers that are told in iteration k."""
+        """The layers that are sent in iteration k."""
         every = list(enumerate(work.layers, 1))
         return every if self.periods is None else [(l, t) for l, t in every if k % self.periods[l - 1] == 0]
 
-    def step(self, s: State, p: Problem, world: World) -> None:
-        """One iteration of Algorithm 1: heads minimise and tell their neighbours, then tails, then all duals move."""
-        work: Work = s.work
-        theta, mu, known, workers = work.theta, work.mu, work.known, work.workers
-        k, due = int(s.done[0]), self.due(work, int(s.done[0]))
-        np.copyto(work.before, known)
-        for group in (HEADS, TAILS):
-            some = workers.groups[group]
-            work.local.solve(some, mu[some] - self.rho * workers.around(known, some), theta, k)
-            if due:
-                self.publish(s, p, group, due)
-        apart = workers.degree[:, None] * known[work.own] - workers.around(known, work.own)
-        for _, t in due:
-            mu[:, t] += work.dual_step * self.rho * apart[:, t]
-        s.done += 1
-
     def publish(self, s: State, p: Problem, group: int, due: Due) -> None:
-        """The neighbours learn the new values of a group, as they are."""
-        work, k = s.work, int(s.done[0])
-        wire = p.dtype if self.wire == "same" else np.float32
-        rows = whole(work, speaking(self.censor, work, group, k, due), due, wire)
-        work.workers.tell(group, work.known, Vectors(work.known, rows, due, wire, self.censor is not None))
+        """Send the new theta of a group to its neighbours."""
+        theta, known = s.theta.rows, s.known.rows
+        wire = np.dtype(p.dtype if self.wire == "same" else np.float32)
+        rows = self.speaking(s, group, due)
+        for _, t in due:
+            known[rows, t] = theta[rows, t].astype(wire, copy=False)
+        self.count(s, rows, 8 * wire.itemsize * sum(t.stop - t.start for _, t in due))
+        who = set(np.arange(len(theta))[rows].tolist())
+        s.work.workers.exchange(group, known, Vectors(known, who, due, wire, self.censor is not None))
+
+    def speaking(self, s: State, group: int, due: Due) -> Any:
+        """The rows of a group that send now: all, or those that are not censored. Workers that diverged do send."""
+        some = s.work.workers.groups[group]
+        if self.censor is None:
+            return some
+        theta, known = s.theta.rows, s.known.rows
+        changes = [np.abs(theta[some, t] - known[some, t]).max(axis=1, initial=0.0) for _, t in due]
+        threshold = self.censor.threshold * self.censor.decay**s.iterations
+        return some.start + np.flatnonzero(~(np.max(changes, axis=0) < threshold))
+
+    def count(self, s: State, rows: Any, bits: Any) -> None:
+        """Count one message of so many bits from each of these workers that has neighbours."""
+        sent = s.work.workers.degree[rows] > 0
+        s.payload_bits.rows[rows, 0] += bits * sent
+        s.messages.rows[rows, 0] += sent
 
     def blank(self, p: Problem, world: World) -> State:
-        """Every worker at 0, which all know."""
-        work, L = Work(self.graph, p, world), p.network.depth
-        if not self.exact(L, p.loss.name):
-            work.moments = np.zeros((len(work.theta), 2, work.theta.shape[1]), p.dtype)
-        return State(
-            W=[None, *(np.zeros(p.network.shape(l), p.dtype, order="F") for l in range(1, L + 1))],
-            theta=work.by_worker(work.theta),
-            known=work.by_worker(work.known),
-            mu=work.by_worker(work.mu),
-            moments=work.by_worker(work.moments),
-            marks=work.by_worker(work.marks),
-            done=np.zeros(1, dtype=np.int64),
-            work=work,
-        )
+        """Every worker at 0, and known to be."""
+        work, dtype = Work(self.graph, p, world), p.dtype
+        k, d, workers = len(work.workers.mine), work.layers[-1].stop, work.workers
+        fields = {name: np.zeros((k, d), dtype) for name in ("theta", "mu")}
+        fields |= {name: np.zeros((k, 1), np.int64) for name in ("payload_bits", "messages")}
+        fields["known"] = np.zeros((len(workers.row) + 1, d), dtype)
+        if not self.exact(p.network.depth, p.loss.name):
+            fields["moments"] = np.zeros((k, 2, d), dtype)
+        work.before = np.zeros_like(fields["known"])
+        by_worker = {name: workers.by_worker(rows) for name, rows in fields.items()}
+        s: State = replace(super().blank(p, world), **by_worker, work=work)
+        return s
 
     def start(self, s: State, p: Problem, world: World) -> None:
-        """Linear models at 0, as the paper; networks all at the same random weights, which every worker knows."""
+        """Linear models at 0, as in the paper; networks all at the same random weights, known to all."""
         if p.network.depth > 1:
-            self.set_weights(s, p.network.random_weights(p.seed, p.dtype), p, world)
+            super().start(s, p, world)
+
+    def set_weights(self, s: State, weights: Arrays, p: Problem, world: World) -> None:
+        """All workers start from the same weights, known to all, with duals 0."""
+        super().set_weights(s, weights, p, world)
+        s.theta.rows[...] = flat(weights)
+        s.known.rows[: len(s.theta.rows)] = s.theta.rows
 
     def prepare(self, s: State, p: Problem, world: World) -> None:
-        """The local problems have the penalties rho/2 |theta|^2 of all edges at once; what is known of neighbours on
-        other ranks comes from there."""
-        work: Work = s.work
+        """Pose the local problems, with rho/2 |theta|^2 of all edges at once, and fetch what other ranks' workers are
+        known to have."""
+        work, known = s.work, s.known.rows
         exact, c = self.exact(p.network.depth, p.loss.name), self.rho * work.workers.degree
         work.dual_step = self.dual_step or (1.0 if exact else DUAL_STEP)
         if exact:
-            self.pose(s, p, world, c)
+            work.local, work.optimum = pose(p, work.workers, c, world)
+            work.local.factor()
         else:
-            work.local = local_adam(self, work, p, c)
-        own = Vectors(work.known, range(len(work.theta)), list(enumerate(work.layers, 1)), p.dtype, False)
+            work.local = local_adam(self, work.workers, s.moments.rows, p, c)
+        own = Vectors(known, range(len(s.theta.rows)), list(enumerate(work.layers, 1)), p.dtype, False)
         for group in (HEADS, TAILS):
-            work.workers.tell(group, work.known, own)
-        work.before[...] = work.known
+            work.workers.exchange(group, known, own)
+        work.before[...] = known
+
+    def weights(self, s: State, world: World) -> Arrays:
+        """The mean of the workers' models. Collective."""
+        middle = measures.mean(s.work.workers.gathered(s.theta.rows, world))
+        for w, t in zip(s.W[1:], s.work.layers, strict=True):
+            w[...] = middle[t].reshape(w.shape, order="F")
+        return s.W
+
+    def finite(self, s: State) -> bool:
+        """What is known of a worker enters its neighbours' duals within one iteration."""
+        return all(bool(np.isfinite(x).all()) for x in (s.theta.rows, s.mu.rows, *s.W[1:]))
 
     def measure(self, s: State, p: Problem, world: World) -> Mapping[str, Any]:
-        return gadmm_measures.measure(self, s, p, world)
+        return measures.of_gadmm(self, s, p, world)
 
-    def floor(self, s: State, p: Problem) -> Mapping[str, Product]:
-        return gadmm_measures.floor(s, p)
+    def bill(self, place: Place, iteration: int | None = None) -> Bill:
+        return cost.gadmm(place, iteration)
+
+    def held_bytes(self, place: Place) -> float:
+        return cost.memory(place)

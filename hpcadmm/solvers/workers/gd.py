@@ -1,32 +1,32 @@
-"""Gradient descent with the whole data, by workers around a server.
+"""Gradient descent on all samples, by workers around a server.
 
 A. Cauchy: Methode generale pour la resolution des systemes d'equations simultanees, Comptes Rendus 25 (1847); the
 benchmark of GADMM [Elgabli et al., JMLR 2020] and of the ADMMs for networks [Wang et al., KDD 2019].
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from annotated_types import Ge, Gt, Lt
 
+from hpcadmm.comm.exact.sums import Exact, first_grid, sum_exactly
 from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
 from hpcadmm.model.problem import Problem
-from hpcadmm.model.state import Array, Arrays, replicated
+from hpcadmm.model.state import WEIGHTS, Array, Arrays, exact_sums, replicated, scalar
 from hpcadmm.solvers.shared.case import Place
 from hpcadmm.solvers.shared.gradient_sums import GradientSums
 from hpcadmm.solvers.shared.ops import Bill
-from hpcadmm.solvers.shared.products import Product
-from hpcadmm.solvers.workers import cost, gd_measures
-from hpcadmm.solvers.workers.lipschitz import BENDS, lipschitz
+from hpcadmm.solvers.workers import cost, measures
+from hpcadmm.solvers.workers.local import pose
 from hpcadmm.solvers.workers.optimum import OPTIMA
-from hpcadmm.solvers.workers.parted import Parted
-from hpcadmm.solvers.workers.server import Crew, pose
+from hpcadmm.solvers.workers.workers import Workers, WorkerSolver
 
 WIDEST = 1024  # columns of a pass
+BENDS = {"squared": 1.0, "cross-entropy": 0.5}  # largest second derivative in z: of half the squares; of the softmax
 Positive = Annotated[float, Gt(0), Lt(np.inf)]
 
 
@@ -34,23 +34,23 @@ Positive = Annotated[float, Gt(0), Lt(np.inf)]
 class State:
     """The same on every rank."""
 
-    W: Arrays = replicated()
-    slope: Array = replicated()  # (1,): the norm of the gradient that the last iteration went down
-    scales: Arrays = replicated()  # of the exact sums
-    done: Array = replicated()  # iterations
+    W: Arrays = replicated(WEIGHTS)
+    sums: Any = exact_sums()  # of the gradients
+    slope: float = scalar(0.0)  # the norm of the gradient of the last step
+    iterations: int = scalar(0)
     work: Any = field(default=None, repr=False)
 
 
 class Work:
-    """This rank's workers and the chunks of their columns. Not saved."""
+    """This rank's workers, the chunks of their columns, and what `prepare` finds. Not saved."""
 
     def __init__(self, p: Problem) -> None:
-        self.workers = Crew(p.tiles)
+        self.workers = Workers(p.tiles)
         self.chunks = [chunks(t.start, t.stop) for _, t in p.tiles]
         edges = [p.tiles.edge(n) for n in range(self.workers.count + 1)]
-        self.count = sum(-(-(hi - lo) // WIDEST) for lo, hi in pairwise(edges))
-        self.sums = GradientSums(p, self.count)
-        self.share = scale(p) / max(p.tiles.n, 1)  # of the gradient of the summed loss, in that of the mean of f
+        self.count = sum(-(-(hi - lo) // WIDEST) for lo, hi in pairwise(edges))  # of chunks, over all ranks
+        half = 0.5 if p.loss.name == "squared" else 1.0
+        self.share = half / max(p.tiles.n, 1)  # of the gradient of the summed loss, in that of the mean of f
         self.rate = 0.0
         self.local: Any = None
         self.optimum: Any = None
@@ -63,24 +63,29 @@ class Work:
 
 
 @dataclass(frozen=True)
-class Gd(Parted):
-    """minimise f(W) / m + decay/2 |W|^2 by    W_l -= rate (dW_l / m + decay W_l),    dW_l = sum_n dW_l of worker n,
+class Gd(WorkerSolver):
+    """minimise f(W) / m + decay/2 |W|^2    by    W_l -= rate (sum_n dW_l of worker n / m + decay W_l)
 
-    f the loss over all m samples (half of it for "squared", as in the papers on GADMM); biases do not decay.
-    workers: N; a rank carries one or several; a worker uploads its gradients, the server broadcasts the weights. Both
-    travel in one sum over the ranks, of float64 numbers; the payload is counted in those of the job's precision.
-    rate: a number, or "lipschitz" for 1 / (largest curvature anywhere): m / lambda_max(X X^T) for "squared", twice that
-    for "cross-entropy", of linear models with these losses.
-    optimum: find, for such models without decay, the least f before the first iteration, which the metrics then know
-    the distance to; for the cross entropy of many samples it takes much longer than an iteration.
-    Linear models start at 0, others as He et al. do.
+    f is the loss over all m samples (half of it for "squared", as in the papers on GADMM); biases do not decay.
+
+    workers: number of workers N, >= 1 (default 10); each rank holds one or more. A worker uploads its gradients, the
+        server broadcasts the weights; both travel in one float64 sum over the ranks. The payload is counted in the
+        precision of the job.
+    rate: learning rate, > 0 (default 0.1), or "lipschitz": 1 / (largest curvature), for linear models with the losses
+        "squared", m / lambda_max(X X^T) (paper), and "cross-entropy", twice that.
+    decay: weight decay, >= 0 (default 0).
+    optimum: true (default) finds the least f of such models without decay before the first iteration, and the metrics
+        report the distance to it. For the cross entropy of many samples that takes much longer than an iteration.
+
+    Linear models start at 0, networks as in He et al.
+
+    Deviations from the paper: none.
     """
 
     name: ClassVar[str] = "gd"
     paper: ClassVar[str] = "Cauchy, Comptes Rendus 1847; as in Elgabli et al., JMLR 2020"
+    state_type: ClassVar[Any] = State
     constrained: ClassVar[bool] = False
-    most_layers: ClassVar[int | None] = None
-    losses: ClassVar[tuple[str, ...] | None] = None
 
     workers: Annotated[int, Ge(1)] = 10
     rate: Positive | Literal["lipschitz"] = 0.1
@@ -88,12 +93,12 @@ class Gd(Parted):
     optimum: bool = True
 
     def check(self, L: int) -> None:
-        """UsageError where the curvature has no bound."""
+        """UsageError if the curvature has no known bound."""
         if self.rate == "lipschitz" and L > 1:
             raise UsageError(unbounded("a network with hidden layers"))
 
     def check_problem(self, problem: Problem, world: World) -> None:
-        """UsageError where the curvature has no bound; a worker may even be without samples."""
+        """UsageError if the curvature has no known bound."""
         if self.rate == "lipschitz" and problem.loss.name not in BENDS:
             raise UsageError(unbounded(f'loss.name = "{problem.loss.name}"'))
 
@@ -101,7 +106,7 @@ class Gd(Parted):
         return self.optimum and self.decay == 0 and L == 1 and loss in OPTIMA
 
     def step(self, s: State, p: Problem, world: World) -> None:
-        """Down the gradient."""
+        """A step down the gradient."""
         squares = 0.0
         for l, dW in enumerate(self.gradient(s, p, world), start=1):
             g = s.work.share * dW
@@ -109,39 +114,27 @@ class Gd(Parted):
                 g[:, : p.network.n[l - 1]] += self.decay * s.W[l][:, : p.network.n[l - 1]]
             s.W[l] -= s.work.rate * g
             squares += float((g * g).sum())
-        s.slope[0] = np.sqrt(squares)
-        s.done += 1
+        s.slope = float(np.sqrt(squares))
+        s.iterations += 1
 
     def gradient(self, s: State, p: Problem, world: World) -> list[Array]:
-        """dW_1, ..., dW_L of the summed loss, float64: what the server has of it. Collective."""
-        sums = s.work.sums
-        sums.sum(s.W, lambda: s.work.parts(p), world)
-        return [total.total for total in sums.gradient[1:]]
+        """dW_1, ..., dW_L of the summed loss as the server knows it, float64. Collective."""
+        s.sums.sum(s.W, lambda: s.work.parts(p), world)
+        return [total.total for total in s.sums.gradient[1:]]
 
     def blank(self, p: Problem, world: World) -> State:
-        return self.state(p, Work(p))
-
-    def state(self, p: Problem, work: Work) -> State:
         """All at 0."""
-        return State(
-            W=[None, *(np.zeros(p.network.shape(l), p.dtype, order="F") for l in range(1, p.network.depth + 1))],
-            slope=np.zeros(1),
-            scales=work.sums.scales,
-            done=np.zeros(1, dtype=np.int64),
-            work=work,
-        )
+        work = Work(p)
+        s: State = replace(super().blank(p, world), sums=GradientSums(p, work.count), work=work)
+        return s
 
     def start(self, s: State, p: Problem, world: World) -> None:
-        """A linear model at 0, as those that it is compared with."""
+        """Linear models at 0, as those that they are compared with; networks as in He et al."""
         if p.network.depth > 1:
-            self.set_weights(s, p.network.random_weights(p.seed, p.dtype), p, world)
-
-    def set_weights(self, s: State, weights: Arrays, p: Problem, world: World) -> None:
-        for w, given in zip(s.W[1:], weights[1:], strict=True):
-            w[...] = given
+            super().start(s, p, world)
 
     def prepare(self, s: State, p: Problem, world: World) -> None:
-        """Find the rate, the optimum and the scales of the sums."""
+        """Find the scales of the sums, the rate and the optimum."""
         work: Work = s.work
         self.settle(s, p, world)
         work.rate = 1 / lipschitz(p, work, self.decay, world) if self.rate == "lipschitz" else self.rate
@@ -149,31 +142,22 @@ class Gd(Parted):
             work.local, work.optimum = pose(p, work.workers, 0.0, world)
 
     def settle(self, s: State, p: Problem, world: World) -> None:
-        """The scales of the sums. Collective."""
-        s.work.sums.settle(s.W, lambda: s.work.parts(p), world, fresh=not s.done[0])
-
-    def weights(self, s: State, world: World) -> Arrays:
-        return s.W
-
-    def finite(self, s: State) -> bool:
-        return all(bool(np.isfinite(w).all()) for w in s.W[1:])
+        """Find the scales of the sums. Collective."""
+        s.sums.settle(s.W, lambda: s.work.parts(p), world, fresh=not s.iterations)
 
     def uploads(self, s: State, world: World) -> list[int]:
         """The bits that each worker has uploaded. Collective."""
-        return [int(s.done[0]) * 8 * sum(w.nbytes for w in s.W[1:])] * self.workers
+        return [s.iterations * measures.answer_bits(s.W)] * self.workers
 
     def measure(self, s: State, p: Problem, world: World) -> Mapping[str, Any]:
-        return gd_measures.measure(self, s, p, world)
+        return measures.of_gd(self, s, p, world)
 
     def bill(self, place: Place, iteration: int | None = None) -> Bill:
         return cost.gd(place)
 
-    def floor(self, s: State, p: Problem) -> Mapping[str, Product]:
-        return gd_measures.floor(s, p)
-
 
 def chunks(lo: int, hi: int) -> list[slice]:
-    """Columns lo to hi in even pieces of at most WIDEST.
+    """Columns lo to hi in even chunks of at most WIDEST.
 
     >>> chunks(0, 2500)
     [slice(0, 833, None), slice(833, 1666, None), slice(1666, 2500, None)]
@@ -182,12 +166,25 @@ def chunks(lo: int, hi: int) -> list[slice]:
     return [slice(lo + k * n // count, lo + (k + 1) * n // count) for k in range(count)]
 
 
-def scale(p: Problem) -> float:
-    """f in units of the summed loss."""
-    return 0.5 if p.loss.name == "squared" else 1.0
+def lipschitz(p: Problem, work: Work, decay: float, world: World) -> float:
+    """The largest curvature of the mean loss of a linear model, BENDS lambda_max(X X^T) / m + decay; 1 if that is 0
+    (then all gradients are). The same bits on any number of ranks. Collective."""
+    features = len(p.x)
+    gram = Exact((features, features), np.float64, work.count, first_grid(p.tiles.n), symmetric=True)
+
+    def add() -> None:
+        gram.clear()
+        for x, _ in work.parts(p):
+            wide = x.astype(np.float64)
+            gram.add(np.asfortranarray(wide @ wide.T))
+
+    add()
+    sum_exactly(world, [gram], add)
+    largest = float(np.linalg.eigvalsh(gram.total)[-1])
+    return BENDS[p.loss.name] * max(largest, 0.0) / max(p.tiles.n, 1) + decay or 1.0
 
 
 def unbounded(what: str) -> str:
-    """Why there is no step to choose."""
-    known = " and ".join(BENDS)
-    return f'solver.rate = "lipschitz" is for linear models with the losses {known}, not {what}: give a number, as 0.1'
+    """Why there is no such rate."""
+    known = " or ".join(BENDS)
+    return f'solver.rate = "lipschitz" needs a linear model and the loss {known}, not {what}: give a number, as 0.1'

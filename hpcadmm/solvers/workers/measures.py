@@ -1,88 +1,152 @@
-"""What is measured of decentralized iterates, and the products that an iteration cannot do without."""
+"""The metrics of the solvers with workers.
+
+All of them report `objective`, `primal_residual`, `scale` (what the residual is relative to), `consensus_distance` (the
+norm of all theta_n - mean) and, where the optimum f* of one model for all is known, `objective_error` and `mean_error`.
+
+Sent so far: `rounds` (half-steps that end with messages), `payload_bits` (each message counted once, however many hear
+it and however it travels), `payload_bits_per_worker` and `payload_messages`; with a server also `broadcast_bits`, which
+`payload_bits` includes.
+"""
 
 from typing import Any
 
 import numpy as np
 
+from hpcadmm.comm.exact.sums import sum_by_tile
 from hpcadmm.comm.world import World
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array, Arrays
-from hpcadmm.model.tiles import Tiles
-from hpcadmm.solvers.shared.products import Product
-from hpcadmm.solvers.workers.decentralized import Work, mean
-from hpcadmm.subproblems.local_adam import LocalAdam
-from hpcadmm.subproblems.local_least_squares import LocalLeastSquares
 
 
-def measure(solver: Any, s: Any, p: Problem, world: World) -> dict[str, Any]:
-    """`objective`: sum_n f_n(theta_n). Where the optimum is known, `objective_error`: its distance to f*, the least of
-    one model for all, which off consensus may be 0 by chance; `mean_error`: f(mean of all theta_n) - f*.
+def of_gadmm(solver: Any, s: Any, p: Problem, world: World) -> dict[str, Any]:
+    """`objective`: sum_n f_n(theta_n). `objective_error`: its distance to f*, which may be 0 by chance while the
+    workers differ; `mean_error`: f(mean of all theta_n) - f*.
 
-    `primal_residual`: the norm of all theta_n - theta_m along edges together; `dual_residual`: of rho times the change
-    of what each head knows of its neighbours; `consensus_distance`: of all theta_n - mean; `scale`: of all theta_n.
-
-    So far: `rounds`: half-steps that end with messages; `payload_bits`: what the algorithm sent, each message counted
-    once however many neighbours hear it, by whatever way it came to them; `payload_bits_per_worker`; and
-    `payload_messages`.
+    `primal_residual`: the norm of theta_n - theta_m over all edges; `dual_residual`: rho times the norm of the heads'
+    changes of what they know of their neighbours.
     """
-    work: Work = s.work
-    theta, marks = work.gathered(work.theta, world), work.gathered(work.marks, world)
-    values = work.gathered(work.local.values(work.theta), world)
-    changes = work.gathered(dual_changes(work), world)
+    work = s.work
+    theta, values, changes, bits, messages = (
+        work.workers.gathered(rows, world)
+        for rows in (
+            s.theta.rows,
+            work.local.values(s.theta.rows),
+            dual_changes(s),
+            s.payload_bits.rows[:, 0],
+            s.messages.rows[:, 0],
+        )
+    )
     middle, edges = mean(theta), np.array(solver.graph.edges, dtype=np.int64).reshape(-1, 2)
-    objective = float(values.sum())
-    told = sum(bool(solver.due(work, k)) for k in range(int(s.done[0]))) if solver.periods else int(s.done[0])
+    rounds = sum(bool(solver.due(work, k)) for k in range(s.iterations)) if solver.periods else s.iterations
     found = {
-        "objective": objective,
+        "objective": float(values.sum()),
         "primal_residual": norm(theta[edges[:, 0]] - theta[edges[:, 1]]),
         "scale": norm(theta),
         "dual_residual": solver.rho * float(np.sqrt(changes.sum())),
         "consensus_distance": norm(theta - middle),
-        "rounds": told * (2 if solver.workers > 1 else 0),
-        "payload_bits": int(marks[:, 0].sum()),
-        "payload_bits_per_worker": marks[:, 0].astype(int).tolist(),
-        "payload_messages": int(marks[:, 1].sum()),
+        "rounds": rounds * (2 if solver.workers > 1 else 0),
+        "payload_bits": int(bits.sum()),
+        "payload_bits_per_worker": bits.astype(int).tolist(),
+        "payload_messages": int(messages.sum()),
     }
     if work.optimum is None:
         return found
-    return found | {"objective_error": work.optimum.error(work.theta), "mean_error": work.optimum.excess(middle)}
+    return found | {"objective_error": work.optimum.error(s.theta.rows), "mean_error": work.optimum.excess(middle)}
 
 
-def dual_changes(work: Work) -> Array:
-    """|sum over the neighbours of the change of what is known of them|^2 of each head on this rank, 0 of tails."""
-    heads, _ = work.workers.groups
-    found = np.zeros(len(work.theta))
-    change = work.known.astype(np.float64) - work.before
-    found[heads] = np.square(work.workers.around(change, heads)).sum(axis=1)
+def dual_changes(s: Any) -> Array:
+    """For each head of this rank, |sum over its neighbours of the change of what is known of them|^2; 0 for tails."""
+    workers, known = s.work.workers, s.known.rows
+    heads, _ = workers.groups
+    found = np.zeros(len(workers.mine))
+    change = known.astype(np.float64) - s.work.before
+    found[heads] = np.square(workers.around(change, heads)).sum(axis=1)
     return found
+
+
+def mean(every: Array) -> Array:
+    """The mean of all rows, relative to the first: equal rows have that row as their mean, to the bit."""
+    found: Array = every[0] + (every - every[0]).sum(axis=0) / len(every)
+    return found
+
+
+def of_consensus(solver: Any, s: Any, world: World) -> dict[str, Any]:
+    """`objective`: sum_n f_n(theta_n). `primal_residual`: the norm of all theta_n - Theta; `dual_residual`: rho times
+    the change of Theta, once for each worker; `mean_error`: f(Theta) - f*."""
+    work = s.work
+    theta, Theta = work.workers.gathered(s.theta.rows, world), work.Theta.astype(np.float64)
+    bits = answer_bits(s.W)
+    return {
+        "objective": float(work.workers.gathered(work.local.values(s.theta.rows), world).sum()),
+        "primal_residual": norm(theta - Theta),
+        "scale": norm(theta),
+        "objective_error": work.optimum.error(s.theta.rows),
+        "mean_error": work.optimum.excess(Theta),
+        "dual_residual": solver.rho * np.sqrt(solver.workers) * norm(Theta - work.before),
+        "consensus_distance": norm(theta - theta.mean(axis=0)),
+        **payload([s.iterations * bits] * solver.workers, s.iterations, bits),
+    }
+
+
+def of_gd(solver: Any, s: Any, p: Problem, world: World) -> dict[str, Any]:
+    """`objective`: f(W) + m decay/2 |W|^2. `primal_residual`: the norm of the gradient of the last step; `scale`: of W.
+    All workers have one model, so `consensus_distance` is 0. `objective_error` and `mean_error`: f(W) - f*."""
+    work = s.work
+    found = {
+        "objective": float(values(s, p, world).sum()) + penalty(solver, s, p),
+        "primal_residual": s.slope,
+        "scale": float(np.sqrt(sum(norm(w.astype(np.float64)) ** 2 for w in s.W[1:]))),
+        "consensus_distance": 0.0,
+        **payload(solver.uploads(s, world), s.iterations, answer_bits(s.W)),
+    }
+    if work.optimum is not None:
+        excess = work.optimum.excess(s.W[1].reshape(-1, order="F").astype(np.float64))
+        found |= {"objective_error": abs(excess), "mean_error": excess}
+    return found
+
+
+def penalty(solver: Any, s: Any, p: Problem) -> float:
+    """m decay/2 |W|^2 without biases."""
+    squares = (norm(w[:, :n].astype(np.float64)) ** 2 for w, n in zip(s.W[1:], p.network.n, strict=False))
+    return 0.5 * p.tiles.n * solver.decay * float(sum(squares)) if solver.decay else 0.0
+
+
+def values(s: Any, p: Problem, world: World) -> Array:
+    """f(W), (1,), over all workers; in float64 for linear models with a known optimum."""
+    work = s.work
+    if work.local is not None:
+        theta = np.tile(s.W[1].reshape(-1, order="F"), (len(p.tiles), 1))
+        return sum_by_tile(world, p.tiles, work.local.values(theta)[:, None])
+
+    def loss(t: slice) -> float:
+        return p.loss.value(p.network.forward(s.W, p.x[:, t]), p.y[:, t])
+
+    found = [[sum(loss(t) for t in of_worker)] for of_worker in work.chunks]
+    half = work.share * max(p.tiles.n, 1)
+    return half * sum_by_tile(world, p.tiles, np.array(found, np.float64).reshape(len(p.tiles), 1))
+
+
+def answer_bits(W: Arrays) -> int:
+    """Bits of the server's broadcast of the model in its own precision."""
+    return 8 * sum(w.nbytes for w in W[1:])
+
+
+def payload(uploads: list[int], iterations: int, broadcast: int) -> dict[str, Any]:
+    """What has been sent with a server: `uploads` bits by worker, and `broadcast` bits per iteration.
+
+    A single worker needs no server and sends nothing.
+    """
+    workers, answers = len(uploads), iterations if len(uploads) > 1 else 0
+    uploads = uploads if workers > 1 else [0]
+    return {
+        "rounds": 2 * answers,
+        "payload_bits": sum(uploads) + answers * broadcast,
+        "payload_bits_per_worker": uploads,
+        "broadcast_bits": answers * broadcast,
+        "payload_messages": answers * (workers + 1),
+    }
 
 
 def norm(x: Array) -> float:
     """The root of the sum of all squares."""
     return float(np.sqrt(np.square(x).sum()))
-
-
-def floor(s: Any, p: Problem) -> dict[str, Product]:
-    """Of least squares the inverse of each worker times its right side; of steps on minibatches the products of all of
-    them; else one product with the samples."""
-    local = s.work.local
-    if isinstance(local, LocalAdam):
-        return passes(local, s.W, s.work)
-    if isinstance(local, LocalLeastSquares):
-        pairs = zip(s.work.workers.mine, *local.roots, strict=True)
-        return {f"inverse {n}": Product(A, b, Tiles(b.shape[1], b.shape[1])) for n, A, b in pairs}
-    return {"W x": Product(s.W[1], p.x, p.tiles)}
-
-
-def passes(local: LocalAdam, W: Arrays, work: Work) -> dict[str, Product]:
-    """W_l a_{l-1}, lam_l a_{l-1}^T and, l > 1, W_l^T lam_l, over this rank's minibatches of an iteration."""
-    columns = sum(x.shape[1] for n in range(len(work.theta)) for x, _ in local.batches(0, n))
-    widest = max([1, *(x.shape[1] for n in range(len(work.theta)) for x, _ in local.batches(0, n))])
-    tiles, found = Tiles(columns, widest), {}
-    for l in range(1, local.network.depth + 1):
-        lam, a = (np.ones((rows, columns), W[l].dtype, order="F") for rows in W[l].shape)
-        found[f"W {l} a"] = Product(W[l], a, tiles)
-        found[f"lam {l} a^T"] = Product(lam, a, tiles, outer=True)
-        if l > 1:
-            found[f"W {l}^T lam"] = Product(W[l].T, lam, tiles)
-    return found

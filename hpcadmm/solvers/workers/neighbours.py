@@ -1,81 +1,102 @@
-"""Workers of a decentralized method dealt to ranks: whose values a rank needs, and how they travel.
+"""The neighbours of this rank's workers, and how messages to neighbours travel between ranks.
 
-Workers are dealt to ranks in contiguous blocks, like tiles. A rank has one row for each of its workers, heads before
-tails, so that a group is a slice; then one for each worker elsewhere that is a neighbour of one of them; and at last a
-row of zeros, which stands for a neighbour that does not exist.
+Rows of an array of what is known: this rank's workers, heads before tails, so that each group is a slice; then the
+workers of other ranks that are neighbours of these; then a row of zeros, for neighbours that do not exist.
 """
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
+from hpcadmm.comm.wire import quantizer
 from hpcadmm.comm.world import Pending, World
 from hpcadmm.model.graph import Graph
 from hpcadmm.model.state import Array
-from hpcadmm.model.tiles import block
+from hpcadmm.model.tiles import Tiles, block
+from hpcadmm.solvers.workers.workers import Workers
 
 TAG = 7
 HEADS, TAILS = 0, 1
-Routes = dict[int, list[int]]  # by rank: workers, increasing
+Due = list[tuple[int, slice]]  # the layers l = 1..L that are sent now, and their entries of theta
+Routes = dict[int, list[int]]  # workers, increasing, by rank
 
 
 class Codec(Protocol):
-    """How a worker's news become bytes, and what they make of the row that a neighbour keeps."""
+    """Turns a worker's update into bytes, and applies it to the row that a neighbour keeps."""
 
-    masked: bool  # a bit of each worker, whether it says anything, comes before the messages
+    masked: bool  # the messages follow a mask: one bit per worker, 0 if it sends nothing
+    most: int  # bytes of the longest message
 
     def write(self, row: int) -> Array | None:
-        """The message of the worker in this row; None if it stays silent."""
+        """The message of the worker in this row; None if it sends nothing."""
         ...
 
     def read(self, data: Array, known: Array) -> int:
-        """Take the message that `data` begins with; its bytes."""
-        ...
-
-    def most(self, known: Array) -> int:
-        """The most bytes that a message about this row can have."""
+        """Apply the message at the start of `data` to `known`; returns its bytes."""
         ...
 
 
-class Workers:
-    """This rank's workers, lo to hi, of a graph."""
+class Vectors:
+    """Messages with the entries due of `known`, in the precision of the wire, from the workers in `rows`."""
 
-    def __init__(self, graph: Graph, world: World) -> None:
-        self.graph, self.world = graph, world
-        self.lo, self.hi = block(graph.workers, world.size, world.rank)
-        mine = range(self.lo, self.hi)
-        heads, tails = ([n for n in mine if graph.is_head(n) is head] for head in (True, False))
-        self.mine = [*heads, *tails]
-        self.groups = slice(0, len(heads)), slice(len(heads), len(mine))
-        elsewhere = sorted({m for n in mine for m in graph.neighbours(n)} - set(mine))
-        self.rows = {n: k for k, n in enumerate([*self.mine, *elsewhere])}
-        self.zero = len(self.rows)
-        most = max(graph.degree(n) for n in range(graph.workers))  # of all, else padding tells ranks apart by -0
-        self.near = np.full((most, len(mine)), self.zero)
+    def __init__(self, known: Array, rows: Collection[int], due: Due, wire: Any, masked: bool) -> None:
+        self.known, self.rows, self.spans, self.masked = known, rows, [t for _, t in due], masked
+        self.wire = np.dtype(wire)
+        self.most = self.wire.itemsize * sum(t.stop - t.start for t in self.spans)
+
+    def write(self, row: int) -> Array | None:
+        if row not in self.rows:
+            return None
+        return np.concatenate([self.known[row, t] for t in self.spans]).astype(self.wire, copy=False).view(np.uint8)
+
+    def read(self, data: Array, known: Array) -> int:
+        values, at = data[: self.most].view(self.wire), 0
+        for t in self.spans:
+            known[t] = values[at : at + t.stop - t.start]
+            at += t.stop - t.start
+        return self.most
+
+
+class Codes:
+    """Quantized messages, by row; of each layer due one after the other, with at most `bits` bits an entry."""
+
+    def __init__(self, messages: dict[int, Array], due: Due, masked: bool, bits: int) -> None:
+        self.messages, self.spans, self.masked = messages, [t for _, t in due], masked
+        self.most = sum(int(quantizer.message_bytes(bits, t.stop - t.start)) for t in self.spans)
+
+    def write(self, row: int) -> Array | None:
+        return self.messages.get(row)
+
+    def read(self, data: Array, known: Array) -> int:
+        at = 0
+        for t in self.spans:
+            size = int(quantizer.message_bytes(quantizer.bits_of(data[at:]), t.stop - t.start))
+            quantizer.decode(data[at : at + size], known[t])
+            at += size
+        return at
+
+
+class Neighbours(Workers):
+    """This rank's workers of a graph, and their neighbours."""
+
+    def __init__(self, graph: Graph, tiles: Tiles, world: World) -> None:
+        held = range(*tiles.held)
+        heads, tails = ([n for n in held if graph.is_head(n) is head] for head in (True, False))
+        super().__init__(tiles, [*heads, *tails])
+        self.world, self.groups = world, (slice(0, len(heads)), slice(len(heads), len(held)))
+        elsewhere = sorted({m for n in held for m in graph.neighbours(n)} - set(held))
+        self.row = {n: k for k, n in enumerate([*self.mine, *elsewhere])}
+        most = max(graph.degree(n) for n in range(graph.workers))  # of all: else -0 depends on the number of ranks
+        self.near = np.full((most, len(held)), len(self.row))
         for k, n in enumerate(self.mine):
-            self.near[: graph.degree(n), k] = [self.rows[m] for m in graph.neighbours(n)]
+            self.near[: graph.degree(n), k] = [self.row[m] for m in graph.neighbours(n)]
         self.degree = np.array([graph.degree(n) for n in self.mine], dtype=np.int64)
-        routes = [self._routes(group) for group in (HEADS, TAILS)]
-        self._send, self._receive = [send for send, _ in routes], [receive for _, receive in routes]
-
-    def rank_of(self, n: int) -> int:
-        """The rank that holds worker n."""
-        return next(r for r in range(self.world.size) if n < block(self.graph.workers, self.world.size, r)[1])
-
-    def _routes(self, group: int) -> tuple[Routes, Routes]:
-        """Of a group, by rank: the workers of mine that it needs, and those of its own that I need."""
-        send: dict[int, set[int]] = {}
-        receive: dict[int, set[int]] = {}
-        for n in self.mine:
-            for m in self.graph.neighbours(n):
-                if not self.lo <= m < self.hi:
-                    told, who = (send, n) if self.graph.is_head(n) is (group == HEADS) else (receive, m)
-                    told.setdefault(self.rank_of(m), set()).add(who)
-        return in_order(send), in_order(receive)
+        self.routes = [routes(graph, world.size, world.rank, group) for group in (HEADS, TAILS)]
 
     def around(self, known: Array, some: slice) -> Array:
-        """The sums over the neighbours of the workers in these rows of what is known of them, (k, d).
+        """For each worker in these rows, the sum of its neighbours' rows of `known`: (k, d).
 
         Added in the order of the neighbours' numbers, on any number of ranks.
         """
@@ -86,15 +107,16 @@ class Workers:
             total += known.take(near, axis=0)
         return total
 
-    def tell(self, group: int, known: Array, codec: Codec) -> None:
-        """Tell other ranks the news of a group, heads or tails, and take theirs into the rows of `known`."""
+    def exchange(self, group: int, known: Array, codec: Codec) -> None:
+        """Send the messages of this rank's heads or tails to other ranks, and apply theirs to `known`."""
+        send, receive = self.routes[group]
         waiting: list[Pending] = []
         incoming: list[tuple[Array, list[int]]] = []
-        for rank, some in self._receive[group].items():
-            buffer = np.zeros(codec.masked * bytes_of_mask(some) + len(some) * codec.most(known[0]), np.uint8)
+        for rank, some in receive.items():
+            buffer = np.zeros(codec.masked * mask_bytes(some) + len(some) * codec.most, np.uint8)
             waiting.append(self.world.receive(buffer, rank, TAG))
             incoming.append((buffer, some))
-        for rank, some in self._send[group].items():
+        for rank, some in send.items():
             waiting.append(self.world.send(self._packed(some, codec), rank, TAG))
         for pending in waiting:
             pending.wait()
@@ -103,25 +125,42 @@ class Workers:
 
     def _packed(self, some: Sequence[int], codec: Codec) -> Array:
         """The mask, if there is one, and the messages of these workers."""
-        messages = [codec.write(self.rows[n]) for n in some]
-        mask = [np.packbits([said is not None for said in messages])] if codec.masked else []
-        return np.concatenate([*mask, *(said for said in messages if said is not None)])
+        messages = [codec.write(self.row[n]) for n in some]
+        mask = [np.packbits([message is not None for message in messages])] if codec.masked else []
+        return np.concatenate([*mask, *(message for message in messages if message is not None)])
 
     def _unpack(self, data: Array, some: Sequence[int], known: Array, codec: Codec) -> None:
-        at, spoke = 0, np.ones(len(some), bool)
+        at, sent = 0, np.ones(len(some), bool)
         if codec.masked:
-            at = bytes_of_mask(some)
-            spoke = np.unpackbits(data[:at], count=len(some)).astype(bool)
-        for n, said in zip(some, spoke, strict=True):
-            if said:
-                at += codec.read(data[at:], known[self.rows[n]])
+            at = mask_bytes(some)
+            sent = np.unpackbits(data[:at], count=len(some)).astype(bool)
+        for n, spoke in zip(some, sent, strict=True):
+            if spoke:
+                at += codec.read(data[at:], known[self.row[n]])
 
 
-def in_order(told: dict[int, set[int]]) -> Routes:
-    """By rank, workers increasing."""
-    return {rank: sorted(some) for rank, some in sorted(told.items())}
+def routes(graph: Graph, ranks: int, rank: int, group: int) -> tuple[Routes, Routes]:
+    """By other rank: the heads (or tails) of this rank that it needs, and those of its own that this rank needs.
+
+    >>> routes(Graph.chain(6), 3, 1, HEADS), routes(Graph.chain(6), 3, 1, TAILS)
+    (({0: [2]}, {2: [4]}), ({2: [3]}, {0: [1]}))
+    """
+    lo, hi = block(graph.workers, ranks, rank)
+    send: dict[int, set[int]] = defaultdict(set)
+    receive: dict[int, set[int]] = defaultdict(set)
+    for n in range(lo, hi):
+        for m in graph.neighbours(n):
+            if not lo <= m < hi:
+                to, worker = (send, n) if graph.is_head(n) is (group == HEADS) else (receive, m)
+                to[((m + 1) * ranks - 1) // graph.workers].add(worker)  # the rank whose block holds m
+    return in_order(send), in_order(receive)
 
 
-def bytes_of_mask(some: Sequence[Any]) -> int:
-    """A bit for each, in whole bytes."""
+def in_order(found: dict[int, set[int]]) -> Routes:
+    """By rank, and workers increasing."""
+    return {rank: sorted(some) for rank, some in sorted(found.items())}
+
+
+def mask_bytes(some: Sequence[Any]) -> int:
+    """Bytes of a mask of one bit per worker."""
     return -(-len(some) // 8)

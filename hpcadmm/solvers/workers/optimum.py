@@ -1,7 +1,6 @@
-"""The least objective of one model for all samples, found once, which decentralized iterates are compared with.
+"""The least objective of one model for all samples, found once; decentralized iterates are compared with it.
 
-The same bits on any number of ranks: sums over the workers are made in their order. `local` holds what this rank knows
-of its workers, `mine` who they are.
+The same bits on any number of ranks: sums over the workers are formed in the order of the workers.
 """
 
 from typing import Any
@@ -11,7 +10,7 @@ import numpy as np
 from hpcadmm.comm.world import World
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array
-from hpcadmm.model.tiles import Tiles
+from hpcadmm.solvers.workers.workers import Workers
 from hpcadmm.subproblems.local_least_squares import LocalLeastSquares, value
 from hpcadmm.subproblems.local_newton import TOLERANCE, LocalNewton, scale
 from hpcadmm.subproblems.newton_cg import direction, minimise
@@ -21,9 +20,9 @@ GROUP = 1 << 22  # entries of the workers' triangles that a rank holds at once
 
 
 class Optimum:
-    """theta* (features, outputs) and `least`, f* = f(theta*); slopes: each worker's gradient there, in their order.
+    """theta* (features, outputs) and `least`, f* = f(theta*); slopes: each worker's gradient there, (N, ...).
 
-    beginning: f(0), whose size tells what a diverged objective is.
+    beginning: f(0), the scale by which divergence is judged.
     doubt: about how far f(theta*) is above the true least, 1/2 |gradient|^2 in the metric of the inverse Hessian.
     """
 
@@ -34,73 +33,68 @@ class Optimum:
     slopes: Array
     squares: Array  # of each feature, the largest curvature of f along it: (features,)
 
-    def __init__(self, local: Any, mine: list[int], p: Problem, world: World) -> None:
-        self.local, self.mine, self.tiles, self.world = local, mine, p.tiles, world
+    def __init__(self, local: Any, workers: Workers, p: Problem, world: World) -> None:
+        self.local, self.workers, self.world = local, workers, world
         self.eps = float(np.finfo(p.dtype).eps)
 
-    def by_worker(self, stack: Array) -> Array:
-        """The rows of all workers on all ranks, in their order. Collective."""
-        every = np.zeros((self.tiles.count, *stack.shape[1:]))
-        every[self.mine] = stack
-        return self.world.sum_flat(every.reshape(-1)).reshape(every.shape)
-
-    def total(self, stack: Array) -> Array:
-        """The sum of the rows of all workers on all ranks. Collective."""
-        found: Array = self.by_worker(stack).sum(axis=0)
+    def total(self, rows: Array) -> Array:
+        """The sum of the rows of all workers. Collective."""
+        found: Array = self.workers.gathered(rows, self.world).sum(axis=0)
         return found
 
     def error(self, theta: Array) -> float:
-        """|sum_n f_n(theta_n) - f*| of this rank's workers' theta (k, d), each difference formed alone. Collective."""
+        """|sum_n f_n(theta_n) - f*| for this rank's theta (k, d), each difference formed by itself. Collective."""
         return abs(float(self.total(self.local.above(theta, self.theta))))
 
     @property
     def finest(self) -> float:
-        """About the least error that can be told of weights in the working precision: a quarter of what rounding each
-        theta_n does to the objective (errors cancel by chance), and `doubt`."""
+        """About the smallest error that weights in the working precision can resolve: a quarter of what rounding each
+        theta_n changes in the objective (errors cancel by chance), plus `doubt`."""
         ulps = self.eps * np.abs(self.theta) / 4
         first = float(np.sqrt(np.square(self.slopes * ulps).sum()))
         return first / 4 + 0.5 * float(self.squares @ np.square(ulps).sum(axis=1)) + self.doubt
 
 
 class LeastSquares(Optimum):
-    """By QR of all samples, put together from the triangles of the workers; the shortest minimiser where there are
-    several (see shortest_root)."""
+    """By QR of all samples, joined from the workers' triangles; the shortest minimiser if there are several (see
+    shortest_root)."""
 
-    def __init__(self, local: LocalLeastSquares, mine: list[int], p: Problem, world: World) -> None:
-        super().__init__(local, mine, p, world)
-        self.triangle = whole_triangle(local.triangles, mine, p.tiles, world)
-        B, self.theta = shortest_root(self.triangle, local.shape[0], p.tiles.n)
-        self.R, _, _ = parted(self.triangle, local.shape[0])
+    def __init__(self, local: LocalLeastSquares, workers: Workers, p: Problem, world: World) -> None:
+        super().__init__(local, workers, p, world)
+        features = local.shape[0]
+        self.triangle = whole_triangle(local.triangles, workers, world)
+        B, self.theta = shortest_root(self.triangle, features, p.tiles.n)
+        self.R, _, _ = parted(self.triangle, features)
         self.least, self.beginning = (value(self.triangle, theta) for theta in (self.theta, 0 * self.theta))
         self.squares = np.square(self.R).sum(axis=0)
-        self.slopes = self.by_worker(local.slopes(self.theta))
+        self.slopes = workers.gathered(local.slopes(self.theta), world)
         self.doubt = 0.5 * float(np.square(B.T @ self.slopes.sum(axis=0)).sum())
 
     def excess(self, theta: Array) -> float:
-        """f(theta) - f* of one model (d,) for all: 1/2 <e, X X^T e> for e = theta - theta*, free of cancellation."""
+        """f(theta) - f* of one model (d,) for all, without cancellation: 1/2 <e, X X^T e>, e = theta - theta*."""
         return 0.5 * float(np.square(self.R @ (theta.reshape(self.theta.shape) - self.theta)).sum())
 
 
-def whole_triangle(triangles: Array, mine: list[int], tiles: Tiles, world: World) -> Array:
-    """The triangle of all samples, those of the workers joined in their order, on every rank. Collective."""
+def whole_triangle(triangles: Array, workers: Workers, world: World) -> Array:
+    """The triangle of all samples on every rank, joined from the workers' in their order. Collective."""
     size = triangles.shape[1:]
     total = np.zeros(size, order="F")
     step = max(1, GROUP // (size[0] * size[1]))
-    for lo in range(0, tiles.count, step):
-        group = np.zeros((min(step, tiles.count - lo), *size))
-        for n, T in zip(mine, triangles, strict=True):
+    for lo in range(0, workers.count, step):
+        group = np.zeros((min(step, workers.count - lo), *size))
+        for n, T in zip(workers.mine, triangles, strict=True):
             if lo <= n < lo + step:
                 group[n - lo] = T
         for T in world.sum_flat(group.reshape(-1)).reshape(group.shape):
-            total = stacked(total, T + 0.0)  # no zero keeps a sign, which a sum over ranks would lose
+            total = stacked(total, T + 0.0)  # clears the sign of zeros, which a sum over ranks would lose
     return total
 
 
 class CrossEntropy(Optimum):
-    """By Newton's method over all ranks. Of separable classes there is no minimiser: `least` is then close to 0."""
+    """By Newton's method over all ranks. Separable classes have no minimiser: `least` is then close to 0."""
 
-    def __init__(self, local: LocalNewton, mine: list[int], p: Problem, world: World) -> None:
-        super().__init__(local, mine, p, world)
+    def __init__(self, local: LocalNewton, workers: Workers, p: Problem, world: World) -> None:
+        super().__init__(local, workers, p, world)
         self.sums = local.alone
         self.squares = self.total(np.array([f.squares() for f in self.sums]))
         scales = scale(self.squares, 0.0, p.tiles.n)
@@ -108,7 +102,7 @@ class CrossEntropy(Optimum):
         zero = np.zeros(local.shape)
         self.beginning = self.at(zero)[0]
         self.least, self.theta = minimise(self, zero, tolerance, scales)
-        self.slopes = self.by_worker(local.slopes(self.theta))
+        self.slopes = workers.gathered(local.slopes(self.theta), world)
         self.slope = self.slopes.sum(axis=0)
         step = direction(self, self.at(self.theta)[2], self.slope, 0.0, scales)
         self.doubt = 0.5 * abs(float((self.slope * step).sum()))
@@ -124,7 +118,7 @@ class CrossEntropy(Optimum):
         return self.total(np.array([f.bend(S, v) for f, S in zip(self.sums, point, strict=True)]))
 
     def excess(self, theta: Array) -> float:
-        """f(theta) - f* of one model (d,) for all, free of cancellation. Collective."""
+        """f(theta) - f* of one model (d,) for all, without cancellation. Collective."""
         T = theta.reshape(self.theta.shape)
         apart = self.total(np.array([f.bregman(T, self.theta) for f in self.sums]))
         return float(apart) + float((self.slope * (T - self.theta)).sum())

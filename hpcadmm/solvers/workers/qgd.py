@@ -1,11 +1,11 @@
-"""Quantized gradient descent: workers tell the server b bits an entry of the change of their gradient.
+"""Quantized gradient descent: workers send the server the change of their gradient with b bits an entry.
 
 The benchmark of Elgabli et al.: Q-GADMM, IEEE Trans. Commun. 69 (2021), with the quantizer of that paper; differences
 of gradients as in Sun, Chen, Giannakis, Yang: Communication-Efficient Distributed Learning via Lazily Aggregated
 Quantized Gradients, NeurIPS 2019, without its lazy part.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -16,72 +16,63 @@ from hpcadmm.comm.world import World
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array, Arrays, sites
 from hpcadmm.model.tiles import block
-from hpcadmm.solvers.workers import gd
+from hpcadmm.solvers.shared.case import Place
+from hpcadmm.solvers.shared.ops import Bill
+from hpcadmm.solvers.workers import cost, gd
 from hpcadmm.solvers.workers.gd import Gd
+from hpcadmm.solvers.workers.workers import ByWorker
+from hpcadmm.subproblems.passes import Passes
 
 KEY = 9  # of the quantizer's random numbers, among those of a seed
 
 
 @dataclass
 class State(gd.State):
-    """Indexed by worker n and layer l = 1..L, at n L + l - 1; a rank has the entries of its own workers."""
+    """Fields of workers are indexed by worker n; a rank holds the entries of its own workers."""
 
-    known: Arrays = sites()  # what the server knows of dW_l of worker n: (entries of W_l,), by columns
-    marks: Arrays = sites()  # by worker: payload bits so far, then the bits an entry of each layer, then R of each
+    known: Arrays = sites()  # known[n L + l - 1]: what the server knows of dW_l of worker n, by columns
+    payload_bits: ByWorker = sites()  # payload_bits[n]: (1,), uploaded so far
+    bits: ByWorker = sites()  # bits[n]: (L,), bits an entry of the last upload, by layer
+    R: ByWorker = sites()  # R[n]: (L,), its last range that was not 0
 
 
 class Work(gd.Work):
-    """Every rank plays the server, and has what it knows of all workers."""
+    """Every rank acts as the server and keeps `known` of all workers, an array (N, entries) for each layer."""
 
     def __init__(self, p: Problem) -> None:
         super().__init__(p)
-        L = p.network.depth
-        self.sizes = [int(np.prod(p.network.shape(l))) for l in range(1, L + 1)]
-        self.own = slice(self.workers.lo, self.workers.hi)
+        shapes = [p.network.shape(l) for l in range(1, p.network.depth + 1)]
+        self.sizes, k = [rows * columns for rows, columns in shapes], len(self.workers.mine)
+        self.own = slice(*p.tiles.held)
         self.known = [np.zeros((self.workers.count, d), p.dtype) for d in self.sizes]
-        self.marks = np.zeros((len(self.workers.mine), 1 + 2 * L))
-        self.bits, self.radius = self.marks[:, 1 : 1 + L], self.marks[:, 1 + L :]
-        self.grads = [np.zeros((len(self.workers.mine), d), p.dtype) for d in self.sizes]
-        self.uniform = [np.zeros(g.shape) for g in self.grads]
-        self.wide = [np.zeros(p.network.shape(l), order="F") for l in range(1, L + 1)]
-        self.out = [np.zeros_like(w, p.dtype, order="F") for w in self.wide]
+        self.gradients = [np.zeros((k, d), p.dtype) for d in self.sizes]
+        self.uniform = [np.zeros((k, d)) for d in self.sizes]
+        self.passes = Passes(p.network, p.loss, p.dtype)
+        self.wide = [np.zeros(shape, order="F") for shape in shapes]
+        self.out = [np.zeros(shape, p.dtype, order="F") for shape in shapes]
 
     def differentiate(self, W: Arrays, p: Problem) -> None:
-        """grads[l - 1][k] = dW_l of the k-th worker of this rank; its chunks are added in float64."""
-        passes = self.sums.passes
+        """gradients[l - 1][k] = dW_l of the k-th worker of this rank, its chunks added in float64."""
         for k, of_worker in enumerate(self.chunks):
             for wide in self.wide:
                 wide[...] = 0
             for t in of_worker:
-                passes.forward(W, p.x[:, t])
-                passes.backward(W, p.y[:, t])
+                self.passes.forward(W, p.x[:, t])
+                self.passes.backward(W, p.y[:, t])
                 for l, (wide, out) in enumerate(zip(self.wide, self.out, strict=True), start=1):
-                    np.add(wide, passes.gradient(l, out), out=wide)
-            for stack, wide in zip(self.grads, self.wide, strict=True):
-                stack[k] = wide.reshape(-1, order="F")
+                    np.add(wide, self.passes.gradient(l, out), out=wide)
+            for rows, wide in zip(self.gradients, self.wide, strict=True):
+                rows[k] = wide.reshape(-1, order="F")
 
     def draw(self, seed: int, k: int) -> None:
-        """The random numbers of iteration k: they belong to the worker, not to the rank that has it."""
+        """The random numbers of iteration k; they belong to the worker, whatever rank holds it."""
         for row, n in enumerate(self.workers.mine):
             random = np.random.default_rng([seed, KEY, k, n])
-            for stack in self.uniform:
-                random.random(out=stack[row])
-
-    def encode(self, adaptive: bool) -> Array:
-        """The codes of this rank's workers, by worker and layer, as bytes; what is known of them is what they say."""
-        said: list[list[Array]] = []
-        for l, (g, uniform) in enumerate(zip(self.grads, self.uniform, strict=True)):
-            known, bits = self.known[l][self.own], self.bits[:, l].astype(np.int64)
-            if adaptive:
-                R = quantizer.radius(g, known)
-                bits = quantizer.adapted_bits(bits, R, self.radius[:, l])
-                self.bits[:, l], self.radius[:, l] = bits, np.where(R > 0, R, self.radius[:, l])
-            said.append(quantizer.encode(g, known, bits, uniform))
-            self.marks[:, 0] += quantizer.payload_bits(bits, self.sizes[l])
-        return np.concatenate([np.empty(0, np.uint8), *(of_layer[k] for k in range(len(g)) for of_layer in said)])
+            for rows in self.uniform:
+                random.random(out=rows[row])
 
     def decode(self, data: Array, workers: range) -> None:
-        """Take the codes of another rank's workers."""
+        """Apply the uploads of another rank's workers."""
         at = 0
         for n in workers:
             for known in self.known:
@@ -92,47 +83,67 @@ class Work(gd.Work):
 
 @dataclass(frozen=True)
 class QGd(Gd):
-    """As `gd`, but with known_n, what the server knows of the gradient of worker n, in place of it:
-    W_l -= rate (sum_n known_n / m + decay W_l).
+    """As `gd`, with known_n, the server's copy of the gradient of worker n, in its place:
 
-    workers, rate, decay, optimum: as of `gd`. bits: of an entry of an upload, which is, of every layer, the difference
-    between gradient and known_n as codes of `bits` bits an entry + 64 bits. These bytes travel, to all ranks, each of
-    which acts the server: no broadcast crosses ranks, though the payload counts it, of the weights as they are.
-    adaptive: "fixed" keeps to these bits; "adaptive" begins with them and then takes, for every worker and layer, the
-    least that let no quantization step grow; since R goes up and down they climb, up to 32.
-    One worker needs no server, and is `gd`.
+        W_l -= rate (sum_n known_n / m + decay W_l)
+
+    workers, rate, decay, optimum: as of `gd`.
+    bits: bits an entry of an upload, 1 to 32 (default 4; paper 2). An upload is the difference between gradient and
+        known_n, with bits * d + 64 bits for each layer of d entries.
+    adaptive: "fixed" (default) always uses `bits`; "adaptive" starts with `bits` and then uses, for every worker and
+        layer, the fewest with which no quantization step grows. They climb, up to 32, since R rises and falls.
+
+    Uploads travel to all ranks, each of which acts as the server: no broadcast crosses ranks, though the payload counts
+    one, of the weights in the precision of the job. A single worker needs no server: it is `gd`.
+
+    Deviations from the papers: the gradients of every iteration are sent, not only those that changed enough.
     """
 
     name: ClassVar[str] = "qgd"
     paper: ClassVar[str] = "Elgabli et al., IEEE Trans. Commun. 2021; Sun et al., NeurIPS 2019"
+    state_type: ClassVar[Any] = State
 
     bits: Annotated[int, Ge(1), Le(32)] = 4
     adaptive: Literal["fixed", "adaptive"] = "fixed"
 
     def gradient(self, s: Any, p: Problem, world: World) -> list[Array]:
-        """sum_n known_n of each layer, in the order of the workers, after all have told their news. Collective."""
+        """sum_n known_n of each layer, in the order of the workers, after every worker's upload. Collective."""
         work: Work = s.work
         if self.workers == 1:
             return super().gradient(s, p, world)
-        adaptive = self.adaptive == "adaptive"
         work.differentiate(s.W, p)
-        work.draw(p.seed, int(s.done[0]))
-        dealt = [range(*block(self.workers, world.size, r)) for r in range(world.size)]
+        work.draw(p.seed, s.iterations)
+        dealt = [range(*block(self.workers, world.size, rank)) for rank in range(world.size)]
         one = sum(int(quantizer.message_bytes(self.bits, d)) for d in work.sizes)
-        lengths = None if adaptive else np.array([len(some) * one for some in dealt])
-        for r, data in enumerate(world.gather_bytes(work.encode(adaptive), lengths)):
-            if r != world.rank:
-                work.decode(data, dealt[r])
+        lengths = None if self.adaptive == "adaptive" else np.array([len(some) * one for some in dealt])
+        for rank, data in enumerate(world.gather_bytes(self.encode(s), lengths)):
+            if rank != world.rank:
+                work.decode(data, dealt[rank])
         sums = (known.sum(axis=0, dtype=np.float64) for known in work.known)
         return [total.reshape(w.shape, order="F") for total, w in zip(sums, s.W[1:], strict=True)]
 
+    def encode(self, s: State) -> Array:
+        """The uploads of this rank's workers, by worker and layer, as bytes; `known` becomes what they decode to."""
+        work, by_layer = s.work, []
+        for l, g in enumerate(work.gradients):
+            known, bits, R = work.known[l][work.own], s.bits.rows[:, l], s.R.rows[:, l]
+            if self.adaptive == "adaptive":
+                bits[...], R[...] = quantizer.adapt(g, known, bits, R)
+            by_layer.append(quantizer.encode(g, known, bits, work.uniform[l]))
+            s.payload_bits.rows[:, 0] += quantizer.payload_bits(bits, work.sizes[l])
+        return np.concatenate([np.empty(0, np.uint8), *(x for uploads in zip(*by_layer, strict=True) for x in uploads)])
+
     def blank(self, p: Problem, world: World) -> State:
-        """The server knows 0; the bits that workers begin with."""
+        """The server knows 0; workers start with `bits`."""
+        base: Any = super().blank(p, world)
         work = Work(p)
-        work.bits[...] = self.bits
-        by_layer = [work.workers.by_worker(known[work.own]) for known in work.known]
+        workers, shape = work.workers, (len(work.workers.mine), p.network.depth)
+        by_layer = [workers.by_worker(known[work.own]) for known in work.known]
         known = [of_layer[n] for n in range(self.workers) for of_layer in by_layer]
-        return State(**vars(self.state(p, work)), known=known, marks=work.workers.by_worker(work.marks))
+        payload_bits = workers.by_worker(np.zeros((shape[0], 1), np.int64))
+        bits, R = workers.by_worker(np.full(shape, self.bits)), workers.by_worker(np.zeros(shape))
+        s: State = replace(base, known=known, payload_bits=payload_bits, bits=bits, R=R, work=work)
+        return s
 
     def prepare(self, s: Any, p: Problem, world: World) -> None:
         """Every rank learns what the server knows of all workers."""
@@ -141,8 +152,11 @@ class QGd(Gd):
             known[...] = s.work.workers.gathered(known[s.work.own], world)
 
     def settle(self, s: Any, p: Problem, world: World) -> None:
-        """The server adds what it knows of the workers: there is no sum over the ranks."""
+        """No scales to find: nothing is summed over the ranks."""
 
     def uploads(self, s: Any, world: World) -> list[int]:
-        marks: list[int] = s.work.workers.gathered(s.work.marks[:, 0], world).astype(int).tolist()
-        return marks
+        bits: list[int] = s.work.workers.gathered(s.payload_bits.rows[:, 0], world).astype(int).tolist()
+        return bits
+
+    def bill(self, place: Place, iteration: int | None = None) -> Bill:
+        return cost.qgd(place)

@@ -8,14 +8,11 @@ import pytest
 from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
 from hpcadmm.solvers import Gadmm
-from hpcadmm.solvers.workers.decentralized import mean
-from tests.helpers.decentral import alone, chain_duals, models, rows, textbook
+from hpcadmm.solvers.workers.measures import mean
+from tests.helpers.decentral import GRAPHS, alone, chain_duals, models, rows, textbook
 from tests.helpers.problems import posed, started
-from tests.helpers.solver_runs import assert_same_bits, resumed, run
 from tests.helpers.threads import on_ranks
 
-EDGES = [[0, 3], [1, 3], [1, 4], [2, 4], [5, 0], [4, 6]]  # a tree
-GRAPHS = [("chain", 7), ("ring", 6), ("star", 7), ("grid", 7), (EDGES, 7), ("chain", 2), ("chain", 1)]
 graphs = pytest.mark.parametrize(("topology", "workers"), GRAPHS, ids=str)
 
 
@@ -107,27 +104,6 @@ def test_the_bounds_of_lemma_1_hold_at_each_iteration_and_v_decreases():
         assert before >= V - 1e-12
         before, old = V, [t.copy() for t in theta]
     assert before < 1e-3
-
-
-@graphs
-@pytest.mark.parametrize("loss", ["squared", "cross-entropy"])
-def test_ranks_agree_in_every_bit_on_any_graph(topology, workers, loss):
-    solver = Gadmm(workers=workers, topology=topology, rho=2.0)
-    options = {"loss": loss, "classes": 3, "samples": 100}
-    one = run(1, solver, 4, **options)
-    for size in {2, 3, workers} & set(range(2, workers + 1)):
-        other = run(size, solver, 4, **options)
-        assert_same_bits(one[0], other[0])
-        assert one[1] == other[1]
-
-
-@pytest.mark.parametrize(("before", "after"), [(1, 7), (7, 2), (3, 1)])
-def test_a_run_goes_on_on_other_ranks_bit_for_bit(before, after):
-    solver = Gadmm(workers=7, topology="grid")
-    whole, (saved, _) = run(1, solver, 9), run(before, solver, 5)
-    again = resumed(after, solver, saved, 4)
-    assert_same_bits(again[0], whole[0])
-    assert again[1] == whole[1]
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -7,9 +7,9 @@ from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
 from hpcadmm.model.vector import flat, shaped
 from hpcadmm.solvers import Gadmm, QGadmm
-from hpcadmm.solvers.workers.local_steps import LocalBatches
+from hpcadmm.solvers.workers.local import LocalBatches
 from tests.helpers.decentral import HIDDEN, LAYERS, SHORT, network
-from tests.helpers.problems import floor_of, posed, problem, started, stepped
+from tests.helpers.problems import posed, problem, started
 
 
 def plain_adam(theta, gradient, moments, t, rate):
@@ -133,17 +133,9 @@ def test_samples_of_an_epoch_are_a_workers_own_each_once():
     assert all((p.y[:, np.flatnonzero((c == p.x.T).all(axis=1))] == y[:, [i]]).all() for i, c in enumerate(x.T))
 
 
-def test_the_floor_is_the_products_of_all_local_steps():
-    solver = Gadmm(**SHORT)
-    s, p, world = network(solver, samples=150)
-    products = floor_of(solver, s, p, world)
-    n = [6, *HIDDEN, 3]
-    samples = sum(x.shape[1] for row in range(5) for x, _ in s.work.local.batches(0, row))
-    flops = sum(2 * 2 * n[l] * (n[l - 1] + 1) for l in (1, 2, 3)) + sum(2 * n[l] * (n[l - 1] + 1) for l in (2, 3))
-    assert sum(product.flops for product in products.values()) == flops * samples
-    state = stepped(solver, p, world, 1)
-    assert len(state.moments) == 5
-    assert all(m.shape == (2, sum(LAYERS)) for m in state.moments)
+def test_only_steps_of_adam_keep_moments():
+    assert not network(Gadmm(workers=3), (), loss="squared")[0].moments
+    assert [m.shape for m in network(Gadmm(**SHORT))[0].moments] == [(2, sum(LAYERS))] * 5
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hpcadmm.solvers.workers.gd import chunks
 from tests.helpers.decentral import alone, textbook
 from tests.helpers.problems import posed, started
 from tests.helpers.seen import seen
-from tests.helpers.solver_runs import assert_same_bits, resumed, run
+from tests.helpers.solver_runs import assert_same_bits, run
 
 LINEAR = [{"loss": "squared", "classes": 0}, {"loss": "cross-entropy", "classes": 3, "features": 2}]
 HIDDEN = (5, 4)
@@ -128,27 +128,6 @@ def test_chunks_of_a_worker_s_samples_are_even_and_change_nothing(monkeypatch, w
     for path in whole:
         if path.startswith("W/"):
             np.testing.assert_allclose(one[path], whole[path], rtol=1e-9, atol=1e-12)
-
-
-@pytest.mark.parametrize("options", [*LINEAR, {"loss": "hinge", "hidden": HIDDEN}], ids=str)
-def test_ranks_agree_in_every_bit(options):
-    rate = 0.1 if "hidden" in options else "lipschitz"
-    solver, options = Gd(workers=7, rate=rate, decay=0.0), {"samples": 100, "hidden": (), **options}
-    one = run(1, solver, 6, **options)
-    for size in (2, 3, 7):
-        other = run(size, solver, 6, **options)
-        assert_same_bits(one[0], other[0])
-        assert one[1] == other[1]
-
-
-@pytest.mark.parametrize(("before", "after"), [(1, 7), (7, 2), (3, 1)])
-def test_a_run_goes_on_on_other_ranks_bit_for_bit(before, after):
-    solver, options = Gd(workers=7, decay=0.1), {"spread": 6, "hidden": HIDDEN}
-    whole, (saved, measured) = run(1, solver, 9, **options), run(before, solver, 5, **options)
-    again = resumed(after, solver, saved, 4, **options)
-    assert_same_bits(again[0], whole[0])
-    assert again[1] == whole[1]
-    assert resumed(after, solver, saved, 0, **options)[1] == measured
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

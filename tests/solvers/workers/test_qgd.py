@@ -10,7 +10,7 @@ from hpcadmm.subproblems.passes import Passes
 from tests.helpers.decentral import alone, textbook
 from tests.helpers.problems import posed, started
 from tests.helpers.seen import seen
-from tests.helpers.solver_runs import assert_same_bits, resumed, run
+from tests.helpers.solver_runs import run
 
 HIDDEN = (5, 4)
 SIZES = [5 * 7, 4 * 6, 2 * 5]  # of the layers of a network of 6 features and 2 outputs
@@ -86,28 +86,6 @@ def test_it_comes_to_the_optimum(way):
     assert solver.measure(s, p, world)["mean_error"] < 1e-8
 
 
-@ways
-@hiddens
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_ranks_agree_in_every_bit(way, hidden, dtype):
-    solver, options = QGd(workers=7, **WAYS[way]), {"samples": 100, "hidden": hidden, "dtype": dtype}
-    one = run(1, solver, 8, **options)
-    for size in (2, 3, 7):
-        other = run(size, solver, 8, **options)
-        assert_same_bits(one[0], other[0])
-        assert one[1] == other[1]
-
-
-@ways
-@pytest.mark.parametrize(("before", "after"), [(1, 7), (7, 2), (3, 1)])
-def test_a_run_goes_on_on_other_ranks_bit_for_bit(way, before, after):
-    solver = QGd(workers=7, **WAYS[way])
-    whole, (saved, _) = run(1, solver, 9, hidden=HIDDEN), run(before, solver, 5, hidden=HIDDEN)
-    again = resumed(after, solver, saved, 4, hidden=HIDDEN)
-    assert_same_bits(again[0], whole[0])
-    assert again[1] == whole[1]
-
-
 @pytest.mark.parametrize("bits", [1, 2, 7, 32])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_an_upload_is_codes_and_64_bits_a_layer_and_no_byte_more_travels(bits, dtype):
@@ -134,7 +112,7 @@ def test_adaptive_steps_never_grow_and_bits_are_counted_and_sent_as_they_are(siz
     steps, bits, bytes_ = np.full((5, L), np.inf), 0, 0
     for _ in range(60):
         solver.step(s, p, world)
-        b, R = np.split(np.array(s.marks)[:, 1:], 2, axis=1)
+        b, R = np.array(s.bits), np.array(s.R)
         now = 2 * R / (2**b - 1)
         assert ((now <= steps) | (b == 32)).all()
         steps, bits, bytes_ = now, bits + (b * d + 64).sum(), bytes_ + message_bytes(b.astype(int), d).sum()
@@ -146,19 +124,20 @@ def test_adaptive_steps_never_grow_and_bits_are_counted_and_sent_as_they_are(siz
 
 
 def test_an_upload_without_news_leaves_the_step_that_adaptive_ones_are_compared_with():
-    s, _, _ = alone(QGd(workers=5, bits=8))
-    work = s.work
-    work.grads[0][...] = np.linspace(-1, 1, work.grads[0].size).reshape(work.grads[0].shape)
-    work.encode(True)
-    R, b = work.radius.copy(), work.bits.copy()
+    solver = QGd(workers=5, bits=8, adaptive="adaptive")
+    s, _, _ = alone(solver)
+    g, known = s.work.gradients[0], s.work.known[0]
+    g[...] = np.linspace(-1, 1, g.size).reshape(g.shape)
+    solver.encode(s)
+    R, b = s.R.rows.copy(), s.bits.rows.copy()
     assert (R > 0).all()
-    work.grads[0][...] = work.known[0]
-    work.encode(True)
-    assert (work.radius == R).all()
-    assert (work.bits == b).all()
-    work.grads[0][...] += R / 4
-    work.encode(True)
-    assert (work.bits < b).all()
+    g[...] = known
+    solver.encode(s)
+    assert (s.R.rows == R).all()
+    assert (s.bits.rows == b).all()
+    g[...] += R / 4
+    solver.encode(s)
+    assert (s.bits.rows < b).all()
 
 
 def test_random_numbers_belong_to_seed_worker_and_iteration():

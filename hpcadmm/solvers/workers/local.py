@@ -1,0 +1,63 @@
+"""The problem that each worker solves by itself: exactly for linear models, by steps of Adam for networks."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from hpcadmm.comm.world import World
+from hpcadmm.model.problem import Problem
+from hpcadmm.model.state import Array
+from hpcadmm.solvers.shared.batches import Batches, gathered
+from hpcadmm.solvers.workers.optimum import OPTIMA
+from hpcadmm.solvers.workers.workers import Workers
+from hpcadmm.subproblems.local_adam import LocalAdam
+from hpcadmm.subproblems.local_least_squares import LocalLeastSquares
+from hpcadmm.subproblems.local_newton import LocalNewton
+from hpcadmm.subproblems.scratch import Scratch
+
+LOCAL = {"squared": LocalLeastSquares, "cross-entropy": LocalNewton}  # exact steps of linear models, by loss
+
+
+def pose(p: Problem, workers: Workers, c: Array | float, world: World) -> tuple[Any, Any]:
+    """The exact local problems of a linear model with the penalty c/2 |theta|^2 (of each worker or of all), factored;
+    and the optimum of one model for all samples. Collective."""
+    X, Y = samples(p, workers)
+    local = LOCAL[p.loss.name](X, Y, np.broadcast_to(c, len(workers.mine)))
+    return local, OPTIMA[p.loss.name](local, workers, p, world)
+
+
+def samples(p: Problem, workers: Workers) -> tuple[list[Array], list[Array]]:
+    """x and y of each worker of this rank."""
+    part = dict(p.tiles)
+    tiles = [part[n] for n in workers.mine]
+    return [p.x[:, t] for t in tiles], [p.y[:, t] for t in tiles]
+
+
+class LocalBatches:
+    """Minibatches of at most `batch` of a worker's samples, drawn by (seed, worker, epoch), one for each local step.
+
+    An epoch has the same number of steps for every worker. Steps are counted across iterations.
+    """
+
+    def __init__(self, p: Problem, mine: list[int], batch: int, steps: int) -> None:
+        self.batches, self.part, self.steps = Batches(p.tiles, batch * p.tiles.count, p.seed), p.train, steps
+        self.places = [n - p.tiles.held[0] for n in mine]
+        self.scratch = Scratch(p.dtype)
+        self._drawn: tuple[int, list[list[Array]]] = -1, []
+
+    def __call__(self, k: int, row: int) -> Iterator[tuple[Array, Array]]:
+        """x (n_0 + ones, columns), y (n_L, columns) of each local step of iteration k; the next step reuses both."""
+        if self._drawn[0] != k:
+            self._drawn = k, [self.batches.columns(k * self.steps + j) for j in range(self.steps)]
+        for every in self._drawn[1]:
+            columns = every[self.places[row]]
+            yield gathered(self.part.x, columns, self.scratch, "x"), gathered(self.part.y, columns, self.scratch, "y")
+
+
+def local_adam(solver: Any, workers: Workers, moments: Array, p: Problem, c: Array) -> LocalAdam:
+    """Steps of Adam on f_n + c_n/2 |theta|^2, c (k,). f_n is worker n's part of the mean loss over all samples, times
+    N: sum_n f_n / N is the mean loss, and c_n compares with the curvature of a mean."""
+    batches = LocalBatches(p, workers.mine, solver.batch, solver.local_steps)
+    options = {"weight": workers.count / max(p.tiles.n, 1), "steps": solver.local_steps, "rate": solver.rate}
+    return LocalAdam(p.network, p.loss, samples(p, workers), batches, moments, c, **options)

@@ -1,0 +1,52 @@
+"""All solvers with workers, with options that test_ranks.py leaves at their defaults: the same bits on any number of
+ranks, also after a restart on another number."""
+
+import numpy as np
+import pytest
+
+from hpcadmm.solvers import Gadmm, Gd, QGd
+from tests.helpers.decentral import GRAPHS, HIDDEN, LAYERED, SHORT, TOLD
+from tests.helpers.solver_runs import assert_same_bits, resumed, run
+
+SQUARED, SOFTMAX = {"loss": "squared", "classes": 0, "hidden": ()}, {"loss": "cross-entropy", "classes": 3}
+LINEAR = {**SOFTMAX, "hidden": ()}
+DOUBLE = {**SOFTMAX, "hidden": HIDDEN}
+NETWORK = {**DOUBLE, "dtype": np.float32}
+CASES = {
+    **{
+        f"{way}-{topology}-{workers}": (cls(**own, workers=workers, topology=topology, rho=2.0), SQUARED)
+        for way, (cls, own) in {"gadmm": (Gadmm, {}), **TOLD}.items()
+        for topology, workers in GRAPHS
+    },
+    **{f"softmax-{t}-{n}": (Gadmm(workers=n, topology=t, rho=2.0), LINEAR) for t, n in GRAPHS},
+    **{f"network-{way}": (cls(**SHORT, **own), NETWORK) for way, (cls, own) in LAYERED.items()},
+    **{f"network-{way}-float64": (cls(**SHORT, **own), DOUBLE) for way, (cls, own) in LAYERED.items()},
+    "float32-wire": (Gadmm(workers=7, topology="grid", wire="float32"), {**SQUARED, "dtype": np.float32}),
+    "lipschitz": (Gd(workers=7, rate="lipschitz"), SQUARED),
+    "lipschitz-softmax": (Gd(workers=7, rate="lipschitz"), {**LINEAR, "features": 2}),
+    "decay": (Gd(workers=7, decay=0.1), {"spread": 6, "hidden": HIDDEN}),
+    "qgd": (QGd(workers=7, bits=3), SQUARED),
+    "qgd-network": (QGd(workers=7, bits=3), NETWORK),
+    "qgd-adaptive": (QGd(workers=7, bits=2, adaptive="adaptive"), {**SQUARED, "dtype": np.float32}),
+    "qgd-adaptive-network": (QGd(workers=7, bits=2, adaptive="adaptive"), DOUBLE),
+}
+STEPS = 8
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_ranks_agree_in_every_bit_also_after_a_restart_on_other_ranks(name):
+    solver, options = CASES[name]
+    options = {"samples": 101, **options}
+    whole = run(1, solver, STEPS, **options)
+    for before, after in ((1, solver.workers), (solver.workers, 2), (3, 1)):
+        if max(before, after) <= solver.workers:
+            saved, _ = run(before, solver, 3, **options)
+            again = resumed(after, solver, saved, STEPS - 3, **options)
+            assert_same_bits(again[0], whole[0])
+            assert again[1] == whole[1]
+
+
+def test_what_is_measured_does_not_change_by_a_restart():
+    solver, options = CASES["decay"]
+    saved, measured = run(1, solver, 5, **options)
+    assert resumed(7, solver, saved, 0, **options)[1] == measured
