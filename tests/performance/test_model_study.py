@@ -82,15 +82,15 @@ def test_a_study_writes_tables_a_figure_and_what_it_found(monkeypatch, tmp_path,
     assert any("More ranks do not make it faster" in line or "The solver takes no more" in line for line in said)
 
 
-def test_what_the_model_does_not_know_is_left_out_and_named(monkeypatch, tmp_path, machine):
-    strange = replace(measured(TAYLOR, 1), solver="gadmm")
+def test_what_the_model_does_not_know_is_left_out_and_named(monkeypatch, tmp_path, machine, unbilled):
+    strange = replace(measured(TAYLOR, 1), solver=unbilled)
     threads = replace(measured(TAYLOR, 1), threads=2)
     out, _ = run(monkeypatch, tmp_path, machine, [measured(TAYLOR, 1), strange, threads], fabric="100g")
     page = (out / "model.md").read_text()
-    assert "gadmm on 1 ranks, whose costs the model lacks" in page
+    assert "block-descent on 1 ranks, whose costs the model does not know" in page
     assert "2 threads a rank; the model knows one" in page
     assert "100 Gb/s (assumed" in page
-    with pytest.raises(UsageError, match=r"no measured points.*gadmm"):
+    with pytest.raises(UsageError, match=r"no measured points.*block-descent"):
         run(monkeypatch, tmp_path, machine, [strange])
 
 
@@ -186,10 +186,10 @@ def test_advice_may_use_what_was_fitted(tmp_path, machine):
         advising.factors_of(fitted, "taylor")
 
 
-def test_what_cannot_be_advised_on(tmp_path, machine):
+def test_what_cannot_be_advised_on(tmp_path, machine, unbilled):
     options, drop = advising.Options(ranks=4), lambda line: None
-    with pytest.raises(UsageError, match="does not know the costs of gadmm"):
-        advising.advising(job(tmp_path, "gadmm"), [], machine, options, drop)
+    with pytest.raises(UsageError, match="does not know the costs of block-descent"):
+        advising.advising(job(tmp_path, unbilled), [], machine, options, drop)
     with pytest.raises(UsageError, match="threads = 2"):
         advising.advising(job(tmp_path), ["threads=2"], machine, options, drop)
     with pytest.raises(UsageError, match="cannot read the machine file"):
@@ -204,7 +204,7 @@ def test_the_machine_is_measured_by_children(monkeypatch, tmp_path):
     """One for each number of ranks; what they say becomes the file."""
     asked = []
 
-    def child(argv, crowded):
+    def child(argv):
         asked.append(argv)
         ranks = int(argv[argv.index("-n") + 1])
         return {**next(one for one in MACHINE.probes if one["ranks"] == ranks), "environment": {}}
@@ -214,7 +214,7 @@ def test_the_machine_is_measured_by_children(monkeypatch, tmp_path):
     assert [argv[-3:] for argv in asked] == [["scaling", "probe", "--quick"]] * 2
     measure.write(found, tmp_path / "new" / "m.json")
     assert type(MACHINE).read(tmp_path / "new" / "m.json").rates == MACHINE.rates
-    monkeypatch.setattr(measure, "child", lambda argv, crowded: {**MACHINE.probes[0], "environment": {}})
+    monkeypatch.setattr(measure, "child", lambda argv: {**MACHINE.probes[0], "environment": {}})
     with pytest.raises(UsageError, match="asked the launcher for 2 ranks, got 1"):
         measure.measured([2], None, [], lambda line: None)
 
