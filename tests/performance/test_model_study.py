@@ -215,7 +215,7 @@ def test_the_machine_is_measured_by_children(monkeypatch, tmp_path):
     measure.write(found, tmp_path / "new" / "m.json")
     assert type(MACHINE).read(tmp_path / "new" / "m.json").rates == MACHINE.rates
     monkeypatch.setattr(measure, "child", lambda argv: {**MACHINE.probes[0], "environment": {}})
-    with pytest.raises(UsageError, match="asked the launcher for 2 ranks, got 1"):
+    with pytest.raises(UsageError, match="started 1 ranks instead of 2"):
         measure.measured([2], None, [], lambda line: None)
 
 
