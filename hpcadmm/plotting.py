@@ -3,7 +3,7 @@
 import math
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -25,6 +25,7 @@ PAPER = 6.3  # inches: the text width of a page
 LONGEST = 60  # characters of a name in a figure
 SPARSE = 5  # a curve with fewer points has markers
 SPREAD = 20.0  # largest over smallest value from which an axis is logarithmic
+TIMES = r"{\times}"
 ROUND_OFF = 1e-9  # of the median: smaller values do not stretch a logarithmic axis
 STYLE = {
     "text.usetex": False,
@@ -109,18 +110,15 @@ def log_ticks(low: float, high: float, most: int = 6) -> list[float]:
     return found[:: -(-len(found) // most)]
 
 
-def told(value: float, position: int | None = None) -> str:
-    """A number on a logarithmic axis: as it is, or very small and large ones as powers of ten.
+def power(value: float, position: int | None = None) -> str:
+    """A number as a power of ten.
 
-    >>> told(0.05), told(2000.0), told(2e6), told(1e-5)
-    ('0.05', '2000', '$2{\\\\times}10^{6}$', '$10^{-5}$')
+    >>> power(2e6), power(1e-5)
+    ('$2{\\\\times}10^{6}$', '$10^{-5}$')
     """
-    if value <= 0 or 1e-3 <= value < 1e5:
-        return f"{value:g}"
-    power = math.floor(math.log10(value) + 1e-9)
-    lead = f"{value / 10.0**power:.3g}"
-    times = "" if lead == "1" else lead + r"{\times}"
-    return f"${times}10^{{{power}}}$"
+    exponent = math.floor(math.log10(value) + 1e-9) if value > 0 else 0
+    lead = f"{value / 10.0**exponent:.3g}"
+    return f"${'' if lead == '1' else lead + TIMES}10^{{{exponent}}}$"
 
 
 def log_axis(place: Any, name: str, values: Sequence[float], room: float = 1.0) -> None:
@@ -138,7 +136,8 @@ def log_axis(place: Any, name: str, values: Sequence[float], room: float = 1.0) 
     getattr(place, f"set_{name}lim")(low / gap, high * gap)
     found = log_ticks(low / gap, high * gap)
     axis.set_major_locator(ticker.FixedLocator(found) if len(found) > 2 else ticker.MaxNLocator(4))
-    axis.set_major_formatter(told)
+    plain = all(1e-3 <= tick < 1e5 for tick in found or good)
+    axis.set_major_formatter("{x:g}" if plain else power)
     axis.set_minor_locator(ticker.NullLocator())
 
 
@@ -192,14 +191,14 @@ def patch(label: str, **style: Any) -> Any:
 
 def legend(figure: Any, handles: Sequence[Any], width: float = PAPER) -> None:
     """The legend above the panels, in rows of about the same length."""
-    rows = legend_rows([handle.get_label() for handle in handles], width)
+    rows = legend_rows(handles, width)
     figure.legend(handles=handles, loc="outside upper center", ncols=-(-len(handles) // rows), handlelength=2.2)
 
 
-def legend_rows(labels: Sequence[str], width: float = PAPER) -> int:
-    """How many rows a legend of these labels takes in a figure of `width` inches."""
-    longest = max(min(len(label), LONGEST) for label in labels) + 6
-    return -(-len(labels) // max(1, int(width * 15 / longest)))
+def legend_rows(handles: Iterable[Any], width: float = PAPER) -> int:
+    """How many rows a legend takes in a figure of `width` inches."""
+    lengths = [len(handle.get_label()) for handle in handles]
+    return -(-len(lengths) // max(1, int(width * 15 / (max(lengths) + 6))))
 
 
 def panels(rows: int, columns: int, height: float, legend_rows: int, width: float = PAPER, **shared: Any) -> Any:

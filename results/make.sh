@@ -153,7 +153,7 @@ accuracy() {
     train accuracy $kind-dladmm $dladmm "${sets[@]}"
     train accuracy $kind-pdadmm $pdadmm "${sets[@]}"
     train accuracy $kind-taylor $taylor "${sets[@]}" --set evaluate.every=2 --set save.every=0
-    "$program" plot runs/accuracy/$kind-* -o accuracy/$kind.png
+    "$program" plot runs/accuracy/$kind-* -o accuracy/$kind.png --y accuracy
   done
 }
 

@@ -127,7 +127,7 @@ def drawn(runs: Sequence[Curves], panels: Sequence[Panel], axes: Sequence[str]) 
     rows = [(panel, solver) for panel in panels for solver in owners(panel, runs)]
     handles = entries(runs, panels)
     width = PAPER if len(axes) > 1 else 0.6 * PAPER
-    lines = plotting.legend_rows([handle.get_label() for handle in handles], width)
+    lines = plotting.legend_rows(handles, width)
     height = 1.55 if len(rows) < 4 else 1.3
     figure, grid = plotting.panels(len(rows), len(axes), height, lines, width, sharex="col", sharey="row")
     for (panel, solver), places in zip(rows, grid, strict=True):

@@ -64,7 +64,7 @@ def drawn(found: Sequence[Band], target: float | None) -> Any:
     measures = list(dict.fromkeys(one.measure for one in found))
     places = [(measure, cost) for measure in measures for cost in AXES if sent(found, measure, cost)]
     handles = list(entries(found, target))
-    lines = plotting.legend_rows([handle.get_label() for handle in handles])
+    lines = plotting.legend_rows(handles)
     figure, grid = plotting.panels(-(-len(places) // 2), 2, 2.2, lines)
     for place, (measure, cost) in zip(grid.flat, places, strict=False):
         panel(place, found, measure, cost, target)

@@ -88,7 +88,7 @@ def drawn(trials: Sequence[Trial], vary: Sequence[Vary], metric: str) -> Any:
     columns = min(2, len(vary))
     handles = [entry(label, linestyle="", **look) for label, look in MARKS.items()]
     width = PAPER * (0.6 if columns == 1 else 1)
-    lines = plotting.legend_rows(list(MARKS), width)
+    lines = plotting.legend_rows(handles, width)
     figure, grid = plotting.panels(-(-len(vary) // columns), columns, 2.2, lines, width, sharey=True)
     for place, one in zip(grid.flat, vary, strict=False):
         panel(place, trials, one, metric)

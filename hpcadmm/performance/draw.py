@@ -6,7 +6,7 @@ from typing import Any
 
 from hpcadmm import plotting
 from hpcadmm.performance.curves import Curve
-from hpcadmm.plotting import COLOURS, MODELLED, PAPER, entry
+from hpcadmm.plotting import COLOURS, GREY, MODELLED, PAPER, entry
 
 MEASURED: dict[str, Any] = {"linestyle": "", "marker": "o", "markersize": 4}
 HEIGHT = 2.3  # inches of a row of panels
@@ -17,10 +17,11 @@ def drawn(curves: Sequence[Curve], network: str) -> Any:
     if not curves:
         return None
     rows = list(grouped(curves))
-    heights = [HEIGHT + 0.3 + 0.17 * plotting.legend_rows(names(row, network)) for row in rows]
-    figure = import_module("matplotlib.figure").Figure((PAPER, sum(heights)), layout="constrained")
+    heights = [HEIGHT + 0.3 + 0.17 * plotting.legend_rows(entries(row)) for row in rows]
+    figure = import_module("matplotlib.figure").Figure((PAPER, sum(heights) + 0.2), layout="constrained")
     for part, row in zip(figure.subfigures(len(rows), 1, squeeze=False, height_ratios=heights).flat, rows, strict=True):
-        panels(part, row, network)
+        panels(part, row)
+    figure.supxlabel(f"Network of the model: {network}", fontsize=7, color=GREY)
     return figure
 
 
@@ -32,7 +33,7 @@ def grouped(curves: Sequence[Curve]) -> Iterator[list[Curve]]:
             yield own[begin : begin + len(COLOURS)]
 
 
-def panels(part: Any, curves: Sequence[Curve], network: str) -> None:
+def panels(part: Any, curves: Sequence[Curve]) -> None:
     """The two panels of some curves and their legend, in a part of the figure."""
     time, efficiency = part.subplots(1, 2)
     last = max((known.point.ranks for one in curves for known in one.series.points), default=1)
@@ -48,7 +49,7 @@ def panels(part: Any, curves: Sequence[Curve], network: str) -> None:
     seconds = [p.seconds for one in curves for p in one.found]
     plotting.log_axis(time, "y", [*seconds, *(known.seconds for one in curves for known in one.series.points)])
     efficiency.set_ylim(0, 118)
-    plotting.legend(part, list(entries(curves, network)))
+    plotting.legend(part, list(entries(curves)))
 
 
 def line(time: Any, efficiency: Any, one: Curve, colour: str) -> None:
@@ -68,15 +69,10 @@ def line(time: Any, efficiency: Any, one: Curve, colour: str) -> None:
         place.plot(counts, values, color=colour, zorder=4, **MEASURED)
 
 
-def names(curves: Sequence[Curve], network: str) -> list[str]:
-    """The labels of the legend: the series, what is measured and what is modelled."""
-    return [*(one.series.name for one in curves), "measured", f"modelled; network: {network}"]
-
-
-def entries(curves: Sequence[Curve], network: str) -> Iterator[Any]:
-    """The legend."""
-    *series, measured, modelled = names(curves, network)
-    for name, colour in zip(series, COLOURS, strict=False):
-        yield entry(name, color=colour)
-    yield entry(measured, color="#333333", **MEASURED)
-    yield entry(modelled, color="#333333", **MODELLED)
+def entries(curves: Sequence[Curve]) -> Iterator[Any]:
+    """The legend: the series, what is measured and what is modelled."""
+    for one, colour in zip(curves, COLOURS, strict=False):
+        yield entry(one.series.name, color=colour)
+    if any(one.series.points for one in curves):
+        yield entry("measured", color="#333333", **MEASURED)
+    yield entry("modelled", color="#333333", **MODELLED)

@@ -33,7 +33,7 @@ def drawn(study: Study) -> Any:
     across, series = axis(study), grouped(study)
     curves = study.experiment.kind == "accuracy"
     handles = entries(study, series)
-    lines = plotting.legend_rows([handle.get_label() for handle in handles])
+    lines = plotting.legend_rows(handles)
     figure, grid = plotting.panels(*((2, 2) if curves else (1, 3)), HEIGHT, lines)
     places = grid.flat
     time_panel(places[0], study, across, series)
