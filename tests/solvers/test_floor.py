@@ -163,7 +163,7 @@ def test_the_products_of_pdadmm(update, wide):
     else:
         for l in (2, 3):
             above |= {f"D{l} p{l}", f"z{l} p{l}^T", f"W{l}^T R{l}", f"W{l} g{l}"}
-        flops = 2 * m * (2 * n[1] * n[0] + 4 * (n[2] * n[1] + n[3] * n[2]))
+        flops = 2 * m * (2 * n[1] * n[0] + 4 * (n[2] * n[1] + n[3] * n[2]) + sum(n[1:]))  # with the bias in z p^T
         assert sum(product.flops for product in products.values()) == flops
     assert set(products) == first | above
 
