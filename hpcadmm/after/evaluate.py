@@ -24,6 +24,7 @@ from hpcadmm.model.losses.base import decide
 SHOWN = {"accuracy": "accuracy", "mean_squared_error": "mean squared error", "rmse": "RMSE", "mae": "MAE", "r2": "R^2"}
 WIDEST = 25  # classes: larger confusion matrices are not printed
 Vector = NDArray[np.float64]
+right = partial(Column, justify="right")
 
 
 def evaluate(
@@ -71,15 +72,15 @@ def classified(trained: Trained, parts: Sequence[Samples], world: World) -> dict
             predicted = decide(trained.output(part.x[:, t]))
             counts += np.bincount(part.labels[t] * k + predicted, minlength=k * k)
     confusion = world.sum(counts)[0].reshape(k, k).astype(np.int64)  # whole numbers: exact in any order
-    rows = [class_row(trained.names[c], confusion, c) for c in range(k)]
+    sums = (np.diag(confusion), confusion.sum(axis=0), confusion.sum(axis=1))
+    rows = [class_row(name, *map(int, each)) for name, *each in zip(trained.names, *sums, strict=True)]
     means = {key: mean([row[key] for row in rows]) for key in ("precision", "recall", "f1")}
     accuracy = int(np.trace(confusion)) / int(confusion.sum())
     return {"accuracy": accuracy, "macro": means, "classes": rows, "confusion": confusion.tolist()}
 
 
-def class_row(name: str, confusion: NDArray[np.int64], c: int) -> dict[str, Any]:
-    """The measures of class c; None for 0 / 0."""
-    right, predicted, true = int(confusion[c, c]), int(confusion[:, c].sum()), int(confusion[c].sum())
+def class_row(name: str, right: int, predicted: int, true: int) -> dict[str, Any]:
+    """The measures of a class; None for 0 / 0."""
     precision, recall, f1 = ratio(right, predicted), ratio(right, true), ratio(2 * right, predicted + true)
     return {"name": name, "precision": precision, "recall": recall, "f1": f1, "support": true}
 
@@ -165,11 +166,6 @@ def confusion_table(names: Sequence[str], confusion: Sequence[Sequence[int]]) ->
     for name, counts in zip(names, confusion, strict=True):
         table.add_row(name, *(str(count) if count else "." for count in counts))
     return table
-
-
-def right(name: str) -> Column:
-    """A column of numbers."""
-    return Column(name, justify="right")
 
 
 def number(value: Any, how: str) -> str:

@@ -21,10 +21,10 @@ RANKS = click.option("--ranks", type=COUNT, default=1, show_default=True, help="
 @SET
 @LAUNCHER
 def compare(jobs: tuple[str, ...], overrides: tuple[str, ...], **options: Any) -> int:
-    """Run JOBS one after another and report each job's accuracy and cost in one table.
+    """Run several jobs one after another and report accuracy and cost of each in one table.
 
-    KEY=VALUE appended to a file overrides that job only: job.toml job.toml:name=fast:solver.rate=0.1. Runs all jobs
-    with the first seed, then all with the next. The same command with the same --out continues and repeats no finished
+    JOB is a job file; an appended :KEY=VALUE overrides that job only: a.toml a.toml:name=b:solver.rate=0.1. Jobs run
+    with the first seed, then with the next. The same command with the same --out continues and repeats no finished
     run. OUT contains summary.md, summary.csv (a row per job), table.csv (a row per run), figure.png and the run
     folders. A failed run is a row with its message. Exit code: 0 if every job has a finished run, else 1.
     """
