@@ -1,4 +1,4 @@
-# make train | test | test-4 | test-slurm | chaos | lint | clean.   Variables: PYTHON, MPI=mpich|openmpi|none, RANKS, JOB,
+# make train | test | test-quick | test-4 | test-slurm | chaos | lint | clean.   Variables: PYTHON, MPI=mpich|openmpi|none, RANKS, JOB,
 # WORKERS, CHAOS_MINUTES, CHAOS_SESSIONS
 
 PYTHON ?= python3
@@ -22,7 +22,7 @@ ifeq ($(filter mpich openmpi none,$(MPI)),)
 $(error MPI=$(MPI): allowed are mpich, openmpi and none (the MPI of this system))
 endif
 
-# Open MPI refuses more ranks than cores, and root, unless told otherwise.
+# Let Open MPI run as root, and with more ranks than cores.
 ifeq ($(MPI),openmpi)
 export PRTE_MCA_rmaps_default_mapping_policy ?= :oversubscribe
 ifeq ($(shell id -u),0)
@@ -31,15 +31,16 @@ export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM ?= 1
 endif
 endif
 
-.PHONY: help train test test-4 test-slurm fuzz chaos lint results clean
+.PHONY: help train test test-quick test-4 test-slurm fuzz chaos lint results clean
 help:
 	@echo "make train    install into .venv, then train $(JOB) on $(RANKS) ranks"
-	@echo "make test     the tests            make test-4   those under MPI, on 4 ranks"
-	@echo "make test-slurm  those that need a Slurm, which they start; as root it is installed (apt-get) if it is missing"
+	@echo "make test     all tests but those of Slurm         make test-4   the tests under MPI, on 4 ranks"
+	@echo "make test-quick  the tests without MPI processes, and those of one solver under MPI (90 s on two cores)"
+	@echo "make test-slurm  the tests that start a Slurm; as root it is installed (apt-get) if it is missing"
 	@echo "make fuzz     $(INPUTS) damaged files for every reader and job file, seed $(SEED)"
-	@echo "make chaos    kill small runs at random for CHAOS_MINUTES=$(CHAOS_MINUTES), resume them, compare their weights"
+	@echo "make chaos    kill small runs at random for CHAOS_MINUTES=$(CHAOS_MINUTES), resume them, and compare their weights"
 	@echo "make lint     ruff, mypy, import fence            make clean    remove .venv and caches"
-	@echo "make results  measure what results/README.md says (an hour, a quiet machine)"
+	@echo "make results  make the tables and figures of results/README.md (an hour on a quiet machine)"
 	@echo "variables: PYTHON=$(PYTHON) MPI=$(MPI) (mpich, openmpi, none) RANKS=$(RANKS) JOB=$(JOB) WORKERS=$(WORKERS) (of the tests) INPUTS SEED FUZZED (of fuzz)"
 
 train: $(BASE)
@@ -48,18 +49,21 @@ train: $(BASE)
 test: $(BASE)-test
 	$(BIN)/python -m pytest -m "not slurm" -n $(WORKERS) --dist worksteal
 
+test-quick: $(BASE)-test
+	$(BIN)/python -m pytest -m "not slurm and not slow and (not mpi or quick)" -n 2 --dist worksteal
+
 test-4: $(BASE)-test
 	HPCADMM_TEST_RANKS=4 $(BIN)/python -m pytest -m mpi -n $(WORKERS) --dist worksteal
 
-# HPCADMM_SLURM=required: no Slurm is a failure, not a skip.
+# HPCADMM_SLURM=required: a missing Slurm fails instead of skipping.
 test-slurm: $(BASE)-test
 	HPCADMM_SLURM=$${HPCADMM_SLURM:-install} $(BIN)/python -m pytest -m slurm tests/slurm
 
-# FUZZED: modules of tests/fuzz; a fault ends it with the input that led to it.
+# FUZZED: modules of tests/fuzz; a fault ends the run and shows its input.
 fuzz: $(BASE)-test
 	for module in $(FUZZED); do $(BIN)/python tests/fuzz/run.py $$module $(INPUTS) $(SEED) || exit 1; done
 
-# CHAOS_SESSIONS runs at once; a seed that has found something: CHAOS_ARGUMENTS="--seed N".
+# CHAOS_SESSIONS runs at once; to repeat a seed: CHAOS_ARGUMENTS="--seed N".
 chaos: $(BASE)-test
 	$(BIN)/python tests/chaos/kill.py --minutes $(CHAOS_MINUTES) --sessions $(CHAOS_SESSIONS) $(CHAOS_ARGUMENTS)
 
@@ -77,7 +81,7 @@ clean:
 	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find hpcadmm tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# Each stamp needs the one before, so that no two pips run at once, under make -j either.
+# Each stamp needs the one before, so that two pips never run at once, not even under make -j.
 $(BASE): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "$(PYTHON) is missing or older than Python 3.11; name a newer one: make PYTHON=python3.12"; exit 1; }

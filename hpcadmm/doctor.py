@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_info
 
 from hpcadmm.comm import launcher, probe
 from hpcadmm.comm.launch import check_launcher, no_library, phase, start_mpi
-from hpcadmm.comm.library import ask
+from hpcadmm.comm.launcher import ask
 from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
 
@@ -156,17 +156,19 @@ def kernels() -> Iterator[Finding]:
 
 def disk(folder: Path) -> Iterator[Finding]:
     """Which HDF5 is used; how fast is the folder, and do its locks work?"""
-    from hpcadmm.storage import disk as tested
+    from hpcadmm.storage.durable import write_speed
+    from hpcadmm.storage.environment import hdf5_version
+    from hpcadmm.storage.lock import locks
 
-    yield Finding("ok", "HDF5", tested.hdf5_version())
+    yield Finding("ok", "HDF5", hdf5_version())
     try:
-        speed = tested.write_speed(folder)
+        speed = write_speed(folder)
     except OSError as error:
         cure = "choose an existing, writable folder with 64 MB free: --folder DIR"
         yield Finding("error", "folder", f"{folder.absolute()}: {error.strerror}", cure)
         return
     yield Finding("ok", "folder", f"{folder.absolute()}: 64 MiB written and synced at {speed / 1e6:.0f} MB/s")
-    yield lock(folder, tested.locks)
+    yield lock(folder, locks)
 
 
 def lock(folder: Path, locks: Callable[[Path], bool]) -> Finding:

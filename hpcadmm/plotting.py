@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from hpcadmm.errors import UsageError, printable
-from hpcadmm.storage.outfile import written
+from hpcadmm.storage.durable import written
 
 # Seven colours of Okabe and Ito, without the yellow, which is too pale on paper, and two of Tol: the colour-blind can
 # tell them apart.

@@ -1,34 +1,44 @@
-"""Fixtures that run programs on ranks, in processes of their own; a program that hangs is killed and fails its test."""
+"""Fixtures that run programs on ranks in new processes; a program that hangs is killed and fails its test."""
 
 import os
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from threadpoolctl import threadpool_limits
 
 settings.register_profile("hpcadmm", deadline=None, max_examples=40)
 settings.load_profile("hpcadmm")
 
 ROOT = Path(__file__).resolve().parents[1]
 FIXTURES = {"mpirun", "hpcadmm", "spawn"}
-# Open MPI refuses to run as root, and with more ranks than cores, unless told otherwise. MPICH does not read these.
+# Let Open MPI run as root, and with more ranks than cores. MPICH does not read these variables.
 OPEN_MPI = {
     "OMPI_ALLOW_RUN_AS_ROOT": "1",
     "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
     "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
 }
-LAUNCHED = ("OMPI_", "PMI_", "PMIX_", "PRTE_", "HYDI_", "MPI_LOCAL", "SLURM_", "MV2_")  # of a launcher around pytest
+LAUNCHED = (
+    "OMPI_",
+    "PMI_",
+    "PMIX_",
+    "PRTE_",
+    "HYDI_",
+    "MPI_LOCAL",
+    "SLURM_",
+    "MV2_",
+)  # a launcher around pytest
 
 
 @dataclass(frozen=True)
 class Finished:
-    """A program that has ended: the ranks it ran on (0: without a launcher), its exit code and what it printed."""
+    """A program that has ended: number of ranks (0: without a launcher), exit code, output."""
 
     n: int
     returncode: int
@@ -40,7 +50,7 @@ class Finished:
         return self.stdout + self.stderr
 
     def check(self) -> "Finished":
-        """Itself, if it ended well."""
+        """Itself; fails the test if the program failed."""
         assert self.returncode == 0, self.output
         return self
 
@@ -49,6 +59,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.mpi)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> Iterator[None]:
+    """BLAS with more threads changes the last bits."""
+    with threadpool_limits(1):
+        yield
 
 
 def mpiexec() -> str:
@@ -61,14 +78,14 @@ def mpiexec() -> str:
 
 
 def ranks(n: int) -> int:
-    """n, or what `make test-4` asks for where n is more than one."""
+    """n, or the number of ranks of `make test-4` if n > 1."""
     return int(os.environ.get("HPCADMM_TEST_RANKS", n)) if n > 1 else n
 
 
 def environment(changes: Mapping[str, str | None] | None) -> dict[str, str]:
-    """That of the tests, without an outer launcher's variables; one thread a rank; a change to None removes one.
+    """The variables of a program: no outer launcher's, one thread per rank, then the changes (None removes one).
 
-    Bytecode is kept: some hundred processes would each compile the package.
+    Bytecode is kept, or some hundred processes would each compile the package.
     """
     dropped = (*LAUNCHED, "PYTHONDONTWRITEBYTECODE")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
@@ -85,7 +102,7 @@ def environment(changes: Mapping[str, str | None] | None) -> dict[str, str]:
 
 
 def kill_session(leader: int) -> None:
-    """Kill every process of a session: launchers put ranks into process groups of their own."""
+    """Kill every process of a session; launchers put ranks into other process groups."""
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             if os.getsid(int(entry.name)) == leader:
@@ -97,7 +114,7 @@ def kill_session(leader: int) -> None:
 
 
 def finish(argv: Sequence[str], n: int, timeout: float, env: Mapping[str, str | None] | None, cwd: Path) -> Finished:
-    """Run a program in a session of its own until it ends; after `timeout` seconds kill all of it and fail."""
+    """Run a program in a new session; after `timeout` seconds kill all its processes and fail the test."""
     with subprocess.Popen(
         argv,
         cwd=cwd,

@@ -12,7 +12,7 @@ from hpcadmm.after.onnx_graph import write_onnx
 from hpcadmm.after.trained import Trained, Warn, read
 from hpcadmm.comm.world import World
 from hpcadmm.model.state import Array
-from hpcadmm.storage.outfile import absent, kind, written
+from hpcadmm.storage.durable import absent, kind, written
 
 
 def export(run: Path, out: Path, force: bool, iteration: int | None, world: World, warn: Warn) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 from hpcadmm import plotting
 from hpcadmm.errors import UsageError
 from hpcadmm.plotting import GREY, PAPER, SPREAD, curve, entry, finite, logarithmic, styled
-from hpcadmm.storage.outfile import kind, written
+from hpcadmm.storage.durable import kind, written
 from hpcadmm.storage.run import read_job, read_metrics
 
 FORMATS = (".png", ".svg", ".pdf")

@@ -15,7 +15,7 @@ from hpcadmm.after.trained import Trained, Warn, read
 from hpcadmm.comm.world import World
 from hpcadmm.datasets import DATASETS
 from hpcadmm.datasets.base import Dataset
-from hpcadmm.datasets.formats.reasons import check_there
+from hpcadmm.datasets.formats.lookup import check_there
 from hpcadmm.datasets.formats.text import Csv
 from hpcadmm.datasets.recognise import format_of
 from hpcadmm.datasets.unlabelled import load_inputs
@@ -24,8 +24,8 @@ from hpcadmm.job.tables import named
 from hpcadmm.job.typed import setting
 from hpcadmm.model.losses.base import decide
 from hpcadmm.model.state import Array
+from hpcadmm.storage.durable import absent, kind, written
 from hpcadmm.storage.hdf5 import write_array, write_text, writing
-from hpcadmm.storage.outfile import absent, kind, written
 
 ROWS = 10_000  # rows of text made at a time
 ONE = {"scores": "score", "probabilities": "probability", "values": "value"}  # prefix of a csv column name

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from hpcadmm.errors import UsageError, denied, printable
 from hpcadmm.storage.folders import newest
-from hpcadmm.storage.holder import holder
+from hpcadmm.storage.lock import holder
 from hpcadmm.storage.readers import plain, scaling_of
 from hpcadmm.storage.run import RUNS, read_job, read_metrics, read_summary
 

@@ -18,7 +18,7 @@ from hpcadmm.model.network import Network
 from hpcadmm.model.state import Array, Arrays
 from hpcadmm.storage import folders
 from hpcadmm.storage.durable import spoken
-from hpcadmm.storage.moved import current
+from hpcadmm.storage.readers import current
 from hpcadmm.storage.weights import read_weights
 from hpcadmm.training.setup import PRECISIONS
 

@@ -26,7 +26,7 @@ def list_command(as_json: bool) -> None:
     from dataclasses import asdict
 
     from hpcadmm.datasets import DATASETS
-    from hpcadmm.datasets.catalogue import catalogue
+    from hpcadmm.datasets.inspect import catalogue
 
     entries = catalogue(DATASETS)
     if as_json:

@@ -1,7 +1,7 @@
-"""The ranks tell one another how they ended, on a communicator of their own.
+"""The ranks tell each other how they ended, on their own communicator.
 
-Nothing here blocks for ever: operations are nonblocking and polled, since another rank may sit in a collective
-that this one will never join.
+Nothing here blocks for ever: operations are nonblocking and polled, since another rank may wait in a collective that
+this one never joins.
 """
 
 import os
@@ -13,12 +13,12 @@ from mpi4py import MPI
 
 from hpcadmm.comm.ending import RECORD, Ending, Kind
 
-ROUND = 0.5  # seconds in which ranks that fail at about the same time hear of one another
+ROUND = 0.5  # seconds in which ranks that fail at about the same time hear of each other
 TAG = 1
 
 
 def poll(done: Callable[[], bool], seconds: float) -> bool:
-    """Ask `done` about every millisecond until it is true; False if it is not within `seconds`."""
+    """Call `done` about every millisecond until it is true; False if it is not within `seconds`."""
     until = time.monotonic() + seconds
     while not done():
         if time.monotonic() > until:
@@ -28,17 +28,17 @@ def poll(done: Callable[[], bool], seconds: float) -> bool:
 
 
 def abort(code: int) -> None:
-    """End all ranks at once. Does not return, even if MPI_Abort should, and does not hang if that should."""
+    """End all ranks at once. Never returns or hangs, even if MPI_Abort does."""
     last_resort = threading.Timer(2.0, os._exit, [code])
     last_resort.daemon = True
     last_resort.start()
-    time.sleep(0.1)  # the launcher reads what this rank has just printed
+    time.sleep(0.1)  # so that the launcher reads what this rank has printed
     MPI.COMM_WORLD.Abort(code)
     os._exit(code)
 
 
 class Meeting:
-    """The communicator of the agreement. Making one is collective, and the first collective of every rank."""
+    """The communicator of the agreement. Making one is the first collective of every rank."""
 
     def __init__(self) -> None:
         self.rank: int = MPI.COMM_WORLD.Get_rank()
@@ -53,7 +53,7 @@ class Meeting:
         return self._convened
 
     def exchange(self, mine: Ending, seconds: float) -> list[Ending] | None:
-        """How each rank ended, by rank; None if not all have ended within `seconds`."""
+        """How each rank ended; None if not all have within `seconds`."""
         if not self.convene(seconds):
             return None
         records = bytearray(RECORD.size * self.size)
@@ -63,19 +63,19 @@ class Meeting:
         return [Ending.unpacked(bytes(records[i : i + RECORD.size])) for i in range(0, len(records), RECORD.size)]
 
     def leave(self, seconds: float) -> None:
-        """Finish MPI, but no rank before the one that reports has done so."""
+        """Finish MPI after the reporting rank has printed."""
         poll(self.mpi.Ibarrier().Test, seconds)
         MPI.Finalize()
 
     def speaks(self, kind: Kind) -> bool:
-        """Of the ranks that failed while others did not: is it this one that reports? Call once."""
+        """Does this rank report, of those that failed while others did not? Call once."""
         if not self._convened:
             return True
         others = [rank for rank in range(self.size) if rank != self.rank]
         sent = [self.mpi.Isend([bytes([kind]), MPI.BYTE], rank, TAG) for rank in others]
         heard = [(kind, -self.rank)]
         poll(lambda: self._listen(heard), ROUND)
-        del sent  # those that were not received end with the job
+        del sent  # messages that were not received end with the job
         return max(heard) == (kind, -self.rank)
 
     def _listen(self, heard: list[tuple[Kind, int]]) -> bool:

@@ -1,20 +1,56 @@
-"""How a rank ended, as a record of fixed size; no MPI here."""
+"""What a rank is doing (phases) and how it ended, as a record of fixed size; no MPI here."""
 
 import struct
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
 
-from hpcadmm.comm.phases import current_phase, phase_of
 from hpcadmm.errors import RankFailed
 
 Describe = Callable[[BaseException], tuple[int, str] | None]
 RECORD = struct.Struct("<qq496s")
+NOTE = "phase: "
+_entered: list[str] = []  # phases, the innermost last
+
+
+@contextmanager
+def phase(name: str) -> Iterator[None]:
+    """Name what this rank does ("reading the data"), for tracebacks and the watchdog; an exception keeps the innermost
+    phase."""
+    _entered.append(name)
+    try:
+        yield
+    except BaseException as error:
+        if phase_of(error) is None:
+            error.add_note(NOTE + name)
+        raise
+    finally:
+        _entered.pop()
+
+
+def current_phase() -> str:
+    """The innermost phase that this rank is in."""
+    return _entered[-1] if _entered else "command line"
+
+
+def phase_of(error: BaseException) -> str | None:
+    """The innermost phase that the exception passed through.
+
+    >>> try:
+    ...     with phase("training"), phase("reading the data"):
+    ...         raise OSError
+    ... except OSError as error:
+    ...     phase_of(error)
+    'reading the data'
+    """
+    notes = [note for note in getattr(error, "__notes__", []) if note.startswith(NOTE)]
+    return notes[0].removeprefix(NOTE) if notes else None
 
 
 class Kind(IntEnum):
-    """Of several failures the greatest kind is the cause."""
+    """The greatest kind of several failures is the cause."""
 
     FINE = 0
     ECHO = 1  # RankFailed: another rank's failure
@@ -24,7 +60,7 @@ class Kind(IntEnum):
 
 @dataclass(frozen=True)
 class Ending:
-    """How one rank ended. Kind, exit code and one line that says why travel; the report stays on its rank."""
+    """How one rank ended. Kind, exit code and a one-line reason are sent; place and report stay on the rank."""
 
     kind: Kind
     code: int
@@ -33,12 +69,12 @@ class Ending:
     report: str = ""
 
     def packed(self) -> bytes:
-        """The record of 512 bytes; the line is cut where it is too long."""
+        """The record of 512 bytes; a longer line is cut."""
         return RECORD.pack(self.kind, self.code, self.line.encode()[:496])
 
     @classmethod
     def unpacked(cls, record: bytes) -> "Ending":
-        """What another rank packed.
+        """The inverse of `packed`, on another rank.
 
         >>> Ending.unpacked(Ending(Kind.USAGE, 2, "beta = -1").packed()).line
         'beta = -1'
@@ -46,9 +82,13 @@ class Ending:
         kind, code, line = RECORD.unpack(record)
         return cls(Kind(kind), code, line.rstrip(b"\0").decode(errors="ignore"))
 
+    def placed(self) -> str:
+        """The report with its place; "" without a report (Ctrl-C)."""
+        return f"{self.place}\n{self.report}" if self.report else ""
+
 
 def failed(error: BaseException, described: tuple[int, str] | None, place: str) -> Ending:
-    """How the rank at `place` ("rank 1 of 3 on HOST") ended with this exception, described as (exit code, message)."""
+    """How the rank at `place` ("rank 1 of 3 on HOST") ended; described: (exit code, message) of the exception."""
     place = f"{place}, phase: {phase_of(error) or current_phase()}"
     if described is not None:
         code, message = described
@@ -58,13 +98,8 @@ def failed(error: BaseException, described: tuple[int, str] | None, place: str) 
     return Ending(kind, exit_code(error), line, place, "".join(traceback.format_exception(error)).rstrip())
 
 
-def placed(ending: Ending) -> str:
-    """The report after the place it comes from; "" without a report (Ctrl-C)."""
-    return f"{ending.place}\n{ending.report}" if ending.report else ""
-
-
 def exit_code(error: BaseException) -> int:
-    """The exit code that goes with an exception: its own, if it has one that says failure, else 1."""
+    """The exit code of an exception: its own if that says failure, else 1."""
     if isinstance(error, KeyboardInterrupt):
         return 130
     code = error.code if isinstance(error, SystemExit) else 1

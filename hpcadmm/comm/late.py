@@ -1,4 +1,4 @@
-"""mpi4py's MPI, imported, and thereby started, at its first use: a command that needs no ranks never gets there."""
+"""mpi4py's MPI, imported (which starts it) at its first use, so that a command without ranks never starts it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["MPI", "Solo"]
 
 
 class _Late:
-    """The module mpi4py.MPI; each attribute is looked up there once."""
+    """The module mpi4py.MPI; each attribute is looked up once."""
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(import_module("mpi4py.MPI"), name)
@@ -18,25 +18,22 @@ class _Late:
 
 
 class Solo:
-    """The communicator of one process that has no MPI: as much of COMM_SELF as reading a checkpoint needs."""
+    """The communicator of one process without MPI: the part of COMM_SELF that reading a checkpoint needs."""
 
     def Get_rank(self) -> int:
-        """The only rank."""
         return 0
 
     def Get_size(self) -> int:
-        """One."""
         return 1
 
     def Bcast(self, buffer: Any, root: int = 0) -> None:
-        """Nothing to do: the buffer is that of the root."""
+        """Nothing to do: this is the root."""
 
     def Allgather(self, mine: Any, everyone: Any) -> None:
-        """The one part is all of it."""
         everyone[:] = mine
 
     def Allgatherv(self, mine: Any, everyone: Any) -> None:
-        """The same; everyone: a list of the buffer and the lengths."""
+        """everyone: [buffer, lengths]."""
         everyone[0][:] = mine
 
 

@@ -1,4 +1,4 @@
-"""Starts MPI and sees to it that all ranks end together: whatever one of them raises ends all of them."""
+"""Start MPI, and end all ranks together: an exception on one of them ends all."""
 
 import socket
 import sys
@@ -8,9 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from hpcadmm.comm import launcher
-from hpcadmm.comm.ending import Describe, Ending, Kind, failed, placed
-from hpcadmm.comm.library import vendor_name
-from hpcadmm.comm.phases import current_phase, phase
+from hpcadmm.comm.ending import Describe, Ending, Kind, current_phase, failed, phase
 from hpcadmm.comm.watchdog import Watchdog, patience
 from hpcadmm.errors import UsageError
 
@@ -20,17 +18,17 @@ if TYPE_CHECKING:
 
 __all__ = ["check_launcher", "guarded", "phase", "refuse_launcher", "start_mpi"]
 
-PATIENCE = 3.0  # seconds that a rank which failed gives the others to fail or end too
+PATIENCE = 3.0  # seconds that a failed rank waits for the others to fail or end too
 
-# MPI starts once a process and so do these; at most one of each.
+# MPI starts once per process, so there is at most one of each.
 _meetings: "list[Meeting]" = []
 _watchdogs: list[Watchdog] = []
 
 
 def start_mpi(*, check: bool = True) -> "World":
-    """Start MPI, the agreement and the watchdog: the first thing that a command which communicates does, on all ranks.
+    """Start MPI, the agreement and the watchdog. A command that communicates calls this first, on all ranks.
 
-    Raises UsageError if there is no MPI library, or (unless check=False) if the launcher does not belong to it.
+    Raises UsageError if there is no MPI library or (unless check=False) the launcher belongs to another one.
     """
     meeting = _meet()
     from hpcadmm.comm.world import World
@@ -41,7 +39,7 @@ def start_mpi(*, check: bool = True) -> "World":
         check_launcher(world)
     limit = patience()
     if world.size > 1 and limit and not _watchdogs:
-        _watchdogs.append(Watchdog(limit + 0.5 * min(world.rank, 8), _stuck))  # not all report at once
+        _watchdogs.append(Watchdog(limit + 0.5 * min(world.rank, 8), _stuck))  # so that not all report at once
         _watchdogs[0].start()
     if _watchdogs:
         world.beat = _watchdogs[0].beat
@@ -49,18 +47,18 @@ def start_mpi(*, check: bool = True) -> "World":
 
 
 def refuse_launcher() -> None:
-    """For a command that starts the ranks itself. Raises UsageError in a process that a launcher has started."""
+    """Raise UsageError in a process of a launcher, for a command that starts the ranks itself."""
     if launcher.launched():
         raise UsageError(f"this command starts the ranks itself: run it without {launcher.launcher_name()}")
 
 
 def no_library(error: object) -> UsageError:
-    """What to do where no MPI library can be loaded."""
+    """The error if no MPI library can be loaded, with the cure."""
     why = (str(error).splitlines() or ["mpi4py does not say why"])[0]
     return UsageError(
         f"no MPI library can be loaded, or MPI does not start ({why}).\n"
-        "Install one, pip install 'hpcadmm[mpich]'; or load the cluster's (module load ...) and, if it is not "
-        "found then, set MPI4PY_LIBMPI=/path/to/libmpi.so"
+        "Install one: pip install 'hpcadmm[mpich]'. Or load the cluster's (module load ...); if it is still not found, "
+        "set MPI4PY_LIBMPI=/path/to/libmpi.so"
     )
 
 
@@ -68,16 +66,14 @@ def check_launcher(world: "World") -> None:
     """Raise UsageError with the cure if the launcher started more processes than `world` has ranks."""
     from mpi4py import MPI
 
-    launcher.check_size(world.size, vendor_name(MPI.get_vendor()))
+    launcher.check_size(world.size, launcher.vendor_name(MPI.get_vendor()))
 
 
 def _meet() -> "Meeting":
-    """The agreement of this process; starts MPI. Raises UsageError if there is no MPI library."""
+    """The agreement of this process; start MPI. Raises UsageError if there is no MPI library."""
     if not _meetings:
         try:
-            with (
-                warnings.catch_warnings()
-            ):  # mpi4py suspects a foreign launcher on every rank; check_launcher says it once
+            with warnings.catch_warnings():  # of a foreign launcher, on every rank; check_launcher does it once
                 warnings.filterwarnings("ignore", "suspicious MPI", RuntimeWarning)
                 from hpcadmm.comm.agreement import Meeting
         except (ImportError, RuntimeError) as error:
@@ -87,19 +83,19 @@ def _meet() -> "Meeting":
 
 
 def guarded(run: Callable[[], int | None], describe: Describe, together: bool = True) -> int:
-    """Call `run` on this rank and return the exit code of the job, the same one on all ranks.
+    """Call `run` on this rank and return the exit code of the job, the same on all ranks.
 
-    together: whether all ranks run the same command, and agree on how it ends even before MPI has started; if not, a
-    process that did not call `start_mpi` never starts MPI, whatever the launcher says.
-    `describe` turns an exception that is no defect into (exit code, message). Any other, and under a launcher
-    every SystemExit, ends all ranks with one traceback that names rank, host and phase.
+    together: all ranks run the same command, and agree on how it ends even if MPI has not started yet. If not, a
+    process that did not call `start_mpi` never starts MPI.
+    describe: turns an expected exception into (exit code, message). Any other one, and under a launcher every
+    SystemExit, ends all ranks with one traceback that names rank, host and phase.
     """
     failure: BaseException | None = None
     code = 0
     try:
         with phase("command line"):
             code = run() or 0
-    except BaseException as error:  # noqa: BLE001 (every way out has to reach the agreement)
+    except BaseException as error:  # noqa: BLE001 (every end must reach the agreement)
         failure = error
     for watchdog in _watchdogs:
         watchdog.stop()
@@ -112,7 +108,7 @@ def guarded(run: Callable[[], int | None], describe: Describe, together: bool = 
 
 
 def _others(together: bool) -> "Meeting | None":
-    """The agreement, if there are other ranks to agree with; MPI is started only if the launcher speaks of others."""
+    """The agreement, if there are other ranks; start MPI only if the launcher says so."""
     if not _meetings and not (together and launcher.expected_size() > 1):
         return None
     try:
@@ -123,24 +119,24 @@ def _others(together: bool) -> "Meeting | None":
 
 
 def _end_alone(failure: BaseException, described: tuple[int, str] | None) -> int:
-    """Report the failure of a process without others. If n such were started by mistake, one speaks for all."""
+    """Report the failure of a process without others. If a launcher started n of them by mistake, one reports."""
     place = f"rank {launcher.expected_rank()} of {launcher.expected_size()} on {socket.gethostname()}"
     mine = failed(failure, described, place)
     if isinstance(failure, SystemExit) and (failure.code is None or isinstance(failure.code, int)):
         return failure.code or 0
     if mine.kind is not Kind.USAGE:
-        _say(placed(mine))
+        _say(mine.placed())
     elif launcher.expected_rank() == 0:
         _say(mine.report)
     else:
-        time.sleep(1.0)  # some launchers end all others as soon as one exits: let that be the one that speaks
+        time.sleep(1.0)  # some launchers end all as soon as one exits: that must be the one that reports
         if launcher.first_on_node() and not _meetings:
-            _say(placed(mine))  # only this node may lack the MPI library
+            _say(mine.placed())  # only this node may lack the MPI library
     return mine.code
 
 
 def _end_together(meeting: "Meeting", mine: Ending) -> int:
-    """Exchange the endings; report the cause once, on the rank that had it. Without an answer in time, abort."""
+    """Exchange the endings; the rank that failed reports the cause. If a rank does not answer in time, abort."""
     limit = PATIENCE if mine.kind else _watchdogs[0].limit if _watchdogs else float("inf")
     endings = meeting.exchange(mine, limit)
     if endings is None:
@@ -155,9 +151,9 @@ def _end_together(meeting: "Meeting", mine: Ending) -> int:
 
 
 def _summary(mine: Ending, endings: list[Ending], cause: str) -> str:
-    """This rank's report, and a line for each other cause; a message that all ranks share is told without a place."""
+    """This rank's report, and a line for each other cause; a message of all ranks needs no place."""
     shared = all(ending.kind is Kind.USAGE for ending in endings)
-    lines = [mine.report if shared else placed(mine)]
+    lines = [mine.report if shared else mine.placed()]
     told = {cause}
     for rank, ending in enumerate(endings):
         if ending.kind > Kind.ECHO and ending.line not in told:
@@ -167,13 +163,14 @@ def _summary(mine: Ending, endings: list[Ending], cause: str) -> str:
 
 
 def _end_all(meeting: "Meeting", mine: Ending, waited: float) -> int:
-    """Some ranks have not ended, and this one is not waiting any longer: report, unless another does, and abort."""
+    """Other ranks have not ended in time: report, unless another rank does, and abort."""
     from hpcadmm.comm.agreement import abort
 
     if mine.kind is Kind.FINE:
-        mine = Ending(Kind.DEFECT, 1, "", meeting.place, f"is done, but others are not after {waited:.0f} s")
+        report = f"this rank has ended, but others have not after {waited:.0f} s"
+        mine = Ending(Kind.DEFECT, 1, "", meeting.place, report)
     if meeting.speaks(mine.kind):
-        _say(placed(mine))
+        _say(mine.placed())
     else:
         time.sleep(PATIENCE)  # the one that reports aborts within this
     abort(mine.code)
@@ -181,20 +178,20 @@ def _end_all(meeting: "Meeting", mine: Ending, waited: float) -> int:
 
 
 def _stuck(what: str, seconds: float) -> None:
-    """The watchdog's report; called from its thread."""
+    """Report and abort; the watchdog's thread calls this."""
     from hpcadmm.comm.agreement import abort
 
     since = time.strftime("%H:%M:%S", time.localtime(time.time() - seconds))
     _say(
         f"{_meetings[0].place}, phase: {current_phase()}\n"
-        f"Error: waiting for the other ranks in {what} since {since} ({seconds:.0f} s): one is stopped, lost or far "
-        "behind. The job ends. (HPCADMM_WATCHDOG=seconds allows more, 0 any time.)"
+        f"Error: this rank has waited for the others in {what} since {since} ({seconds:.0f} s): one is stopped, lost "
+        "or far behind. The job ends. (HPCADMM_WATCHDOG=SECONDS sets this limit; 0 removes it.)"
     )
     abort(1)
 
 
 def _say(text: str) -> None:
-    """Print to standard error in one piece, unless there is nothing to be said."""
+    """Print to standard error in one piece, unless the text is empty."""
     if not text.strip():
         return
     sys.stdout.flush()

@@ -1,6 +1,7 @@
-"""What the environment says about the launcher, without MPI: how many processes it started, and which is this one.
+"""The launcher and the MPI library, seen without starting MPI here.
 
-A launcher that does not belong to the MPI library starts n processes that each believe to be alone.
+The environment says how many processes the launcher started and which this is. A launcher of another MPI library starts
+n processes that each see one rank.
 """
 
 import os
@@ -15,41 +16,51 @@ SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE")
 RANKS = ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "MV2_COMM_WORLD_RANK", "SLURM_PROCID")
 LOCAL_RANKS = ("OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "MV2_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID")
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
+PATIENCE = 60.0  # seconds that the MPI library may take to load and start
+MARK = "hpcadmm: "
+PROGRAM = """\
+import json, sys, warnings
+warnings.simplefilter("ignore")
+import mpi4py
+mpi4py.rc.initialize = mpi4py.rc.finalize = sys.argv[1] == "start"
+from mpi4py import MPI
+print("\\nhpcadmm: " + json.dumps(MPI.get_vendor()), flush=True)
+"""
 
 
 def _numbers(names: Sequence[str]) -> list[int]:
-    """The values of those variables that are set to a whole number."""
+    """The values of the variables that are set to a whole number."""
     return [int(value) for name in names if (value := os.environ.get(name, "")).isdigit()]
 
 
 def in_srun() -> bool:
-    """True inside a step of srun; SLURM_NTASKS in a batch script, outside srun, proves nothing."""
+    """Is this a step of srun? SLURM_NTASKS does not tell: a batch script has it too."""
     return all(name in os.environ for name in ("SLURM_STEP_ID", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS"))
 
 
 def expected_size() -> int:
-    """How many processes the launcher says it started; 1 without a launcher.
+    """The number of processes that the launcher says it started; 1 without a launcher.
 
-    An MPI launcher comes first: inside it the variables of srun are those of its own daemons, one a node.
+    An MPI launcher takes precedence: inside it srun's variables describe the launcher's own daemons, one per node.
     """
     said = _numbers(SIZES) or (_numbers(["SLURM_STEP_NUM_TASKS"]) if in_srun() else [])
     return max(said, default=1)
 
 
 def expected_rank() -> int:
-    """Which of them this is, by the launcher's word; 0 without a launcher."""
+    """The number of this process, according to the launcher; 0 without a launcher."""
     return next(iter(_numbers(RANKS)), 0) if expected_size() > 1 else 0
 
 
 def first_on_node() -> bool:
-    """True for one process of each node, by the launcher's word."""
+    """Is this the first process of its node, according to the launcher?"""
     return next(iter(_numbers(LOCAL_RANKS)), 0) == 0
 
 
 def launcher_name() -> str:
-    """The launcher as a user knows it; "none" without one.
+    """The launcher's name for the user; "none" without one.
 
-    PMI variables come from MPICH's Hydra and its relatives (these set MPI_LOCALNRANKS too) or from srun --mpi=pmi2.
+    PMI variables come from MPICH's Hydra and its relatives (which set MPI_LOCALNRANKS too) or from srun --mpi=pmi2.
     """
     if "OMPI_COMM_WORLD_SIZE" in os.environ:
         return "mpirun (Open MPI)"
@@ -61,7 +72,7 @@ def launcher_name() -> str:
 
 
 def launched() -> bool:
-    """Has a launcher started this process itself, not a shell (`srun --pty bash`) in which it was typed?"""
+    """Did a launcher start this process, not a shell (`srun --pty bash`) in which it was typed?"""
     if launcher_name() != "srun" or expected_rank() > 0:
         return launcher_name() != "none"
     try:
@@ -71,23 +82,16 @@ def launched() -> bool:
 
 
 def limit_threads() -> None:
-    """One BLAS thread a rank under a launcher, unless the user has set a number; call before numpy is imported.
+    """One BLAS thread per rank under a launcher, unless the user sets a number; call before numpy is imported.
 
-    OpenBLAS would start a thread for every core in every rank. The job's `threads` are set later, by threadpoolctl.
+    OpenBLAS would start a thread for every core in every rank. threadpoolctl sets the job's `threads` later.
     """
     if expected_size() > 1 and not any(name in os.environ for name in THREADS):
         os.environ.update(dict.fromkeys(THREADS, "1"))
 
 
-def matching_launcher(library: str) -> str:
-    """How a program with this MPI library (name and version) is to be started."""
-    beside = Path(sys.executable).parent / "mpiexec"
-    mpiexec = str(beside) if beside.exists() else shutil.which("mpiexec") or "mpiexec"
-    return f"the mpiexec of this library (is it {mpiexec}?), or under Slurm srun --mpi={plugin(library)}"
-
-
 def plugin(library: str) -> str:
-    """What srun's --mpi has to be for this MPI library.
+    """The value of srun's --mpi for this MPI library.
 
     >>> plugin("Open MPI 5.0.11"), plugin("MPICH 5.0.2")
     ('pmix', 'pmi2')
@@ -100,9 +104,45 @@ def check_size(size: int, library: str) -> None:
     expected = expected_size()
     if expected <= size:
         return
+    beside = Path(sys.executable).parent / "mpiexec"
+    mpiexec = str(beside) if beside.exists() else shutil.which("mpiexec") or "mpiexec"
     raise UsageError(
         f"the launcher, {launcher_name()}, started {expected} processes, but COMM_WORLD has {size}: "
-        f"it does not belong to the MPI library, {library}.\n"
-        f"Start with {matching_launcher(library)};\n"
-        "or give mpi4py the launcher's library: MPI4PY_LIBMPI=/path/to/libmpi.so"
+        f"the launcher does not belong to the MPI library, {library}.\n"
+        f"Start with the mpiexec of this library (is it {mpiexec}?), or under Slurm srun --mpi={plugin(library)};\n"
+        "or make mpi4py use the launcher's library: MPI4PY_LIBMPI=/path/to/libmpi.so"
     )
+
+
+def vendor_name(vendor: tuple[str, tuple[int, ...]]) -> str:
+    """Name and version of the MPI library, from mpi4py's get_vendor().
+
+    >>> vendor_name(("MPICH", (5, 0, 2)))
+    'MPICH 5.0.2'
+    """
+    name, version = vendor
+    return f"{name} {'.'.join(map(str, version))}"
+
+
+def ask(*, start: bool) -> tuple[str, str]:
+    """Load the MPI library in another process (and start MPI): a library that crashes or hangs does no harm here.
+
+    Returns (name and version, "") if that worked, else ("", the error in one line).
+    """
+    import json
+    import subprocess
+
+    argv = [sys.executable, "-c", PROGRAM, "start" if start else "load"]
+    try:
+        done = subprocess.run(
+            argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=PATIENCE
+        )
+    except subprocess.TimeoutExpired:
+        return "", f"it did not answer within {PATIENCE:.0f} s"
+    except OSError as error:
+        return "", f"cannot start {os.path.basename(sys.executable)}: {error.strerror or error}"
+    answers = [line for line in done.stdout.splitlines() if line.startswith(MARK)]
+    if answers and not done.returncode:
+        return vendor_name(json.loads(answers[-1].removeprefix(MARK))), ""
+    said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+    return "", said[-1] if said else f"its process ended with code {done.returncode} and no message"

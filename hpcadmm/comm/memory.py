@@ -1,4 +1,4 @@
-"""Memory of this node: what is free, and whether what all ranks on it are about to allocate fits."""
+"""Free memory of this node, and a check that the allocations of all its ranks fit."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -9,17 +9,17 @@ from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
 
 CGROUPS = Path("/sys/fs/cgroup")
-# (limit, usage) of a control group, versions 2 and 1; a limit that is none is "max" or about 2^63.
+# (limit, usage) of a control group, versions 2 and 1; no limit is "max" or about 2^63.
 FILES = ("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes")
 
 
 def available() -> float:
-    """Bytes that this process can still use, by the kernel's estimate and the limits of its control groups."""
+    """Bytes that this process can still allocate, by the kernel's estimate and the limits of its control groups."""
     return min([_system(), *_groups()])
 
 
 def _system() -> float:
-    """MemAvailable of Linux, else the whole memory."""
+    """Linux's MemAvailable, else the whole memory."""
     with suppress(OSError, ValueError):
         for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
             if line.startswith("MemAvailable:"):
@@ -30,7 +30,7 @@ def _system() -> float:
 
 
 def _groups() -> Iterator[float]:
-    """What each control group around this process leaves; the page cache counts as free."""
+    """The free bytes of each control group of this process; the page cache counts as free."""
     with suppress(OSError):
         for line in Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines():
             _, controllers, path = line.split(":", 2)
@@ -43,7 +43,7 @@ def _groups() -> Iterator[float]:
 
 
 def _left(group: Path) -> Iterator[float]:
-    """Bytes left in one control group, if it has a limit."""
+    """Free bytes of one control group, if it has a limit."""
     for limit, usage in FILES:
         with suppress(OSError, ValueError):
             most, used = (int((group / name).read_text(encoding="ascii")) for name in (limit, usage))
@@ -54,9 +54,9 @@ def _left(group: Path) -> Iterator[float]:
 
 
 def check(world: World, needs: Mapping[str, float], cure: str, free: float | None = None) -> None:
-    """Raise UsageError, on all ranks, if what the ranks of one node are about to allocate does not fit. Collective.
+    """Raise UsageError on all ranks if the planned allocations of the ranks of one node do not fit. Collective.
 
-    needs: bytes of this rank by what they are for; free: bytes that its node has, by default those of now.
+    needs: {purpose: bytes} of this rank. free: bytes of its node (default: measured now).
     """
     told = world.gather([world.host, sum(needs.values()), available() if free is None else free])
     for host in dict.fromkeys(name for name, *_ in told):
@@ -65,16 +65,16 @@ def check(world: World, needs: Mapping[str, float], cure: str, free: float | Non
         if need > left:
             sizes = ", ".join(f"{what} {size(bytes_)}" for what, bytes_ in needs.items())
             ranks = f"{len(own)} rank{'s' if len(own) > 1 else ''} on {host}"
-            raise UsageError(f"memory: {ranks} need {size(need)}, {size(left)} are free ({sizes} a rank); {cure}")
+            raise UsageError(f"memory: {ranks} need {size(need)}, but {size(left)} are free ({sizes} per rank); {cure}")
 
 
 @contextmanager
 def spared(what: str) -> Iterator[None]:
-    """Turn a MemoryError into a UsageError that says what the memory was for."""
+    """Turn a MemoryError into a UsageError that names the purpose of the memory."""
     try:
         yield
     except MemoryError as error:
-        raise UsageError(f"memory: too little for {what}: {error or 'allocation failed'}") from error
+        raise UsageError(f"memory: not enough for {what}: {error or 'allocation failed'}") from error
 
 
 def size(count: float) -> str:

@@ -1,4 +1,4 @@
-"""How fast the ranks talk: the least of several measurements, in seconds, the same number on every rank."""
+"""Times of messages between the ranks: the least of several measurements, the same number on every rank."""
 
 import time
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from hpcadmm.comm.late import MPI
 from hpcadmm.comm.world import World
 
-SMALL = 4096  # bytes; messages up to this size are timed in a row, since the clock is too coarse for one
+SMALL = 4096  # bytes; messages up to this size are timed IN_A_ROW, since the clock is too coarse for one
 IN_A_ROW = 100
 
 
@@ -22,10 +22,7 @@ def library() -> str:
 
 
 def pingpong(world: World, nbytes: int, repeats: int = 10) -> float:
-    """Seconds that a message of `nbytes` takes one way between the first and the last rank; needs two ranks.
-
-    Raises ValueError on one rank.
-    """
+    """Seconds of a message of `nbytes` one way between the first and the last rank. ValueError on one rank."""
     if world.size == 1:
         raise ValueError("a ping-pong needs two ranks")
     message = np.zeros(nbytes, np.uint8)
@@ -43,13 +40,13 @@ def pingpong(world: World, nbytes: int, repeats: int = 10) -> float:
 
 
 def allreduce(world: World, nbytes: int, repeats: int = 10) -> float:
-    """Seconds that an in-place sum of `nbytes` (whole float64 numbers, at least one) over all ranks takes."""
+    """Seconds of an in-place sum of `nbytes` (whole float64 numbers, at least one) over all ranks."""
     numbers: NDArray[np.float64] = np.zeros(max(nbytes // 8, 1))
     return _least(world, lambda: world.mpi.Allreduce(MPI.IN_PLACE, numbers, MPI.SUM), nbytes, repeats)
 
 
 def _least(world: World, talk: Callable[[], None], nbytes: int, repeats: int) -> float:
-    """The least over the repeats of the slowest rank's seconds; the first two repeats only warm up."""
+    """The least over the repeats of the slowest rank's seconds, after two repeats to warm up."""
     calls = IN_A_ROW if nbytes <= SMALL else 1
     seconds = np.empty(repeats + 2)
     for i in range(len(seconds)):

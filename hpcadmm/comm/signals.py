@@ -1,4 +1,4 @@
-"""Signals as a wish to stop after a checkpoint."""
+"""Signals ask a run to stop after a checkpoint."""
 
 import os
 import signal
@@ -9,14 +9,15 @@ from typing import Any, Self
 
 from hpcadmm.comm.launcher import expected_rank
 
-TWICE = 0.25  # seconds: what follows sooner is the same wish (`timeout` tells the process and then its group)
-STOPS = "\nCtrl-C: saves after this iteration, or the first, and ends; a second Ctrl-C ends the run at once\n"
+TWICE = 0.25  # seconds; a signal that follows sooner is the same (`timeout` signals the process, then its group)
+STOPS = "\nCtrl-C: the run saves after this (or the first) iteration and ends; a second Ctrl-C ends it at once\n"
 CURSOR = "\x1b[?25h\n"  # a progress bar hides it
 
 
 class Watch:
-    """While entered, the signals are noted, at any time: `raised` names the first, `count` counts them, and `heard`
-    is called for each. The handlers before are restored on exit. Under nohup SIGHUP stays ignored.
+    """While entered, notes signals: `raised` is the first one's name, `count` their number; each calls `heard`.
+
+    Exit restores the former handlers. Under nohup SIGHUP stays ignored.
     """
 
     WATCHED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
@@ -24,7 +25,7 @@ class Watch:
     def __init__(self) -> None:
         self.raised: str | None = None
         self.count = 0
-        self._at = float("-inf")  # when the last one was counted
+        self._at = float("-inf")  # time of the last one
         self._before: dict[signal.Signals, Any] = {}
 
     def _note(self, number: int, frame: FrameType | None) -> None:
@@ -37,7 +38,7 @@ class Watch:
         self.heard(signal.Signals(number))
 
     def heard(self, number: signal.Signals) -> None:
-        """What else is to be done at a signal."""
+        """Called at each signal."""
 
     def __enter__(self) -> Self:
         for number in self.WATCHED:
@@ -52,17 +53,17 @@ class Watch:
 
 
 class Signals(Watch):
-    """Of a training, which saves and ends at the first signal; a second Ctrl-C ends the process at once.
+    """The signals of a training, which saves and ends at the first one; a second Ctrl-C ends the process at once.
 
-    May be entered within another: what that one has noted is known to this one, so a command that enters one at its
-    start is not killed by a signal while it loads or ends.
-    `agreed` is what all ranks know of at the same place: set by whoever asked them, and never taken back.
+    May be entered within another, which hands on the signals it has noted: a command that enters one at its start
+    survives a signal while it loads or ends.
+    agreed: the signal that all ranks know of; the caller sets it, once.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.agreed: str | None = None
-        self.pressed = 0  # times Ctrl-C
+        self.pressed = 0  # number of Ctrl-C
         self._outer: Signals | None = None
 
     def heard(self, number: signal.Signals) -> None:
@@ -70,7 +71,7 @@ class Signals(Watch):
             return
         self.pressed += 1
         if expected_rank() == 0:
-            with suppress(OSError):  # not sys.stderr: the signal may have come within a write to it
+            with suppress(OSError):  # not sys.stderr: the signal may have interrupted a write to it
                 os.write(2, (STOPS if self.pressed == 1 else CURSOR if os.isatty(2) else "").encode())
         if self.pressed > 1:
             os._exit(130)
@@ -91,5 +92,5 @@ class Signals(Watch):
 
 
 def heed() -> None:
-    """From now on, for the life of this process, the signals are only noted: at the start of a command that saves."""
+    """From now on this process only notes the signals; called at the start of a command that saves."""
     Signals().__enter__()

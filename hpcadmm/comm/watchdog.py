@@ -1,4 +1,4 @@
-"""Ends a job in which a rank waits too long for the others: one that is stopped raises nothing and is not noticed."""
+"""End a job in which a rank waits too long for the others; a stopped rank raises no error."""
 
 import os
 import threading
@@ -8,26 +8,23 @@ from collections.abc import Callable
 from hpcadmm.errors import UsageError
 
 VARIABLE = "HPCADMM_WATCHDOG"
-GENEROUS = 600.0  # seconds; the slowest rank may be late by so much (it reads, writes or downloads for all)
+GENEROUS = 600.0  # seconds that the slowest rank may be late (it reads, writes or downloads for all)
 
 
 def patience() -> float:
-    """The limit in seconds from the environment variable HPCADMM_WATCHDOG; 0 means no watchdog.
-
-    Raises UsageError if it is not a number >= 0.
-    """
+    """The limit in seconds from the variable HPCADMM_WATCHDOG; 0: no watchdog. Raises UsageError if invalid."""
     text = os.environ.get(VARIABLE, "")
     try:
         limit = float(text) if text else GENEROUS
     except ValueError:
         limit = -1.0
     if not 0 <= limit < float("inf"):
-        raise UsageError(f"{VARIABLE} = {text!r}: allowed are seconds, and 0 for no watchdog")
+        raise UsageError(f"{VARIABLE} = {text!r}: must be a number of seconds, or 0 for no watchdog")
     return limit
 
 
 class Watchdog:
-    """A thread that calls `report(what, seconds)` once a rank has waited for `what` longer than `limit` seconds."""
+    """A thread that calls `report(what, seconds)` when this rank has waited for `what` longer than `limit` seconds."""
 
     def __init__(self, limit: float, report: Callable[[str, float], None]) -> None:
         self.limit = limit
@@ -41,11 +38,11 @@ class Watchdog:
         self._thread.start()
 
     def stop(self) -> None:
-        """Watch no more."""
+        """Stop watching."""
         self._stopped.set()
 
     def beat(self, what: str | None) -> None:
-        """The rank starts to wait for `what` now; with None it waits no more. Cheap: one assignment."""
+        """This rank begins to wait for `what` (None: it has stopped waiting). Cheap: one assignment."""
         self._waiting = (what, time.monotonic()) if what else None
 
     def _watch(self) -> None:

@@ -1,4 +1,4 @@
-"""The ranks and their grid of layers x samples: a few verbs, each counted (calls, bytes, seconds)."""
+"""The ranks and their grid of layers x samples: a few verbs, each counted (messages, bytes, seconds)."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from hpcadmm.comm.late import MPI, Solo
 from hpcadmm.errors import RankFailed, UsageError
 
-CHUNK = 1 << 27  # entries a message; larger ones are cut, since some MPIs fail at 2^31 bytes
+CHUNK = 1 << 27  # entries of one message; larger ones are cut, since some MPIs fail at 2^31 bytes
 
 
 @dataclass
 class Traffic:
-    """What one rank has sent so far: messages, bytes, and the seconds it spent in them."""
+    """What one rank has sent so far: messages, bytes, and the seconds spent."""
 
     messages: int = 0
     bytes: int = 0
@@ -30,13 +30,13 @@ class Traffic:
 
 
 class Pending:
-    """A message under way; `wait` ends when its buffer may be used again."""
+    """A message in transit; after `wait` its buffer may be used again."""
 
     def __init__(self, world: World, requests: list[MPI.Request]) -> None:
         self._world, self._requests = world, requests
 
     def wait(self) -> None:
-        """Complete the message; what this takes counts as communication."""
+        """Complete the message; the time counts as communication."""
         with self._world.counted("message"):
             for request in self._requests:
                 request.Wait()
@@ -46,9 +46,8 @@ class Pending:
 class World:
     """All ranks of a communicator. Serial is one rank: the same verbs, the same program.
 
-    `arranged` gives the ranks as a grid: `samples` are those with the same layers as this one and other columns,
-    `chain` those with the same columns and other layers, in the order of the layers. Unarranged, every rank has all
-    layers.
+    `arranged` makes a grid of the ranks: `samples` are those with the same layers and other columns, `chain` those with
+    the same columns and other layers, in the order of the layers. Without it every rank has all layers.
     """
 
     def __init__(self, communicator: MPI.Comm | Solo | None = None) -> None:
@@ -57,23 +56,23 @@ class World:
         self.size: int = self.mpi.Get_size()
         self.host: str = platform.node()
         self.traffic = Traffic()
-        self.beat: Callable[[str | None], None] = lambda what: None  # the watchdog's: what this rank waits for
+        self.beat: Callable[[str | None], None] = lambda what: None  # tells the watchdog what this rank waits for
         self.samples: World = self
         self._chain: World | None = None
 
     @classmethod
     def alone(cls) -> World:
-        """A world of this one process."""
+        """A world of this process only."""
         return cls(MPI.COMM_SELF)
 
     @classmethod
     def without_mpi(cls) -> World:
-        """The same for reading a run in a process that does not start MPI: gathers and broadcasts only."""
+        """The same without MPI, to read a run: gathers and broadcasts only."""
         return cls(Solo())
 
     @property
     def chain(self) -> World:
-        """The ranks with this rank's columns, by their layers."""
+        """The ranks with the same columns, in the order of the layers."""
         if self._chain is None:
             self._chain = self._part(MPI.COMM_SELF)
         return self._chain
@@ -81,7 +80,7 @@ class World:
     def arranged(self, layers: int, samples: int) -> World:
         """The same ranks as a grid: rank = block of layers x samples + block of samples. Collective."""
         if layers * samples != self.size:
-            raise ValueError(f"a grid of {layers} x {samples} does not hold {self.size} ranks")
+            raise ValueError(f"a grid of {layers} x {samples} does not fit {self.size} ranks")
         grid = self._part(self.mpi)
         if layers > 1:
             block, column = divmod(self.rank, samples)
@@ -90,14 +89,14 @@ class World:
         return grid
 
     def _part(self, communicator: MPI.Comm) -> World:
-        """Some of these ranks; what they send counts here too."""
+        """Some of these ranks; their traffic counts here too."""
         part = World(communicator)
         part.traffic, part.beat = self.traffic, self.beat
         return part
 
     @property
     def library(self) -> dict[str, str]:
-        """The MPI library and binding, for the records."""
+        """The MPI library, standard and binding, for the record of a run."""
         version = MPI.Get_library_version().strip("\x00").strip()
         return {
             "library": version.splitlines()[0],
@@ -107,12 +106,12 @@ class World:
 
     @property
     def first(self) -> bool:
-        """True on the rank that writes, prints and reads for all."""
+        """Is this the rank that writes, prints and reads for all?"""
         return self.rank == 0
 
     @contextmanager
     def counted(self, what: str, size: int | None = None) -> Iterator[None]:
-        """Count the seconds of a verb, and a message of `size` bytes unless that is None."""
+        """Count the seconds of a verb, and one message of `size` bytes (None: no message)."""
         start = time.perf_counter()
         self.beat(what)
         yield
@@ -153,7 +152,7 @@ class World:
         return self._reduce(flat, MPI.SUM)
 
     def broadcast(self, array: NDArray[Any], root: int = 0) -> NDArray[Any]:
-        """Overwrite a contiguous array on every rank with that of one, the first."""
+        """Overwrite a contiguous array on every rank with that of rank `root`."""
         flat = array.reshape(-1, order="A")
         with self.counted("broadcast", flat.nbytes):
             for lo in range(0, flat.size, CHUNK):
@@ -161,34 +160,29 @@ class World:
         return array
 
     def send(self, array: NDArray[Any], to: int, tag: int) -> Pending:
-        """Begin to send a contiguous array, which must not change until the message is waited for."""
+        """Begin to send a contiguous array; it must not change before `wait`."""
         with self.counted("send", array.nbytes):
             return Pending(self, [self.mpi.Isend(part, to, tag) for part in _chunks(array)])
 
     def receive(self, array: NDArray[Any], source: int, tag: int) -> Pending:
-        """Begin to receive a contiguous array of the type and of at least the size that was sent."""
+        """Begin to receive into a contiguous array of the type sent and of at least its size."""
         with self.counted("receive"):
             return Pending(self, [self.mpi.Irecv(part, source, tag) for part in _chunks(array)])
 
     def share(self, value: Any) -> Any:
-        """What the first rank gives, on every rank. Travels as JSON text, never as a pickle."""
+        """The first rank's value, on every rank; sent as JSON, never as a pickle."""
         text = json.dumps(value).encode() if self.first else b""
         length = self.broadcast(np.array([len(text)], dtype=np.int64))[0]
         buffer = np.frombuffer(text, np.uint8).copy() if self.first else np.empty(length, np.uint8)
         return json.loads(self.broadcast(buffer).tobytes())
 
     def gather(self, value: Any) -> list[Any]:
-        """What each rank gives, as a list on every rank. Travels as JSON text."""
-        return [
-            json.loads(text.tobytes())
-            for text in self.gather_bytes(np.frombuffer(json.dumps(value).encode(), np.uint8))
-        ]
+        """The values of all ranks, on every rank; sent as JSON."""
+        mine = np.frombuffer(json.dumps(value).encode(), np.uint8)
+        return [json.loads(text.tobytes()) for text in self.gather_bytes(mine)]
 
     def gather_bytes(self, mine: NDArray[np.uint8], lengths: Any = None) -> list[NDArray[np.uint8]]:
-        """The bytes that each rank gives, as a list on every rank.
-
-        lengths: of what each rank gives, where all know them; else they travel first, 8 bytes a rank.
-        """
+        """The bytes of all ranks, on every rank; lengths: theirs if all ranks know them, else they are sent too."""
         with self.counted("gather", mine.nbytes + (8 if lengths is None else 0)):
             if lengths is None:
                 lengths = np.zeros(self.size, dtype=np.int64)
@@ -204,20 +198,19 @@ class World:
 
     @contextmanager
     def together(self, what: str) -> Iterator[None]:
-        """Run a part without communication on every rank; if it fails on any, it fails on all.
+        """Run code without communication on every rank; if it fails on one, it fails on all.
 
-        A UsageError stays one on every rank (one message, exit code 2). Another exception is raised as
-        it is where it happened, and as a RankFailed that names the rank elsewhere.
+        A UsageError is raised on every rank (one message, exit code 2). Another exception stays itself where it
+        happened; the other ranks raise a RankFailed that names the rank.
         """
         failure: Exception | None = None
         try:
             yield
-        except Exception as error:  # noqa: BLE001 (whatever it is, the other ranks must hear of it)
+        except Exception as error:  # noqa: BLE001 (the other ranks must hear of any)
             failure = error
         usage = isinstance(failure, UsageError)
-        mine = (
-            None if failure is None else [usage, f"{type(failure).__name__}: {failure}" if not usage else str(failure)]
-        )
+        said = str(failure) if usage else f"{type(failure).__name__}: {failure}"
+        mine = None if failure is None else [usage, said]
         failures = [(rank, *said) for rank, said in enumerate(self.gather(mine)) if said]
         if failures and all(usage for _, usage, _ in failures):
             raise UsageError(failures[0][2]) from failure
@@ -228,15 +221,15 @@ class World:
             raise RankFailed(f"{what}: rank {rank} failed: {text}")
 
     def digest_agrees(self, digest: str, what: str) -> None:
-        """Raise on all ranks if the ranks do not hold the same hexadecimal digest."""
+        """Raise UsageError on all ranks if their digests differ."""
         digests = self.gather(digest)
         if len(set(digests)) > 1:
             shown = ", ".join(f"rank {rank}: {d[:12]}" for rank, d in enumerate(digests))
-            raise UsageError(f"the ranks do not agree on {what} ({shown}); do all nodes see the same files?")
+            raise UsageError(f"the ranks differ in {what} ({shown}); do all nodes see the same files?")
 
 
 def _chunks(array: NDArray[Any]) -> list[NDArray[Any]]:
-    """Views of a contiguous array of either order, each small enough for one message; they keep their order."""
+    """Views of a contiguous array of either order, each small enough for one message, in order."""
     flat = array.reshape(-1, order="A")
     if not np.shares_memory(flat, array) and array.size:
         raise ValueError(f"an array of shape {array.shape} and strides {array.strides} is not contiguous")

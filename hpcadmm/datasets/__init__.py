@@ -1,4 +1,4 @@
-"""Datasets: one a file; each rank reads only its own columns."""
+"""Datasets; each rank reads only its own columns."""
 
 from hpcadmm.registry import Registry
 

@@ -1,4 +1,4 @@
-"""Any dataset to one HDF5 file: X, y, X_test, y_test with raw values and original labels, block by block."""
+"""Convert a dataset to one HDF5 file: X, y, X_test, y_test with raw values and original labels, block by block."""
 
 import json
 import os
@@ -21,11 +21,11 @@ CHUNK = 1 << 18  # bytes of a compressed chunk
 
 
 def chosen(dataset: Dataset, seed: int = 0) -> list[Source]:
-    """The train and the test part, or the one part as it is if no split is asked for."""
+    """The train and the test part, or the one part unsplit if data.split is not set."""
     later = ("scale", "standardise", "standardise_targets", "downsample", "positive", "validation")
     for key in later:
         if getattr(dataset, key) != getattr(type(dataset), key):
-            raise UsageError(f"data.{key}: raw values are kept; give this option to the job that reads the file")
+            raise UsageError(f"data.{key}: the raw values are written; set this option in the job that reads the file")
     train, test = dataset.sources(seed)
     if test is not None or dataset.split is not None:
         return list(dataset.select(train, test))
@@ -34,7 +34,7 @@ def chosen(dataset: Dataset, seed: int = 0) -> list[Source]:
 
 
 def batches(source: Source) -> Iterator[tuple[slice, Array, Array]]:
-    """The source's rows in order: where they go, features, labels. File order is read in one pass."""
+    """The source's rows in order: where they go, features, labels. Rows in file order are read in one pass."""
     table = source.table
     size = max(1, BATCH // (table.features * np.dtype(table.dtype).itemsize))
     ordered = isinstance(source.rows, range)
@@ -49,19 +49,19 @@ def batches(source: Source) -> Iterator[tuple[slice, Array, Array]]:
 
 
 def cast(block: Array, dtype: Any, where: str) -> Array:
-    """The block in another dtype; whole numbers must stay what they are."""
+    """The block in another dtype. Raises UsageError if an integer would change or a value overflow."""
     with np.errstate(over="ignore", invalid="ignore"):
         out = block.astype(dtype)
     wrong = ~np.isfinite(out) if out.dtype.kind == "f" else out != block
     if wrong.any():
-        raise UsageError(f"{where}: {block[wrong].flat[0]} cannot be kept as {np.dtype(dtype)}; choose another dtype")
+        raise UsageError(f"{where}: {block[wrong].flat[0]} does not fit {np.dtype(dtype)}; choose another --dtype")
     return out
 
 
 def write_part(
     file: h5py.File, suffix: str, source: Source, dtype: Any, compress: bool, classes: list[int] | None
 ) -> None:
-    """Write X and y of one part; `classes`: the only labels left, if a subset was asked for."""
+    """Write X and y of one part. classes: the only labels in it (None: all)."""
     table, n = source.table, len(source.rows)
     rows = max(1, min(n, CHUNK // (table.features * np.dtype(dtype).itemsize)))
     packed = {"chunks": (rows, table.features), "compression": "gzip", "shuffle": True} if compress and n else {}
@@ -83,25 +83,25 @@ def write_part(
 
 
 def noted(notes: Sequence[str]) -> dict[str, str]:
-    """key=text, each, as a map. Raises UsageError.
+    """Notes key=text as a map. Raises UsageError.
 
     >>> noted(["licence=CC BY 4.0"])
     {'licence': 'CC BY 4.0'}
     """
     if wrong := [note for note in notes if "=" not in note]:
-        raise UsageError(f"{wrong[0]!r}: must be key=text")
+        raise UsageError(f"{wrong[0]!r}: write it as key=text")
     return {key: text for key, _, text in (note.partition("=") for note in notes)}
 
 
 def convert(
     dataset: Dataset, out: Path, *, dtype: str | None, compress: bool, notes: Mapping[str, str], force: bool
 ) -> dict[str, tuple[int, int]]:
-    """Write the dataset to `out` (aside, then renamed); returns {part: (samples, features)}.
+    """Write the dataset to `out`, whole or not at all; return {part: (samples, features)}.
 
-    dtype: of X, default as it is in the file; notes: attributes of the file, such as source and licence.
+    dtype: of X (default: unchanged). notes: attributes of the file, such as source and licence.
     """
     if os.path.exists(out) and not force:
-        raise UsageError(f"{out}: is there already; replace it with --force")
+        raise UsageError(f"{out} exists; replace it with --force")
     parts = dict(zip(("", "_test"), chosen(dataset), strict=False))
     aside = out.with_name(f".{out.name}.{os.getpid()}")
     try:
@@ -113,7 +113,7 @@ def convert(
                 write_part(file, suffix, source, kept, compress, dataset.classes)
         os.replace(aside, out)
     except OSError as error:
-        raise UsageError(f"{out}: cannot be written: {error}") from error
+        raise UsageError(f"cannot write {out}: {error}") from error
     finally:
         with suppress(OSError):
             aside.unlink()

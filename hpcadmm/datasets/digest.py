@@ -1,30 +1,30 @@
-"""What a run goes on with must be the data that it began with: a digest of contents and shapes, wherever they lie."""
+"""A digest of the data, by which a resumed run checks that it continues with the data it began with."""
 
 import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hpcadmm.comm.world import World
-from hpcadmm.datasets.formats.lookup import fingerprint
 from hpcadmm.datasets.loaded import Samples
 from hpcadmm.datasets.table import Source
 
 if TYPE_CHECKING:
     from hpcadmm.datasets.base import Dataset
 
-# Of `former`: options that 0.1.0 did not know, and defaults that it left out.
+# Options and defaults that version 0.1.0 did not have; `former` leaves them out.
 LATER = ("order", "file"), ("columns", None), ("validation", None), ("comment", None)
 
 
 def contents(parts: Sequence[Samples], world: World) -> str:
     """sha256 of the shapes, features and labels of the parts as the solver sees them; collective.
 
-    Each tile is hashed where it lies, so the digest is the same on any number of ranks. Names, places, packing and
-    times of the files do not matter.
+    Tiles are hashed where they lie, so any number of ranks gives the same digest. Names, places, packing and times of
+    the files do not matter.
     """
     whole = hashlib.sha256()
     for part in parts:
@@ -32,7 +32,7 @@ def contents(parts: Sequence[Samples], world: World) -> str:
         for tile, t in part.tiles:
             hashed = hashlib.sha256(np.ascontiguousarray(part.x[:, t].T).data)
             hashed.update(np.ascontiguousarray(part.labels.T[t]).data)
-            marks[tile] = np.frombuffer(hashed.digest()[:16], "<u4")  # whole numbers, which a sum over ranks keeps
+            marks[tile] = np.frombuffer(hashed.digest()[:16], "<u4")  # integers, exact in a sum over ranks
         world.sum_flat(marks.reshape(-1))
         whole.update(json.dumps([part.n, len(part.x), str(part.x.dtype), part.labels.ndim]).encode())
         whole.update(marks.astype("<u4").tobytes())
@@ -40,16 +40,26 @@ def contents(parts: Sequence[Samples], world: World) -> str:
 
 
 def drawn(dataset: "Dataset", seed: int) -> str:
-    """The same of data that no files hold: of the options that are not the defaults, and the seed."""
+    """The digest of data that are drawn: of the options that are not defaults, and the seed."""
     options = {f.name: getattr(dataset, f.name) for f in fields(dataset)}
     told = {key: value for key, value in options.items() if value != getattr(type(dataset), key, None)}
     return hashlib.sha256(json.dumps([dataset.name, told, seed], sort_keys=True).encode()).hexdigest()
 
 
 def former(dataset: "Dataset", seed: int, sources: Sequence[Source]) -> str:
-    """What version 0.1.0 wrote in its checkpoints: of the options, the counts, and the names and ends of the files."""
+    """The digest in checkpoints of version 0.1.0: of the options, the counts, and the names and ends of the files."""
     options = {key: value for key, value in asdict(dataset).items() if key != "path" and (key, value) not in LATER}
     files: list[Any] = [[fingerprint(file) for file in source.table.files] for source in sources]
     counts = [[len(s.rows), s.table.rows, s.table.features] for s in sources]
     told = json.dumps([dataset.name, options, counts, files, None if any(files) else seed], sort_keys=True)
     return hashlib.sha256(told.encode()).hexdigest()
+
+
+def fingerprint(path: Path) -> list[object]:
+    """A file's name, size, and hash of its first and last 4 kB."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        ends = file.read(4096)
+        file.seek(max(0, size - 4096))
+        ends += file.read(4096)
+    return [path.name, size, hashlib.sha256(ends).hexdigest()]

@@ -1,5 +1,6 @@
-"""What is in a dataset: sizes, values, classes. Read once, in blocks."""
+"""What the user can learn about datasets: which are registered and where their files are; sizes, values and classes."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -7,14 +8,50 @@ import numpy as np
 from hpcadmm.datasets.base import Dataset
 from hpcadmm.datasets.convert import batches, chosen
 from hpcadmm.datasets.formats.header import shown
+from hpcadmm.datasets.formats.lookup import find, places
 from hpcadmm.datasets.scaling import SPARSE, kind_of
 from hpcadmm.datasets.table import Source
+from hpcadmm.errors import UsageError
+from hpcadmm.registry import Registry
 
 SHOWN = 20  # features, and classes, in a text
 
 
+@dataclass(frozen=True)
+class Entry:
+    """One line of `hpcadmm data list`."""
+
+    name: str
+    what: str
+    expects: list[str]
+    found: str
+    download: bool
+
+
+def catalogue(datasets: Registry) -> list[Entry]:
+    """All datasets in the order of the registry."""
+    return [Entry(d.name, d.what, list(d.expects), found(d), bool(d.remotes)) for d in datasets.values()]
+
+
+def found(dataset: type[Dataset]) -> str:
+    """Where the dataset's files are, in words."""
+    if dataset.name in ("digits", "synthetic"):
+        return "always there"
+    if not dataset.remotes:
+        return "your own file"
+    where = [folder / sub for folder in places(None, dataset.name) for sub in ("", dataset.inside)]
+    try:
+        paths = [path for name in dataset.expects if (path := find([name], where))]
+    except UsageError as error:
+        return str(error)
+    if not paths:
+        return "not found"
+    folder = str(paths[0].parent)
+    return folder if len(paths) == len(dataset.expects) else f"{folder} ({len(paths)} of {len(dataset.expects)} files)"
+
+
 def inspect(dataset: Dataset) -> dict[str, Any]:
-    """A JSON-ready description of the raw data, and how a job would scale them: {format, scaling, train, test}."""
+    """A description of the raw data for JSON, and how a job would scale them: {format, scaling, train, test}."""
     sources = chosen(dataset)
     parts = dict(zip(("train", "test"), map(described, sources), strict=False))
     kind = kind_of(dataset, sources[0].table) or ("none" if parts["train"]["zeros"] >= SPARSE else "standard")
@@ -23,23 +60,22 @@ def inspect(dataset: Dataset) -> dict[str, Any]:
 
 def described(source: Source) -> dict[str, Any]:
     """One part: samples, features and their names, dtype, image, per-feature minimum, maximum and mean, its labels."""
-    table = source.table
+    table, n = source.table, len(source.rows)
     low, high = np.full(table.features, np.inf), np.full(table.features, -np.inf)
-    total = np.zeros(table.features)
-    zeros = 0
+    total, zeros = np.zeros(table.features), 0
     counts: dict[int, int] = {}
-    targets = [table.targets, np.inf, -np.inf, 0.0]
+    least, largest, mean = np.inf, -np.inf, 0.0
     for _, values, labels in batches(source):
         low, high = np.minimum(low, values.min(axis=0)), np.maximum(high, values.max(axis=0))
         total += values.sum(axis=0, dtype=np.float64)
         zeros += values.size - int(np.count_nonzero(values))
         if table.targets:
-            targets[1:3] = min(targets[1], float(labels.min())), max(targets[2], float(labels.max()))
-            targets[3] += float(labels.sum()) / labels.shape[1] / len(source.rows)
+            least, largest = min(least, float(labels.min())), max(largest, float(labels.max()))
+            mean += float(labels.sum()) / labels.shape[1] / n
         else:
             for label, count in zip(*np.unique(labels, return_counts=True), strict=True):
                 counts[int(label)] = counts.get(int(label), 0) + int(count)
-    n = len(source.rows)
+    targets = {"count": table.targets, "minimum": least, "maximum": largest, "mean": mean}
     return {
         "files": [str(path) for path in table.files],
         "facts": [*table.facts, *(f"warning: {line}" for line in table.warnings)],
@@ -51,7 +87,7 @@ def described(source: Source) -> dict[str, Any]:
         "zeros": zeros / max(n * table.features, 1),
         "range": [0, table.maximum] if table.maximum else None,
         "classes": {str(label): counts[label] for label in sorted(counts)},
-        "targets": dict(zip(("count", "minimum", "maximum", "mean"), targets, strict=True)) if table.targets else None,
+        "targets": targets if table.targets else None,
         "minimum": low.tolist(),
         "maximum": high.tolist(),
         "mean": (total / n).tolist(),

@@ -1,4 +1,4 @@
-"""From the labels of a file to the classes 0..k-1 of a job."""
+"""From the labels of a file to the classes 0, ..., k-1 of a job."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hpcadmm.datasets.formats.header import shown
 from hpcadmm.datasets.table import Array, Rows, Table
 from hpcadmm.errors import UsageError
 
@@ -14,20 +15,20 @@ MOST = 10_000  # classes
 
 
 def distinct(tables: Sequence[Table]) -> list[int]:
-    """All labels of the tables, increasing: as the format fixes them, else by reading them."""
+    """All labels of the tables, increasing: those fixed by the format, else those found by reading."""
     found: set[int] = set()
     for table in tables:
         for block in [table.values] if table.values is not None else table.labels():
             found.update(np.unique(np.asarray(block, np.int64)).tolist())
             if len(found) > MOST:
-                cure = "choose the column of the classes; a quantity, not a class, needs data.task = 'regression'"
-                raise UsageError(f"{table.where}: more than {MOST} distinct labels, as of an id: {cure}")
+                cure = "set data.target to the column of the classes; for real targets set data.task = 'regression'"
+                raise UsageError(f"{table.where}: more than {MOST} distinct labels, like an id; {cure}")
     return sorted(found)
 
 
 @dataclass(frozen=True)
 class Labelling:
-    """Label values[i] is class codes[i]; `names` are the classes'."""
+    """Label values[i] becomes class codes[i]; `names` are those of the classes."""
 
     values: Array
     codes: Array
@@ -37,17 +38,18 @@ class Labelling:
     def of(
         cls, known: list[int], names: Sequence[str] | None, classes: list[int] | None, positive: list[int] | None
     ) -> "Labelling":
-        """Labels in the order of `classes` (all if None), or the two classes others and `positive`."""
+        """Labels in the order of `classes` (None: all), or two classes, others and `positive`."""
         for key, wanted in (("classes", classes), ("positive", positive)):
             if strange := [v for v in wanted or [] if v not in known]:
-                raise UsageError(f"data.{key}: no label {strange}; known are {shown(known)}")
+                raise UsageError(f"data.{key}: no label {strange}; the labels are {shown([*map(str, known)])}")
         named = dict(zip(known, names, strict=True)) if names and len(names) == len(known) else {}
         called = [str(named.get(v, v)) for v in (classes or known)]
         used = classes or known
         if positive is None:
             return cls._sorted(used, list(range(len(used))), called)
         if not [v for v in used if v not in positive] or not set(positive) <= set(used):
-            raise UsageError(f"data.positive = {positive}: must be some, not all, of the labels {shown(used)}")
+            known_labels = shown([*map(str, used)])
+            raise UsageError(f"data.positive = {positive}: name some, not all, of the labels {known_labels}")
         pair = ["others", " or ".join(str(named.get(v, v)) for v in positive)]
         return cls._sorted(used, [int(v in positive) for v in used], pair)
 
@@ -63,14 +65,15 @@ class Labelling:
         at = np.minimum(np.searchsorted(self.values, labels), len(self.values) - 1)
         if (strange := np.flatnonzero(self.values[at] != labels)).size:
             row, label = int(rows[strange[0]]) + 1, int(labels[strange[0]])
-            raise UsageError(f"{table.where}: row {row} has the label {label}; known are {shown(self.values.tolist())}")
+            known = shown([*map(str, self.values)])
+            raise UsageError(f"{table.where}: row {row} has the label {label}; the labels are {known}")
         labels[...] = self.codes[at]
 
 
 def whole_numbers(values: Array, where: str, start: int) -> NDArray[np.int64]:
-    """Class labels as int64; the values are those of rows start, start + 1, ...
+    """Class labels as int64, of rows start, start + 1, ...
 
-    Raises UsageError for what is no whole number, and for numbers of which int64 or float64 cannot hold each.
+    Raises UsageError for values that are not integers, or too large for int64 or exact float64.
     """
     if values.dtype.kind == "f":
         values = values.astype(np.float64, copy=False)
@@ -84,19 +87,13 @@ def whole_numbers(values: Array, where: str, start: int) -> NDArray[np.int64]:
 
 
 def fault(value: Any) -> str:
-    """A value that is no label, and what to do.
+    """Why a value is not a label, and the cure.
 
     >>> fault(np.float64("nan"))
-    'nan: no label; give it a class, or remove the row'
+    'nan: not a label; give it a class, or remove the row'
     """
     if not np.isfinite(value):
-        return f"{value}: no label; give it a class, or remove the row"
+        return f"{value}: not a label; give it a class, or remove the row"
     if abs(value) >= 2**53:
-        return f"{value}: too large to be told from its neighbours; number the classes 0, 1, 2, ..."
-    return f"{value}: classes are whole numbers; if the column holds a quantity, set data.task = 'regression'"
-
-
-def shown(values: Sequence[int]) -> str:
-    """A short list of labels."""
-    text = ", ".join(map(str, values[:12]))
-    return text if len(values) <= 12 else f"{text}, ... ({len(values)} in all)"
+        return f"{value}: too large for an exact integer; number the classes 0, 1, 2, ..."
+    return f"{value}: classes are whole numbers; for real targets set data.task = 'regression'"

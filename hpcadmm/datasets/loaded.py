@@ -1,4 +1,4 @@
-"""What loading gives: one rank's columns of both parts, and what was done to the values."""
+"""The result of loading: one rank's columns of both parts, and the transform of their values."""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class Samples:
     """One rank's columns of the train or test part; n and tiles are global.
 
-    x: (features + ones, m), Fortran order; labels: int64 classes (m,), or float64 targets (m,) or (k, m).
+    x: (features + ones, m), Fortran order. labels: int64 classes (m,), or float64 targets (m,) or (k, m).
     """
 
     n: int
@@ -28,28 +28,29 @@ class Samples:
 
 @dataclass(frozen=True)
 class Transform:
-    """What was done to the raw features and (in a regression) targets, for use on other data."""
+    """The transform of the raw features and (in a regression) targets, to apply to other data."""
 
     inputs: Affine
     targets: Affine | None = None
 
     def record(self) -> dict[str, Any]:
-        """As JSON knows it, for a checkpoint."""
+        """As JSON, for a checkpoint."""
         return {"inputs": self.inputs.record(), "targets": self.targets.record() if self.targets else None}
 
     @classmethod
     def of(cls, record: dict[str, Any]) -> "Transform":
-        """What `record` gave."""
+        """The inverse of `record`."""
         return cls(Affine.of(record["inputs"]), Affine.of(record["targets"]) if record["targets"] else None)
 
 
 @dataclass
 class Loaded:
-    """Both parts of a dataset on one rank. classes = 0: a regression; names: the classes', in their order.
+    """Both parts of a dataset on one rank.
 
-    dataset: the options, what depended on the files filled in; real: why the targets are real; columns: those of the
-    train part's file; facts, warnings: lines for the user on how the files were read and how features are scaled.
-    Left empty where a transform was given: digest, of contents and shapes; former, that of version 0.1.0.
+    classes: 0 for a regression; names: of the classes. dataset: the options, with "auto" replaced.
+    real: why the targets are real. columns: of the train part's file.
+    digest: of contents and shapes; former: that of version 0.1.0; both empty if a transform was given.
+    facts, warnings: lines for the user about how the files were read and the features are scaled.
     """
 
     train: Samples

@@ -1,18 +1,16 @@
-"""A dataset from what a user types: a registered name, or a file whose bytes say what it is."""
+"""A dataset from what a user types: a registered name, or a file recognised by its bytes."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 from hpcadmm.datasets.base import Dataset
-from hpcadmm.datasets.formats.foreign import foreign
 from hpcadmm.datasets.formats.hdf5 import Hdf5
 from hpcadmm.datasets.formats.libsvm import Libsvm, pairs_or_numbers
 from hpcadmm.datasets.formats.lines import lines
-from hpcadmm.datasets.formats.lookup import expanded
+from hpcadmm.datasets.formats.lookup import expanded, folder, there
 from hpcadmm.datasets.formats.npz import Npz
-from hpcadmm.datasets.formats.reasons import folder, there
-from hpcadmm.datasets.formats.stream import beginning, length, opened
+from hpcadmm.datasets.formats.stream import beginning, foreign, length, opened
 from hpcadmm.datasets.formats.text import Csv
 from hpcadmm.datasets.public.cifar import PIXELS, Cifar, CifarTable
 from hpcadmm.datasets.public.idx import IdxTable, labels_of
@@ -21,37 +19,37 @@ from hpcadmm.datasets.table import Source, Table
 from hpcadmm.errors import UsageError
 from hpcadmm.registry import Registry
 
-CONTROL = bytes(range(9))  # bytes that no text has
+CONTROL = bytes(range(9))  # bytes that no text contains
 
 
 @dataclass(frozen=True, kw_only=True)
 class OneFile(Dataset):
-    """One file of a format that usually comes in several: IDX images, an SVHN .mat, a CIFAR-10 batch."""
+    """One file of a dataset that usually has several: IDX images, an SVHN .mat, a CIFAR-10 batch."""
 
     name: ClassVar[str] = "file"
     what: ClassVar[str] = "one file of images"
 
     def sources(self, seed: int) -> tuple[Source, Source | None]:
-        path = Path(self.path or "")
-        return Source.whole(self.table(path)), None
+        return Source.whole(image_table(Path(self.path or ""))), None
 
-    def table(self, path: Path, labelled: bool = True) -> Table:
-        """The file as a table; labelled: IDX images need their labels beside them."""
-        top = beginning(path)
-        if top[:3] == b"\0\0\x08":
-            labels = path.with_name(labels_of(path.name))
-            if top[3:4] == b"\x03" and not labelled:
-                return IdxTable(path, None, None, None)
-            if top[3:4] != b"\x03" or labels == path or not there(labels):
-                raise UsageError(f"{path}: must be IDX images with their labels beside them as {labels.name}")
-            return IdxTable(path, labels, None, None)
-        if top.startswith(b"MATLAB"):
-            return SvhnTable(path)
-        return CifarTable([path], 1, 0, range(10), None)
+
+def image_table(path: Path, labelled: bool = True) -> Table:
+    """The table of one file of images; labelled: IDX images need their labels in the same folder."""
+    top = beginning(path)
+    if top[:3] == b"\0\0\x08":
+        labels = path.with_name(labels_of(path.name))
+        if top[3:4] == b"\x03" and not labelled:
+            return IdxTable(path, None, None, None)
+        if top[3:4] != b"\x03" or labels == path or not there(labels):
+            raise UsageError(f"{path}: must be IDX images, with their labels in the same folder as {labels.name}")
+        return IdxTable(path, labels, None, None)
+    if top.startswith(b"MATLAB"):
+        return SvhnTable(path)
+    return CifarTable([path], 1, 0, range(10), None)
 
 
 def format_of(path: Path, own: type[Dataset] | None = None) -> type[Dataset]:
-    """The class that reads the file, by its content; `own`: the one to take where a text may be of several."""
+    """The class that reads the file, by its content; `own`: the one to prefer for text of several formats."""
     top = beginning(path)
     if not top:
         raise UsageError(f"{path}: the file is empty")
@@ -69,21 +67,22 @@ def format_of(path: Path, own: type[Dataset] | None = None) -> type[Dataset]:
     if what := foreign(top):
         raise UsageError(f"{path}: {what}")
     if binary:
-        raise UsageError(f"{path}: unknown format: neither text nor HDF5, npz, IDX, SVHN's .mat or a CIFAR-10 batch")
+        known = "text, HDF5, npz, IDX, SVHN's .mat and CIFAR-10 batches"
+        raise UsageError(f"{path}: unknown format; known are {known}")
     return text_of(path, own)
 
 
 def text_of(path: Path, own: type[Dataset] | None) -> type[Dataset]:
-    """Libsvm or Csv, by the first whole line that is clear; if none is, or `own` could read it, `own`."""
+    """Libsvm or Csv, by the first line that shows which; `own` if none does or it can read the file."""
     with opened(path) as file:
         for line in lines(file, "#"):
             if (pairs := pairs_or_numbers(line)) is not None:
                 return Libsvm if pairs or (own is Libsvm and ":" in line) else Csv
-    return own if own in (Libsvm, Csv) and own is not None else Csv
+    return Libsvm if own is Libsvm else Csv
 
 
 def recognised(what: str, kind: str | None, datasets: Registry) -> tuple[type[Dataset], dict[str, Any]]:
-    """The class for `what`, a dataset's name or a path, and the options that follow; kind: its name if given."""
+    """The class for `what`, a dataset's name or a path, and its options; kind: the dataset's name if given."""
     path = expanded(what)
     if kind is not None:
         return datasets[kind], {} if what == kind else {"path": str(path.absolute())}
@@ -92,5 +91,5 @@ def recognised(what: str, kind: str | None, datasets: Registry) -> tuple[type[Da
     if what in datasets:
         return datasets[what], {}
     if folder(path):
-        raise UsageError(f"{what}: is a folder; name a file in it, or the dataset whose folder it is")
-    raise UsageError(f"{what}: neither a file nor a dataset; known are {', '.join(datasets)}")
+        raise UsageError(f"{what}: is a folder; name a file in it, or the dataset that it belongs to")
+    raise UsageError(f"{what}: is neither a file nor a dataset; the datasets are {', '.join(datasets)}")

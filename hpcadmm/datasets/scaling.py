@@ -1,29 +1,28 @@
-"""How the features of a dataset are scaled, and which of them stay badly scaled."""
+"""How the features of a dataset are scaled, and warnings of features that stay badly scaled."""
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hpcadmm.comm.world import World
 from hpcadmm.datasets import transform as transforms
 from hpcadmm.datasets.loaded import Samples
-from hpcadmm.datasets.table import Array, Table
-from hpcadmm.datasets.transform import Affine, Vector
+from hpcadmm.datasets.table import Table
+from hpcadmm.datasets.transform import Affine, Kind, Vector
 
 if TYPE_CHECKING:
     from hpcadmm.datasets.base import Dataset
 
-Kind = Literal["standard", "unit", "max", "none"]
-SPARSE = 0.5  # share of zeros above which a table in a sparse format is left as it is
-APART = 100.0  # largest over smallest deviation from which features are named
-OFF = 10.0  # |mean| over deviation from which a feature is named
-NAMES = 6  # that a warning tells
+SPARSE = 0.5  # fraction of zeros from which a table in a sparse format is not scaled
+APART = 100.0  # ratio of the largest to the smallest deviation that causes a warning
+OFF = 10.0  # ratio of |mean| to deviation that causes a warning
+NAMES = 6  # features that a warning names
 
 
 def kind_of(dataset: "Dataset", table: Table) -> Kind | None:
-    """The scaling that the options ask for; None if that depends on how many values are 0."""
+    """The scaling that the options select; None if it depends on the number of zeros."""
     if dataset.standardise is True:
         return "standard"
     if dataset.scale != "auto":
@@ -34,7 +33,7 @@ def kind_of(dataset: "Dataset", table: Table) -> Kind | None:
 
 
 def planned(dataset: "Dataset") -> "Dataset":
-    """The dataset with the choice that `standardise` = "auto" means, where it does not depend on the files."""
+    """The dataset with `standardise` = "auto" replaced by the choice, unless it depends on the files."""
     if dataset.standardise != "auto":
         return dataset
     images = getattr(dataset, "image", None) or getattr(dataset, "maximum", None)
@@ -44,14 +43,14 @@ def planned(dataset: "Dataset") -> "Dataset":
 
 
 def settled(dataset: "Dataset", kind: Kind) -> "Dataset":
-    """The dataset with options that ask for this scaling, whatever its files say."""
+    """The dataset with options that select this scaling for any files."""
     if kind == "standard":
         return replace(dataset, standardise=True, scale="none")
     return replace(dataset, standardise=False, scale=kind)
 
 
 def known(kind: Kind | None, table: Table, features: int) -> Affine | None:
-    """The transform of a scaling that needs no statistics; None for one that does."""
+    """The transform of a scaling that needs no statistics; None if it needs them."""
     if kind == "none":
         return Affine.identity(features)
     if kind == "unit" and table.maximum:
@@ -59,36 +58,22 @@ def known(kind: Kind | None, table: Table, features: int) -> Affine | None:
     return None
 
 
-def dense(x: Array, world: World) -> bool:
-    """Are more than half of the values over all ranks other than 0? Collective."""
-    values, size = world.sum(np.array([np.count_nonzero(x), x.size]))[0]
-    return bool(values > (1 - SPARSE) * size)
-
-
-def measured(kind: Kind, train: Samples, features: int, world: World) -> Affine:
-    """The transform by statistics of the raw train part; collective."""
-    x = train.x[:features]
-    if kind == "standard":
-        return transforms.standard(x, train.tiles, world)
-    return transforms.unit(x, world) if kind == "unit" else transforms.by_maximum(x, world)
-
-
 def of_targets(dataset: "Dataset", train: Samples, table: Table, world: World) -> Affine | None:
-    """The transform of the targets of a regression, None for classes; collective."""
+    """The transform of a regression's targets; None for classes. Collective."""
     if not table.targets:
         return None
     targets = np.atleast_2d(train.labels)
-    if dataset.standardise_targets:
-        return transforms.standard(targets, train.tiles, world)
-    return transforms.by_maximum(targets, world) if dataset.scale == "max" else Affine.identity(len(targets))
+    if dataset.standardise_targets or dataset.scale == "max":
+        return transforms.fitted("standard" if dataset.standardise_targets else "max", targets, train.tiles, world)
+    return Affine.identity(len(targets))
 
 
 def remarks(kind: Kind, train: Samples, table: Table, features: int, world: World) -> list[str]:
     """Warnings of badly scaled features of the train part as the solver sees it; collective.
 
-    A feature is named if the deviations of the features that are not constant differ by a factor of APART and more,
-    or if |mean| >= OFF deviations: each makes the condition number of the normal equations 400 or more.
-    In a sparse format the largest moduli are compared, since a mean of 0 would cost the zeros. Images are left out.
+    A feature is named if the deviations of non-constant features differ by a factor of APART or more, or its |mean| is
+    OFF deviations or more: either makes the condition number of the normal equations 400 or more. In a sparse format
+    the largest moduli are compared, since centring would fill in the zeros. Images are not checked.
     """
     if kind == "standard" or table.image is not None or not table.files:
         return []
@@ -102,7 +87,7 @@ def remarks(kind: Kind, train: Samples, table: Table, features: int, world: Worl
 
 
 def apart(sizes: Vector, what: str, cure: str, table: Table) -> list[str]:
-    """The warning of features of very different sizes, the farthest from the middle first."""
+    """The warning about features of very different size, the farthest from the median first."""
     varying = np.flatnonzero(sizes > 0)
     if not varying.size or sizes[varying].max() < APART * sizes[varying].min():
         return []
@@ -114,7 +99,7 @@ def apart(sizes: Vector, what: str, cure: str, table: Table) -> list[str]:
 
 
 def off_centre(mean: Vector, deviation: Vector, cure: str, table: Table) -> list[str]:
-    """The warning of features whose mean is far from 0, the farthest first."""
+    """The warning about features whose mean is far from 0, the farthest first."""
     varying = np.flatnonzero((deviation > 0) & (np.abs(mean) >= OFF * deviation))
     if not varying.size:
         return []
@@ -124,7 +109,7 @@ def off_centre(mean: Vector, deviation: Vector, cure: str, table: Table) -> list
 
 
 def listed(names: Sequence[str]) -> str:
-    """At most NAMES of them.
+    """At most NAMES names.
 
     >>> listed(["1"] * 2), listed(["1"] * 8)
     ('1, 1', '1, 1, 1, 1, 1, 1 and 2 more')

@@ -1,4 +1,4 @@
-"""A table: rows of features with labels or targets, as they lie in files of one format."""
+"""A table: rows of features with labels or targets in files of one format."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
@@ -26,15 +26,15 @@ def step(features: int) -> int:
 
 
 class Table(ABC):
-    """What every format offers. Attributes:
+    """What a reader of one file format offers.
 
-    rows, features: its size; targets: real targets of a row (0: a row has a class);
-    dtype: of the raw values; files: for the digest and for messages;
-    image: (channels, height, width) if a row is an image, channel by channel;
-    maximum: the top of the raw values' range where it is known (255 for bytes), bottom 0;
-    values: the class labels where the format fixes them; names: theirs;
-    facts, warnings: lines that a user is to see of how the file is read;
-    sparse: does the format leave zeros out? real: why the targets are real, for one who meant classes.
+    rows, features: number of each. targets: real targets per row (0: a row has a class).
+    dtype: of the raw values. files: those read, for the digest and messages.
+    image: (channels, height, width) if a row is an image, channel by channel.
+    maximum: the largest possible raw value if known (255 for bytes; the least is 0).
+    values, names: class labels fixed by the format, and their names.
+    facts, warnings: lines for the user about how the file is read.
+    sparse: the format leaves out zeros. real: why the targets are real, to tell a user who meant classes.
     """
 
     rows: int
@@ -53,7 +53,7 @@ class Table(ABC):
 
     @abstractmethod
     def reader(self) -> AbstractContextManager[Read]:
-        """Open the files; the function given reads rows start..stop, for increasing, disjoint ranges.
+        """Open the files; the function read(start, stop) takes increasing, disjoint ranges.
 
         It returns raw features (stop - start, features) and int64 labels (stop - start,) or float64 targets
         (stop - start, targets).
@@ -66,18 +66,15 @@ class Table(ABC):
                 yield read(start, min(start + step(self.features), self.rows))[1]
 
     def feature(self, index: int) -> str:
-        """A feature, counted from 0, as a user knows it: by its column in the file, counted from 1."""
+        """The name for the user of a feature (counted from 0): its column in the file, counted from 1."""
         return str(index + 1)
 
     def named(self) -> Columns:
-        """The names of the columns, for `expect` of other files."""
+        """The names of the columns, for `expect` of another file."""
         return Columns([])
 
     def expect(self, columns: Columns) -> None:  # noqa: B027 (a format without names has nothing to do)
-        """Put the columns in the order of another file's, by their names, where this format has names.
-
-        Raises UsageError that names the missing and the unknown ones.
-        """
+        """Order the columns as in the training, by name, if the format has names. Raises UsageError if they differ."""
 
     @property
     def where(self) -> str:
@@ -87,7 +84,7 @@ class Table(ABC):
 
 @dataclass(frozen=True)
 class Source:
-    """One part of a dataset: a table, and which of its rows."""
+    """One part of a dataset: some rows of a table."""
 
     table: Table
     rows: Rows
@@ -95,14 +92,6 @@ class Source:
     @classmethod
     def whole(cls, table: Table) -> "Source":
         return cls(table, range(table.rows))
-
-
-def brought(parts: tuple[Source, Source | None], columns: Columns | None) -> tuple[Source, Source | None]:
-    """The parts with their columns in the order of those of a training (None: as they are)."""
-    for part in parts:
-        if columns is not None and part is not None:
-            part.table.expect(columns)
-    return parts
 
 
 def records(file: IO[bytes] | Stream, path: Path, offset: int, width: int, start: int, stop: int) -> NDArray[np.uint8]:

@@ -1,8 +1,8 @@
-"""Scaling and standardising: per-feature statistics of the train part, the same bits on any number of ranks."""
+"""Scale features by statistics of the train part; the same bits on any number of ranks."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,24 +12,25 @@ from hpcadmm.datasets.table import Array
 from hpcadmm.model.tiles import Tiles
 
 Vector = NDArray[np.float64]
+Kind = Literal["standard", "unit", "max", "none"]
 ROOM = 1 << 21  # float64 entries of one temporary: 16 MiB
-BLOCK = 1 << 16  # the same where temporaries had better stay in cache: 512 KiB
+BLOCK = 1 << 16  # of one that should stay in cache: 512 KiB
 
 
 @dataclass(frozen=True)
 class Affine:
-    """x -> (x - shift) / divisor, per feature; both vectors have one entry a feature."""
+    """x -> (x - shift) / divisor; both vectors have one entry per feature."""
 
     shift: Vector
     divisor: Vector
 
     def record(self) -> dict[str, list[float]]:
-        """As JSON knows it; every float64 comes back exactly."""
+        """As JSON; every float64 comes back exactly."""
         return {"shift": self.shift.tolist(), "divisor": self.divisor.tolist()}
 
     @classmethod
     def of(cls, record: dict[str, list[float]]) -> "Affine":
-        """What `record` gave."""
+        """The inverse of `record`."""
         return cls(np.array(record["shift"]), np.array(record["divisor"]))
 
     @classmethod
@@ -38,34 +39,34 @@ class Affine:
 
     @property
     def trivial(self) -> bool:
-        """Does it leave every value as it is?"""
+        """Does it leave every value unchanged?"""
         return not (self.shift.any() or (self.divisor != 1).any())
 
     def rows(self, rows: Array) -> Array:
-        """Rows (samples, features) transformed, in float64 whatever type they have; as they are if it is trivial."""
+        """Transform rows (samples, features) in float64; return them unchanged if the transform is trivial."""
         return rows if self.trivial else (rows.astype(np.float64, copy=False) - self.shift) / self.divisor
 
     def apply(self, x: Array) -> None:
-        """Transform x (features, samples) in place; the arithmetic is float64 whatever x is."""
+        """Transform x (features, samples) in place, by float64 arithmetic."""
         if not self.trivial:
             for part in pieces(x):
                 part[...] = self.rows(part.T).T
 
     def undo(self, x: Array) -> Array:
-        """The values before `apply`, float64, for x (features, samples)."""
+        """The inverse of `apply` for x (features, samples), as float64."""
         return np.asarray((x.T * self.divisor + self.shift).T)
 
 
 def pieces(x: Array) -> list[Array]:
-    """Views of the columns of x whose float64 copies are small."""
+    """Views of blocks of columns of x; their float64 copies are small."""
     wide = max(1, BLOCK // max(len(x), 1))
     return [x[:, start : start + wide] for start in range(0, x.shape[1], wide)]
 
 
 def narrowed(x: Array, dtype: Any) -> Array:
-    """The float64 array x, that of `room`, in a narrower type: cast where it lies, and what is left of it given back.
+    """Cast the float64 array x of `fill.filled` to a narrower type in place, and free the rest of its memory.
 
-    x and all views of it are void afterwards. Peak memory beyond x is one small block.
+    x and all views of it are invalid afterwards. Peak memory beyond x is one small block.
     """
     owner, shape = x.base, x.shape
     if x.dtype == dtype or owner is None or not x.size:
@@ -91,8 +92,8 @@ def extremes(x: Array, world: World) -> tuple[Vector, Vector]:
 def totals(x: Array, tiles: Tiles, world: World, of: Callable[[Array, slice], Array]) -> Vector:
     """The sums over all samples of of(x[features], features), per feature.
 
-    Each tile's sum goes to a slot of its own, and the slots are added in the order of the tiles on every rank:
-    the sum over ranks only adds zeros. Features are taken in chunks so that the slots stay small.
+    Each tile's sum goes to its own slot; every rank adds the slots in the order of the tiles, so the sum over ranks
+    only adds zeros. Chunks of features keep the slots small.
     """
     result = np.zeros(len(x))
     chunk = max(1, ROOM // max(tiles.count, tiles.width, 1))
@@ -109,8 +110,8 @@ def totals(x: Array, tiles: Tiles, world: World, of: Callable[[Array, slice], Ar
 def moments(x: Array, tiles: Tiles, world: World) -> tuple[Vector, Vector]:
     """Mean and deviation (over n, not n - 1) of each feature of x (features, own samples) over all ranks.
 
-    A deviation of 0 is that of a constant feature. Values are brought near 1 by powers of two first, so that no
-    square leaves the range of float64: the bits are those of the plain formulas.
+    A constant feature has deviation 0. Values are first scaled near 1 by powers of two, so that no square overflows or
+    underflows; the bits are those of the plain formulas.
     """
     low, high = extremes(x, world)
     count, size, spread = max(tiles.n, 1), power(np.maximum(np.abs(low), np.abs(high))), power(high / 2 - low / 2)
@@ -121,7 +122,7 @@ def moments(x: Array, tiles: Tiles, world: World) -> tuple[Vector, Vector]:
 
 
 def power(values: Vector) -> Vector:
-    """The power of two next below each positive value; 1 for 0.
+    """The largest power of two below or at each positive value; 1 for 0.
 
     >>> power(np.array([0.0, 1.0, 1e3])).tolist()
     [1.0, 1.0, 512.0]
@@ -129,23 +130,15 @@ def power(values: Vector) -> Vector:
     return np.where(values > 0, np.ldexp(1.0, np.frexp(values)[1] - 1), 1.0)
 
 
-def standard(x: Array, tiles: Tiles, world: World) -> Affine:
-    """To mean 0 and deviation 1; a constant feature becomes 0."""
-    mean, deviation = moments(x, tiles, world)
-    return Affine(mean, nonzero(deviation))
+def fitted(kind: Kind, x: Array, tiles: Tiles, world: World) -> Affine:
+    """The transform of x (features, own samples) by its statistics over all ranks; collective.
 
-
-def unit(x: Array, world: World) -> Affine:
-    """To [0, 1] by least and largest value; a constant feature becomes 0."""
-    low, high = extremes(x, world)
-    return Affine(low, nonzero(high - low))
-
-
-def by_maximum(x: Array, world: World) -> Affine:
-    """Each feature divided by its largest value (not its largest modulus); one whose maximum is 0 is left."""
-    return Affine(np.zeros(len(x)), nonzero(extremes(x, world)[1]))
-
-
-def nonzero(divisor: Vector) -> Vector:
-    """The divisor with 1 for 0, which divides only zeros."""
-    return np.where(divisor == 0, 1.0, divisor)
+    "standard": to mean 0 and standard deviation 1. "unit": to [0, 1]. "max": divided by the largest value (not the
+    largest modulus). Differences of a constant feature are 0 and are divided by 1.
+    """
+    if kind == "standard":
+        shift, divisor = moments(x, tiles, world)
+    else:
+        low, high = extremes(x, world)
+        shift, divisor = (low, high - low) if kind == "unit" else (np.zeros(len(x)), high)
+    return Affine(shift, np.where(divisor == 0, 1.0, divisor))

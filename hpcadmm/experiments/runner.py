@@ -13,7 +13,7 @@ from hpcadmm.experiments.launcher import Launcher, Relay, usable_cores
 from hpcadmm.experiments.plan import Planned
 from hpcadmm.storage.durable import write_text
 from hpcadmm.storage.folders import newest
-from hpcadmm.storage.holder import holder
+from hpcadmm.storage.lock import holder
 from hpcadmm.storage.readers import JOB
 
 Say = Callable[[str], None]

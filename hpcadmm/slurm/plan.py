@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hpcadmm.comm.launcher import plugin
-from hpcadmm.comm.library import ask
+from hpcadmm.comm.launcher import ask, plugin
 from hpcadmm.errors import UsageError
 from hpcadmm.experiments.plan import read
 from hpcadmm.job.tables import may_change

@@ -13,8 +13,7 @@ from hpcadmm.job.job import parse
 from hpcadmm.job.tables import PLACES
 from hpcadmm.storage.durable import spoken, write_text
 from hpcadmm.storage.folders import iteration_of, newest
-from hpcadmm.storage.holder import holder
-from hpcadmm.storage.lock import LOCK, OWNER
+from hpcadmm.storage.lock import LOCK, OWNER, holder
 from hpcadmm.storage.readers import ENVIRONMENT, JOB, LOG, METRICS, SUMMARY, read_job, read_metrics, read_summary
 
 OWN = {JOB, ENVIRONMENT, METRICS, LOG, SUMMARY, LOCK, OWNER, "checkpoints"}  # the files of a run folder

@@ -1,17 +1,18 @@
-"""Checkpoints: a folder of HDF5 files that holds global arrays, whatever the number of ranks.
+"""Checkpoints: a folder of HDF5 files with global arrays, readable on any number of ranks.
 
 iteration-0000000010/
-    shard-<lo>-<hi>.h5          one a rank: columns lo to hi of every array in columns, as rows = samples
-    cells-<rank>-<lo>-<hi>.h5   one a rank: columns lo to hi of the arrays in cells of its layers, as rows = samples
-    sites-<rank>.h5             one a rank: the arrays of its sites, and of its layers if none before it has them
+    shard-<lo>-<hi>.h5          one per rank: columns lo to hi of every array in columns, as rows = samples
+    cells-<rank>-<lo>-<hi>.h5   one per rank: columns lo to hi of the arrays in cells of its layers, as rows = samples
+    sites-<rank>.h5             one per rank: the arrays of its sites, and of its layers unless an earlier rank has them
     checkpoint.h5               written last: the replicated arrays, the record (`checkpoint.json`), and virtual
-                                datasets that show the arrays in columns and cells whole; for people, not read here
+                                datasets that show the arrays in columns and cells whole, for people; not read here
 """
 
 import shutil
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,16 +35,16 @@ __all__ = ["CheckpointError", "load", "load_newest", "newest", "read_weights", "
 
 
 def save(folder: Path, items: Sequence[Item], tiles: Tiles, meta: dict[str, Any], world: "World", keep: int) -> Path:
-    """Write the checkpoint of `meta["iteration"]` on all ranks, keep the newest `keep`, and return its folder.
+    """Write the checkpoint of `meta["iteration"]`, keep the newest `keep`, and return its folder. Collective.
 
-    On a grid of ranks, layers x samples, `world` is all ranks and `tiles` those of this rank's block of samples. Such
-    a state has no columns, only cells; an array on a site is given by one rank. ValueError otherwise.
-    meta is anything JSON can hold. Earlier checkpoints stay until this one is committed. Collective. An error of the
-    file system (a full disk) is a UsageError on all ranks; it leaves the earlier ones and removes what was written.
+    On a grid of ranks, layers x samples, `world` is all ranks and `tiles` those of this rank's block of samples. Such a
+    state has no columns, only cells; one rank gives an array on a site. Raises ValueError otherwise.
+    meta: anything JSON can hold. Earlier checkpoints stay until this one is committed. An error of the file system (a
+    full disk) is a UsageError on all ranks; it leaves the earlier checkpoints and removes what was written.
     """
     final = folders.place(folder, meta["iteration"])
     identity = world.share(uuid.uuid4().hex)
-    partial = folders.beside(final, f".{identity[:8]}.partial")  # ranks that outlive a killed job cannot meddle
+    partial = folders.beside(final, f".{identity[:8]}.partial")  # ranks that outlive a killed job write elsewhere
     with _removed_on_error(partial, world):
         _same_on_all(items, world)
         with world.together("preparing a checkpoint"), spoken(f"make the checkpoint {final}"):
@@ -54,7 +55,7 @@ def save(folder: Path, items: Sequence[Item], tiles: Tiles, meta: dict[str, Any]
                 partial.mkdir()
         with world.together("writing a checkpoint"), spoken(f"write the checkpoint {final}"):
             mine = parts.write_part(partial, items, tiles, world.rank, identity)
-        every = world.gather(mine.plain())
+        every = world.gather(asdict(mine))
         with world.together("committing a checkpoint"), spoken(f"write the checkpoint {final}"):
             if world.first:
                 parts.write_master(partial, parts.joined(identity, meta, items, tiles, every), items)
@@ -67,7 +68,7 @@ def save(folder: Path, items: Sequence[Item], tiles: Tiles, meta: dict[str, Any]
 
 @contextmanager
 def _removed_on_error(partial: Path, world: "World") -> Iterator[None]:
-    """All ranks fail together, so no rank writes any more when the first removes the folder."""
+    """All ranks fail together, so no rank writes when the first one removes the folder."""
     try:
         yield
     except Exception:
@@ -77,7 +78,7 @@ def _removed_on_error(partial: Path, world: "World") -> Iterator[None]:
 
 
 def _same_on_all(items: Sequence[Item], world: "World") -> None:
-    """ValueError on all ranks unless they hold the same arrays that are replicated or in columns."""
+    """Raise ValueError on all ranks unless they hold the same replicated arrays and the same arrays in columns."""
     every = world.gather([item.path for item in items if item.lies in ("replicated", "columns")])
     for rank, paths in enumerate(every):
         if paths != every[0]:
@@ -86,20 +87,20 @@ def _same_on_all(items: Sequence[Item], world: "World") -> None:
 
 
 def _check_grid(items: Sequence[Item], tiles: Tiles, world: "World") -> None:
-    """Refuse columns that several ranks hold: they would write the same shard."""
+    """Raise ValueError if several ranks hold the same columns: they would write the same shard."""
     columns = [item.path for item in items if item.lies == "columns"]
     if columns and tiles.size < world.size:
         raise ValueError(
-            f"{columns[0]} lies in columns, of which {tiles.size} blocks lie on {world.size} ranks; "
-            "on a grid with several blocks of layers a field is cells() or replicated()"
+            f"{columns[0]} is in columns: {tiles.size} blocks on {world.size} ranks; "
+            "on a grid with several blocks of layers declare the field as cells() or replicated()"
         )
 
 
 def load(path: Path, items: Sequence[Item], tiles: Tiles, world: "World") -> dict[str, Any]:
-    """Fill the arrays of the items from one checkpoint, on any number of ranks; return its meta.
+    """Fill the arrays of the items from one checkpoint, on any number or grid of ranks; return its meta. Collective.
 
-    Collective; on any grid of ranks, where several may ask for the same array. A file that is damaged, hostile or of
-    another job is a UsageError on all ranks, which names the file and the reason; arrays may then be filled in part.
+    Several ranks may ask for the same array. A file that is damaged, hostile or of another job is a UsageError on all
+    ranks that names the file and the reason; some arrays may then be filled.
     """
     text = ""
     with world.together("reading a checkpoint"):
@@ -121,7 +122,7 @@ def load(path: Path, items: Sequence[Item], tiles: Tiles, world: "World") -> dic
 
 
 def _spread(array: Array, world: "World") -> None:
-    """Overwrite an array of any memory order and type with the first rank's."""
+    """Overwrite an array of any memory order and type with that of the first rank."""
     if array.size == 0:
         return
     rows = array.T if array.T.flags.c_contiguous else np.ascontiguousarray(array)
@@ -133,10 +134,10 @@ def _spread(array: Array, world: "World") -> None:
 def load_newest(
     folder: Path, items: Sequence[Item], tiles: Tiles, world: "World", warn: Callable[[str], None]
 ) -> dict[str, Any]:
-    """Fill the arrays of the items from the newest valid checkpoint in a folder; return its meta.
+    """Fill the arrays of the items from the newest valid checkpoint in a folder; return its meta. Collective.
 
-    Collective. All ranks use the same one. Each that is refused is passed to `warn` on the first rank, with the file
-    and the reason. UsageError on all ranks if there is none.
+    `warn` gets a line on the first rank for each checkpoint that is refused. Raises UsageError on all ranks if none is
+    valid.
     """
     names: list[str] = []
     with world.together("looking for checkpoints"), spoken(f"read {folder}"):
@@ -153,4 +154,4 @@ def load_newest(
             reason = str(error)
     if not names:
         raise UsageError(f"{folder} holds no checkpoint; start again with `hpcadmm train`")
-    raise UsageError(f"none of the {len(names)} checkpoints in {folder} can be used; the oldest: {reason}")
+    raise UsageError(f"none of the {len(names)} checkpoints in {folder} is valid; the oldest: {reason}")

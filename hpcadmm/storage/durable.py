@@ -1,8 +1,10 @@
-"""Files that are whole or absent: written aside, fsynced, renamed; and a file that HDF5 can fill without crashing."""
+"""Files that are whole or absent: written beside their place, synced, renamed; and files that HDF5 fills safely."""
 
 import io
 import os
-from collections.abc import Iterator
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ from hpcadmm.errors import UsageError
 
 
 def sync_folder(folder: Path) -> None:
-    """Make what was created, renamed or removed in a folder durable."""
+    """Make durable what was created, renamed or removed in a folder."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -20,9 +22,9 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write or replace a file so that a crash leaves the old one or the new one, never a part.
+    """Write or replace a file; a crash leaves the old one or the new one, never a part.
 
-    An error (a full disk) leaves the old one and nothing else. Bytes of a file name that are no text stay as they are.
+    An error (a full disk) leaves the old one and nothing else. Undecodable bytes of file names are kept.
     """
     aside = path.with_name(path.name + ".partial")
     try:
@@ -39,7 +41,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def append(path: Path, line: str) -> None:
-    """Append one line in one piece; an error (a full disk) leaves the file as it was, as far as the disk allows."""
+    """Append one line at once; an error (a full disk) leaves the file unchanged, as far as the disk allows."""
     with open(path, "ab", buffering=0) as file:
         start, rest = file.seek(0, os.SEEK_END), memoryview(f"{line}\n".encode(errors="backslashreplace"))
         try:
@@ -51,9 +53,39 @@ def append(path: Path, line: str) -> None:
             raise OSError(error.errno, error.strerror, str(path)) from None
 
 
+def kind(out: Path, known: Iterable[str]) -> str:
+    """The suffix of a file to write, in lower case. Raises UsageError if it is not a known one.
+
+    >>> kind(Path("curves.PNG"), [".png", ".svg"])
+    '.png'
+    """
+    suffix = out.suffix.lower()
+    if suffix not in known:
+        raise UsageError(f"-o {out}: must end in {', '.join(known)}")
+    return suffix
+
+
+def absent(out: Path, force: bool) -> None:
+    """Raise UsageError if the file exists and may not be replaced."""
+    if os.path.exists(out) and not force:
+        raise UsageError(f"{out} exists; replace it with --force")
+
+
+def written(out: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` fill a file beside `out`, then rename it. Raises UsageError if the file system refuses."""
+    aside = out.with_name(f".{out.stem}.{os.getpid()}{out.suffix}")
+    try:
+        with spoken(f"write {out}"):
+            write(aside)
+            os.replace(aside, out)
+    finally:
+        with suppress(OSError):
+            aside.unlink()
+
+
 @contextmanager
 def spoken(what: str) -> Iterator[None]:
-    """Say an error of the file system (full, not permitted, ...) as one message: `cannot <what>: <reason>`."""
+    """Turn an error of the file system (full, not permitted, ...) into a UsageError `cannot <what>: <reason>`."""
     try:
         yield
     except OSError as error:
@@ -61,8 +93,20 @@ def spoken(what: str) -> Iterator[None]:
         raise UsageError(f"cannot {what}: {error.strerror or error}{place}") from error
 
 
+def write_speed(folder: Path, nbytes: int = 1 << 26) -> float:
+    """Bytes per second at which a new file of `nbytes` is written and synced. Raises OSError."""
+    block = os.urandom(1 << 20)
+    with tempfile.TemporaryFile(dir=folder) as file:
+        start = time.perf_counter()
+        for _ in range(max(nbytes >> 20, 1)):
+            file.write(block)
+        file.flush()
+        os.fsync(file.fileno())
+        return max(nbytes, 1 << 20) / (time.perf_counter() - start)
+
+
 class Source(io.RawIOBase):
-    """A regular file (a symbolic link is refused) that HDF5 reads, without a copy."""
+    """A regular file (no symbolic link) that HDF5 reads without a copy."""
 
     def __init__(self, path: Path) -> None:
         self.descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -100,8 +144,8 @@ class Source(io.RawIOBase):
 class Sink(Source):
     """A new file that HDF5 writes.
 
-    With its own files HDF5 2.0 ends the process with a segmentation fault after a write that failed (a full disk).
-    So the first error is kept, the rest of the data is dropped, HDF5 is told that all is well, and `finish` raises.
+    HDF5 2.0 crashes with a segmentation fault after a failed write to its own files (a full disk). So this one keeps
+    the first error, drops the rest of the data and reports success to HDF5; `finish` raises the error.
     """
 
     def __init__(self, path: Path) -> None:
@@ -134,7 +178,7 @@ class Sink(Source):
         return length
 
     def finish(self) -> int:
-        """Raise what went wrong while writing, or make the file durable and return its size in bytes."""
+        """Raise the first error, or make the file durable and return its size in bytes."""
         if self.error:
             raise OSError(self.error.errno, self.error.strerror, str(self.path))
         os.fsync(self.descriptor)

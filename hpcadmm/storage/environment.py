@@ -1,4 +1,4 @@
-"""What a run ran on: versions, MPI, BLAS, hosts. Of the environment's variables only those named here."""
+"""What a run ran on: versions, MPI, BLAS, hosts, and the environment variables named here, no others."""
 
 import contextlib
 import os
@@ -20,20 +20,14 @@ if TYPE_CHECKING:
 
 PACKAGES = ("numpy", "scipy", "numba", "h5py", "mpi4py")
 VARIABLES = (
-    "OPENBLAS_CORETYPE",
-    "OPENBLAS_NUM_THREADS",
-    "OMP_NUM_THREADS",
-    "SLURM_JOB_ID",
-    "SLURM_RESTART_COUNT",
-    "SLURM_JOB_NODELIST",
-    "SLURM_JOB_PARTITION",
-    "SLURM_ARRAY_JOB_ID",
-    "SLURM_ARRAY_TASK_ID",
+    *("OPENBLAS_CORETYPE", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"),
+    *("SLURM_JOB_ID", "SLURM_RESTART_COUNT", "SLURM_JOB_NODELIST", "SLURM_JOB_PARTITION"),
+    *("SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID"),
 )
 
 
 def environment(world: "World", threads: int, mpi: dict[str, Any] | None = None) -> dict[str, Any]:
-    """What `environment.json` holds; `mpi` is what the caller knows of the MPI library. Collective."""
+    """The content of `environment.json`; mpi: facts about the MPI library. Collective."""
     return {
         "hpcadmm": hpcadmm.__version__,
         "commit": commit(Path(hpcadmm.__file__).parent) if world.first else None,
@@ -52,6 +46,11 @@ def environment(world: "World", threads: int, mpi: dict[str, Any] | None = None)
     }
 
 
+def hdf5_version() -> str:
+    """The versions of the HDF5 library and h5py."""
+    return f"HDF5 {h5py.version.hdf5_version}, h5py {h5py.__version__}"
+
+
 def _version(package: str) -> str | None:
     try:
         return version(package)
@@ -66,7 +65,7 @@ def _blas() -> list[dict[str, Any]]:
 
 
 def _hosts(world: "World") -> list[dict[str, Any]]:
-    """For each host its ranks, processor and cores."""
+    """The ranks, processor and cores of each host."""
     hosts: dict[str, dict[str, Any]] = {}
     for rank, (name, processor, cores) in enumerate(world.gather([world.host, _processor(), os.cpu_count()])):
         host = hosts.setdefault(name, {"host": name, "processor": processor, "cores": cores, "ranks": []})
@@ -83,7 +82,7 @@ def _processor() -> str:
 
 
 def commit(package: Path) -> dict[str, Any] | None:
-    """The git commit of a package's source and whether it was changed since; None if git does not track it."""
+    """The git commit of a package's source and whether it has changed since; None if git does not track it."""
     if _git(package, "ls-files", "--error-unmatch", "__init__.py") is None:
         return None
     head = _git(package, "rev-parse", "HEAD")

@@ -1,7 +1,7 @@
-"""Names of checkpoint folders, and the commit: a folder is written as `.partial` and renamed.
+"""Names of checkpoint folders; a folder is written as `.partial` and committed by renaming.
 
 iteration-0000000010                    committed
-iteration-0000000010.1a2b3c4d.partial   being written or being removed; an orphan if the job is gone
+iteration-0000000010.1a2b3c4d.partial   being written or removed; an orphan if the job has ended
 iteration-0000000010.old                committed, about to be replaced by one of the same iteration
 """
 
@@ -18,7 +18,7 @@ ORPHAN = re.compile(r"iteration-\d{10,18}\.[0-9a-z]{1,8}\.partial", re.ASCII)
 
 
 def place(folder: Path, iteration: int) -> Path:
-    """Where the checkpoint of an iteration lies.
+    """The folder of the checkpoint of an iteration.
 
     >>> place(Path("checkpoints"), 10).name
     'iteration-0000000010'
@@ -32,13 +32,13 @@ def beside(final: Path, suffix: str) -> Path:
 
 
 def iteration_of(path: Path) -> int:
-    """The iteration in a folder's name; -1 if it is not the name of a committed checkpoint."""
+    """The iteration in the name of a committed checkpoint; -1 for other names."""
     found = COMMITTED.fullmatch(path.name)
     return int(found[1]) if found else -1
 
 
 def newest(folder: Path) -> list[Path]:
-    """The committed checkpoints in a folder, newest first; none if there is no folder."""
+    """The committed checkpoints in a folder, newest first; none if the folder does not exist."""
     try:
         names = {entry.name for entry in os.scandir(folder) if entry.is_dir(follow_symlinks=False)}
     except (FileNotFoundError, NotADirectoryError):
@@ -48,7 +48,7 @@ def newest(folder: Path) -> list[Path]:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what a killed job left, and finish or undo a replacement it had begun."""
+    """Remove what a killed job left; finish or undo a replacement it had begun."""
     for entry in list(folder.iterdir()) if folder.is_dir() else []:
         final = beside(entry, "")
         if ORPHAN.fullmatch(entry.name) or (entry != final and COMMITTED.fullmatch(entry.name) and final.exists()):
@@ -58,7 +58,7 @@ def sweep(folder: Path) -> None:
 
 
 def commit(partial: Path, final: Path) -> None:
-    """Rename a written folder to its final name, durably; one of the same iteration is replaced."""
+    """Rename a written folder durably to its final name, replacing one of the same iteration."""
     sync_folder(partial)
     old = beside(final, ".old")
     if final.exists():
@@ -69,9 +69,9 @@ def commit(partial: Path, final: Path) -> None:
 
 
 def prune(folder: Path, iteration: int, keep: int) -> None:
-    """Keep the newest `keep` checkpoints up to `iteration`; later ones are of a future that was given up.
+    """Keep the newest `keep` checkpoints up to `iteration`; remove later ones, of an abandoned run, too.
 
-    What cannot be removed now (in use on a network file system) is left as an orphan for the next sweep.
+    A folder that cannot be removed now (in use on a network file system) stays as an orphan for the next sweep.
     """
     there = newest(folder)
     kept = [path for path in there if iteration_of(path) <= iteration][: max(keep, 1)]

@@ -1,7 +1,7 @@
-"""Arrays in HDF5 files: written with a checksum a chunk, read from files that are not trusted.
+"""Arrays in HDF5 files: written with a checksum per chunk, read from untrusted files.
 
-Nothing is read from a dataset before it is known to be a plain one: reached by hard links, inside this file (no
-external storage, no virtual source), of the expected type and shape, in chunks of a bounded size with a checksum.
+A dataset is read only after these checks: reached by hard links, stored in this file (not external, not virtual), of
+the expected type and shape, in chunks of a limited size with a checksum.
 """
 
 import math
@@ -18,21 +18,21 @@ from hpcadmm.errors import UsageError
 from hpcadmm.model.state import Array
 from hpcadmm.storage.durable import Sink, Source
 
-SMALL_CHUNK = 1 << 20  # bytes; tiles are put together up to this
-LARGE_CHUNK = 1 << 22  # bytes; tiles are cut down to this
+SMALL_CHUNK = 1 << 20  # bytes; tiles are joined up to this size
+LARGE_CHUNK = 1 << 22  # bytes; tiles are cut to this size
 
 
 class CheckpointError(UsageError):
-    """A checkpoint that is damaged, not ours, or of another job; the message names the file and the reason."""
+    """A checkpoint that is damaged, foreign or of another job; the message names the file and the reason."""
 
 
 class Refused(Exception):
-    """A reason to refuse the file being read; `naming` makes a CheckpointError of it."""
+    """A reason to refuse the file being read; `naming` turns it into a CheckpointError."""
 
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Turn anything that is raised while reading `path` into a CheckpointError that names it."""
+    """Turn any error of reading `path` into a CheckpointError that names it."""
     try:
         yield
     except (CheckpointError, MemoryError):
@@ -46,9 +46,9 @@ def naming(path: Path) -> Iterator[None]:
 
 @contextmanager
 def writing(path: Path, sizes: dict[str, int]) -> Iterator[h5py.File]:
-    """A new file, durable at the end; its size is then noted in `sizes`. Raises OSError, e.g. for a full disk."""
+    """A new file, durable at the end, when `sizes` gets its size. Raises OSError, e.g. for a full disk."""
     with Sink(path) as sink:
-        # The format of HDF5 1.10 has checksums on all of its own structures. No cache: chunks are written whole.
+        # The HDF5 1.10 format has checksums on all its structures. No cache: chunks are written whole.
         with h5py.File(sink, "w", libver=("v110", "v110"), rdcc_nbytes=0) as file:
             yield file
         sizes[path.name] = sink.finish()
@@ -56,7 +56,7 @@ def writing(path: Path, sizes: dict[str, int]) -> Iterator[h5py.File]:
 
 @contextmanager
 def reading(path: Path, size: int | None = None) -> Iterator[h5py.File]:
-    """A file that is not trusted; `size` is what it must have in bytes. Raises CheckpointError."""
+    """An untrusted file, open for reading; size: the bytes it must have. Raises CheckpointError."""
     with naming(path), Source(path) as source:
         if not stat.S_ISREG(source.status.st_mode):
             raise Refused("not a regular file")
@@ -67,7 +67,7 @@ def reading(path: Path, size: int | None = None) -> Iterator[h5py.File]:
 
 
 def chunk_shape(shape: tuple[int, ...], itemsize: int, width: int = 1) -> tuple[int, ...]:
-    """Chunks of whole tiles of `width` rows, or of a power of two of them for chunks of 1 to 4 MiB.
+    """Chunks of whole tiles of `width` rows: 1, 2, 4, ... tiles for chunks of 1 to 4 MiB.
 
     >>> chunk_shape((60000, 300), 8, 1024), chunk_shape((60000, 10), 4, 64), chunk_shape((5, 10**6), 8, 64)
     ((1024, 300), (16384, 10), (1, 500000))
@@ -82,7 +82,7 @@ def chunk_shape(shape: tuple[int, ...], itemsize: int, width: int = 1) -> tuple[
 
 
 def stored_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape in the file: a scalar has one entry there, since chunks need an axis."""
+    """The shape in the file: a scalar has one entry, since chunks need an axis."""
     return shape or (1,)
 
 
@@ -94,7 +94,7 @@ def write_array(file: h5py.File, name: str, array: Array, width: int = 1) -> Non
 
 
 def read_array(file: h5py.File, name: str, rows: Array, start: int = 0, total: int | None = None) -> None:
-    """Fill `rows` from row `start` on of a dataset that must have `total` rows (default: as many as `rows`)."""
+    """Fill `rows` from a dataset, beginning at row `start`; it must have `total` rows (default: as many as `rows`)."""
     shape = stored_shape(rows.shape)
     found = _plain(file, name)
     whole = shape if total is None else (total, *shape[1:])
@@ -121,7 +121,7 @@ def write_text(file: h5py.File, name: str, text: str) -> None:
 
 
 def read_text(file: h5py.File, name: str, limit: int) -> str:
-    """Read text written by `write_text`; longer than `limit` bytes is refused."""
+    """Read text written by `write_text`; refuse more than `limit` bytes."""
     found = _plain(file, name)
     kind: Any = found.id.get_type()
     if kind.get_class() != h5py.h5t.STRING or kind.is_variable_str() or found.shape != (1,):
@@ -133,13 +133,13 @@ def read_text(file: h5py.File, name: str, limit: int) -> str:
 
 
 def _plain(file: h5py.File, name: str) -> h5py.Dataset:
-    """The dataset at a path, reached by hard links only and stored in this file only."""
+    """The dataset at a path, reached by hard links and stored in this file."""
     here: Any = h5py.h5g.open(file.id, b"/")
     for part in name.encode().split(b"/"):
         if not isinstance(here, h5py.h5g.GroupID) or not here.links.exists(part):
             raise Refused(f"it holds no {name}")
         if here.links.get_info(part).type != h5py.h5l.TYPE_HARD:
-            raise Refused(f"{name} is a link to elsewhere; refused")
+            raise Refused(f"{name} is a link to another place; refused")
         here = h5py.h5o.open(here, part)
     if not isinstance(here, h5py.h5d.DatasetID):
         raise Refused(f"{name} is not a dataset")
@@ -152,7 +152,7 @@ def _plain(file: h5py.File, name: str) -> h5py.Dataset:
 
 
 def _checksummed(found: h5py.Dataset, name: str, limit: int) -> None:
-    """Refuse a dataset with other filters than the checksum, huge chunks, or chunks that do not exist."""
+    """Refuse a dataset with filters other than the checksum, with huge chunks, or with missing ones."""
     settings = found.id.get_create_plist()
     filters = [settings.get_filter(i)[0] for i in range(settings.get_nfilters())]
     if filters != [h5py.h5z.FILTER_FLETCHER32]:
@@ -160,4 +160,4 @@ def _checksummed(found: h5py.Dataset, name: str, limit: int) -> None:
     if math.prod(settings.get_chunk()) * found.dtype.itemsize > limit:
         raise Refused(f"{name} has chunks of {settings.get_chunk()} entries; refused")
     if found.id.get_storage_size() < found.size * found.dtype.itemsize:
-        raise Refused(f"damaged: parts of {name} are absent")
+        raise Refused(f"damaged: parts of {name} are missing")

@@ -1,10 +1,11 @@
-"""One job a run folder: a lock of the operating system, which ends with its owner however that ends."""
+"""One job per run folder: a lock of the operating system, which ends with its process; and who holds it."""
 
 import errno
 import fcntl
 import json
 import os
 import socket
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,10 @@ NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 
 
 class Lock:
-    """Held from construction to `close`. UsageError if another job holds it, with its host, pid and since when.
+    """Held from construction to `close`. Raises UsageError if another job holds it, with its host, pid and start.
 
-    `weak` says that the file system has no locks: then the file `lock.owner`, which names the owner, is the lock,
-    and one that a killed job on another host left behind must be removed by hand.
+    weak: the file system has no locks. The file `lock.owner`, which names the owner, is then the lock; the user must
+    remove one that a killed job on another host left behind.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -52,8 +53,38 @@ class Lock:
             self.descriptor = -1
 
 
+def holder(folder: Path) -> bool | None:
+    """Is a job running in the folder? False: one was killed in it. None: no job, or the last one ended properly.
+
+    Does not touch the folder. A process of this host is looked up; one of another host is known by its lock.
+    """
+    for name in (LOCK, OWNER):
+        owner = _read(folder / name)
+        if owner:
+            here = owner.get("host") == socket.gethostname()
+            return not _dead(owner) if here or name == OWNER else _locked(folder / name)
+    return None
+
+
+def locks(folder: Path) -> bool:
+    """Does flock on a file in `folder` exclude a second one? Raises OSError if it is not supported."""
+    with tempfile.NamedTemporaryFile(dir=folder) as held:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return _locked(Path(held.name))
+
+
+def _locked(path: Path) -> bool:
+    """Does a process of any host lock the file? True also if that cannot be known."""
+    try:
+        with open(path, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    return False
+
+
 def _own(folder: Path) -> None:
-    """Take the lock of a file system without locks: create `lock.owner`, or take over that of a dead process."""
+    """On a file system without locks: create `lock.owner`, or take over that of a dead process."""
     path = folder / OWNER
     for last in (False, True):
         try:
@@ -63,8 +94,7 @@ def _own(folder: Path) -> None:
         except FileExistsError:
             owner = _read(path)
             if last or not _dead(owner):
-                cure = f" If that job is dead, remove {path}."
-                raise UsageError(_in_use(folder, owner) + cure) from None
+                raise UsageError(f"{_in_use(folder, owner)} If that job is dead, remove {path}.") from None
             path.unlink(missing_ok=True)
 
 
@@ -74,7 +104,7 @@ def _me() -> dict[str, Any]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """Who holds a lock; empty if that cannot be read (yet)."""
+    """The owner of a lock; empty if it cannot be read (yet)."""
     try:
         owner = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -96,7 +126,7 @@ def _born(pid: int) -> str:
 
 
 def _dead(owner: dict[str, Any]) -> bool:
-    """Is the owner known to be dead? Only processes of this host can be asked."""
+    """Is the owner known to be dead? Only processes of this host can be looked up."""
     if owner.get("host") != socket.gethostname() or type(owner.get("pid")) is not int:
         return False
     try:

@@ -1,8 +1,8 @@
-"""What the files of a checkpoint contain: written and read by each rank for itself, without communication."""
+"""The files of a checkpoint; each rank writes and reads its own, without communication."""
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,26 +16,22 @@ from hpcadmm.storage.folders import MASTER
 from hpcadmm.storage.hdf5 import Refused
 from hpcadmm.storage.record import LONGEST, SAMPLED, SITED, Entry, Record, Shard, entry_of, joined_entry
 
-RECORD, IDENTITY = "checkpoint.json", "checkpoint.id"  # no array has a point in its name
+RECORD, IDENTITY = "checkpoint.json", "checkpoint.id"  # names of arrays contain no point
 
 
 @dataclass
 class Part:
-    """What one rank has written: its shard, if it has columns, the bytes of its files, its sites and cells."""
+    """What one rank has written: its shard if it has columns, the size of its files, its sites and cells."""
 
     shards: list[Shard] = field(default_factory=list)
     sizes: dict[str, int] = field(default_factory=dict)
     entries: dict[str, Entry] = field(default_factory=dict)
 
-    def plain(self) -> dict[str, Any]:
-        """As JSON can hold it."""
-        return asdict(self)
-
 
 def write_part(folder: Path, items: Sequence[Item], tiles: Tiles, rank: int, identity: str) -> Part:
-    """Write this rank's columns, cells and sites, and its layers if no rank before it has the same.
+    """Write this rank's columns, cells and sites, and its layers unless an earlier rank has them.
 
-    Raises OSError, and ValueError for an array that cannot be saved.
+    Raises OSError, or ValueError for an array that cannot be saved.
     """
     part, some = Part(), tiles.hi > tiles.lo
     for item in items:
@@ -73,7 +69,7 @@ def _write_file(path: Path, items: Sequence[Item], identity: str, sizes: dict[st
 
 
 def joined(identity: str, meta: dict[str, Any], items: Sequence[Item], tiles: Tiles, parts: list[Any]) -> Record:
-    """The record of a checkpoint whose ranks have written these parts (as `Part.plain` gives them)."""
+    """The record of a checkpoint from the parts of all ranks (as dicts)."""
     record = Record(identity, tiles.n, meta)
     for item in items:
         if item.lies in ("replicated", "columns"):
@@ -91,7 +87,7 @@ def joined(identity: str, meta: dict[str, Any], items: Sequence[Item], tiles: Ti
 
 
 def write_master(folder: Path, record: Record, items: Sequence[Item]) -> None:
-    """Write `checkpoint.h5`: replicated arrays, the record, and the others in columns and cells as virtual datasets."""
+    """Write `checkpoint.h5`: replicated arrays, the record, and virtual datasets of the arrays in columns and cells."""
     with hdf5.writing(folder / MASTER, {}) as file:
         hdf5.write_text(file, RECORD, record.text())
         for item in items:
@@ -103,7 +99,7 @@ def write_master(folder: Path, record: Record, items: Sequence[Item]) -> None:
 
 
 def _show_whole(file: h5py.File, path: str, entry: Entry, shards: list[Shard]) -> None:
-    """A virtual dataset (samples, rows) over the sibling shards."""
+    """Write a virtual dataset (samples, rows) that joins the shards."""
     _, *rest = entry.shape[::-1]
     layout = h5py.VirtualLayout(entry.shape[::-1], entry.dtype)
     for shard in shards:
@@ -120,7 +116,7 @@ def read_record(folder: Path) -> str:
 
 
 def read_meta(folder: Path) -> dict[str, Any]:
-    """What the record of a checkpoint says of its run. Raises CheckpointError."""
+    """The meta data of a checkpoint. Raises CheckpointError."""
     return Record.parse(read_record(folder)).meta
 
 
@@ -131,11 +127,11 @@ def read_replicated(folder: Path, record: Record, items: Sequence[Item]) -> None
             if item.lies == "replicated":
                 hdf5.read_array(file, item.path, item.array)
                 if sha256(item.array) != record.entries[item.path].sha256:
-                    raise Refused(f"damaged: {item.path} has another sha256 than when it was saved")
+                    raise Refused(f"damaged: {item.path} has changed since it was saved (sha256)")
 
 
 def read_part(folder: Path, record: Record, items: Sequence[Item], tiles: Tiles) -> None:
-    """Fill this rank's columns, cells and sites from whatever files hold them. Raises CheckpointError."""
+    """Fill this rank's columns, cells and sites from the files that hold them. Raises CheckpointError."""
     _check_columns(items, tiles)
     needed: dict[Shard, list[Item]] = {}
     for item in items:
@@ -163,5 +159,5 @@ def _same_checkpoint(file: h5py.File, record: Record) -> None:
 
 
 def sha256(array: Array) -> str:
-    """Of an array's bytes in C order, as hexadecimal digits."""
+    """The sha256 of an array's bytes in C order, as hexadecimal digits."""
     return hashlib.sha256(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data).hexdigest()

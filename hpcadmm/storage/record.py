@@ -1,4 +1,4 @@
-"""The commit record of a checkpoint: what it holds, in which files, of which sizes. JSON text in `checkpoint.h5`."""
+"""The record of a checkpoint: its arrays, their files and sizes. JSON text in `checkpoint.h5`."""
 
 import json
 import re
@@ -10,13 +10,13 @@ from hpcadmm.model.state import Item, Lies
 from hpcadmm.storage.hdf5 import Refused
 
 FORMAT = 1
-LONGEST = 1 << 26  # bytes of a record that is read
+LONGEST = 1 << 26  # bytes of a record
 PATH = re.compile(r"[A-Za-z]\w*(/\w+)*", re.ASCII)
 SHARD = re.compile(r"shard-(\d{1,18})-(\d{1,18})\.h5", re.ASCII)
 SITES = re.compile(r"sites-\d{1,9}\.h5", re.ASCII)
 CELLS = re.compile(r"cells-\d{1,9}-(\d{1,18})-(\d{1,18})\.h5", re.ASCII)
-SITED = ("sites", "layers")  # which one rank writes whole
-SAMPLED = ("columns", "cells")  # of which a rank holds the columns of its tiles
+SITED = ("sites", "layers")  # one rank writes the whole array
+SAMPLED = ("columns", "cells")  # a rank writes the columns of its tiles
 DTYPE = re.compile(r"[<>|][fiu]\d{1,2}", re.ASCII)
 
 
@@ -28,13 +28,13 @@ class Entry:
     shape: tuple[int, ...]
     dtype: str
     sha256: str = ""  # of a replicated array's bytes in C order
-    file: str = ""  # of an array that lies on a site, or with its layer
-    files: tuple[str, ...] = ()  # of an array in cells: the files with its columns, in their order
+    file: str = ""  # of an array on a site or of a layer
+    files: tuple[str, ...] = ()  # of an array in cells: the files of its columns, in order
 
 
 @dataclass(frozen=True)
 class Shard:
-    """The file with the columns [lo, hi) of every array that lies in columns, or of some that lie in cells."""
+    """The file with columns [lo, hi) of every array in columns, or of some arrays in cells."""
 
     name: str
     lo: int
@@ -43,7 +43,7 @@ class Shard:
 
 @dataclass(frozen=True)
 class Record:
-    """`identity` is in every file of a checkpoint, `sizes` has the bytes of each; `samples` is the global number."""
+    """identity: repeated in every file of the checkpoint. samples: the global number. sizes: bytes of each file."""
 
     identity: str
     samples: int
@@ -61,7 +61,7 @@ class Record:
 
     @classmethod
     def parse(cls, text: str) -> "Record":
-        """Read and check a record that is not trusted. Raises Refused, or what a malformed one makes of JSON."""
+        """Read and check an untrusted record. Raises Refused, or the errors of malformed JSON."""
         raw = json.loads(text)
         if raw["format"] != FORMAT:
             raise Refused(f"it has the format {raw['format']!r}; this version of hpcadmm reads {FORMAT}")
@@ -81,16 +81,16 @@ class Record:
         return cls(raw["identity"], samples, raw["meta"], shards, sizes, entries)
 
     def holders(self, path: str) -> list[Shard]:
-        """The files with the columns of an array that lies in columns or cells, in their order."""
+        """The files of the columns of an array in columns or cells, in order."""
         entry = self.entries[path]
         return self.shards if entry.lies == "columns" else [cells_file(name) for name in entry.files]
 
     def match(self, items: Sequence[Item], samples: int) -> None:
-        """Refuse the checkpoint if it does not hold these arrays, with these shapes and dtypes."""
+        """Refuse the checkpoint unless it holds these arrays, with these shapes and dtypes."""
         for item in items:
             entry = self.entries.get(item.path)
             if entry is None and item.path.startswith("scales"):
-                raise Refused(f"it holds no {item.path}, so an older version of hpcadmm wrote it: train anew")
+                raise Refused(f"it holds no {item.path}: an older version of hpcadmm wrote it; train again")
             if entry is None:
                 kept = "weights only" if all(e.lies == "replicated" for e in self.entries.values()) else "other arrays"
                 raise Refused(f"it holds no {item.path} ({kept})")
@@ -104,21 +104,21 @@ class Record:
 
 
 def global_shape(item: Item, samples: int) -> tuple[int, ...]:
-    """The shape over all ranks of an array of which this rank may hold some columns."""
+    """The shape over all ranks of an array; this rank may hold some of its columns."""
     return (*item.array.shape[:-1], samples) if item.lies in SAMPLED else item.array.shape
 
 
 def entry_of(item: Item, samples: int, **more: Any) -> Entry:
-    """The entry of an array that is being saved. Raises ValueError for a path or type that cannot be."""
+    """The entry of an array to save. Raises ValueError for an invalid path or type."""
     if not PATH.fullmatch(item.path) or not DTYPE.fullmatch(item.array.dtype.str):
         raise ValueError(f"cannot save {item.path!r} of type {item.array.dtype}")
     return Entry(item.lies, global_shape(item, samples), item.array.dtype.str, **more)
 
 
 def joined_entry(path: str, entries: Sequence[Entry], samples: int) -> Entry:
-    """The entry of an array on sites or in cells, from those of the ranks that hold it, while it is being saved.
+    """The entry of an array to save, from those of the ranks that hold it.
 
-    ValueError if it lies on one site and two ranks hold it, or in cells of which a column is held by two ranks or none.
+    Raises ValueError if two ranks hold the same site, or a column of cells is held by two ranks or none.
     """
     first = entries[0]
     if any((e.lies, e.shape, e.dtype) != (first.lies, first.shape, first.dtype) for e in entries):
@@ -139,10 +139,10 @@ def joined_entry(path: str, entries: Sequence[Entry], samples: int) -> Entry:
 
 
 def cells_file(name: str) -> Shard:
-    """A file of cells, with the columns that its name tells. Raises Refused."""
+    """A file of cells, with the columns that its name gives. Raises Refused."""
     found = CELLS.fullmatch(name)
     if not found:
-        raise Refused(f"{name[:80]!r} is not a file name of cells")
+        raise Refused(f"{name[:80]!r} is not the name of a file of cells")
     return Shard(name, int(found[1]), int(found[2]))
 
 
@@ -154,20 +154,20 @@ def _count(value: Any) -> int:
 
 def _path(name: str) -> str:
     if not PATH.fullmatch(name) or len(name) > 200:
-        raise Refused(f"{name[:80]!r} is not a name of an array")
+        raise Refused(f"{name[:80]!r} is not the name of an array")
     return name
 
 
 def _file_name(name: str) -> str:
     if not any(kind.fullmatch(name) for kind in (SHARD, SITES, CELLS)):
-        raise Refused(f"{name[:80]!r} is not a file name of a checkpoint")
+        raise Refused(f"{name[:80]!r} is not the name of a file of a checkpoint")
     return name
 
 
 def _shard(raw: dict[str, Any]) -> Shard:
     shard = Shard(_file_name(raw["name"]), _count(raw["lo"]), _count(raw["hi"]))
     if shard.name != f"shard-{shard.lo}-{shard.hi}.h5":
-        raise Refused(f"damaged: {shard.name} is said to hold the columns {shard.lo} to {shard.hi}")
+        raise Refused(f"damaged: the record gives {shard.name} the columns {shard.lo} to {shard.hi}")
     return shard
 
 

@@ -1,4 +1,4 @@
-"""The folder of a run: job, environment, metrics, log, checkpoints, summary. One job at a time may write it.
+"""A run folder: job, environment, metrics, log, checkpoints, summary. One job at a time writes it.
 
 job.toml environment.json metrics.jsonl log.txt checkpoints/ summary.json lock
 """
@@ -14,20 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from hpcadmm.errors import UsageError
+from hpcadmm.storage import readers
 from hpcadmm.storage.durable import append, spoken, write_text
 from hpcadmm.storage.lock import LOCK, OWNER, Lock
-from hpcadmm.storage.readers import (
-    ENVIRONMENT,
-    JOB,
-    LOG,
-    METRICS,
-    SUMMARY,
-    plain,
-    read_job,
-    read_metrics,
-    read_summary,
-    rows_until,
-)
+from hpcadmm.storage.readers import ENVIRONMENT, JOB, LOG, METRICS, SUMMARY, plain, read_job, read_metrics, read_summary
 
 if TYPE_CHECKING:
     from hpcadmm.comm.world import World
@@ -35,37 +25,30 @@ if TYPE_CHECKING:
 __all__ = ["Run", "read_job", "read_metrics", "read_summary"]
 RUNS = Path("results", "runs")
 CHECKPOINTS = "checkpoints"
-BEGUN = {
-    LOCK,
-    OWNER,
-    CHECKPOINTS,
-    ENVIRONMENT,
-    f"{ENVIRONMENT}.partial",
-    f"{JOB}.partial",
-}  # before there is a job.toml
-WEAK = "this file system has no locks: nothing but the file lock.owner keeps a second job away"
+BEGUN = {LOCK, OWNER, CHECKPOINTS, ENVIRONMENT, f"{ENVIRONMENT}.partial", f"{JOB}.partial"}  # written before job.toml
+WEAK = "this file system has no locks: only the file lock.owner keeps a second job out"
 
 
 class Run:
-    """A run folder in use by this job, on every rank; on ranks other than the first every write does nothing.
+    """A run folder that this job uses, on every rank; only the first rank writes.
 
-    All but `log` and `close` are collective and fail on all ranks. A line of the log that the disk does not take is
-    told by the next `metric` or `summary`.
+    All methods but `log` and `close` are collective and fail on all ranks. If the disk refuses a line of the log, the
+    next `metric` or `summary` raises the error.
     """
 
     def __init__(self, world: "World", folder: Path, lock: Lock | None) -> None:
         self.world = world
         self.folder = folder
         self._lock = lock
-        self._unlogged: OSError | None = None  # the first error of log.txt, until it is told
+        self._unlogged: OSError | None = None  # the last error of log.txt, until it is raised
 
     @classmethod
     def create(
         cls, world: "World", folder: Path | None, name: str, job_toml: str, environment: dict[str, Any]
     ) -> "Run":
-        """Make the folder of a new run, by default results/runs/<name>-<UTC time>, and take its lock. Collective.
+        """Make and lock the folder of a new run (default: results/runs/<name>-<UTC time>). Collective.
 
-        UsageError if it exists and is not empty, is in use, cannot be written, or is not seen by all ranks.
+        Raises UsageError if it is not empty, is in use, cannot be written, or a rank does not see it.
         """
         lock: Lock | None = None
         with world.together("making the run folder"), spoken(f"make the run folder {folder or RUNS}"):
@@ -77,10 +60,10 @@ class Run:
 
     @classmethod
     def reopen(cls, world: "World", folder: Path, environment: dict[str, Any], job_toml: str | None = None) -> "Run":
-        """Take an existing run folder to go on with it; keeps what is in it. Collective.
+        """Lock an existing run folder to continue the run; keep its content. Collective.
 
-        environment.json then holds this environment and the former ones as the list "earlier"; job_toml, if given,
-        replaces job.toml. UsageError if it is not a run folder, is in use, or cannot be written.
+        environment.json gets this environment, and the former ones as the list "earlier". job_toml, if given, replaces
+        job.toml. Raises UsageError if it is not a run folder, is in use, or cannot be written.
         """
         lock: Lock | None = None
         with world.together("opening the run folder"), spoken(f"open the run folder {folder}"):
@@ -92,7 +75,7 @@ class Run:
 
     @classmethod
     def _seen(cls, world: "World", folder: Path | None, lock: Lock | None) -> "Run":
-        """The run on all ranks, if all ranks see the folder."""
+        """The run on all ranks. Raises UsageError if a rank does not see the folder."""
         run = cls(world, Path(world.share(str(folder))), lock)
         try:
             with world.together("looking for the run folder"):
@@ -109,26 +92,23 @@ class Run:
         return run
 
     @property
-    def job_toml(self) -> str:
-        """The resolved job."""
-        return read_job(self.folder)
-
-    @property
     def checkpoints(self) -> Path:
         """The folder of the checkpoints."""
         return self.folder / CHECKPOINTS
 
     def metric(self, row: dict[str, Any]) -> None:
-        """Append one line to metrics.jsonl, at once; NaN and infinity become null. Collective."""
+        """Append one line to metrics.jsonl; NaN and infinity become null. Collective."""
         self._write(METRICS, lambda path: append(path, json.dumps(plain(row), allow_nan=False)))
 
     def cut_metrics(self, iteration: int, last: dict[str, Any]) -> None:
-        """Drop the rows past an iteration, and damaged ones, in one step; add the `last` one, which the checkpoint
-        holds, if the disk had no room for it. Collective."""
-        self._write(METRICS, lambda path: write_text(path, rows_until(path, iteration, last)))
+        """Drop rows after an iteration and damaged ones, in one step. Collective.
+
+        last: the row that the checkpoint holds; it is added if a full disk lost it.
+        """
+        self._write(METRICS, lambda path: write_text(path, readers.rows_until(path, iteration, last)))
 
     def log(self, line: str) -> None:
-        """Append to log.txt, at once, with the UTC time before each line. Does not communicate, and never fails."""
+        """Append lines to log.txt, each after the UTC time. Does not communicate and never fails."""
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         if self.world.first:
             try:
@@ -142,7 +122,7 @@ class Run:
         self._write(SUMMARY, lambda path: write_text(path, text))
 
     def _write(self, name: str, write: Callable[[Path], None]) -> None:
-        """Write a file on the first rank; UsageError on all ranks if that fails, or if a line of the log was lost."""
+        """Write a file on the first rank. Raises UsageError on all ranks if that fails or a log line was lost."""
         with self.world.together(f"writing {name}"), spoken(f"write {self.folder / name}"):
             if self.world.first:
                 write(self.folder / name)
@@ -151,17 +131,19 @@ class Run:
 
     @contextmanager
     def telling(self, saved: Callable[[], int]) -> Iterator[None]:
-        """Around what may find the disk full: its message says which checkpoint there is, that of the iteration
-        `saved()`, -1 if there is none, and how to go on."""
+        """Add to the error of a full disk which checkpoint exists and how to continue.
+
+        saved: the iteration of the last checkpoint, -1 if there is none.
+        """
         try:
             yield
         except UsageError as error:
-            there = f"the last checkpoint, of iteration {saved()}, is whole: go on with `hpcadmm resume {self.folder}`"
-            none = "no checkpoint was saved: start again with save.every"
+            there = f"the checkpoint of iteration {saved()} is valid: continue with `hpcadmm resume {self.folder}`"
+            none = "no checkpoint was saved: start again, with save.every"
             raise UsageError(f"{error}\n{there if saved() >= 0 else none}") from error
 
     def close(self) -> None:
-        """Release the folder for the next job. May be called twice."""
+        """Release the folder for the next job; a second call does nothing."""
         if self._lock:
             self._lock.close()
             self._lock = None
@@ -192,19 +174,19 @@ def _unused(name: str) -> Path:
 
 
 def _occupy(folder: Path) -> Lock:
-    """Make a folder, or take an empty one or one whose job ended before it had begun, and lock it."""
+    """Make and lock a folder; an existing one must be empty, or of a job that ended before it wrote job.toml."""
     folder.mkdir(parents=True, exist_ok=True)
     there = set(os.listdir(folder))
     lock = Lock(folder) if not there or LOCK in there else None
     if lock is None or set(os.listdir(folder)) - BEGUN or any((folder / CHECKPOINTS).glob("*")):
         if lock:
             lock.close()
-        raise UsageError(f"{folder} is not empty: choose another --out, or go on with `hpcadmm resume {folder}`")
+        raise UsageError(f"{folder} is not empty: choose another --out, or continue with `hpcadmm resume {folder}`")
     return lock
 
 
 def _furnish(lock: Lock, environment: dict[str, Any], job_toml: str | None) -> None:
-    """Write what a run folder holds from the start, job.toml last; release the lock if that fails."""
+    """Write the first files of a run folder, job.toml last; release the lock if that fails."""
     folder = lock.folder
     try:
         (folder / CHECKPOINTS).mkdir(exist_ok=True)
@@ -219,7 +201,7 @@ def _furnish(lock: Lock, environment: dict[str, Any], job_toml: str | None) -> N
 
 
 def _earlier(path: Path) -> dict[str, Any]:
-    """The environments of the starts before this one, if there were any."""
+    """The environments of earlier starts, if any."""
     try:
         old = json.loads(path.read_text(encoding="utf-8"))
         return {"earlier": [*old.pop("earlier", []), old]}

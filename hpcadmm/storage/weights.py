@@ -1,4 +1,4 @@
-"""The trained weights of a run, read by one process: for evaluate, predict and export."""
+"""Read the trained weights of a run in one process, for evaluate, predict and export."""
 
 from collections.abc import Callable
 from itertools import pairwise
@@ -20,11 +20,11 @@ from hpcadmm.storage.record import LONGEST, Record
 def read_weights(path: Path, warn: Callable[[str], None]) -> tuple[dict[str, Any], list[Array]]:
     """The meta and the weights W_1..W_L of a run, of a folder of checkpoints, or of one checkpoint.
 
-    W_l is (n_l, n_{l-1}) or, with biases, (n_l, n_{l-1} + 1), in Fortran order. A checkpoint that is refused is passed
-    to `warn` and the one before is used. Raises UsageError if there is none.
+    W_l is (n_l, n_{l-1}) or, with biases, (n_l, n_{l-1} + 1), in Fortran order. If a checkpoint is refused, `warn` gets
+    the reason and the one before is used. Raises UsageError if none is valid.
     """
     reason = f"{path} holds no checkpoint; give a run folder or a checkpoint"
-    for attempt in range(2):  # a job that is running may remove what was just listed
+    for attempt in range(2):  # a running job may remove a folder after it was listed
         found = _candidates(Path(path))
         for folder in found:
             try:
@@ -59,7 +59,7 @@ def _weights_of(folder: Path) -> tuple[dict[str, Any], list[Array]]:
 
 
 def _weight(file: h5py.File, record: Record, path: str, limit: int) -> Array:
-    """One array; no array has more bytes than the file, since nothing is compressed."""
+    """One array; the file is not compressed, so no array has more bytes than the file."""
     entry = record.entries[path]
     dtype = np.dtype(entry.dtype)
     if dtype not in (np.float32, np.float64) or entry.lies != "replicated":
@@ -69,12 +69,12 @@ def _weight(file: h5py.File, record: Record, path: str, limit: int) -> Array:
     weight = np.empty(entry.shape, dtype)
     hdf5.read_array(file, path, weight)
     if sha256(weight) != entry.sha256:
-        raise Refused(f"damaged: {path} has another sha256 than when it was saved")
+        raise Refused(f"damaged: {path} has changed since it was saved (sha256)")
     return np.asfortranarray(weight)
 
 
 def _check_shapes(shapes: list[tuple[int, ...]], network: Any) -> None:
-    """Refuse shapes that do not chain to a network, or not to the sizes n_0..n_L of this one, where they are given."""
+    """Refuse shapes that do not form a network, or not one of the sizes n_0, ..., n_L if these are given."""
     if not shapes:
         raise Refused("it holds no weights W/1")
     if any(len(shape) != 2 or 0 in shape for shape in shapes):
@@ -85,4 +85,4 @@ def _check_shapes(shapes: list[tuple[int, ...]], network: Any) -> None:
         ones.add(shapes[0][1] - sizes[0])
     if ones not in ({0}, {1}, set()) or (sizes is not None and [s[0] for s in shapes] != list(sizes[1:])):
         given = f" of sizes {sizes}" if sizes else ""
-        raise Refused(f"the weights have the shapes {shapes}, which do not make a network{given}")
+        raise Refused(f"the weights have the shapes {shapes}, which do not form a network{given}")

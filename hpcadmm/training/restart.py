@@ -14,9 +14,8 @@ from hpcadmm.job.job import Job, parse
 from hpcadmm.job.tables import RESUMABLE, may_change
 from hpcadmm.model.state import Item, items, take_numbers
 from hpcadmm.storage import checkpoint
-from hpcadmm.storage.moved import placed
 from hpcadmm.storage.parts import read_record
-from hpcadmm.storage.readers import ENVIRONMENT
+from hpcadmm.storage.readers import ENVIRONMENT, placed
 from hpcadmm.storage.record import Record
 from hpcadmm.storage.run import Run, read_job
 from hpcadmm.training.setup import Setup, blank

@@ -104,7 +104,7 @@ def test_what_cannot_be_written(run: Run, tmp_path: Path, monkeypatch: pytest.Mo
     (tmp_path / "mine.npz").write_text("mine")
     for out, why in (
         ("a.pt", "must end in .npz, .onnx"),
-        ("mine.npz", "is there already"),
+        ("mine.npz", "exists"),
         ("nowhere/a.onnx", "cannot write"),
     ):
         with pytest.raises(UsageError, match=why):

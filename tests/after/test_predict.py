@@ -112,7 +112,7 @@ def test_nothing_is_overwritten_or_left_behind(run: Run, tmp_path: Path) -> None
     np.savez(tmp_path / "in.npz", X=raw())
     out = tmp_path / "out.csv"
     out.write_text("mine")
-    with pytest.raises(UsageError, match="is there already"):
+    with pytest.raises(UsageError, match="exists"):
         told(run("digits"), tmp_path / "in.npz", out)
     assert out.read_text() == "mine"
     with pytest.raises(UsageError, match="cannot write"):
@@ -144,7 +144,7 @@ def linked(folder: Path) -> Path:
     ("source", "why"),
     [
         (hostile, "never objects"),
-        (broken, "is no number"),
+        (broken, "is not a number"),
         (linked, "link"),
         (lambda folder: folder, "is a folder; name a file in it"),
     ],
@@ -189,8 +189,8 @@ def test_columns_of_a_table_are_found_by_their_names(run: Run, tmp_path: Path) -
     bare.write_text("".join(named(tmp_path, "a,b,c,d").read_text().splitlines(keepends=True)[1:]))
     predict(folder, bare, tmp_path / "out.csv", Reading(), True, None, World.alone(), warnings.append)
     assert (tmp_path / "out.csv").read_text() == answers[0]
-    assert warnings == [f"{bare}: no header; its columns are taken in order: a, b, c, d"]
+    assert warnings == [f"{bare}: no header; its columns are read in the order of the training: a, b, c, d"]
     with pytest.raises(UsageError, match="missing: c; it has a, b, c, d"):
         told(folder, named(tmp_path, "a,b,d"), tmp_path / "no.csv")
-    with pytest.raises(UsageError, match=r"header = true, but the first line is one of numbers.*set header = false"):
+    with pytest.raises(UsageError, match=r"header = true, but the first line holds numbers.*set header = false"):
         told(folder, bare, tmp_path / "no.csv", settings=["header=true"])

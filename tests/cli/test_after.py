@@ -61,7 +61,7 @@ def test_json_has_no_nan(run: Path, hpcadmm: Command, tmp_path: Path) -> None:
 def test_predict_plot_export_and_show(run: Path, hpcadmm: Command, tmp_path: Path) -> None:
     np.savez(tmp_path / "in.npz", X=np.arange(128.0).reshape(2, 64))
     assert "2 samples, class, name, scores" in hpcadmm("predict", run, "in.npz", "-o", "out.csv").check().stdout
-    refused(hpcadmm("predict", run, "in.npz", "-o", "out.csv"), "out.csv: is there already", "--force")
+    refused(hpcadmm("predict", run, "in.npz", "-o", "out.csv"), "out.csv exists", "--force")
     assert hpcadmm("predict", run, "in.npz", "-o", "out.csv", "--force", n=2).check().stdout.count("samples") == 1
     hpcadmm("plot", run, "-o", "a.svg", "--x", "seconds").check()
     hpcadmm("export", run, "-o", "a.onnx", n=2).check()

@@ -99,14 +99,14 @@ def test_the_shipped_digits_can_be_made_again(tmp_path: Path) -> None:
 def test_convert_refuses(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("1.5,0\n2,1\n")
     for arguments, said in (
-        (("a.csv", "o.h5", "--dtype", "uint8"), "1.5 cannot be kept as uint8"),
-        (("a.csv", "o.h5", "--set", "scale=unit"), "data.scale: raw values are kept"),
+        (("a.csv", "o.h5", "--dtype", "uint8"), "1.5 does not fit uint8"),
+        (("a.csv", "o.h5", "--set", "scale=unit"), "data.scale: the raw values are written"),
         (("a.csv", "o.h5", "--set", "sclae=unit"), "data.sclae: unknown key"),
         (("a.csv", "o.h5", "--set", "header"), "must be key=value"),
-        (("a.csv", "o.h5", "--note", "licence"), "must be key=text"),
-        (("a.csv", "a.csv"), "is there already; replace it with --force"),
-        (("b.csv", "o.h5"), "neither a file nor a dataset; known are digits"),
-        (("a.csv", "nowhere/o.h5"), "cannot be written"),
+        (("a.csv", "o.h5", "--note", "licence"), "write it as key=text"),
+        (("a.csv", "a.csv"), "exists; replace it with --force"),
+        (("b.csv", "o.h5"), "neither a file nor a dataset; the datasets are digits"),
+        (("a.csv", "nowhere/o.h5"), "cannot write nowhere"),
         (("a.csv", "o.h5", "--as", "tsv"), "known are digits"),
     ):
         with pytest.raises(UsageError, match=said):
@@ -152,15 +152,15 @@ def test_inspect_a_dataset_by_name_and_a_regression(tmp_path: Path) -> None:
 
 def test_inspect_refuses(tmp_path: Path) -> None:
     (tmp_path / "odd").write_bytes(bytes(range(256)))
-    with pytest.raises(UsageError, match="unknown format: neither text nor HDF5"):
+    with pytest.raises(UsageError, match="unknown format; known are text, HDF5"):
         run("inspect", "odd")
     (tmp_path / "labels").write_bytes(b"\0\0\x08\x01\0\0\0\x01\x05")
-    with pytest.raises(UsageError, match="must be IDX images with their labels beside"):
+    with pytest.raises(UsageError, match="must be IDX images, with their labels in the same folder"):
         run("inspect", "labels")
 
 
 def test_download_asks_for_a_known_name() -> None:
     with pytest.raises(UsageError, match="known are digits"):
         run("download", "imagenet")
-    with pytest.raises(UsageError, match="nothing to download"):
+    with pytest.raises(UsageError, match="there is nothing to download"):
         run("download", "digits")

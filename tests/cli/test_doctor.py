@@ -9,7 +9,7 @@ import pytest
 from hpcadmm import doctor
 from hpcadmm.comm import probe
 from hpcadmm.comm.world import World
-from hpcadmm.storage import disk
+from hpcadmm.storage.lock import locks
 
 NAMES = {"MPI library", "launcher", "ranks", "cores", "BLAS", "numba cache", "HDF5", "folder", "locks"}
 
@@ -78,8 +78,8 @@ def test_forced_kernels_are_a_warning(monkeypatch):
 
 
 def test_locks(tmp_path):
-    assert disk.locks(tmp_path)
-    assert doctor.lock(tmp_path, disk.locks).level == "ok"
+    assert locks(tmp_path)
+    assert doctor.lock(tmp_path, locks).level == "ok"
     assert doctor.lock(tmp_path, lambda folder: False).level == "warning"
 
 

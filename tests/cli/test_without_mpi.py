@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hpcadmm.cli import main
-from hpcadmm.comm import library
+from hpcadmm.comm import launcher
 from hpcadmm.comm.launcher import launched
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -124,9 +124,9 @@ def test_a_command_of_ranks_says_what_is_missing(hpcadmm, command):
     ],
 )
 def test_an_mpi_that_ends_its_process_or_hangs_is_a_message(monkeypatch, program, said):
-    monkeypatch.setattr(library, "PROGRAM", program)
-    monkeypatch.setattr(library, "PATIENCE", 0.2 if "sleep" in program else 60.0)
-    name, fault = library.ask(start=True)
+    monkeypatch.setattr(launcher, "PROGRAM", program)
+    monkeypatch.setattr(launcher, "PATIENCE", 0.2 if "sleep" in program else 60.0)
+    name, fault = launcher.ask(start=True)
     assert name == ""
     assert said in fault
 

@@ -102,7 +102,7 @@ def test_a_grid_is_dealt_by_rows_of_layers(layers, samples):
 @pytest.mark.parametrize("grid", [(1, 3), (5, 1), (2, 3), (0, 4)])
 def test_a_grid_of_other_ranks_is_refused(grid):
     def work(world):
-        with pytest.raises(ValueError, match=f"a grid of {grid[0]} x {grid[1]} does not hold 4 ranks"):
+        with pytest.raises(ValueError, match=f"a grid of {grid[0]} x {grid[1]} does not fit 4 ranks"):
             world.arranged(*grid)
         return True
 

@@ -184,7 +184,7 @@ if "STARTED_BY" not in os.environ:
     os.environ["STARTED_BY"] = str(os.getppid())
     os.execv({mpiexec!r}, [{mpiexec!r}, "-n", sys.argv[2], sys.executable, __file__, *sys.argv[6:]])
 from hpcadmm.cli import main
-from hpcadmm.comm.phases import current_phase
+from hpcadmm.comm.ending import current_phase
 from hpcadmm.solvers import SOLVERS
 
 step, done = SOLVERS["taylor"].step, [0]

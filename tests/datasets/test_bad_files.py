@@ -29,16 +29,19 @@ X, Y = images(203, 36, 10, 1)
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "ends 4 bytes early"),
-        (b"\x00\x00\x08", "ends 1 bytes early"),
-        (b"\x00\x00\x0d\x03" + bytes(100), "begins with 00 00 0d 03, an IDX file of bytes here with 00 00 08 03"),
-        (idx_labels(Y), "begins with 00 00 08 01"),
+        (b"", "ends 4 bytes too early"),
+        (b"\x00\x00\x08", "ends 1 bytes too early"),
+        (
+            b"\x00\x00\x0d\x03" + bytes(100),
+            "bytes 00 00 0d 03; an IDX file of images begins with 00 00 08 03",
+        ),
+        (idx_labels(Y), "begins with the bytes 00 00 08 01"),
         (idx_images(X, 6)[:-1], "bytes, but its header says"),
         (idx_images(X, 6) + b"!", "bytes, but its header says"),
-        (struct.pack(">4I", 0x803, 203, 0, 6), "make no sense"),
+        (struct.pack(">4I", 0x803, 203, 0, 6), "are impossible"),
         (struct.pack(">4I", 0x803, 2**32 - 1, 65535, 65535), "bytes, but its header says"),
-        (struct.pack(">4I", 0x803, 203, 2**31, 6), "make no sense"),
-        (idx_images(X[:200], 6), "has 200 images, .* has 203 labels"),
+        (struct.pack(">4I", 0x803, 203, 2**31, 6), "are impossible"),
+        (idx_images(X[:200], 6), "has 200 images, but .* has 203 labels"),
     ],
 )
 def test_idx(content: bytes, said: str, pack: bool, tmp_path: Path) -> None:
@@ -53,7 +56,7 @@ def test_idx_labels_beyond_the_classes(tmp_path: Path) -> None:
     labels = Y.copy()
     labels[7] = 10
     (tmp_path / "train-labels-idx1-ubyte").write_bytes(idx_labels(labels))
-    refused(dataset, "row 8 has the label 10; known are 0, 1")
+    refused(dataset, "row 8 has the label 10; the labels are 0, 1")
 
 
 @pytest.mark.parametrize("name", ["mnist", "cifar-10", "higgs", "csv", "libsvm"])
@@ -62,16 +65,19 @@ def test_a_cut_or_garbled_gzip(name: str, tmp_path: Path) -> None:
     first = min(tmp_path.glob("*train*images*.gz"), default=next(iter(sorted(tmp_path.glob("*.gz")))))
     data = first.read_bytes()
     first.write_bytes(data[: len(data) // 2])
-    refused(dataset, r"damaged or cut gzip file|bytes, but its header says")
+    refused(dataset, r"the gzip file is damaged or incomplete|bytes, but its header says")
     first.write_bytes(data[:30] + bytes(40) + data[70:])
-    refused(dataset, r"damaged or cut gzip file|bytes, but its header says|is no number|columns|make no sense")
+    refused(
+        dataset,
+        r"gzip file is damaged or incomplete|bytes, but its header says|not a number|columns|impossible",
+    )
 
 
 def test_cifar_of_a_wrong_length(tmp_path: Path) -> None:
     dataset = made("cifar-10", tmp_path)
     for content in (b"", bytes(3072), bytes(2 * 3073 + 1)):
         (tmp_path / "data_batch_2.bin").write_bytes(content)
-        refused(dataset, "no whole number of 3073-byte records")
+        refused(dataset, "not a whole number of 3073-byte records")
 
 
 def test_svhn_that_is_none(tmp_path: Path) -> None:
@@ -80,9 +86,9 @@ def test_svhn_that_is_none(tmp_path: Path) -> None:
     dataset, path = made("svhn", tmp_path), tmp_path / "train_32x32.mat"
     good = path.read_bytes()
     path.write_bytes(good[: len(good) // 2])
-    refused(dataset, "no Matlab file|damaged Matlab file|y must be")
+    refused(dataset, "is not a Matlab file|y is")
     path.write_bytes(b"nothing of the kind")
-    refused(dataset, "no Matlab file")
+    refused(dataset, "is not a Matlab file")
     for arrays in (
         {"X": np.zeros((32, 32, 3, 4)), "y": np.ones((4, 1))},
         {"X": np.zeros((32, 30, 3, 4), np.uint8), "y": np.ones((4, 1))},
@@ -90,7 +96,7 @@ def test_svhn_that_is_none(tmp_path: Path) -> None:
         {"X": np.zeros((32, 32, 3, 4), np.uint8)},
     ):
         savemat(path, arrays)
-        refused(dataset, "must be uint8|y must be")
+        refused(dataset, "must be uint8|y is")
 
 
 @pytest.mark.parametrize(
@@ -98,16 +104,16 @@ def test_svhn_that_is_none(tmp_path: Path) -> None:
     [
         (b"", "the file is empty: 0 rows of 0 columns"),
         (b"a,b,y\n", "0 rows of 3 columns"),
-        (b"1\n2\n", "rows of 1 columns; at least 1 of 2"),
-        (b"1,2,0\n3,4\n", "row 2 has 2 columns, the others 3"),
-        (b"1,2,0\n3,4,1,5\n", "row 2 has 4 columns, the others 3"),
-        (b"1,2,0\n3,x,1\n", r"row 2, column 2 \(counted from 1\): 'x' is no number"),
-        (b"a,b,y\n1,2,0\n3,,1\n", r"row 2, column 2 \(counted from 1\): '' is no number"),
-        (b"1,2,0\n3,nan,1\n", "row 2, column 2 .*: nan is no number for float64"),
-        (b"1,2,0\n3,-inf,1\n", "row 2, column 2 .*: -inf is no number"),
+        (b"1\n2\n", "rows of 1 columns; at least 1 row of 2"),
+        (b"1,2,0\n3,4\n", "row 2 has 2 columns, the others have 3"),
+        (b"1,2,0\n3,4,1,5\n", "row 2 has 4 columns, the others have 3"),
+        (b"1,2,0\n3,x,1\n", r"row 2, column 2 \(counted from 1\): 'x' is not a number"),
+        (b"a,b,y\n1,2,0\n3,,1\n", r"row 2, column 2 \(counted from 1\): '' is not a number"),
+        (b"1,2,0\n3,nan,1\n", "row 2, column 2 .*: nan is not a finite"),
+        (b"1,2,0\n3,-inf,1\n", "row 2, column 2 .*: -inf is not a finite"),
         (
             b"1,2,0\n3,4,1.5\n",
-            "row 2 has the label 1.5: classes are whole numbers; if the column holds a quantity",
+            "row 2 has the label 1.5: classes are whole numbers; for real targets",
         ),
         (b"1,2,0\n3,4,nan\n", "row 2 has the label nan"),
         (b"1,2,0\n3,\xff\xfe,1\n", "row 2, column 2"),
@@ -120,7 +126,7 @@ def test_csv(content: bytes, said: str, tmp_path: Path) -> None:
 
 def test_a_regression_target_that_is_no_number(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(b"1,2,0\n3,4,inf\n")
-    refused(DATASETS["csv"](path=str(tmp_path / "a.csv"), task="regression"), "row 2, target 1 .*inf is no number")
+    refused(DATASETS["csv"](path=str(tmp_path / "a.csv"), task="regression"), "row 2, target 1 .*inf is not a finite")
 
 
 def test_a_value_too_large_for_the_precision(tmp_path: Path) -> None:
@@ -150,14 +156,14 @@ def test_parts_of_different_width(tmp_path: Path) -> None:
     [
         ("", "no rows"),
         ("1 0:3\n", "row 1: index '0' is not a whole number from 1 .*zero_based"),
-        ("1 1:3\n-1 2:1 2:4\n", "row 2: indices must increase"),
-        ("1 1:3\n-1 3:1 2:4\n", "row 2: indices must increase"),
+        ("1 1:3\n-1 2:1 2:4\n", "row 2: the indices must increase"),
+        ("1 1:3\n-1 3:1 2:4\n", "row 2: the indices must increase"),
         ("1 1:3\n-1 2:one\n", "row 2: '2:one' is not index:value"),
         ("1 1:3\n-1 2\n", "row 2: '2' is not index:value"),
         ("1 qid:3 qid:5\n", "row 1: index 'qid'"),
         ("a 1:3\n", "row 1: the label 'a' must be a number"),
         ("1 1:3\n1 99999999999:3\n", "row 2: index '99999999999'"),
-        ("1 1:nan\n", "row 1, column 1 .*nan is no number"),
+        ("1 1:nan\n", "row 1, column 1 .*nan is not a finite"),
     ],
 )
 def test_libsvm(content: str, said: str, tmp_path: Path) -> None:
@@ -185,15 +191,15 @@ def save_garbled(path: Path) -> None:
     ("save", "said"),
     [
         (save_pickle, "never objects"),
-        (save_torn, "no .npz archive, or a damaged one"),
+        (save_torn, "is not an .npz archive, or is damaged"),
         (save_garbled, "Bad CRC-32"),
-        (lambda p: p.write_bytes(b"PK nothing"), "no .npz archive"),
+        (lambda p: p.write_bytes(b"PK nothing"), "is not an .npz archive"),
         (lambda p: np.savez(p, X=np.ones((4, 9))), "no array 'y'; the archive has X"),
-        (lambda p: np.savez(p, X=np.ones((4, 9)), y=np.arange(5)), r"X is \(4, 9\), y \(5,\); must be"),
+        (lambda p: np.savez(p, X=np.ones((4, 9)), y=np.arange(5)), r"X is \(4, 9\), y is \(5,\); must be"),
         (lambda p: np.savez(p, X=np.ones(4), y=np.arange(4)), "must be"),
         (lambda p: np.savez(p, X=np.ones((9, 4)).T, y=np.arange(4)), "Fortran order; save it with"),
         (lambda p: np.savez(p, X=np.array([["a"]]), y=np.arange(1)), "must be integers or floats"),
-        (lambda p: np.savez(p, X=np.full((4, 2), np.nan), y=np.arange(4)), "row 1, column 1 .*nan is no number"),
+        (lambda p: np.savez(p, X=np.full((4, 2), np.nan), y=np.arange(4)), "row 1, column 1 .*nan is not a finite"),
     ],
 )
 def test_npz(save: Callable[[Path], None], said: str, tmp_path: Path) -> None:
@@ -269,19 +275,19 @@ def infinite(file: h5py.File, folder: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (external_storage, "keeps its bytes in other files"),
+        (external_storage, "is stored in other files"),
         (external_link, "soft or external link"),
         (foreign_view, "virtual view of other files"),
-        (view_of_external_storage, "keeps its bytes in other files"),
+        (view_of_external_storage, "is stored in other files"),
         (soft_link, "soft or external link"),
         (huge, "claims the shape"),
         (huge_chunks, "claims the shape|chunks"),
         (strings, "must be integers or floats"),
         (group, "X is a group"),
         (flat, "must be \\(n, features\\)"),
-        (long, r"X is \(5, 3\), y \(4,\)"),
+        (long, r"X is \(5, 3\), y is \(4,\)"),
         (nothing, "no dataset 'X'; the file has Z, y"),
-        (infinite, "row 1, column 1 .*inf is no number"),
+        (infinite, "row 1, column 1 .*inf is not a finite"),
     ],
 )
 def test_hdf5(make: Callable[[h5py.File, Path], None], said: str, tmp_path: Path) -> None:
@@ -321,12 +327,12 @@ def test_hdf5_cut(tmp_path: Path) -> None:
     data = (tmp_path / "data.h5").read_bytes()
     for cut in (0, 8, 100, len(data) // 2):
         (tmp_path / "data.h5").write_bytes(data[:cut])
-        refused(dataset, "no HDF5 file, or a damaged one")
+        refused(dataset, "is not an HDF5 file, or is damaged")
 
 
 def test_paths_that_are_not_there(tmp_path: Path) -> None:
     refused(DATASETS["csv"](path=str(tmp_path / "none.csv")), "data.path: not found: .*none.csv; set data.path")
-    refused(DATASETS["csv"](path=str(tmp_path)), "data.path must be a file, or data.train name one in it")
+    refused(DATASETS["csv"](path=str(tmp_path)), "set data.path to a file, or data.train to the name of one")
     refused(DATASETS["csv"](train="none.csv"), "not found: none.csv")
     made("csv", tmp_path)
     refused(DATASETS["csv"](path=str(tmp_path), train="train.csv", test="none.csv"), "not found: none.csv")

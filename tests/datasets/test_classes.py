@@ -91,7 +91,7 @@ def test_booleans_are_classes(kind: str, y: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 def test_float_labels_ask_for_the_task(kind: str, dtype: Any, tmp_path: Path) -> None:
     y = (THREE + 1).astype(dtype)
-    said = f'cross-entropy" needs classes; y is {np.dtype(dtype)} and taken for real targets: set data.task = "class'
+    said = f'cross-entropy" needs class labels; y is {np.dtype(dtype)}, so its values are read as real targets; for'
     refused(said, tmp_path, kind, y)
     assert posed(tmp_path, kind, y, 'task = "classification"').data.names == ["1", "2", "3"]
     assert posed(tmp_path, kind, y, loss="squared").problem.classes == 0  # a regression with few values
@@ -130,7 +130,7 @@ def test_large_labels_are_kept_exactly(kind: str, tmp_path: Path) -> None:
 @every
 def test_labels_that_float64_cannot_tell_apart_are_refused(kind: str, tmp_path: Path) -> None:
     more = 'task = "classification"'
-    refused("row 1 has the label 9007199254740992.0: too large to be told from its neighbours; number the classes",
+    refused("row 1 has the label 9007199254740992.0: too large for an exact integer; number the classes",
             tmp_path, kind, 2.0**53 + 2 * THREE, more)  # fmt: skip
 
 
@@ -139,7 +139,7 @@ def test_labels_that_float64_cannot_tell_apart_are_refused(kind: str, tmp_path: 
 def test_a_missing_label(kind: str, value: float, tmp_path: Path) -> None:
     y = THREE.astype(float)
     y[5] = value
-    refused(f"row 6 has the label {value}: no label; give it a class, or remove the row", tmp_path, kind, y,
+    refused(f"row 6 has the label {value}: not a label; give it a class, or remove the row", tmp_path, kind, y,
             'task = "classification"')  # fmt: skip
 
 

@@ -15,9 +15,9 @@ import pytest
 
 from hpcadmm.comm.world import World
 from hpcadmm.datasets import DATASETS
+from hpcadmm.datasets.base import Remote
 from hpcadmm.datasets.formats.lookup import cache
 from hpcadmm.datasets.public.download import download
-from hpcadmm.datasets.public.remote import Remote
 from hpcadmm.errors import UsageError
 from tests.helpers.samples import cifar10, idx
 
@@ -62,7 +62,7 @@ def test_what_is_downloaded_can_be_loaded(mnist: Path, mirror: tuple[Path, str])
     assert len(said) == 4
     assert DATASETS["mnist"]().load(0, World.alone(), np.float32, ones=True).train.n == 203
     download(DATASETS["mnist"], None, "http://127.0.0.1:9", False, said.append)  # nothing is asked for again
-    assert said[-1].startswith("there already")
+    assert said[-1].startswith("already present")
     download(DATASETS["mnist"], None, mirror[1] + "/", True, said.append)
     assert said[-1].startswith("downloaded")
 
@@ -83,7 +83,7 @@ def test_a_changed_file_is_refused_and_removed(mnist: Path, mirror: tuple[Path, 
 
 def test_a_server_without_the_file_or_no_server(mnist: Path, mirror: tuple[Path, str], tmp_path: Path) -> None:
     for base in (f"{mirror[1]}/elsewhere", "http://127.0.0.1:9", None):
-        with pytest.raises(UsageError, match=r"cannot be had: [\s\S]*HPCADMM_URL_BASE"):
+        with pytest.raises(UsageError, match=r"download failed: [\s\S]*HPCADMM_URL_BASE"):
             download(DATASETS["mnist"], tmp_path / "to", base, False, print)
     assert not list((tmp_path / "to").iterdir())
 
@@ -107,7 +107,7 @@ def test_an_archive_is_unpacked_by_its_listed_members_only(mirror: tuple[Path, s
 
 
 def test_nothing_to_download() -> None:
-    with pytest.raises(UsageError, match="csv: nothing to download"):
+    with pytest.raises(UsageError, match="csv: there is nothing to download"):
         download(DATASETS["csv"], None, None, False, print)
 
 

@@ -8,9 +8,9 @@ import pytest
 
 from hpcadmm.comm.world import World
 from hpcadmm.datasets import DATASETS
-from hpcadmm.datasets.base import Loaded
 from hpcadmm.datasets.formats.lines import DELIMITERS, Style, delimiter_of, number
 from hpcadmm.datasets.inspect import inspect
+from hpcadmm.datasets.loaded import Loaded
 from hpcadmm.datasets.unlabelled import load_inputs
 from hpcadmm.errors import UsageError
 from tests.helpers.samples import rows, text
@@ -81,7 +81,7 @@ def test_columns_are_matched_by_name(order: list[int], tmp_path: Path) -> None:
         )
         np.testing.assert_array_equal(both.test.x, plain.train.x)
         np.testing.assert_array_equal(both.test.labels, plain.train.labels)
-        assert any("order of the training" in line for line in both.facts) == (order != ORDERS[1])
+        assert any("reordered by name" in line for line in both.facts) == (order != ORDERS[1])
     bare = permuted(tmp_path / "bare.csv", [i for i in order if i != 4])
     for path in (other, bare):
         like = DATASETS["csv"](path=train)
@@ -94,7 +94,7 @@ def test_columns_are_matched_by_name(order: list[int], tmp_path: Path) -> None:
 def test_missing_and_unknown_columns_are_named(tmp_path: Path) -> None:
     columns = load(write(tmp_path / "a.csv", TABLE, NAMES)).columns
     for names, said in (
-        (["a", "b", "x", "d", "label"], "missing: c; unknown: x; it has a, b, c, d"),
+        (["a", "b", "x", "d", "label"], "missing: c; unknown: x; the training has a, b, c, d"),
         (["a", "b", "c", "d", "y"], "missing: label"),
         (["x", "a", "b", "c", "d", "label"], "unknown: x"),
     ):
@@ -105,8 +105,8 @@ def test_missing_and_unknown_columns_are_named(tmp_path: Path) -> None:
 
 def test_a_file_without_header_goes_by_place_and_says_so(tmp_path: Path) -> None:
     named, plain = write(tmp_path / "a.csv", TABLE, NAMES), write(tmp_path / "b.csv", TABLE)
-    for train, other, said in ((named, plain, "no header; its columns are taken in order: a, b, c, d"),
-                               (plain, named, "the training knows no names of columns")):  # fmt: skip
+    for train, other, said in ((named, plain, "its columns are read in the order of the training: a, b, c, d"),
+                               (plain, named, "the training file had no header")):  # fmt: skip
         first = load(train)
         found = load(other, first.columns)
         np.testing.assert_array_equal(found.train.x, first.train.x)
@@ -121,15 +121,15 @@ def test_a_file_without_header_goes_by_place_and_says_so(tmp_path: Path) -> None
 
 def test_the_first_line_is_a_header_by_one_rule_that_is_shown(tmp_path: Path) -> None:
     plain = write(tmp_path / "a.csv", TABLE)
-    with pytest.raises(UsageError, match=r"header = true, but the first line is one of numbers.*set header = false"):
+    with pytest.raises(UsageError, match=r"header = true, but the first line holds numbers.*set header = false"):
         load(plain, header=True)
     counted = write(tmp_path / "b.csv", TABLE, list("01234"))
     loaded = load(counted, classes=[0, 1, 2])
-    assert "taken for a sample; if these are names, set data.header = true" in loaded.warnings[0]
+    assert "is read as a sample; if these are names, set data.header = true" in loaded.warnings[0]
     assert load(counted, header=True).train.n == 60
     assert not load(counted, header=False, classes=[0, 1, 2]).warnings
     years = write(tmp_path / "c.csv", TABLE, ["1990", "1991", "1992", "1993", "1994"])
-    assert "is taken for a header, as data.header = true says" in load(years, header=True).warnings[0]
+    assert "is read as a header because data.header = true" in load(years, header=True).warnings[0]
     mixed = write(tmp_path / "d.csv", TABLE, ["0", "1", "2", "3", "label"])
     for options in ({"target": "label"}, {}):
         with pytest.raises(UsageError, match=r"set data\.header = true"):
@@ -143,7 +143,7 @@ def test_the_first_line_is_a_header_by_one_rule_that_is_shown(tmp_path: Path) ->
 def test_a_header_that_the_job_asks_for_is_asked_of_every_file(tmp_path: Path) -> None:
     columns = load(write(tmp_path / "a.csv", TABLE, NAMES), header=True).columns
     rising = write(tmp_path / "b.csv", np.column_stack([np.sort(X, axis=1), Y + 100]))
-    with pytest.raises(UsageError, match="header = true, but the first line is one of numbers"):
+    with pytest.raises(UsageError, match="header = true, but the first line holds numbers"):
         load(rising, columns, header=True)
 
 
@@ -176,16 +176,16 @@ def test_what_is_no_delimiter(word: str) -> None:
         ('"1,5"', "write it with a decimal point, 1.5"),
         ("1_000", "write it without separators, 1000"),
         ("10%", "write it without the sign, 10"),
-        ("\u22121", "with the sign - of ASCII, -1"),
+        ("\u22121", "with the ASCII sign -, -1"),
         ("1.5D+01", "with an e before the exponent, 1.5e[+]01"),
         ("'7'", "write it without quotes, 7"),
-        ("", "'' is no number: a missing value"),
+        ("", "'' is not a number: a missing value"),
         ("NA", "a missing value"),
         ("TRUE", "write 1 and 0"),
-        ("red", "text; number the values, or leave the column out"),
-        ("caf\u00e9", "the file is damaged, or is no text"),
-        ("\u0661", "the file is damaged, or is no text"),
-        ("nan", r"row 2, column 2 \(b\) \(counted from 1\): nan is no number"),
+        ("red", "replace the text by numbers, or leave the column out"),
+        ("caf\u00e9", "the file may be damaged, or may not be text"),
+        ("\u0661", "the file may be damaged, or may not be text"),
+        ("nan", r"row 2, column 2 \(b\) \(counted from 1\): nan is not a finite"),
     ],
 )
 def test_a_field_that_is_no_number(field: str, said: str, tmp_path: Path) -> None:
@@ -201,12 +201,10 @@ def test_values_in_quotes_comments_and_class_names(tmp_path: Path) -> None:
     loaded = load(str(path), comment="#")
     np.testing.assert_array_equal(loaded.train.x.T, [[1, 2], [3, 4]])
     path.write_text("a,b,label\n1,2,setosa\n")
-    with pytest.raises(
-        UsageError, match=r"row 1, column 3.*'setosa' is no number: the name of a class in text; number"
-    ):
+    with pytest.raises(UsageError, match=r"row 1, column 3.*'setosa' is not a number; number the classes"):
         load(str(path))
     path.write_text('a,b,label\n1,2,"0\n' + "3,4,1\n" * 200)
-    with pytest.raises(UsageError, match="quotes are opened and not closed"):
+    with pytest.raises(UsageError, match=r"quotes opened in .* are not closed"):
         load(str(path))
 
 
@@ -230,10 +228,10 @@ def test_fields_and_delimiters() -> None:
     ("content", "said"),
     [
         ("# by hand\na,b,y\n1,2,0\n3,4,1\n", r"first line has 1 column, .* set data\.comment = '#'"),
-        ("sep=;\na;b;y\n1;2;0\n", "remove the first line, which is Excel's, and set data.delimiter"),
+        ("sep=;\na;b;y\n1;2;0\n", "remove the first line, which Excel wrote, and set data.delimiter"),
         ('{"a": 1}\n', "is it JSON"),
         ("a,b,y\n1,2,0,\n3,4,1,\n", "header has 3 names, the rows have 4 columns.*remove the delimiter at the end"),
-        ('a,b,y\n3,4,1\n5",2,0\n1,2,1\n6",2,0\n', "row 2 has 7 columns, the others 3; its quotes close some"),
+        ('a,b,y\n3,4,1\n5",2,0\n1,2,1\n6",2,0\n', "row 2 has 7 columns, the others have 3; it spans several lines"),
         ("a;b;y\n1,5;2,5;0\n3,5;4,5;1\n", 'set data.delimiter = ";"'),
     ],
 )
@@ -256,5 +254,5 @@ def test_a_label_is_never_taken_from_a_field_of_quotes(row: str, delimiter: str,
     width = 3 if row.endswith(("0 1", "0,1")) else 2
     first = delimiter.join(["2", "1", "0"][:width])
     (tmp_path / "a.csv").write_text(f"{first}\n{row}\n")
-    with pytest.raises(UsageError, match=r"row 2, column 1 .* is no number"):
+    with pytest.raises(UsageError, match=r"row 2, column 1 .* is not a number"):
         load(str(tmp_path / "a.csv"), delimiter=delimiter)

@@ -18,10 +18,10 @@ import pytest
 
 from hpcadmm.comm.world import World
 from hpcadmm.datasets import DATASETS
-from hpcadmm.datasets.catalogue import catalogue
 from hpcadmm.datasets.formats import stream
 from hpcadmm.datasets.formats.libsvm import Libsvm
 from hpcadmm.datasets.formats.text import Csv
+from hpcadmm.datasets.inspect import catalogue
 from hpcadmm.datasets.recognise import format_of, recognised
 from hpcadmm.errors import UsageError
 from tests.helpers.samples import made, rows, text
@@ -45,7 +45,7 @@ def test_packed_files_are_read(pack: Any, name: str, data: bytes, tmp_path: Path
     assert format_of(tmp_path / "a").name == name
     for damage in (packed[: len(packed) // 2], packed[:40] + b"\xff" * 9 + packed[49:]):
         (tmp_path / "a").write_bytes(damage)
-        with pytest.raises(UsageError, match=r"damaged or cut (gzip|bzip2|xz) file"):
+        with pytest.raises(UsageError, match=r"the (gzip|bzip2|xz) file is damaged or incomplete"):
             load(name, tmp_path / "a")
 
 
@@ -75,7 +75,7 @@ FOREIGN: dict[str, tuple[bytes, str]] = {
     "html": (b"<!DOCTYPE html><html>", "an HTML page"),
     "tar": (bytes(257).replace(b"\0", b"a") + b"ustar\0", "is a tar archive; unpack it"),
     "pickle": (b"\x80\x04\x95" + bytes(40), "a Python pickle, which is never loaded"),
-    "nul": (b"1,2,0\n3,\0,1\n", "line 2 holds NUL bytes"),
+    "nul": (b"1,2,0\n3,\0,1\n", "line 2 contains NUL bytes"),
     "empty": (b"", "the file is empty"),
     "blank": (b"\n \n\t\n", "the file is empty"),
 }
@@ -95,7 +95,7 @@ def test_what_is_no_table_in_text_is_named(key: str, name: str, tmp_path: Path) 
 
 def test_a_zip_archive_without_arrays_is_no_npz(tmp_path: Path) -> None:
     (tmp_path / "a.npz").write_bytes(zipped())
-    with pytest.raises(UsageError, match=r"zip archive of a\.csv, not of numpy's arrays; unpack it"):
+    with pytest.raises(UsageError, match=r"zip archive of a\.csv, not of numpy arrays; unpack it"):
         load("npz", tmp_path / "a.npz")
 
 
@@ -135,7 +135,7 @@ def test_comments_and_queries_of_libsvm(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("\n".join(other))
     np.testing.assert_array_equal(load("libsvm", tmp_path / "a").x.T, X)
     (tmp_path / "a").write_text("1,3 1:2\n")
-    with pytest.raises(UsageError, match="row 1: the label '1,3' must be one number; of several labels keep one"):
+    with pytest.raises(UsageError, match="row 1: the label '1,3' must be one number; keep one of several labels"):
         load("libsvm", tmp_path / "a")
 
 
@@ -147,7 +147,7 @@ FILES = {"csv": CSV, "libsvm": SVM.encode(), "npz": b"PK\x03\x04", "hdf5": b"\x8
     ("number", "said"),
     [
         (errno.EACCES, "permission denied; .*chmod"),
-        (errno.EMLINK, "too many links"),
+        (errno.EMLINK, "too many symbolic links"),
         (errno.ESTALE, "input/output error"),
         (errno.ENOTTY, "cannot be read"),
     ],
@@ -174,10 +174,10 @@ def test_what_is_no_file(name: str, tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     os.mkfifo(tmp_path / "pipe")
     for path, said in (
-        (tmp_path / "loop", "too many links"),
+        (tmp_path / "loop", "too many symbolic links"),
         (tmp_path / "pipe", "is a pipe or a device"),
-        (tmp_path, "data.path must be a file"),
-        (tmp_path / "loop" / "a", "too many links"),
+        (tmp_path, "set data.path to a file"),
+        (tmp_path / "loop" / "a", "too many symbolic links"),
         (tmp_path / ("a" * 300), "name is too long"),
         (Path("~nobody-of-this-name/a"), "home directory"),
         (tmp_path / "a\0b", "not found"),
@@ -196,9 +196,9 @@ def test_a_folder_that_may_not_be_read_does_not_hide_another(tmp_path: Path, mon
     made("mnist", tmp_path / "cache" / "hpcadmm" / "mnist")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     assert DATASETS["mnist"]().sources(0)[0].table.rows == 203
-    with pytest.raises(UsageError, match="too many links"):
+    with pytest.raises(UsageError, match="too many symbolic links"):
         DATASETS["kmnist"]().sources(0)
-    assert "too many links" in {entry.name: entry.found for entry in catalogue(DATASETS)}["kmnist"]
+    assert "too many symbolic links" in {entry.name: entry.found for entry in catalogue(DATASETS)}["kmnist"]
 
 
 def test_hdf5_needs_no_locks_and_sees_who_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

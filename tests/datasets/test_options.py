@@ -129,7 +129,7 @@ def test_downsampling(tmp_path: Path) -> None:
     small = load(made("mnist", tmp_path, downsample=3, scale="none"))
     expected = x.reshape(-1, 2, 3, 2, 3).astype(float).mean(axis=(2, 4)).reshape(-1, 4)
     np.testing.assert_allclose(small.train.x.T, expected, rtol=1e-15)
-    with pytest.raises(UsageError, match=r"downsample = 4: images of 6 x 6 take one of \[1, 2, 3, 6\]"):
+    with pytest.raises(UsageError, match=r"downsample = 4: allowed for images of 6 x 6 are \[1, 2, 3, 6\]"):
         load(made("mnist", tmp_path, downsample=4))
     assert load(made("cifar-10", tmp_path, downsample=2)).features == 16 * 16 * 3
     with pytest.raises(UsageError, match="holds no images"):
@@ -148,13 +148,13 @@ def test_class_subset_in_the_given_order_with_names(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"classes": [3, 11]}, r"data.classes: no label \[11\]; known are 0, 1"),
+        ({"classes": [3, 11]}, r"data.classes: no label \[11\]; the labels are 0, 1"),
         ({"positive": [12]}, r"data.positive: no label \[12\]"),
-        ({"classes": [1, 2], "positive": [1, 2]}, "must be some, not all"),
-        ({"classes": [1, 2], "positive": [3]}, "must be some, not all"),
+        ({"classes": [1, 2], "positive": [1, 2]}, "name some, not all"),
+        ({"classes": [1, 2], "positive": [3]}, "name some, not all"),
         ({"classes": [1, 1]}, "each once"),
         ({"positive": []}, "at least one label"),
-        ({"split": 0.5}, "have a test part of their own"),
+        ({"split": 0.5}, "has its own test part"),
         ({"standardise": True, "scale": "unit"}, "choose one of the two"),
         ({"standardise_targets": True}, "has classes, not real targets"),
     ],
@@ -165,7 +165,7 @@ def test_options_that_will_not_do(options: dict[str, Any], said: str, tmp_path: 
 
 
 def test_the_train_part_must_not_be_empty() -> None:
-    with pytest.raises(UsageError, match="no samples in the train part"):
+    with pytest.raises(UsageError, match="the train part has no samples"):
         load(DATASETS["digits"](split=0.0001))
 
 
@@ -307,7 +307,7 @@ def test_synthetic_data_are_balanced_and_drawn_by_their_seed() -> None:
     real = load(DATASETS["synthetic"](task="regression", outputs=2, noise=0.5))
     assert real.train.labels.shape == (2, 10_000)
     np.testing.assert_allclose(real.train.labels.std(axis=1), np.sqrt(1.25), rtol=0.1)
-    with pytest.raises(UsageError, match="at least 2"):
+    with pytest.raises(UsageError, match="needs 2 or more"):
         DATASETS["synthetic"](outputs=1)
 
 

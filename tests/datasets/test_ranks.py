@@ -73,4 +73,4 @@ def test_a_gzip_cut_after_the_first_ranks_rows(mpirun: Callable[..., Any], tmp_p
     (tmp_path / "program.py").write_text(CODE)
     ended = mpirun(3, ["program.py", json.dumps([("mnist", {"path": str(tmp_path)})])])
     assert ended.returncode != 0
-    assert "train-images-idx3-ubyte.gz: damaged or cut gzip file" in ended.output
+    assert "train-images-idx3-ubyte.gz: the gzip file is damaged or incomplete" in ended.output

@@ -106,7 +106,7 @@ def test_first(name: str, tmp_path: Path) -> None:
     some = alone(made(name, tmp_path, scale="none", first=33, first_test=9))
     np.testing.assert_array_equal(some.train.x, whole.train.x[:, :33])
     np.testing.assert_array_equal(some.test.labels, whole.test.labels[:9])
-    with pytest.raises(UsageError, match=r"data.first = 100000: that part has \d+ samples"):
+    with pytest.raises(UsageError, match=r"data.first = 100000: after the other options that part has \d+ samples"):
         alone(made(name, tmp_path, first=100_000))
 
 

@@ -7,8 +7,6 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from harness import Target
-
 from hpcadmm.after.otherdata import described, merged
 from hpcadmm.compare.tune import Options, planned
 from hpcadmm.compare.vary import varied
@@ -24,6 +22,7 @@ from hpcadmm.scaling.run import prepared
 from hpcadmm.slurm.request import Request
 from hpcadmm.slurm.script import Training, training
 from hpcadmm.solvers import SOLVERS
+from tests.fuzz.harness import Target
 
 JOBS = Path(__file__).resolve().parents[2] / "jobs"
 FILES = [path.read_bytes() for path in sorted(JOBS.rglob("*.toml")) if b"[solver]" in path.read_bytes()]

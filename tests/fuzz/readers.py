@@ -13,17 +13,17 @@ from typing import Any
 
 import h5py
 import numpy as np
-from harness import Target
 from scipy.io import savemat
 
 from hpcadmm.comm.world import World
 from hpcadmm.datasets import DATASETS
-from hpcadmm.datasets.base import Transform
 from hpcadmm.datasets.formats.header import Columns
 from hpcadmm.datasets.inspect import feature_rows, inspect, summary
+from hpcadmm.datasets.loaded import Transform
 from hpcadmm.datasets.recognise import recognised
 from hpcadmm.datasets.transform import Affine
 from hpcadmm.datasets.unlabelled import load_inputs
+from tests.fuzz.harness import Target
 
 ROWS, FEATURES = 12, 4
 RNG = np.random.default_rng(0)

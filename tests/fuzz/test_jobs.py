@@ -1,9 +1,9 @@
 """Some job files and values of the command line in the ordinary suite; `make fuzz` tries as many as one likes."""
 
 import pytest
-from harness import fuzz
 
-from jobs import TARGETS
+from tests.fuzz.harness import fuzz
+from tests.fuzz.jobs import TARGETS
 
 
 @pytest.mark.parametrize("name", TARGETS)

@@ -1,10 +1,10 @@
 """A few hundred inputs for the readers in the ordinary suite; `make fuzz` tries as many as one likes."""
 
 import pytest
-from harness import Hang, Target, edited, fuzz
-from readers import TARGETS
 
 from hpcadmm.errors import UsageError
+from tests.fuzz.harness import Hang, Target, edited, fuzz
+from tests.fuzz.readers import TARGETS
 
 
 @pytest.mark.parametrize("name", TARGETS)
@@ -30,7 +30,7 @@ def test_the_harness_sees_faults_and_hangs(monkeypatch: pytest.MonkeyPatch) -> N
         while True:
             pass
 
-    monkeypatch.setattr("harness.SECONDS", 0.05)
+    monkeypatch.setattr("tests.fuzz.harness.SECONDS", 0.05)
     with pytest.raises(Hang):
         fuzz(Target([b"abc"], endless), 1, 0, shrink=False)
 

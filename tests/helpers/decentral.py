@@ -11,6 +11,7 @@ from hpcadmm.solvers import Gadmm, QGadmm
 from hpcadmm.solvers.workers.gadmm import Censor
 from hpcadmm.training.measure import Clock
 from tests.helpers.problems import posed, started
+from tests.helpers.seen import Counting
 from tests.helpers.solver_runs import held, together
 from tests.helpers.threads import on_ranks
 
@@ -82,21 +83,6 @@ def rows(size: int, solver: Any, steps: int, **options: Any) -> Any:
     return *together([(part, measured) for part, measured, _ in found]), sum(sent for _, _, sent in found)
 
 
-class Counting:
-    """A communicator that counts what leaves through it."""
-
-    def __init__(self, inner: Any) -> None:
-        self.inner, self.bytes, self.messages = inner, 0, 0
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.inner, name)
-
-    def Isend(self, array: Array, to: int, tag: int) -> Any:
-        self.bytes += array.nbytes
-        self.messages += 1
-        return self.inner.Isend(array, to, tag)
-
-
 def counted(size: int, solver: Any, steps: int, **options: Any) -> Any:
     """Of each rank: what its communicator saw in each iteration, and what the metrics said; then what was measured."""
 
@@ -104,13 +90,13 @@ def counted(size: int, solver: Any, steps: int, **options: Any) -> Any:
         world.mpi = Counting(world.mpi)  # type: ignore[assignment]
         p, world = posed(solver, world, **{"hidden": (), "loss": "squared", "classes": 0, **options})
         s, clock, seen = started(solver, p, world), Clock(world), world.mpi
-        begun, each = (seen.bytes, seen.messages), []
+        begun, each = (seen.bytes, seen.calls), []
         for _ in range(steps):
             before = seen.bytes
             with clock.solver():
                 solver.step(s, p, world)
             each.append(seen.bytes - before)
-        sent = seen.bytes - begun[0], seen.messages - begun[1]
+        sent = seen.bytes - begun[0], seen.calls - begun[1]
         return each, sent, clock.row(), solver.measure(s, p, world)
 
     return on_ranks(size, work)

@@ -1,4 +1,4 @@
-"""Solvers stepped on a communicator that counts what the collective calls are given to send."""
+"""Solvers stepped on a communicator that counts what they send."""
 
 from typing import Any, NamedTuple
 
@@ -9,7 +9,7 @@ from tests.helpers.threads import on_ranks
 
 
 class Counting:
-    """A communicator that counts the calls and the bytes that leave through them."""
+    """A communicator that counts calls that send, and their bytes."""
 
     def __init__(self, inner: Any) -> None:
         self.inner, self.calls, self.bytes = inner, 0, 0
@@ -17,17 +17,24 @@ class Counting:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.inner, name)
 
-    def Allreduce(self, place: Any, array: Any, operation: Any) -> None:
+    def count(self, array: Any) -> None:
         self.calls, self.bytes = self.calls + 1, self.bytes + array.nbytes
+
+    def Allreduce(self, place: Any, array: Any, operation: Any) -> None:
+        self.count(array)
         self.inner.Allreduce(place, array, operation)
 
     def Allgather(self, mine: Any, every: Any) -> None:
-        self.calls, self.bytes = self.calls + 1, self.bytes + mine.nbytes
+        self.count(mine)
         self.inner.Allgather(mine, every)
 
     def Allgatherv(self, mine: Any, every: Any) -> None:
-        self.calls, self.bytes = self.calls + 1, self.bytes + mine.nbytes
+        self.count(mine)
         self.inner.Allgatherv(mine, every)
+
+    def Isend(self, array: Any, to: int, tag: int) -> Any:
+        self.count(array)
+        return self.inner.Isend(array, to, tag)
 
 
 class Seen(NamedTuple):

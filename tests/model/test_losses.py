@@ -156,7 +156,7 @@ def test_a_loss_takes_a_regression_or_says_that_it_needs_classes(loss):
         outputs, said = loss.outputs(0), ""
     except UsageError as error:
         outputs, said = None, str(error)
-    assert outputs == 1 or said == f'loss.name = "{loss.name}" needs classes'
+    assert outputs == 1 or said == f'loss.name = "{loss.name}" needs class labels'
 
 
 def test_outputs():

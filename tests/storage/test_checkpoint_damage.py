@@ -57,7 +57,7 @@ def test_none_valid_is_a_usage_error(checkpoints: Path) -> None:
         harm.truncated(SHARD)(path)
     tiles = Tiles(200, 64)
     warnings: list[str] = []
-    with pytest.raises(UsageError, match=f"none of the 2 checkpoints in .* can be used.*{SHARD}"):
+    with pytest.raises(UsageError, match=f"none of the 2 checkpoints in .* is valid.*{SHARD}"):
         load_newest(checkpoints, state(tiles, 0), tiles, World.alone(), warnings.append)
     assert len(warnings) == 2
 
@@ -94,5 +94,5 @@ def test_another_number_of_samples_is_refused(other: Tiles, checkpoints: Path) -
 
 def test_a_checkpoint_of_the_version_with_one_grid_a_sum_is_named_as_that():
     record = Record("0", 5, {}, entries={"grids": Entry("replicated", (3,), "<i8")})
-    with pytest.raises(Refused, match="it holds no scales, so an older version of hpcadmm wrote it: train anew"):
+    with pytest.raises(Refused, match="it holds no scales: an older version of hpcadmm wrote it; train again"):
         record.match([Item("scales", "replicated", np.zeros(7, dtype=np.int64))], 5)

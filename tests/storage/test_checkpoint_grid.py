@@ -75,10 +75,8 @@ def test_a_rank_opens_only_files_that_hold_its_cells(tmp_path: Path) -> None:
 
 
 def test_ranks_of_a_real_world(mpirun: Callable, tmp_path: Path) -> None:
-    code = f"""
-import sys
+    code = """
 from pathlib import Path
-sys.path.insert(0, {str(Path(__file__).parent)!r})
 from tests.helpers.states import check_grid, save_grid
 from hpcadmm.comm.world import World
 world, folder = World(), Path("checkpoints")
@@ -201,7 +199,7 @@ def test_columns_on_a_grid_of_several_blocks_of_layers_are_refused(tmp_path: Pat
         return [*items, Item("z/1", "columns", np.zeros((2, (128, 72)[world.rank % 2])))]
 
     for error in refused(4, tmp_path, change):
-        with pytest.raises(ValueError, match="z/1 lies in columns, of which 2 blocks lie on 4 ranks"):
+        with pytest.raises(ValueError, match="z/1 is in columns: 2 blocks on 4 ranks"):
             raise error
 
 

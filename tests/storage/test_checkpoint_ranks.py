@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from hpcadmm.comm.world import World
-from hpcadmm.storage.checkpoint import newest, read_weights
-from tests.helpers.states import values
+from hpcadmm.storage.checkpoint import read_weights
+from tests.helpers.states import check_newest, save_state, values
+from tests.helpers.threads import on_ranks
 
-START = f"""
+START = """
 import os, resource, signal, sys
 from pathlib import Path
-sys.path.insert(0, {str(Path(__file__).parent)!r})
 from tests.helpers.states import check_newest, save_state
 from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
@@ -27,30 +27,32 @@ CHECK = START + "assert check_newest(folder, world, print, n={n}) == {expected};
 
 
 @pytest.mark.parametrize(("writers", "readers"), [(1, 2), (2, 3), (3, 1), (3, 2)])
-def test_any_ranks_read_what_any_wrote(writers: int, readers: int, mpirun: Callable, tmp_path: Path) -> None:
-    """Samples for all ranks, for some, for one; the same processes take them in turn."""
-    sizes = (200, 70, 1)
-    turns = "for n in {sizes}:\n    folder = Path(f'checkpoints-{{n}}')\n    {deed}\n"
-    mpirun(writers, START + turns.format(sizes=sizes, deed="save_state(folder, 10, world, n=n)")).check()
-    deed = "assert check_newest(folder, world, print, n=n) == 10; print(f'<{n}>')"
-    done = mpirun(readers, START + turns.format(sizes=sizes, deed=deed)).check()
-    assert all(done.stdout.count(f"<{n}>") == done.n for n in sizes)
+@pytest.mark.parametrize("n", [200, 70, 1])
+def test_any_ranks_read_what_any_wrote(writers: int, readers: int, n: int, tmp_path: Path) -> None:
+    """Samples for all ranks, for some, for one."""
+    on_ranks(writers, lambda world: save_state(tmp_path, 10, world, n=n))
+    assert on_ranks(readers, lambda world: check_newest(tmp_path, world, pytest.fail, n=n)) == [10] * readers
 
 
-def test_the_global_arrays_do_not_depend_on_the_ranks(mpirun: Callable, tmp_path: Path) -> None:
+def test_real_ranks_read_what_others_wrote(mpirun: Callable) -> None:
+    mpirun(3, SAVE.format(n=200)).check()
+    done = mpirun(2, CHECK.format(n=200, expected=10)).check()
+    assert done.stdout.count("checked") == done.n
+
+
+def test_the_global_arrays_do_not_depend_on_the_ranks(tmp_path: Path) -> None:
     digests = set()
     for ranks in (1, 2, 3):
-        mpirun(ranks, SAVE.format(n=200)).check()
-        with h5py.File(tmp_path / "checkpoints" / "iteration-0000000010" / "checkpoint.h5") as file:
+        (folder, *_) = on_ranks(ranks, lambda world: save_state(tmp_path, 10, world))
+        with h5py.File(folder / "checkpoint.h5") as file:
             whole = [file[path][...] for path in ("W/1", "a/1", "z/1", "z/2", "y", "p/2", "c/2")]
         assert whole[2].tobytes() == np.ascontiguousarray(values("z/1", (7, 200), 10).T).tobytes()
         digests.add(hashlib.sha256(b"".join(a.tobytes() for a in whole)).hexdigest())
     assert len(digests) == 1
 
 
-def test_ranks_without_columns_write_no_shard(mpirun: Callable, tmp_path: Path) -> None:
-    mpirun(3, SAVE.format(n=70)).check()
-    (folder,) = newest(tmp_path / "checkpoints")
+def test_ranks_without_columns_write_no_shard(tmp_path: Path) -> None:
+    (folder, *_) = on_ranks(3, lambda world: save_state(tmp_path, 10, world, n=70))
     assert len(list(folder.glob("shard-*"))) == len(list(folder.glob("cells-*"))) == 2
 
 
@@ -71,21 +73,22 @@ assert sorted(os.listdir(folder)) == ["iteration-0000000010"]
     for rank in range(done.n):
         assert done.stdout.count(f"rank {rank}: cannot write the checkpoint") == 2, done.output
     assert "File too large" in done.stdout
-    mpirun(2, CHECK.format(n=200, expected=10)).check()
+    assert on_ranks(2, lambda world: check_newest(tmp_path / "checkpoints", world, pytest.fail)) == [10, 10]
 
 
-def test_damage_that_one_rank_sees_sends_all_to_the_one_before(mpirun: Callable, tmp_path: Path) -> None:
-    mpirun(3, START + "save_state(folder, 10, world); save_state(folder, 20, world)").check()
-    last = sorted((tmp_path / "checkpoints" / "iteration-0000000020").glob("shard-*"), key=lambda p: p.stat().st_mtime)
+def test_damage_that_one_rank_sees_sends_all_to_the_one_before(tmp_path: Path) -> None:
+    for seed in (10, 20):
+        on_ranks(3, lambda world, seed=seed: save_state(tmp_path, seed, world))
+    last = sorted((tmp_path / "iteration-0000000020").glob("shard-*"), key=lambda p: p.stat().st_mtime)
     shard = max(last, key=lambda p: int(p.stem.split("-")[1]))
     damaged = bytearray(shard.read_bytes())
     with h5py.File(shard) as file:
         damaged[file["z/1"].id.get_chunk_info(0).byte_offset] ^= 1
     shard.write_bytes(damaged)
-    done = mpirun(3, CHECK.format(n=200, expected=10)).check()
-    assert done.stdout.count("checked") == done.n
-    assert done.stdout.count("is not used") == 1
-    assert shard.name in done.stdout
+    warnings: list[str] = []
+    assert on_ranks(3, lambda world: check_newest(tmp_path, world, warnings.append)) == [10] * 3
+    (warning,) = warnings
+    assert shard.name in warning
 
 
 @pytest.mark.parametrize(
@@ -115,14 +118,13 @@ raise SystemExit("not killed")
     done = mpirun(3, START + code)
     assert done.returncode != 0
     assert rank or "not killed" not in done.output
-    done = mpirun(2, START + "print(f'newest {check_newest(folder, world, print)}')").check()
-    assert "is not used" not in done.stdout
-    assert "newest 15" in done.stdout or "newest 20" in done.stdout
+    (newest,) = set(on_ranks(2, lambda world: check_newest(tmp_path / "checkpoints", world, pytest.fail)))
+    assert newest in (15, 20)
     assert not list((tmp_path / "checkpoints").glob("*.*"))
 
 
-def test_weights_are_read_without_ranks(mpirun: Callable, tmp_path: Path) -> None:
-    mpirun(3, SAVE.format(n=200)).check()
+def test_weights_are_read_without_ranks(tmp_path: Path) -> None:
+    on_ranks(3, lambda world: save_state(tmp_path, 10, world))
     meta, weights = read_weights(tmp_path, pytest.fail)
     assert meta["iteration"] == 10
     assert [w.tobytes() for w in weights] == [values(p, s, 10).tobytes() for p, s in [("W/1", (7, 4)), ("W/2", (3, 8))]]

@@ -34,7 +34,7 @@ def folder(tmp_path: Path, world: World) -> Path:
 def test_a_new_run_has_its_job_environment_and_checkpoints(tmp_path: Path, world: World) -> None:
     with Run.create(world, tmp_path / "a" / "run", "job", JOB, {"ranks": 1}) as run:
         assert run.folder == tmp_path / "a" / "run"
-        assert run.job_toml == JOB == read_job(run.folder)
+        assert read_job(run.folder) == JOB
         assert run.checkpoints.is_dir()
         assert json.loads((run.folder / "environment.json").read_text()) == {"ranks": 1, "folder": str(run.folder)}
         assert read_metrics(run.folder) == []
@@ -60,7 +60,7 @@ def test_the_default_name_has_the_job_and_the_time_and_is_new(
 
 def test_an_empty_folder_is_taken_and_a_full_one_refused(tmp_path: Path, world: World) -> None:
     Run.create(world, tmp_path, "job", JOB, {}).close()
-    with pytest.raises(UsageError, match=r"is not empty: choose another --out, or go on with `hpcadmm resume"):
+    with pytest.raises(UsageError, match=r"is not empty: choose another --out, or continue with `hpcadmm resume"):
         Run.create(world, tmp_path, "job", JOB, {})
     other = tmp_path / "other"
     other.mkdir()

@@ -72,7 +72,7 @@ def test_no_room_for_a_row(tmp_path, refused, whole, code):
     out = tmp_path / "run"
     said = refused(out, "metrics.jsonl", 3, code)
     assert said.startswith(f"cannot write {out}/metrics.jsonl: {errno.errorcode[code]}\n")
-    assert "of iteration 6, is whole" in said
+    assert "of iteration 6 is valid" in said
     assert f"hpcadmm resume {out}" in said
     assert go_on(out)["weights_sha256"] == whole
     assert [row["iteration"] for row in read_metrics(out)] == [2, 4, 6, 8]
@@ -96,7 +96,7 @@ def test_a_run_that_can_save_nothing_goes_on_until_it_can(tmp_path, monkeypatch,
     with monkeypatch.context() as patch:
         patch.setattr(checkpoint, "save", late)
         patch.setattr(run_module, "append", few)
-        with pytest.raises(UsageError, match="iteration 6, is whole"):
+        with pytest.raises(UsageError, match="iteration 6 is valid"):
             begin(out)
     assert go_on(out)["weights_sha256"] == whole
     assert [row["iteration"] for row in read_metrics(out)] == [2, 6, 8]
@@ -111,7 +111,7 @@ def test_no_room_in_the_log_is_told_at_the_next_row_or_at_the_end(tmp_path, refu
 
 def test_no_room_for_the_summary(tmp_path, refused, whole):
     out = tmp_path / "run"
-    assert "of iteration 8, is whole" in refused(out, "summary.json")
+    assert "of iteration 8 is valid" in refused(out, "summary.json")
     assert read_summary(out) is None
     assert go_on(out)["weights_sha256"] == whole
     assert read_summary(out)["state"] == "finished"

@@ -26,7 +26,7 @@ name = "squared"
 name = "{solver}"
 """
 HUGE = "digits", [10_000_000]
-SAID = r"memory: {ranks} on \S+ need [\d,.]+ GB, [\d,.]+ GB are free \(.* GB a rank\); use more ranks on more nodes"
+SAID = r"memory: {ranks} on \S+ need [\d,.]+ GB, but [\d,.]+ GB are free \(.* GB per rank\); use more ranks on more"
 
 
 def posed(world: World, data: str, hidden: list[int], solver: str, *more: str) -> Any:
@@ -70,14 +70,14 @@ def test_samples(more: tuple[str, ...], node: Any) -> None:
 
 def test_a_teacher(node: Any) -> None:
     node(20e9)
-    with pytest.raises(UsageError, match=r"teacher's weights need 8,000 GB, 20 GB are free"):
+    with pytest.raises(UsageError, match=r"teacher's weights need 8,000 GB, but 20 GB are free"):
         posed(World.alone(), "synthetic", [4], "adam", "data.hidden=[1_000_000, 1_000_000]")
 
 
 def test_the_state_is_counted_field_by_field(node: Any) -> None:
     setup = posed(World.alone(), "digits", [50], "taylor")
     node(1e6)
-    with pytest.raises(UsageError, match=r"\(W \S+ GB, a 0.000\d+ GB, z 0.000\d+ GB, lam .* a rank\)"):
+    with pytest.raises(UsageError, match=r"\(W \S+ GB, a 0.000\d+ GB, z 0.000\d+ GB, lam .* per rank\)"):
         blank(setup.job.solver, setup)
 
 
@@ -85,7 +85,7 @@ def test_a_memory_error_is_one_line() -> None:
     code, said = describe(MemoryError("Unable to allocate 7 TiB")) or (0, "")
     assert (code, said.count("\n")) == (2, 0)
     assert "Unable to allocate 7 TiB" in said
-    with pytest.raises(UsageError, match="too little for the rows: Unable"), memory.spared("the rows"):
+    with pytest.raises(UsageError, match="not enough for the rows: Unable"), memory.spared("the rows"):
         raise MemoryError("Unable to allocate 7 TiB")
 
 

@@ -79,7 +79,7 @@ PATCHED = """
 import os, signal, sys
 import numpy as np
 from hpcadmm.cli import main
-from hpcadmm.comm.phases import current_phase
+from hpcadmm.comm.ending import current_phase
 from hpcadmm.solvers import SOLVERS
 
 solver = SOLVERS[{solver!r}]

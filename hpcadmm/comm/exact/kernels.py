@@ -1,7 +1,7 @@
-"""The loops behind exact.py: partials into their sums, what they weigh against their bounds, bounds that follow.
+"""Compiled loops of sums.py: add partials, compute their loads, check and update the bounds.
 
-Matrices come with their columns as rows, as numpy's transpose of Fortran order gives them. A matrix (rows, columns) has
-a line for each row, then one for each column; a symmetric one has a line for each row, which is its column too.
+Matrices are transposed: their columns are rows, in C order. A line is a row or a column: a matrix (rows, columns) has a
+line for each row, then one for each column; a symmetric one has a line for each row, which is its column too.
 """
 
 import math
@@ -14,17 +14,17 @@ from numba.extending import intrinsic
 
 from hpcadmm.kernels import kernel
 
-UNKNOWN = -(1 << 20)  # the scale of a line that has held nothing but zeros
-LOWEST, HIGHEST = -450, 490  # of a scale: bounds, products of two, and their units stay far from the ends of float64
-SLACK = 10  # bits that a scale of a patient sum may be higher than the last sums need before it falls
-LIMIT = 0.25  # the most that a line may weigh
-GRAIN = 2.0**-54  # weights are whole multiples, so that sums of them are exact up to 2 LIMIT and beyond it stay there
-ENDLESS = 2.0**1000  # weights from here on, as that of an infinity or NaN: no scale is sought for them
+UNKNOWN = -(1 << 20)  # the scale of a line that has held only zeros
+LOWEST, HIGHEST = -450, 490  # of a scale: bounds (products of two) and their units stay within float64
+SLACK = 10  # bits that a scale of a patient sum may exceed the need of the last sums before it decreases
+LIMIT = 0.25  # the largest load of a line
+GRAIN = 2.0**-54  # loads are multiples of it, so that their sums are exact up to 2 LIMIT and stay above if larger
+ENDLESS = 2.0**1000  # loads from here on, like that of an infinity or NaN, get no scale
 HELD, EXCEEDED, LOOSE = 0, 1, 2
 
 
 def _bits(_, x):  # type: ignore[no-untyped-def]
-    """A float64 number's bits as an integer; of numbers without sign the order is the same, NaN above infinity."""
+    """A float64 number's bits as an integer; the order of nonnegative numbers is kept, NaN is above infinity."""
 
     def cast(_, builder, __, args):  # type: ignore[no-untyped-def]
         return builder.bitcast(args[0], ir.IntType(64))
@@ -37,8 +37,8 @@ bits: Any = intrinsic(_bits)
 
 @kernel
 def fold(acc, rest, partial, up, down, finer, sizes):  # type: ignore[no-untyped-def]
-    """acc += partial rounded to units of 2^-52 B_ij, B_ij = up_i up_j; rest, unless None: += what that leaves, in units
-    finer by the power of two `finer`. sizes: max_j |p_ij| down_j of each row, max_i |p_ij| down_i of each column."""
+    """acc += partial rounded to multiples of 2^-52 B_ij, B_ij = up_i up_j; rest (unless None) += the rounding error, in
+    units finer by the power of two `finer`. sizes: max_j |p_ij| down_j of row i, max_i |p_ij| down_i of column j."""
     columns, rows = partial.shape
     sizes[:rows] = 0.0
     tops = sizes[rows:].view(np.int64)
@@ -62,8 +62,10 @@ def fold(acc, rest, partial, up, down, finer, sizes):  # type: ignore[no-untyped
 
 @kernel
 def fold_triangle(acc, rest, partial, up, down, finer, sizes):  # type: ignore[no-untyped-def]
-    """The same of the lower triangle of a positive semidefinite matrix, whose diagonal bounds it:
-    |p_ij| <= sqrt(p_ii p_jj). sizes: p_ii down_i."""
+    """The same for the lower triangle of a positive semidefinite matrix, |p_ij| <= sqrt(p_ii p_jj).
+
+    sizes: p_ii down_i.
+    """
     for j in range(len(partial)):
         scale, sum_, column, ups = 1.5 * up[j], acc[j, j:], partial[j, j:], up[j:]
         if rest is not None:
@@ -81,15 +83,15 @@ def fold_triangle(acc, rest, partial, up, down, finer, sizes):  # type: ignore[n
 
 @kernel
 def add_plainly(acc, partial):  # type: ignore[no-untyped-def]
-    """acc += partial in float64: the sum whose bits depend on the order, for comparison."""
+    """acc += partial in float64: a sum whose bits depend on the order, for comparison."""
     for i in range(partial.size):
         acc[i] += partial[i]
 
 
 @kernel
 def weigh(sizes, down, loads, peaks):  # type: ignore[no-untyped-def]
-    """loads += what this partial weighs, its sizes against the bounds: at most 1, rounded up to whole grains.
-    peaks: the largest so far, as it is."""
+    """loads += sizes of this partial relative to the bounds, at most 1, rounded up to multiples of GRAIN.
+    peaks: the largest so far, not rounded."""
     for k in range(sizes.size):
         weight = sizes[k] * down[k]
         if weight < ENDLESS:
@@ -102,7 +104,7 @@ def weigh(sizes, down, loads, peaks):  # type: ignore[no-untyped-def]
 
 @kernel
 def prepare(scales, rows, guess, now, up, down):  # type: ignore[no-untyped-def]
-    """now: the scales, for an UNKNOWN one the largest of the rows, or of the columns, or else `guess`; up = 2^now."""
+    """now: the scales; for an UNKNOWN one the largest of the rows (or columns), or else `guess`. up = 2^now."""
     for lo, hi in ((0, rows), (rows, scales.size)):
         default = largest(scales[lo:hi])
         if default == UNKNOWN:
@@ -115,8 +117,8 @@ def prepare(scales, rows, guess, now, up, down):  # type: ignore[no-untyped-def]
 
 @kernel
 def judge(loads, scales, rows, free, least, patient):  # type: ignore[no-untyped-def]
-    """HELD; EXCEEDED: an entry may have been beyond its bound; LOOSE: one of the first `free` lines, whose scales are
-    not given, weighs less than `least` (and, if `patient`, is weighed for the first time). What is not finite is HELD.
+    """EXCEEDED: an entry may have exceeded its bound. LOOSE: one of the first `free` lines, whose scales are not fixed,
+    has a load below `least` (and, if `patient`, had no scale before). Else, or if not finite: HELD.
     """
     over_rows, over_columns, loose = False, rows == loads.size, False
     for k in range(loads.size):
@@ -137,9 +139,9 @@ def judge(loads, scales, rows, free, least, patient):  # type: ignore[no-untyped
 
 @kernel
 def follow(loads, scales, rows, free, now, room, patient):  # type: ignore[no-untyped-def]
-    """Bounds that leave `room` bits to the next sum: B_ij changes by 2^room sqrt(load_i load_j), of which min(load_i,
-    load_j) bounds sum |p_ij| / B_ij; or by 2^room load_i. If `patient` a scale falls only where it is SLACK bits too
-    high, and then by one bit a sum."""
+    """New bounds that leave `room` bits to the next sum: B_ij changes by 2^room sqrt(load_i load_j), since
+    min(load_i, load_j) bounds sum |p_ij| / B_ij, or by 2^room load_i. If `patient`, a scale that is SLACK bits too high
+    decreases by one bit per sum, others never."""
     for k in range(free):
         if 0 < loads[k] < ENDLESS:
             change = power(min(loads[k], 2 * LIMIT)) + room
@@ -166,7 +168,7 @@ def power(x):  # type: ignore[no-untyped-def]
 
 @kernel
 def balance(scales, rows, free):  # type: ignore[no-untyped-def]
-    """Rows and columns with the same largest scale, which changes no bound, if all are free; within their limits."""
+    """Give rows and columns the same largest scale, which changes no bound, if all are free; keep the limits."""
     high, wide = largest(scales[:rows]), largest(scales[rows:])
     shift = (high - wide) // 2 if min(high, wide) > UNKNOWN and free == scales.size else 0
     for k in range(scales.size):
@@ -176,7 +178,7 @@ def balance(scales, rows, free):  # type: ignore[no-untyped-def]
 
 @kernel
 def largest(scales):  # type: ignore[no-untyped-def]
-    """UNKNOWN if all are."""
+    """The largest known scale, or UNKNOWN."""
     found = UNKNOWN
     for k in range(scales.size):
         found = max(found, scales[k])

@@ -1,22 +1,22 @@
-"""Sums of tile partials that are exact, hence the same bits in any order and on any number of ranks.
+"""Exact sums of tile partials: the same bits in any order and on any number of ranks.
 
-Each row and each column of a sum has a scale, a power of two, and the product of two is the bound B_ij of an entry:
-sum_t |p_ij,t| <= B_ij / 2 over all partials t. Every entry of a partial is rounded to whole units of 2^-52 B_ij. Each
-partial sum is then a whole number of units below 2^52, so every addition, here or inside MPI, is exact in float64, and
-an exact sum does not depend on its order. What the rounding leaves is summed in the same way, in units that are finer
-by 2^52 / count, in a second word. (Of `patient` sums of float32, which have 24 bits, that word is spared.)
+Every row and every column of a sum has a scale, a power of two. The product of the two bounds an entry:
+sum_t |p_ij,t| <= B_ij / 2 over all partials t. Each entry of a partial is rounded to a multiple of the unit 2^-52 B_ij.
+Every partial sum is then an integer number of units below 2^52, so every addition, here or in MPI, is exact in float64
+and the order does not matter. A second word sums the rounding errors in the same way, in units finer by 2^52 / count.
+(`patient` sums of float32, which has 24 bits, do without it.)
 
-Scales come from the previous sum. What the partials weigh against the bounds travels with the sum: per row and column
-the largest |p_ij,t| / B_ij of each tile, summed over the tiles; of positive semidefinite partials the diagonal, by
-|p_ij| <= sqrt(p_ii p_jj). Where a bound was too low, or a scale much too high, the sum is made once more (rarely twice
-or three times), with scales from the largest entries of each row and column over all ranks. So the guarantee rests on
-a check and never on spare bits of the operands.
+The scales come from the previous sum. Loads travel with the sum to check the bounds: per row and column the largest
+|p_ij,t| / B_ij of each tile, summed over the tiles; for positive semidefinite partials those of the diagonal, since
+|p_ij| <= sqrt(p_ii p_jj). If a bound was too low, or a scale much too high, the sum is repeated (rarely twice or three
+times) with scales from the largest entry of each row and column over all ranks. So a check guarantees exactness, not
+spare bits of the operands.
 
-Accuracy: call own bound of an entry the smallest product of a scale of its row and one of its column that bounds
-sum_t |p_ij,t| for all entries. In two words an entry keeps at least 53 bits below its own bound, typically 70, however
-badly rows and columns are scaled: the total is the sum of the partials, rounded once, and no worse than a plain float64
-sum. In one word (`patient` sums of float32: gradients of minibatches) it keeps 40 bits below the largest bound of the
-sums before, and 30 below its own while batches differ by up to a factor of 2^10: more than the 24 of float32 partials.
+Accuracy: the own bound of an entry is the smallest product of a row scale and a column scale that bounds
+sum_t |p_ij,t| for all entries. With two words an entry keeps at least 53 bits below its own bound, typically 70, for
+any scaling of rows and columns: the total is the sum of the partials rounded once, and never worse than a plain float64
+sum. With one word (`patient` sums of float32: gradients of minibatches) it keeps 40 bits below the largest bound of the
+previous sums, and 30 below its own while batches differ by up to a factor of 2^10: more than the 24 of float32.
 """
 
 import math
@@ -33,21 +33,22 @@ from hpcadmm.comm.world import World
 from hpcadmm.model.symmetric import mirror
 from hpcadmm.model.tiles import Tiles
 
-HEADROOM = {1: 10, 2: 16}  # by words: bits by which a row or column may grow from one sum to the next
-LOOSEST = {1: 32, 2: 40}  # bits that a row or column may stay below its bound
-MARGIN = 3  # bits that rows times columns may be wrong by when scales are sought
-PASSES = 4  # with the scales carried, proposed, and two that cannot be exceeded
+HEADROOM = {1: 10, 2: 16}  # per number of words: bits that a row or column may grow from one sum to the next
+LOOSEST = {1: 32, 2: 40}  # bits that a row or column may be below its bound
+MARGIN = 3  # bits by which rows times columns may be wrong when new scales are computed
+PASSES = 4  # with the previous scales, new ones, and two kinds that cannot be exceeded
 
 
 @dataclass
 class Exact:
     """Accumulates partials of one shape and dtype; `count` of them are added over all ranks.
 
-    `scales` are carried from sum to sum (a checkpoint must keep them): exponents, of each row, then each column, or of
-    a symmetric sum of each row. Before the first sum every bound is about 2^grid. With `plain` the rounding is left
-    out: the sum is then an ordinary float64 one, whose bits depend on the order. A `symmetric` sum is of positive
-    semidefinite partials, of which only the lower triangle is added and travels. `patient`: rows and columns that
-    nearly vanish in one sum, as those of minibatches do, keep their scales for a while, and the sum is not repeated.
+    scales: exponents of each row, then of each column (of a symmetric sum: of each row); kept from sum to sum, so a
+    checkpoint must save them. grid: before the first sum every bound is about 2^grid.
+    plain: without rounding; an ordinary float64 sum, whose bits depend on the order.
+    symmetric: the partials are positive semidefinite; only the lower triangle is added and sent.
+    patient: rows and columns that nearly vanish in one sum, as in minibatches, keep their scales for a while, and the
+    sum is not repeated.
     """
 
     shape: tuple[int, ...]
@@ -86,21 +87,21 @@ class Exact:
 
     @property
     def packed(self) -> NDArray[np.float64]:
-        """What travels, as one vector: all entries, or the lower triangle by columns, and what weighs on the bounds."""
+        """The message, as one vector: all entries, or the lower triangle by columns, and the loads."""
         return self._flat[self._travels]
 
     def unpack(self, flat: NDArray[np.float64]) -> None:
-        """Take what `packed` gave back, summed."""
+        """Take back the summed message."""
         self._flat[self._travels] = flat
 
     def lie_in(self, flat: NDArray[np.float64]) -> None:
-        """Keep all that travels in memory given from outside."""
+        """Move the message into memory of the caller."""
         flat[...] = self._flat
         self._lie(flat)
 
     @property
     def size(self) -> int:
-        """Of the memory that this takes."""
+        """Entries of the message in memory."""
         return self._flat.size
 
     def clear(self) -> None:
@@ -112,7 +113,7 @@ class Exact:
             kernels.prepare(self.scales, self.rows, guess, self._now, self._up, self._down)
 
     def add(self, partial: NDArray[Any]) -> None:
-        """Add one tile's partial: shape and dtype as declared, Fortran order."""
+        """Add one tile's partial, in Fortran order."""
         if partial.shape != self.shape or partial.dtype != self.dtype:
             raise TypeError(f"partial is {partial.dtype} {partial.shape}, the sum {self.dtype} {self.shape}")
         if self.plain:
@@ -127,14 +128,14 @@ class Exact:
         return x.reshape(self.rows, self.columns, order="F").T
 
     def finish(self) -> None:
-        """After the sum over the ranks: one number an entry, in both triangles."""
+        """After the sum over the ranks: add the two words, and fill both triangles."""
         if self._rest is not None:
             self.total += self._rest
         if self.symmetric:
             mirror(self.total)
 
     def verdict(self, attempt: int) -> int:
-        """HELD: every addition was exact, and no scale was too high; or EXCEEDED, or LOOSE."""
+        """HELD: all additions were exact; EXCEEDED: a bound was too low; LOOSE: a scale is much too high."""
         if self.plain:
             return HELD
         least = self._least * (2.0 ** -(MARGIN + 1) if attempt else 1.0)
@@ -147,15 +148,15 @@ class Exact:
             kernels.follow(self._loads, self.scales, self.rows, self._free, self._now, self._room, self.patient)
 
     def give(self, columns: NDArray[np.int64]) -> None:
-        """Scales of the columns that stay, as exponents; of a symmetric sum all."""
+        """Fix the scales of the columns (of a symmetric sum: all) as these exponents."""
         self._free = len(self.scales) - len(columns)
         self.scales[self._free :] = columns
 
     def rescale(self, peaks: NDArray[np.float64], attempt: int) -> None:
-        """Scales for the same partials once more, from the largest of each row and column against its bound.
+        """New scales to repeat the sum, from the largest entry of each row and column relative to its bound.
 
-        First u_i v_j / max u, which fits rows times columns and may be too low elsewhere; then by the columns alone,
-        and then by the rows alone, which never are. Where those of the columns are given, by the rows.
+        First u_i v_j / max u, exact for rows times columns and possibly too low elsewhere; then by the columns alone,
+        then by the rows alone, which are never too low. If the columns' scales are fixed: by the rows.
         """
         seen = peaks > 0
         needed = np.where(seen, np.frexp(peaks)[1] + max(self._room, self._bits + 2), UNKNOWN)
@@ -168,29 +169,29 @@ class Exact:
             change = np.where(is_row, needed + MARGIN, needed - needed.max())
         else:
             change = np.where(is_row == (attempt == PASSES - 2), needed, 0)
-        if self.patient:  # other batches need the scales that this one does not
+        if self.patient:  # other batches may need the larger scales
             change = np.where(self.scales == UNKNOWN, change, np.maximum(change, 0))
         self.scales[: self._free] = np.where(seen, self._now + change, self.scales)[: self._free]
         kernels.balance(self.scales, self.rows, self._free)
 
 
 def half(e: Any) -> Any:
-    """Half of whole numbers, rounded up."""
+    """Half of integers, rounded up."""
     return -(-e // 2)
 
 
 def words(dtype: Any, *, plain: bool, patient: bool) -> int:
-    """Float64 numbers that an entry of a sum is kept and sent in."""
+    """Number of float64 words of an entry of a sum."""
     return 1 if plain or (patient and np.dtype(dtype) == np.float32) else 2
 
 
 def sum_exactly(
     world: World, sums: Sequence[Exact], again: Callable[[], None], message: NDArray[np.float64] | None = None
 ) -> None:
-    """Complete the sums over all ranks, in one packed Allreduce; afterwards `total` is the same everywhere.
+    """Complete the sums over all ranks in one packed Allreduce; afterwards `total` is the same on all ranks.
 
-    `again` must clear and redo every `add` of this rank, from unchanged operands; it is called only if a bound
-    failed, on all ranks at once. message: what `side_by_side` made of these sums.
+    again: clears the sums and repeats every `add` of this rank from unchanged operands; called on all ranks, and only
+    if a bound failed. message: the vector of `side_by_side` for these sums.
     """
     for attempt in range(PASSES):
         _reduce(world, sums, message)
@@ -206,11 +207,11 @@ def sum_exactly(
         for s, peaks in zip(failed, world.max(*(s.peaks for s in failed)), strict=True):
             s.rescale(peaks, attempt)
         again()
-    raise ArithmeticError("an exact sum failed again and again: its operands changed between the passes")
+    raise ArithmeticError(f"an exact sum failed {PASSES} times: its operands changed between the passes")
 
 
 def sum_tiles(world: World, tiles: Tiles, sums: Sequence[Exact], add: Callable[[slice], None]) -> None:
-    """The whole sums over all tiles and ranks: `add` adds the partials of one tile, given its local columns."""
+    """The complete sums over all tiles and ranks; add(columns) adds the partials of one tile of local columns."""
 
     def again() -> None:
         for s in sums:
@@ -223,12 +224,12 @@ def sum_tiles(world: World, tiles: Tiles, sums: Sequence[Exact], add: Callable[[
 
 
 def first_grid(samples: int) -> int:
-    """The grid a sum over so many samples starts with: room for entries up to 8, as standardised data have."""
+    """The `grid` of a sum over this many samples: room for entries up to 8, as in standardised data."""
     return (64 * max(samples, 1)).bit_length()
 
 
 def _reduce(world: World, sums: Sequence[Exact], message: NDArray[np.float64] | None) -> None:
-    """One Allreduce of all that travels."""
+    """Sum the messages in one Allreduce."""
     if world.size > 1 and message is not None:
         world.sum_flat(message)
     elif world.size > 1:
@@ -243,7 +244,7 @@ def _reduce(world: World, sums: Sequence[Exact], message: NDArray[np.float64] | 
 
 
 def sum_by_tile(world: World, tiles: Tiles, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Sum values (tiles on this rank, k) over all tiles, in the order of the tiles: the same bits at any rank count."""
+    """Sum values (tiles on this rank, k) over all tiles, in their order: the same bits on any number of ranks."""
     slots = np.zeros((tiles.count, values.shape[1]))
     slots[slice(*tiles.held)] = values
     total: NDArray[np.float64] = world.sum_flat(slots.reshape(-1)).reshape(slots.shape).sum(axis=0)

@@ -1,4 +1,4 @@
-"""One vector for several exact sums: of their scales, for a checkpoint, and of all that travels, for one message."""
+"""One vector for several exact sums: of their scales, for a checkpoint, or of their messages."""
 
 from collections.abc import Sequence
 
@@ -9,12 +9,12 @@ from hpcadmm.comm.exact.sums import Exact
 
 
 def carried(sums: Sequence[Exact]) -> NDArray[np.int64]:
-    """One vector in which the scales of these sums lie from now on, for a checkpoint to keep."""
+    """Move the scales of these sums into one vector, for a checkpoint."""
     return carry(sums, np.concatenate([s.scales for s in sums]))
 
 
 def carry(sums: Sequence[Exact], scales: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Let the scales of these sums lie in a vector that `carried` has made for sums of these shapes."""
+    """Move the scales of these sums into a vector that `carried` made for sums of these shapes."""
     start = 0
     for s in sums:
         s.scales = scales[start : start + len(s.scales)]
@@ -23,8 +23,8 @@ def carry(sums: Sequence[Exact], scales: NDArray[np.int64]) -> NDArray[np.int64]
 
 
 def side_by_side(sums: Sequence[Exact]) -> NDArray[np.float64]:
-    """One vector that holds all that travels of these sums, none of them symmetric: as a `message` they are summed
-    where they lie, without a copy."""
+    """Move the messages of these sums, none of them symmetric, into one vector: `sum_exactly` then sums it in place,
+    without a copy."""
     message = np.zeros(sum(s.size for s in sums))
     start = 0
     for s in sums:

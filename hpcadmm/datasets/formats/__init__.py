@@ -1,1 +1,1 @@
-"""Readers of file formats, and how files are found and opened."""
+"""Readers of file formats; find and open files."""

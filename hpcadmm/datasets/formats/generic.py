@@ -1,16 +1,16 @@
-"""What the datasets have in common that are a user's own files."""
+"""Datasets made of the user's own files."""
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from annotated_types import Gt, Len
 
 from hpcadmm.datasets.base import Count, Dataset
-from hpcadmm.datasets.formats.lookup import expanded, find, missing, places
-from hpcadmm.datasets.formats.reasons import folder, there
+from hpcadmm.datasets.formats.lookup import expanded, find, folder, missing, places, there
 from hpcadmm.datasets.labels import whole_numbers
 from hpcadmm.datasets.table import Array, Source, Table
 from hpcadmm.errors import UsageError
@@ -20,9 +20,9 @@ from hpcadmm.errors import UsageError
 class Generic(Dataset):
     """A file, or a folder and the names of its parts.
 
-    path: the train file, or the folder in which `train` and `test` are sought; `test` beside the train file.
-    image: [channels, height, width] if a row is an image, channel by channel; maximum: the top of the values' range
-    (255 for bytes), for scale = "unit", which then is the default.
+    path: the train file, or the folder that holds `train` and `test`; `test` may also lie in the train file's folder.
+    image: [channels, height, width] if a row is an image, channel by channel.
+    maximum: the largest possible value (255 for bytes), for scale = "unit", which is then the default.
     """
 
     standardise: bool | Literal["auto"] = "auto"
@@ -32,17 +32,17 @@ class Generic(Dataset):
     def trained(self) -> Path:
         """The path of the train file."""
         where = places(self.path, self.name)
-        if self.train is None:
-            for place in where if self.path else ():
-                if there(place):
-                    return place
-            if self.path is None or any(map(folder, where)):
-                raise UsageError(f"data.name = {self.name!r}: data.path must be a file, or data.train name one in it")
-            if len(where) == 1:
-                where_now = f"data.path: not found: {self.path}; set data.path to where the file is now"
-                raise UsageError(f"data.name = {self.name!r}: {where_now}")
-            raise missing(self.name, [Path(self.path).name], [p.parent for p in where], "see data.path")
-        return self.found("train", self.train, where)
+        if self.train is not None:
+            return self.found("train", self.train, where)
+        for place in where if self.path else ():
+            if there(place):
+                return place
+        if self.path is None or any(map(folder, where)):
+            raise UsageError(f"data.name = {self.name!r}: set data.path to a file, or data.train to the name of one")
+        if len(where) == 1:
+            said = f"data.path: not found: {self.path}; set data.path to where the file is now"
+            raise UsageError(f"data.name = {self.name!r}: {said}")
+        raise missing(self.name, [Path(self.path).name], [p.parent for p in where], "see data.path")
 
     def tested(self, train: Path) -> Path | None:
         """The path of the test file, if one is named."""
@@ -51,7 +51,7 @@ class Generic(Dataset):
         return self.found("test", self.test, [train.parent, *places(self.path, self.name)])
 
     def found(self, key: str, name: str, where: Sequence[Path]) -> Path:
-        """The file `name`, absolute or in one of the places."""
+        """The file `name`: absolute, or in one of the places."""
         given = expanded(name)
         path = find([given.name], [given.parent]) if given.is_absolute() else find([name], where)
         if path is None and given.is_absolute():
@@ -61,7 +61,7 @@ class Generic(Dataset):
         return path
 
     def described(self, table: Table) -> Source:
-        """The table as a part, with what the options say of its values."""
+        """The whole table, with the options `image` and `maximum` applied."""
         if self.image is not None:
             table.image = (self.image[0], self.image[1], self.image[2])
         if table.image is not None and int(np.prod(table.image)) != table.features:
@@ -71,13 +71,53 @@ class Generic(Dataset):
         return Source.whole(table)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Arrays(Generic):
+    """A file of named arrays.
+
+    inputs, targets: the arrays (samples, features), and (samples,) or (samples, targets).
+    test_inputs, test_targets: the test part in the same file, used if they exist and `test` names no file.
+    task: "auto" reads integers and booleans as classes.
+    """
+
+    table: ClassVar[type[Any]]  # (path, inputs, targets, task) -> Table
+    expects: ClassVar[tuple[str, ...]] = ("data.path or data.train",)
+
+    inputs: str = "X"
+    targets: str = "y"
+    test_inputs: str = "X_test"
+    test_targets: str = "y_test"
+    task: Literal["auto", "classification", "regression"] = "auto"
+
+    @abstractmethod
+    def holds(self, path: Path, name: str) -> bool:
+        """Does the file have an array of this name?"""
+
+    def sources(self, seed: int) -> tuple[Source, Source | None]:
+        train = self.trained()
+        test = self.tested(train)
+        part = self.described(self.table(train, self.inputs, self.targets, self.task))
+        if test is not None:
+            return part, self.described(self.table(test, self.inputs, self.targets, self.task))
+        if not self.holds(train, self.test_inputs):
+            return part, None
+        return part, self.described(self.table(train, self.test_inputs, self.test_targets, self.task))
+
+
+def check_shapes(where: str, inputs: str, x: tuple[int, ...], targets: str | None, y: tuple[int, ...] | None) -> None:
+    """Raise UsageError unless the arrays have the shapes (n, features) and (n, ...), and hold something."""
+    if len(x) < 2 or 0 in x or (y is not None and y[:1] != x[:1]):
+        shapes = f"{inputs} is {x}" + (f", {targets} is {y}" if y is not None else "")
+        raise UsageError(f"{where}: {shapes}; must be (n, features) and (n,)")
+
+
 def targets_of(task: str, shape: tuple[int, ...], dtype: np.dtype[Any], where: str) -> tuple[int, str]:
-    """Real targets a row for an array y, 0 for classes, and why they are real, for one who meant classes.
+    """Real targets per row of an array y (0: classes), and why they are real, to tell a user who meant classes.
 
     "auto": classes if y is one column of integers or booleans.
 
     >>> targets_of("auto", (9, 1), np.dtype(bool), "a.npz"), targets_of("auto", (9,), np.dtype(float), "a.npz")
-    ((0, ''), (1, 'y is float64 and taken for real targets: set data.task = "classification"'))
+    ((0, ''), (1, 'y is float64, so its values are read as real targets; for classes set data.task = "classification"'))
     """
     width = int(np.prod(shape[1:])) if len(shape) > 1 else 1
     several = f"y is {shape}: one-hot? Give the class numbers in one column, y.argmax(axis=1)"
@@ -87,7 +127,7 @@ def targets_of(task: str, shape: tuple[int, ...], dtype: np.dtype[Any], where: s
         return 0, ""
     if task == "regression":
         return width, 'data.task = "regression": leave it out'
-    real = f'y is {dtype} and taken for real targets: set data.task = "classification"'
+    real = f'y is {dtype}, so its values are read as real targets; for classes set data.task = "classification"'
     return width, several if width > 1 else real
 
 

@@ -1,6 +1,6 @@
-"""LIBSVM (svmlight) text: `label index:value ...` a line, plain or packed; read as a dense table.
+"""LIBSVM (svmlight) text: lines `label index:value ...`, plain or packed, read as a dense table.
 
-A `#` begins a comment; lines that hold nothing else, and `qid:` of rankings, are skipped.
+`#` begins a comment. Blank lines, comment lines and the `qid:` of rankings are skipped.
 https://www.csie.ntu.edu.tw/~cjlin/libsvmtools/datasets/
 """
 
@@ -28,7 +28,7 @@ PAIR = re.compile(r"(\d+|qid):")
 
 
 class LibsvmTable(Table):
-    """A file of lines; it is read through once for the number of rows and the highest index."""
+    """A file of lines, read once for the number of rows and the highest index."""
 
     sparse = True
 
@@ -41,27 +41,27 @@ class LibsvmTable(Table):
                 if pairs and ":" in pairs[-1]:
                     highest = max(highest, self.index(pairs[-1].partition(":")[0], self.rows - 1))
         if not self.rows:
-            raise UsageError(f"{path}: no rows: the file is empty, or holds only comments")
+            raise UsageError(f"{path}: no rows; the file is empty, or holds only comments")
         self.features = highest - lowest + 1
 
     def index(self, text: str, row: int) -> int:
         """One index, checked."""
         digits = text.isascii() and text.isdigit() and len(text) < DIGITS
         if not digits or not self.lowest <= int(text) < MOST:
-            what = f"index {text[:40]!r} is not a whole number from {self.lowest} to {MOST}"
-            cure = " (data.zero_based = true?)" if text == "0" else ""
-            raise UsageError(f"{self.where}: row {row + 1}: {what}{cure}")
+            cure = "; if indices begin at 0, set data.zero_based = true" if text == "0" else ""
+            said = f"index {text[:40]!r} is not a whole number from {self.lowest} to {MOST}"
+            raise UsageError(f"{self.where}: row {row + 1}: {said}{cure}")
         return int(text)
 
     def label(self, text: str, row: int) -> float:
         """One label, checked."""
         if not number(text):
-            cure = "one number; of several labels keep one" if "," in text else "a number"
+            cure = "one number; keep one of several labels" if "," in text else "a number"
             raise UsageError(f"{self.where}: row {row + 1}: the label {text[:40]!r} must be {cure}")
         return float(text)
 
     def parse(self, sample: list[str], row: int, out: Array) -> float:
-        """Put the values of a sample into `out` (features,); returns the label."""
+        """Write the values of a sample to `out` (features,); return the label."""
         label, *pairs = sample
         cut = [pair.partition(":") for pair in pairs]
         if strange := [pair for pair, (_, colon, v) in zip(pairs, cut, strict=True) if not colon or not number(v)]:
@@ -69,7 +69,7 @@ class LibsvmTable(Table):
             raise UsageError(f"{self.where}: {said}; a line is `label index:value ...`")
         at = np.array([self.index(i, row) for i, _, _ in cut], np.int64) - self.lowest
         if at.size and (at[-1] >= self.features or (np.diff(at) <= 0).any()):
-            raise UsageError(f"{self.where}: row {row + 1}: indices must increase")
+            raise UsageError(f"{self.where}: row {row + 1}: the indices must increase; sort them")
         out[at] = [float(v) for _, _, v in cut]
         return self.label(label, row)
 
@@ -97,14 +97,14 @@ class LibsvmTable(Table):
 
 
 def samples(file: Stream) -> Iterator[list[str]]:
-    """The fields of each line that is more than a comment: label, then index:value pairs without `qid`."""
+    """The fields of each line: label, then index:value pairs without `qid`."""
     for line in lines(file, "#"):
         label, *pairs = line.partition("#")[0].split()
         yield [label, *pairs[pairs[:1] != [] and pairs[0].startswith("qid:") :]]
 
 
 def pairs_or_numbers(line: str) -> bool | None:
-    """Is the line one of LIBSVM's (True) or of a table (False)? None if it may be both: a label without pairs.
+    """Does the line belong to a LIBSVM file (True) or a table (False)? None if to either: a label without pairs.
 
     >>> [pairs_or_numbers(line) for line in ("1 3:0.5 4:2", "1 qid:7 3:1", "-1", "1,2", "1 2")]
     [True, True, None, False, False]
@@ -117,7 +117,11 @@ def pairs_or_numbers(line: str) -> bool | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Libsvm(Generic):
-    """features: the dense width; left out: the highest index of both parts."""
+    """A LIBSVM file.
+
+    features: number of columns (default: the highest index of both parts).
+    zero_based: indices begin at 0, not 1.
+    """
 
     name: ClassVar[str] = "libsvm"
     what: ClassVar[str] = "your sparse table in LIBSVM's text format, made dense"
@@ -133,7 +137,7 @@ class Libsvm(Generic):
         tables = [LibsvmTable(p, int(not self.zero_based), self.task == "classification") for p in (train, test) if p]
         width = max(table.features for table in tables)
         if self.features is not None and width > self.features:
-            raise UsageError(f"data.features = {self.features}: the highest index needs {width}")
+            raise UsageError(f"data.features = {self.features}: the highest index needs {width}; set this or more")
         for table in tables:
             table.features = self.features or width
         parts = [self.described(table) for table in tables]

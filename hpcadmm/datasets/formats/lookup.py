@@ -1,32 +1,80 @@
-"""Where data files lie."""
+"""Find data files, and say why one cannot be read and what to do about it."""
 
-import hashlib
+import errno
 import os
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 
-from hpcadmm.datasets.formats.reasons import there
 from hpcadmm.errors import UsageError
 
 VARIABLE = "HPCADMM_DATA"
 PACKED = ("", ".gz", ".bz2", ".xz")
+LINKS = "too many symbolic links: a link leads back to itself; name the file itself, or repair the link"
+DENIED = "permission denied; ask its owner for read access (chmod a+r the file, a+x the folders above it)"
+FAILS = "input/output error of the disk or file system; copy the file to another disk, or ask the administrator"
+IN_USE = "in use: another program has it open for writing; wait until that program has closed it"
+REASONS = {
+    errno.ENOENT: "there is no such file",
+    errno.ENOTDIR: "there is no such file: a part of the path is itself a file",
+    errno.EISDIR: "is a folder; name a file in it",
+    errno.EACCES: DENIED,
+    errno.EPERM: DENIED,
+    errno.ELOOP: LINKS,
+    errno.EMLINK: LINKS,
+    errno.ENOLCK: "the file system has no locks; set the variable HDF5_USE_FILE_LOCKING=FALSE",
+    errno.EAGAIN: IN_USE,
+    errno.EBUSY: IN_USE,
+    errno.ETXTBSY: IN_USE,
+    errno.EMFILE: "too many open files; raise the limit (ulimit -n)",
+    errno.ENFILE: "too many open files on this machine; close some, or ask the administrator",
+    errno.ENAMETOOLONG: "the name is too long for the file system; rename the file",
+    errno.EIO: FAILS,
+    errno.ESTALE: FAILS,
+}
+
+
+def reason(error: OSError) -> str:
+    """The cause of a system error, with the cure where one is known."""
+    return REASONS.get(error.errno or 0) or f"cannot be read: {error.strerror or error}"
+
+
+def there(path: Path) -> bool:
+    """Is `path` a file? Raises UsageError if the system does not say (no permission, a circle of links)."""
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a NUL in the path
+        return False
+    except OSError as error:
+        raise UsageError(f"{path}: {reason(error)}") from error
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise UsageError(f"{path}: is a pipe or a device; save its content in a file first")
+    return stat.S_ISREG(mode)
+
+
+def check_there(path: Path) -> None:
+    """Raise UsageError unless `path` is a file."""
+    if not there(path):
+        raise UsageError(f"{path}: {REASONS[errno.EISDIR if folder(path) else errno.ENOENT]}")
+
+
+def folder(path: Path) -> bool:
+    """Is `path` a folder? False also if the system does not say."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 def cache() -> Path:
     """The user's cache folder, where downloads go."""
-    from platformdirs import user_cache_dir  # seldom needed; pooch, which gives the same folder, is slow to import
+    from platformdirs import user_cache_dir  # rarely needed
 
     return Path(user_cache_dir("hpcadmm"))
 
 
-def roots() -> list[Path]:
-    """The folders of data, most wanted first: $HPCADMM_DATA, then the user's cache."""
-    given = os.environ.get(VARIABLE)
-    return [*([Path(given)] if given else []), cache()]
-
-
 def expanded(path: str) -> Path:
-    """The path with ~ and ~user filled in. Raises UsageError for a user that does not exist."""
+    """The path with ~ and ~user filled in. Raises UsageError for an unknown user."""
     try:
         return Path(path).expanduser()
     except (RuntimeError, ValueError) as error:  # ValueError: a NUL
@@ -34,21 +82,23 @@ def expanded(path: str) -> Path:
 
 
 def places(path: str | None, name: str) -> list[Path]:
-    """The folders (or one file) where dataset `name` may lie.
+    """The folders (or the one file) to search for dataset `name`.
 
-    An absolute `path` is the only place; a relative one counts from the working folder, then from the roots;
-    without one the roots and their subfolders `name` are searched.
+    An absolute `path` is the only place. A relative one is sought in the working folder, $HPCADMM_DATA and the user's
+    cache. Without a path: the latter two and their subfolders `name`.
     """
+    given = os.environ.get(VARIABLE)
+    roots = [*([Path(given)] if given else []), cache()]
     if path is None:
-        return [place for root in roots() for place in (root / name, root)]
-    given = expanded(path)
-    return [given] if given.is_absolute() else [Path.cwd() / given, *(root / given for root in roots())]
+        return [place for root in roots for place in (root / name, root)]
+    wanted = expanded(path)
+    return [wanted] if wanted.is_absolute() else [root / wanted for root in (Path.cwd(), *roots)]
 
 
 def find(names: Sequence[str], where: Sequence[Path]) -> Path | None:
     """The first file of `names`, each plain or packed (PACKED), in the first place that has one.
 
-    Raises UsageError if there is none, but a place that may not be looked into.
+    Raises UsageError if none is found and a place may not be searched.
     """
     refused: UsageError | None = None
     for place in where:
@@ -64,20 +114,9 @@ def find(names: Sequence[str], where: Sequence[Path]) -> Path | None:
 
 
 def missing(dataset: str, names: Sequence[str], where: Sequence[Path], cure: str) -> UsageError:
-    """The error for files that are nowhere: what was expected, where it was sought, and what gets it."""
-    lines = [
-        f"data.name = {dataset!r}: not found: {' or '.join(names)} (plain or {', '.join(PACKED[1:])})",
-        "searched:",
-    ]
-    lines += [f"  {place}" for place in where]
-    return UsageError("\n".join([*lines, f"set data.path or {VARIABLE} to the folder, or get the files: {cure}"]))
-
-
-def fingerprint(path: Path) -> list[object]:
-    """A cheap description of a file: its name, its size, and a hash of its first and last 4 kB."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        ends = file.read(4096)
-        file.seek(max(0, size - 4096))
-        ends += file.read(4096)
-    return [path.name, size, hashlib.sha256(ends).hexdigest()]
+    """The error for files that were not found: their names, the places searched, and the cure."""
+    searched = "\n".join(f"  {place}" for place in where)
+    return UsageError(
+        f"data.name = {dataset!r}: not found: {' or '.join(names)} (plain or {', '.join(PACKED[1:])})\nsearched:\n"
+        f"{searched}\nset data.path or {VARIABLE} to the folder, or get the files: {cure}"
+    )

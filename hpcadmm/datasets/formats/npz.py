@@ -1,4 +1,4 @@
-"""numpy's .npz archives, streamed member by member; arrays of objects (pickles) are refused unread."""
+"""numpy's .npz archives, read member by member; arrays of objects (pickles) are refused unread."""
 
 import struct
 import zipfile
@@ -7,30 +7,30 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, ClassVar, Literal
+from typing import IO, Any, ClassVar
 
 import numpy as np
 
-from hpcadmm.datasets.formats.generic import Generic, as_labels, targets_of
+from hpcadmm.datasets.formats.generic import Arrays, as_labels, check_shapes, targets_of
 from hpcadmm.datasets.formats.header import shown
-from hpcadmm.datasets.formats.reasons import reason
-from hpcadmm.datasets.table import Array, Read, Source, Table, records, step
+from hpcadmm.datasets.formats.lookup import reason
+from hpcadmm.datasets.formats.stream import INFLATION
+from hpcadmm.datasets.table import Array, Read, Table, records, step
 from hpcadmm.errors import UsageError
 
 LONGEST = 10_000  # characters of an array's header
-INFLATION = 1100  # deflate packs 1032 to 1 at best
 STORED, DEFLATED = 0, 8  # how numpy packs a member
 BROKEN = (zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError, ValueError, struct.error, zlib.error)
 
 
 @contextmanager
 def archive(path: Path) -> Iterator[zipfile.ZipFile]:
-    """The archive for reading; UsageError where it is none, or damaged."""
+    """The archive, open for reading. Raises UsageError if it is none, or damaged."""
     try:
         with zipfile.ZipFile(path) as file:
             yield file
     except BROKEN as error:
-        raise UsageError(f"{path}: no .npz archive, or a damaged one: {error}") from error
+        raise UsageError(f"{path}: is not an .npz archive, or is damaged: {error}") from error
     except OSError as error:
         raise UsageError(f"{path}: {reason(error)}") from error
 
@@ -42,9 +42,9 @@ def header(file: IO[bytes], where: str) -> tuple[tuple[int, ...], np.dtype[Any],
         reads = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
         shape, fortran, dtype = reads[version](file, max_header_size=LONGEST)
     except (ValueError, KeyError, EOFError, SyntaxError, TypeError, RecursionError, MemoryError) as error:
-        raise UsageError(f"{where}: no array of numbers: {error}") from error
+        raise UsageError(f"{where}: is not an array of numbers: {error}") from error
     if dtype.kind not in "iufb" or dtype.itemsize > 8:
-        raise UsageError(f"{where}: holds {dtype}, must be integers or floats of at most 8 bytes; never objects")
+        raise UsageError(f"{where}: holds {dtype}; must be integers or floats of at most 8 bytes, never objects")
     if fortran and len(shape) > 1:
         raise UsageError(f"{where}: is in Fortran order; save it with numpy.ascontiguousarray")
     if any(size < 0 for size in shape):
@@ -56,9 +56,9 @@ def absent(path: Path, name: str, file: zipfile.ZipFile) -> UsageError:
     """The error for an array that the archive does not have."""
     members = file.namelist()
     if members and not any(member.endswith(".npy") for member in members):
-        return UsageError(f"{path}: is a zip archive of {shown(members)}, not of numpy's arrays; unpack it")
+        return UsageError(f"{path}: is a zip archive of {shown(members)}, not of numpy arrays; unpack it")
     held = shown([member.removesuffix(".npy") for member in members])
-    return UsageError(f"{path}: no array {name!r}; the archive has {held} (data.inputs, data.targets)")
+    return UsageError(f"{path}: no array {name!r}; the archive has {held}; set data.inputs and data.targets")
 
 
 class Member:
@@ -71,13 +71,14 @@ class Member:
                 raise absent(path, name, file)
             info = file.getinfo(self.name)
             if info.compress_type not in (STORED, DEFLATED):
-                raise UsageError(f"{self.where}: is packed as numpy never does; save it with numpy.savez")
+                raise UsageError(f"{self.where}: numpy does not use this compression; save it with numpy.savez")
             with file.open(info) as stream:
                 self.shape, self.dtype, self.offset = header(stream, self.where)
             needed = self.offset + int(np.prod(self.shape, dtype=object)) * self.dtype.itemsize
             held = min(info.compress_size, path.stat().st_size)
             if info.file_size != needed or needed > INFLATION * held + (1 << 16):
-                raise UsageError(f"{self.where}: claims {self.shape} of {self.dtype}, but has not the bytes for it")
+                said = f"claims the shape {self.shape} of {self.dtype}, but does not hold these {needed} bytes"
+                raise UsageError(f"{self.where}: {said}; the file is damaged")
         self.width = int(np.prod(self.shape[1:]))
 
     def rows(self, stream: IO[bytes], start: int, stop: int) -> Array:
@@ -88,18 +89,15 @@ class Member:
 
 
 class NpzTable(Table):
-    """Two arrays of an archive, or only the first (all labels are then 0)."""
+    """An array of rows, and one of labels (None: no labels, all are 0)."""
 
     def __init__(self, path: Path, inputs: str, targets: str | None, task: str) -> None:
         self.files = (path,)
         self.x, self.y = Member(path, inputs), Member(path, targets) if targets is not None else None
-        held = self.x.shape if self.y is None else self.y.shape
-        if len(self.x.shape) < 2 or 0 in self.x.shape or held[:1] != self.x.shape[:1]:
-            shapes = f"{inputs} is {self.x.shape}" + (f", {targets} {held}" if targets else "")
-            raise UsageError(f"{path}: {shapes}; must be (n, features) and (n,)")
+        check_shapes(self.where, inputs, self.x.shape, targets, None if self.y is None else self.y.shape)
         self.rows, self.features, self.dtype = self.x.shape[0], self.x.width, self.x.dtype
         if self.y is not None:
-            self.targets, self.real = targets_of(task, held, self.y.dtype, str(path))
+            self.targets, self.real = targets_of(task, self.y.shape, self.y.dtype, str(path))
         if len(self.x.shape) == 3:
             self.image = (1, self.x.shape[1], self.x.shape[2])
             self.maximum = 255.0 if self.x.dtype == np.uint8 else None
@@ -126,30 +124,13 @@ class NpzTable(Table):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Npz(Generic):
-    """inputs, targets: the arrays (samples, features) and (samples,) or (samples, targets), C order;
-
-    test_inputs, test_targets: the test part's in the same archive, if they are there and `test` names no file.
-    task: "auto" takes whole numbers and booleans for classes.
-    """
+class Npz(Arrays):
+    """A numpy archive; the options name arrays in C order."""
 
     name: ClassVar[str] = "npz"
     what: ClassVar[str] = "your numpy archive with X, y and perhaps X_test, y_test"
-    expects: ClassVar[tuple[str, ...]] = ("data.path or data.train",)
+    table: ClassVar[type[Any]] = NpzTable
 
-    inputs: str = "X"
-    targets: str = "y"
-    test_inputs: str = "X_test"
-    test_targets: str = "y_test"
-    task: Literal["auto", "classification", "regression"] = "auto"
-
-    def sources(self, seed: int) -> tuple[Source, Source | None]:
-        train = self.trained()
-        test = self.tested(train)
-        part = self.described(NpzTable(train, self.inputs, self.targets, self.task))
-        if test is not None:
-            return part, self.described(NpzTable(test, self.inputs, self.targets, self.task))
-        with archive(train) as file:
-            if f"{self.test_inputs}.npy" not in file.namelist():
-                return part, None
-        return part, self.described(NpzTable(train, self.test_inputs, self.test_targets, self.task))
+    def holds(self, path: Path, name: str) -> bool:
+        with archive(path) as file:
+            return f"{name}.npy" in file.namelist()

@@ -1,4 +1,4 @@
-"""How a file is opened: plain, or packed with gzip, bzip2 or xz, as its first bytes say."""
+"""Open a file that is plain or packed (gzip, bzip2, xz), and name by its first bytes what no text reader can take."""
 
 import bz2
 import gzip
@@ -11,49 +11,103 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 
-from hpcadmm.datasets.formats.foreign import bzip2
-from hpcadmm.datasets.formats.reasons import reason
+from hpcadmm.datasets.formats.lookup import reason
 from hpcadmm.errors import UsageError
 
 INFLATION = 1100  # deflate packs 1032 to 1 at best
 CHUNK = 1 << 20  # bytes read at a time
 BROKEN = (gzip.BadGzipFile, zlib.error, lzma.LZMAError, EOFError)
+GZIP, XZ = b"\x1f\x8b", b"\xfd7zXZ\0"
+UTF8 = "save it as UTF-8"
+ARRAYS = "save the arrays as npz or HDF5"
+PIXELS = "save the pixels as npz or HDF5"
+TABLE = "save it as csv, npz or HDF5"
+KINDS: tuple[tuple[tuple[bytes, ...], str, str], ...] = (  # first bytes, what the file is, what to do
+    ((b"\xff\xfe\0\0", b"\0\0\xfe\xff"), "UTF-32 text", UTF8),
+    ((b"\xff\xfe", b"\xfe\xff"), "UTF-16 text", UTF8),
+    (
+        (b"PK\x03\x04",),
+        "a zip archive (.zip, .xlsx, .npz)",
+        "unpack it, or save the table as csv; for .npz set data.name = 'npz'",
+    ),
+    ((b"\x89HDF\r\n\x1a\n",), "an HDF5 file", "set data.name = 'hdf5'"),
+    ((b"\x93NUMPY",), "one numpy array (.npy)", "save it with a name: numpy.savez(FILE, X=array) (y=labels)"),
+    ((GZIP, XZ), "packed twice", "unpack it once"),
+    ((b"\x28\xb5\x2f\xfd",), "packed with zstd", "unpack it: zstd -d"),
+    ((b"\x04\x22\x4d\x18",), "packed with lz4", "unpack it: lz4 -d"),
+    ((b"\x1f\x9d",), "packed with compress (.Z)", "unpack it: uncompress"),
+    ((b"LZIP",), "packed with lzip", "unpack it: lzip -d"),
+    ((b"7z\xbc\xaf\x27\x1c",), "a 7z archive", "unpack it"),
+    ((b"Rar!\x1a\x07",), "a rar archive", "unpack it"),
+    ((b"PAR1",), "a Parquet file", TABLE),
+    ((b"ARROW1",), "an Arrow file", TABLE),
+    ((b"FEA1",), "a Feather file", TABLE),
+    ((b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",), "an old Office file (.xls)", "save it as csv"),
+    ((b"SQLite format 3\0",), "an SQLite database", "save the table as csv"),
+    ((b"MATLAB 5.0",), "a Matlab file", ARRAYS),
+    ((b"\x80\x03", b"\x80\x04\x95", b"\x80\x05\x95"), "a Python pickle, which is never loaded", ARRAYS),
+    ((b"%PDF-",), "a PDF file", "save the table as csv"),
+    ((b"\x89PNG\r\n",), "a PNG image", PIXELS),
+    ((b"\xff\xd8\xff",), "a JPEG image", PIXELS),
+    ((b"<!DOCTYPE", b"<!doctype", b"<html"), "an HTML page, perhaps of a failed download", "get the file again"),
+    ((b"version https://git-lfs",), "a Git LFS pointer, not the data", "get the file: git lfs pull"),
+)
+
+
+def foreign(top: bytes) -> str | None:
+    """What the first bytes of a file say it is, with the cure; None if they may be text.
+
+    >>> foreign("1,2".encode("utf-16-le"))
+    'is UTF-16 text; save it as UTF-8'
+    >>> foreign(b"a,b,label") is None
+    True
+    """
+    for begins, what, cure in KINDS:
+        if top.startswith(begins):
+            return f"is {what}; {cure}"
+    if bzip2(top):
+        return "is packed twice; unpack it once"
+    if top[257:262] == b"ustar":
+        return "is a tar archive; unpack it"
+    even, odd = top[0 : len(top) & ~1 : 2], top[1::2]
+    if len(top) > 1 and ((not any(odd) and 0 not in even) or (not any(even) and 0 not in odd)):
+        return f"is UTF-16 text; {UTF8}"  # without a byte order mark
+    return None
+
+
+def bzip2(top: bytes) -> bool:
+    """Do the bytes begin a bzip2 file?"""
+    return top[:3] == b"BZh" and top[4:10] in (b"1AY&SY", b"\x17rE8P\x90")
 
 
 def packing(path: Path) -> Any:
-    """The module that unpacks the file, None if it is plain. The name of the file does not matter."""
+    """The module that unpacks the file, None if it is plain; the content decides, not the name."""
     with path.open("rb") as file:
         top = file.read(10)
-    if top[:2] == b"\x1f\x8b":
+    if top.startswith(GZIP):
         return gzip
-    if top[:6] == b"\xfd7zXZ\0":
+    if top.startswith(XZ):
         return lzma
     return bz2 if bzip2(top) else None
 
 
 @contextmanager
 def blamed(path: Path) -> Iterator[None]:
-    """Turn a fault in reading the file into a UsageError that names it."""
+    """Turn an error of reading the file into a UsageError that names the file."""
     try:
         yield
-    except BROKEN as error:
-        raise UsageError(f"{path}: damaged or cut {kind(path)} file ({error}); get it again") from error
-    except OSError as error:
-        if error.errno is None:  # bz2 has no error of its own
-            raise UsageError(f"{path}: damaged or cut {kind(path)} file ({error}); get it again") from error
-        raise UsageError(f"{path}: {reason(error)}") from error
     except MemoryError as error:
-        raise UsageError(f"{path}: unpacking it needs more memory than there is; the file may be damaged") from error
-
-
-def kind(path: Path) -> str:
-    """How the file is packed, for messages."""
-    return {gzip: "gzip", bz2: "bzip2", lzma: "xz"}.get(packing(path), "packed")
+        raise UsageError(f"{path}: unpacking it needs more memory than is free; the file may be damaged") from error
+    except (*BROKEN, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # bz2 raises a plain OSError without a number
+            raise UsageError(f"{path}: {reason(error)}") from error
+        kind = {gzip: "gzip", bz2: "bzip2", lzma: "xz"}.get(packing(path), "packed")
+        raise UsageError(f"{path}: the {kind} file is damaged or incomplete ({error}); get it again") from error
 
 
 @dataclass(frozen=True)
 class Stream:
-    """An open file whose faults name it, whatever other files are open."""
+    """An open file whose errors name it."""
 
     path: Path
     file: IO[bytes]
@@ -72,10 +126,7 @@ class Stream:
 
 @contextmanager
 def opened(path: Path) -> Iterator[Stream]:
-    """The file's bytes, unpacked; seeking forward in a packed file reads and drops.
-
-    Raises UsageError, naming the file, where it cannot be read or is damaged.
-    """
+    """The unpacked bytes; seeking forward in a packed file reads and drops. Raises UsageError."""
     with blamed(path):
         packer = packing(path)
         file = cast(IO[bytes], packer.open(path, "rb") if packer else path.open("rb"))
@@ -83,22 +134,22 @@ def opened(path: Path) -> Iterator[Stream]:
         yield Stream(path, file)
 
 
-def beginning(path: Path, count: int = 4096) -> bytes:
-    """The first `count` unpacked bytes."""
+def beginning(path: Path) -> bytes:
+    """The first 4096 unpacked bytes."""
     with opened(path) as file:
-        return file.read(count)
+        return file.read(4096)
 
 
 def take(file: IO[bytes] | Stream, count: int, path: Path) -> bytes:
     """Exactly `count` bytes, or a UsageError."""
     data = file.read(count)
     if len(data) != count:
-        raise UsageError(f"{path}: ends {count - len(data)} bytes early; the file is cut, get it again")
+        raise UsageError(f"{path}: ends {count - len(data)} bytes too early; the file is incomplete, get it again")
     return data
 
 
 def length(path: Path) -> int:
-    """Bytes of the unpacked file; a packed one is read through for it."""
+    """Bytes of the unpacked file; a packed one is read to its end."""
     with blamed(path):
         if packing(path) is None:
             return path.stat().st_size
@@ -107,9 +158,9 @@ def length(path: Path) -> int:
 
 
 def check_length(path: Path, expected: int) -> None:
-    """Raise UsageError unless the unpacked file has `expected` bytes, as its header says.
+    """Raise UsageError unless the unpacked file has the `expected` bytes of its header.
 
-    A gzip says its length in its last four bytes (modulo 2^32); only if that differs is it read through.
+    The last four bytes of a gzip file hold its length modulo 2^32; it is read through only if they differ.
     """
     if packing(path) is gzip and expected // INFLATION < path.stat().st_size:
         with path.open("rb") as file:
@@ -118,4 +169,4 @@ def check_length(path: Path, expected: int) -> None:
                 return
     found = length(path)
     if found != expected:
-        raise UsageError(f"{path}: {found} bytes, but its header says {expected}; the file is damaged, get it again")
+        raise UsageError(f"{path}: has {found} bytes, but its header says {expected}; it is damaged, get it again")

@@ -1,4 +1,4 @@
-"""Tables of numbers in text: csv, tab or space separated, plain or packed; read in blocks of lines."""
+"""Tables of numbers in text: comma, tab or space separated, plain or packed; read in blocks of lines."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,22 +12,19 @@ from annotated_types import Len
 from numpy.typing import NDArray
 
 from hpcadmm.datasets.formats import header as headers
-from hpcadmm.datasets.formats.blame import fault, first_line
 from hpcadmm.datasets.formats.generic import Generic, as_labels
 from hpcadmm.datasets.formats.header import Columns, shown
-from hpcadmm.datasets.formats.lines import DELIMITERS, Style, delimiter_of, number
+from hpcadmm.datasets.formats.lines import Style, delimiter_of, fault, first_line, number, separated
 from hpcadmm.datasets.formats.stream import opened
 from hpcadmm.datasets.table import Array, Read, Source, Table, step
 from hpcadmm.errors import UsageError
 
-TOP = 20  # records that tell the delimiter
+TOP = 20  # records that show the delimiter
+WORDS = {"\\t": "\t", "tab": "\t", "comma": ",", "semicolon": ";", "space": " ", "blank": " "}
 
 
 class TextTable(Table):
-    """A file of lines, one column of which is the target (none if None: all labels are then 0).
-
-    It is read through once to count the rows.
-    """
+    """A file of lines; one column is the target (None: no target, all labels are 0). Read once to count the rows."""
 
     def __init__(self, path: Path, target: int | str | None, classes: bool, style: Style) -> None:
         self.files, self.style, self.asked = (path,), style, target
@@ -37,7 +34,7 @@ class TextTable(Table):
             count = len(top) + sum(1 for _ in stream)
         self.first = style.fields(top[0]) if top else []
         if self.first:
-            self.first[0] = self.first[0].removeprefix("#").strip()  # as numpy.savetxt marks its header
+            self.first[0] = self.first[0].removeprefix("#").strip()  # numpy.savetxt marks its header
         self.header = headers.is_header(self.first, style.header, self.where)
         self.rows = count - self.header
         row = style.fields(top[min(int(self.header), len(top) - 1)]) if top else []
@@ -52,19 +49,18 @@ class TextTable(Table):
         self.remark()
 
     def check_size(self, top: list[str], least: int) -> None:
-        """Raise UsageError for a file with nothing in it, or cut by another delimiter than its own."""
+        """Raise UsageError for a file without data, or one that another delimiter separates."""
         if len(self.first) == 1 and (other := delimiter_of(top, self.style.delimiter)):
-            cure = f"the fields look separated by {DELIMITERS[other]}: set data.delimiter = {DELIMITERS[other]}"
-            raise UsageError(f"{self.where}: the first line has 1 column; {cure}")
+            raise UsageError(f"{self.where}: the first line has 1 column; {separated(other)}")
         hint = first_line(top[0]) if top else ""
         if hint and len(self.first) == 1 < self.columns:
             raise UsageError(f"{self.where}: the first line has 1 column, the next has {self.columns}{hint}")
         if self.rows < 1 or self.columns < least:
-            said = f"{max(self.rows, 0)} rows of {self.columns} columns; at least 1 of {least} are needed"
+            said = f"{max(self.rows, 0)} rows of {self.columns} columns; at least 1 row of {least} is needed"
             raise UsageError(f"{self.where}: {'the file is empty: ' if not top else ''}{said}{hint}")
 
     def remark(self) -> None:
-        """Say what the first line is taken for."""
+        """Say how the first line is read."""
         first = f"a header: {shown(self.first)}" if self.header else f"a sample: {shown(self.first)}"
         target = "" if self.target is None else f"; target: column {self.called(self.target)}"
         self.facts = (f"{self.where}: the first line is {first}{target}",)
@@ -72,14 +68,14 @@ class TextTable(Table):
         self.warnings = (doubt,) if doubt else ()
 
     def called(self, column: int) -> str:
-        """A column by its number, counted from 1, and its name if it has one."""
+        """A column's number, counted from 1, and its name if it has one."""
         return f"{column + 1} ({shown([self.first[column]])})" if self.header else str(column + 1)
 
     def feature(self, index: int) -> str:
         return self.called(self.inputs[index])
 
     def only(self, features: Sequence[int]) -> None:
-        """Keep these features, by number from 0, in this order. UsageError where there are no such."""
+        """Keep these features (numbers from 0) in this order. Raises UsageError for unknown or repeated ones."""
         if not features or len(set(features)) < len(features) or not set(features) <= set(range(self.features)):
             known = f"{self.where} has features 0 to {self.features - 1}"
             raise UsageError(f"data.columns = {list(features)}: {known}; choose at least one, each once")
@@ -120,26 +116,27 @@ class TextTable(Table):
         headers.check_match(names, columns.features, [own, columns.target], self.where)
         inputs = [names.index(name) for name in columns.features]
         if inputs != sorted(inputs):
-            self.facts += (f"{self.where}: the columns are put in the order of the training, by their names",)
+            self.facts += (f"{self.where}: the columns are reordered by name to match the training",)
         self.inputs, self.features = inputs, len(inputs)
 
     def by_place(self, columns: Columns) -> None:
-        """Warn that the columns are taken as they stand, if one of the two files has names."""
+        """Warn that columns are matched by position if only one of the two files has names."""
         if columns.features:
-            self.warnings += (f"{self.where}: no header; its columns are taken in order: {shown(columns.features)}",)
+            said = f"no header; its columns are read in the order of the training: {shown(columns.features)}"
+            self.warnings += (f"{self.where}: {said}",)
         elif self.header:
-            said = f"the training knows no names of columns; {shown(self.first)} are taken in order"
+            said = f"the training file had no header; the columns {shown(self.first)} are read in this order"
             self.warnings += (f"{self.where}: {said}",)
 
     @contextmanager
-    def rows_of(self) -> Iterator[Iterator[str]]:
-        """The lines of data."""
+    def data_lines(self) -> Iterator[Iterator[str]]:
+        """The lines after the header."""
         with opened(self.files[0]) as file:
             yield islice(self.style.records(file), int(self.header), None)
 
     @contextmanager
     def reader(self) -> Iterator[Read]:
-        with self.rows_of() as stream:
+        with self.data_lines() as stream:
             position = 0
 
             def read(start: int, stop: int) -> tuple[Array, Array]:
@@ -154,13 +151,13 @@ class TextTable(Table):
 
     def labels(self) -> Iterator[Array]:
         size = step(self.columns)
-        with self.rows_of() as stream:
+        with self.data_lines() as stream:
             for start in range(0, self.rows, size):
                 values = self.parse(list(islice(stream, size)), start, self.target)
                 yield as_labels(values, self.targets, self.where, start)
 
     def parse(self, taken: list[str], start: int, only: int | None = None) -> NDArray[np.float64]:
-        """The numbers of lines (start is the first one's row): (lines, columns), or (lines,) of one column."""
+        """The numbers of lines, the first of row `start`: (lines, columns), or (lines,) of column `only`."""
         try:
             shape = {"ndmin": 2, "usecols": None} if only is None else {"ndmin": 1, "usecols": only}
             separator = None if self.style.delimiter == " " else self.style.delimiter
@@ -179,16 +176,15 @@ class TextTable(Table):
         return UsageError(f"{self.where}: {found or f'rows {start + 1} to {start + len(taken)}: {why}'}")
 
 
-WORDS = {"\\t": "\t", "tab": "\t", "comma": ",", "semicolon": ";", "space": " ", "blank": " "}
-
-
 @dataclass(frozen=True, kw_only=True)
 class Csv(Generic):
-    """target: the column of labels or targets, by number (from 0; -1 is the last) or by its name in the header.
+    """A table in text.
 
-    header: is the first line one (left out: it is, if no field of it is a number); files with a header are matched by
-    their names; delimiter: one character, or "tab", "space", "comma", "semicolon"; a space stands for any run of
-    blanks; comment: what begins a line that is skipped.
+    target: column of the labels or targets: a number (from 0; -1 is the last) or a name in the header.
+    header: is the first line a header? Default: yes if none of its fields is a number. Columns of files with a header
+    are matched by name.
+    delimiter: one character, or "tab", "space", "comma", "semicolon"; a space stands for any run of blanks.
+    comment: beginning of lines to skip.
     """
 
     name: ClassVar[str] = "csv"
@@ -207,9 +203,7 @@ class Csv(Generic):
         delimiter = WORDS.get(self.delimiter, self.delimiter)
         object.__setattr__(self, "delimiter", delimiter)
         if len(delimiter) != 1 or delimiter.isalnum() or delimiter in "\"'+-.\r\n\0":
-            known = (
-                'one character that is no letter, digit, quote or sign: ",", ";", "\\t", "|", " " (any run of blanks)'
-            )
+            known = 'one character, no letter, digit, quote or sign: ",", ";", "\\t", "|" or " " (any run of blanks)'
             raise UsageError(f"data.delimiter = {self.delimiter!r}: must be {known}")
 
     @property
@@ -227,7 +221,7 @@ class Csv(Generic):
         return self.described(train), self.described(other)
 
     def table(self, path: Path, place: int | None = None) -> TextTable:
-        """One file; place: the target's column in the training, for a file that has no header to name it."""
+        """One file. place: the target's column in the training, for a file without a header."""
         classes = self.task == "classification"
         if place is None or not isinstance(self.target, str):
             return TextTable(path, self.target, classes, self.style)

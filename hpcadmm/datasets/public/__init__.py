@@ -1,1 +1,1 @@
-"""The public datasets, one a file, and the download of their files."""
+"""The public datasets and their download."""

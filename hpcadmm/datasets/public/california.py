@@ -1,4 +1,4 @@
-"""California housing: 20,640 block groups, 8 features, the median house value as target; geographic order.
+"""California housing: 20,640 block groups in geographic order, 8 features, the median house value as target.
 
 R. K. Pace, R. Barry: Sparse spatial autoregressions, Statistics and Probability Letters 33 (1997) 291.
 """
@@ -6,12 +6,9 @@ R. K. Pace, R. Barry: Sparse spatial autoregressions, Statistics and Probability
 from dataclasses import dataclass
 from typing import ClassVar
 
-from hpcadmm.datasets.base import Dataset
+from hpcadmm.datasets.base import Dataset, Remote
 from hpcadmm.datasets.formats.lines import Style
-from hpcadmm.datasets.formats.lookup import find, missing, places
-from hpcadmm.datasets.formats.reasons import there
 from hpcadmm.datasets.formats.text import TextTable
-from hpcadmm.datasets.public.remote import Remote
 from hpcadmm.datasets.table import Source
 from hpcadmm.errors import UsageError
 
@@ -20,9 +17,9 @@ COLUMNS = 9
 
 @dataclass(frozen=True, kw_only=True)
 class California(Dataset):
-    """A regression. scale = "max" divides each column and the target by its maximum, as GADMM's authors do.
+    """A regression. scale = "max" divides each column and the target by its maximum, as the authors of GADMM do.
 
-    columns: only these features, in this order: 0 longitude, 1 latitude, 2 median age, 3 rooms, 4 bedrooms,
+    columns: use only these features, in this order: 0 longitude, 1 latitude, 2 median age, 3 rooms, 4 bedrooms,
     5 population, 6 households, 7 median income.
     """
 
@@ -41,13 +38,9 @@ class California(Dataset):
     columns: list[int] | None = None
 
     def sources(self, seed: int) -> tuple[Source, Source | None]:
-        names, where = [self.train or self.expects[0]], places(self.path, self.name)
-        path = next(filter(there, where), None) or find(names, where)
-        if path is None:
-            raise missing(self.name, names, where, f"hpcadmm data download {self.name}")
-        table = TextTable(path, -1, False, Style(header=False))
+        table = TextTable(self.only_file(), -1, False, Style(header=False))
         if table.columns != COLUMNS:
-            raise UsageError(f"{path}: {table.columns} columns, must be {COLUMNS}: 8 features, then the target")
+            raise UsageError(f"{table.where}: {table.columns} columns, must be {COLUMNS}: 8 features, then the target")
         if self.columns is not None:
             table.only(self.columns)
         return Source.whole(table), None

@@ -1,4 +1,4 @@
-"""CIFAR-10 and CIFAR-100, binary layout: records of label byte(s) and 3,072 pixels, all red, all green, all blue.
+"""CIFAR-10 and CIFAR-100, binary version: records of 1 or 2 label bytes and 3,072 pixels, all red, all green, all blue.
 
 A. Krizhevsky: Learning multiple layers of features from tiny images, 2009. https://www.cs.toronto.edu/~kriz/cifar.html
 """
@@ -13,10 +13,9 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from hpcadmm.datasets.base import Dataset
-from hpcadmm.datasets.formats.lookup import find, missing, places
+from hpcadmm.datasets.base import Dataset, Remote
+from hpcadmm.datasets.formats.lookup import find
 from hpcadmm.datasets.formats.stream import length, opened
-from hpcadmm.datasets.public.remote import Remote
 from hpcadmm.datasets.table import Array, Read, Source, Table, records
 from hpcadmm.errors import UsageError
 
@@ -26,7 +25,7 @@ URL = "https://www.cs.toronto.edu/~kriz/"
 
 
 class CifarTable(Table):
-    """Files of records one after another; byte `label` of the first `head` bytes of a record is its class."""
+    """Files of records; byte `label` of the `head` bytes at the start of a record is its class."""
 
     dtype = np.uint8
     maximum = 255.0
@@ -45,7 +44,8 @@ class CifarTable(Table):
         """Records in one file (a gzip is read through)."""
         size = length(path)
         if size == 0 or size % (self.head + PIXELS):
-            raise UsageError(f"{path}: {size} bytes, no whole number of {self.head + PIXELS}-byte records")
+            said = f"{size} bytes, not a whole number of {self.head + PIXELS}-byte records"
+            raise UsageError(f"{path}: {said}; the file is incomplete, get it again")
         return size // (self.head + PIXELS)
 
     @contextmanager
@@ -67,39 +67,22 @@ class CifarTable(Table):
 
 @dataclass(frozen=True, kw_only=True)
 class Cifar(Dataset):
-    """What the two have in common: files found in the folder or in the archive's subfolder."""
+    """Base class of both."""
 
-    inside: ClassVar[str] = ""  # the archive's folder
     head: ClassVar[int] = 1  # bytes of labels before the pixels
-
-    def found(self, names: Sequence[str]) -> list[Path]:
-        """The files of `names` that are there, at least the first."""
-        where = [folder / sub for folder in places(self.path, self.name) for sub in ("", self.inside)]
-        found = [find([name], where) for name in names]
-        if found[0] is None:
-            raise missing(self.name, names[:1], where, f"hpcadmm data download {self.name}")
-        return [path for path in found if path is not None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cifar10(Cifar):
-    """Ten classes; train part: data_batch_1 and as many of data_batch_2..5 as are there."""
+    """Ten classes; the train part is data_batch_1 and those of data_batch_2, ..., data_batch_5 that are found."""
 
     name: ClassVar[str] = "cifar-10"
     what: ClassVar[str] = "colour images 32 x 32, 50,000 + 10,000, 10 classes"
     expects: ClassVar[tuple[str, ...]] = BATCHES
     inside: ClassVar[str] = "cifar-10-batches-bin"
     names: ClassVar[tuple[str, ...]] = (
-        "airplane",
-        "automobile",
-        "bird",
-        "cat",
-        "deer",
-        "dog",
-        "frog",
-        "horse",
-        "ship",
-        "truck",
+        *("airplane", "automobile", "bird", "cat", "deer"),
+        *("dog", "frog", "horse", "ship", "truck"),
     )
     remotes: ClassVar[tuple[Remote, ...]] = (
         Remote(
@@ -111,10 +94,13 @@ class Cifar10(Cifar):
     )
 
     def sources(self, seed: int) -> tuple[Source, Source | None]:
-        return self.part([self.train] if self.train else self.expects[:5]), self.part([self.test or self.expects[5]])
+        train = [self.located(self.train or BATCHES[0])]
+        if self.train is None:
+            train += [path for name in BATCHES[1:5] if (path := find([name], self.searched))]
+        return self.part(train), self.part([self.located(self.test or BATCHES[5])])
 
-    def part(self, names: Sequence[str]) -> Source:
-        return Source.whole(CifarTable(self.found(names), self.head, 0, range(10), self.names))
+    def part(self, files: Sequence[Path]) -> Source:
+        return Source.whole(CifarTable(files, self.head, 0, range(10), self.names))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,4 +128,4 @@ class Cifar100(Cifar):
 
     def part(self, name: str) -> Source:
         fine = self.labels == "fine"
-        return Source.whole(CifarTable(self.found([name]), self.head, int(fine), range(100 if fine else 20), None))
+        return Source.whole(CifarTable([self.located(name)], self.head, int(fine), range(100 if fine else 20), None))

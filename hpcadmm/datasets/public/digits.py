@@ -1,4 +1,4 @@
-"""The digits that come with the package: 1,797 images 8 x 8 with values 0 to 16.
+"""The digits in the package: 1,797 images 8 x 8 with values 0 to 16.
 
 E. Alpaydin, C. Kaynak: Optical Recognition of Handwritten Digits, the test set; UCI, doi:10.24432/C50P49, CC BY 4.0.
 """
@@ -15,7 +15,7 @@ from hpcadmm.datasets.table import Source
 
 @dataclass(frozen=True, kw_only=True)
 class Digits(Dataset):
-    """Split 1,437 + 360 by the permutation of split_seed 0 unless data.split says otherwise."""
+    """Split into 1,437 + 360 by the permutation of split_seed 0, unless data.split is set."""
 
     name: ClassVar[str] = "digits"
     what: ClassVar[str] = "handwritten digits, 1,797 grey images 8 x 8, 10 classes; part of the package"

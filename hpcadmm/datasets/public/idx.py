@@ -12,38 +12,32 @@ from typing import ClassVar
 
 import numpy as np
 
-from hpcadmm.datasets.base import Dataset
-from hpcadmm.datasets.formats.lookup import find, missing, places
+from hpcadmm.datasets.base import Dataset, Remote
 from hpcadmm.datasets.formats.stream import check_length, opened, take
-from hpcadmm.datasets.public.remote import Remote
 from hpcadmm.datasets.table import Array, Read, Source, Table, records
 from hpcadmm.errors import UsageError
 
-FILES = (
-    "train-images-idx3-ubyte",
-    "train-labels-idx1-ubyte",
-    "t10k-images-idx3-ubyte",
-    "t10k-labels-idx1-ubyte",
-)
+FILES = tuple(f"{part}-{what}-ubyte" for part in ("train", "t10k") for what in ("images-idx3", "labels-idx1"))
 LARGEST = 1 << 16  # pixels a side
 
 
 def header(path: Path, dimensions: int) -> tuple[int, ...]:
-    """The dimensions that an IDX file of bytes gives, checked against its length."""
+    """The dimensions in the header of an IDX file of bytes, checked against its length."""
     with opened(path) as file:
         magic = take(file, 4, path)
         if magic[:3] != b"\0\0\x08" or magic[3] != dimensions:
-            wanted = bytes([0, 0, 8, dimensions]).hex(" ")
-            raise UsageError(f"{path}: begins with {magic.hex(' ')}, an IDX file of bytes here with {wanted}")
+            wanted, what = bytes([0, 0, 8, dimensions]).hex(" "), "images" if dimensions == 3 else "labels"
+            said = f"begins with the bytes {magic.hex(' ')}"
+            raise UsageError(f"{path}: {said}; an IDX file of {what} begins with {wanted}")
         shape = struct.unpack(f">{dimensions}I", take(file, 4 * dimensions, path))
     if not all(shape) or max(shape[1:], default=1) > LARGEST:
-        raise UsageError(f"{path}: dimensions {shape} make no sense; the file is damaged")
+        raise UsageError(f"{path}: the dimensions {shape} are impossible; the file is damaged, get it again")
     check_length(path, 4 + 4 * dimensions + int(np.prod(shape, dtype=object)))
     return shape
 
 
 class IdxTable(Table):
-    """A file of images and a file of labels (none if None: all labels are then 0)."""
+    """A file of images and one of labels (None: no labels, all are 0)."""
 
     dtype = np.uint8
     maximum = 255.0
@@ -53,7 +47,7 @@ class IdxTable(Table):
     ) -> None:
         self.rows, height, width = header(images, 3)
         if labels and (count := header(labels, 1)[0]) != self.rows:
-            raise UsageError(f"{images} has {self.rows} images, {labels} has {count} labels")
+            raise UsageError(f"{images} has {self.rows} images, but {labels} has {count} labels")
         self.files = (images, labels) if labels else (images,)
         self.image = (1, height, width)
         self.features = height * width
@@ -80,7 +74,7 @@ class IdxTable(Table):
 
 @dataclass(frozen=True, kw_only=True)
 class Idx(Dataset):
-    """Four IDX files; train and test name other files of images (their labels: images -> labels, idx3 -> idx1)."""
+    """Four IDX files; train and test may name other files of images (their labels: images -> labels, idx3 -> idx1)."""
 
     expects: ClassVar[tuple[str, ...]] = FILES
     names: ClassVar[tuple[str, ...] | None] = None
@@ -91,19 +85,11 @@ class Idx(Dataset):
     def part(self, images: str) -> Source:
         """The images file and its labels."""
         values = range(10) if images in FILES else None
-        return Source.whole(IdxTable(self.found(images), self.found(labels_of(images)), self.names, values))
-
-    def found(self, name: str) -> Path:
-        """The path of one file."""
-        where = places(self.path, self.name)
-        path = find([name], where)
-        if path is None:
-            raise missing(self.name, [name], where, f"hpcadmm data download {self.name}")
-        return path
+        return Source.whole(IdxTable(self.located(images), self.located(labels_of(images)), self.names, values))
 
 
 def labels_of(images: str) -> str:
-    """The name of the labels that belong to a file of images.
+    """The name of the file of labels for a file of images.
 
     >>> labels_of("t10k-images-idx3-ubyte.gz")
     't10k-labels-idx1-ubyte.gz'
@@ -112,7 +98,7 @@ def labels_of(images: str) -> str:
 
 
 def remotes(url: str, *hashes: str) -> tuple[Remote, ...]:
-    """The four files at one address."""
+    """The four files at one address, with their sha256."""
     return tuple(Remote(f"{url}{name}.gz", f"{name}.gz", sha256) for name, sha256 in zip(FILES, hashes, strict=True))
 
 
@@ -138,15 +124,7 @@ class FashionMnist(Idx):
     name: ClassVar[str] = "fashion-mnist"
     what: ClassVar[str] = "Zalando's articles, 60,000 + 10,000 grey images 28 x 28, 10 classes"
     names: ClassVar[tuple[str, ...] | None] = (
-        "t-shirt",
-        "trouser",
-        "pullover",
-        "dress",
-        "coat",
-        "sandal",
-        "shirt",
-        "sneaker",
-        "bag",
+        *("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag"),
         "ankle boot",
     )
     remotes: ClassVar[tuple[Remote, ...]] = remotes(

@@ -11,10 +11,8 @@ from typing import IO, ClassVar, cast
 
 import numpy as np
 
-from hpcadmm.datasets.base import Dataset
-from hpcadmm.datasets.formats.lookup import find, missing, places
-from hpcadmm.datasets.formats.stream import length, opened
-from hpcadmm.datasets.public.remote import Remote
+from hpcadmm.datasets.base import Dataset, Remote
+from hpcadmm.datasets.formats.stream import INFLATION, length, opened
 from hpcadmm.datasets.table import Array, Read, Source, Table
 from hpcadmm.errors import UsageError
 
@@ -26,26 +24,21 @@ HASHES = (
 )
 
 
-INFLATION = 1100  # deflate packs 1032 to 1 at best
-
-
 @contextmanager
 def matlab(path: Path) -> Iterator[IO[bytes]]:
-    """The open file; UsageError for whatever scipy raises, for a file that is no .mat or is damaged."""
+    """The open file; any error of scipy becomes a UsageError: the file is not a .mat file, or is damaged."""
     with opened(path) as file:
         try:
             yield cast(IO[bytes], file)
         except UsageError:
             raise
         except Exception as error:
-            raise UsageError(f"{path}: no Matlab file, or a damaged one: {error}") from error
+            raise UsageError(f"{path}: is not a Matlab file, or is damaged: {error}") from error
 
 
 class SvhnTable(Table):
-    """A .mat file. Matlab's format cannot be read in parts: while it is read, each rank holds the whole file
-
-    as bytes (225 MB for the train part). `hpcadmm data convert svhn svhn.h5` makes a file without this need.
-    """
+    """A .mat file. The format cannot be read in parts, so each rank holds all of X (225 MB for the train part) while
+    it reads; `hpcadmm data convert svhn svhn.h5` makes a file that avoids this."""
 
     dtype = np.uint8
     maximum = 255.0
@@ -63,9 +56,9 @@ class SvhnTable(Table):
             raise UsageError(f"{path}: X is {kind} {shape}, must be uint8 (32, 32, 3, n)")
         self.rows = shape[3]
         if shapes.get("y", ((), ""))[0] != (self.rows, 1):
-            raise UsageError(f"{path}: y must be ({self.rows}, 1), is {shapes.get('y', 'missing')}")
+            raise UsageError(f"{path}: y is {shapes.get('y', 'missing')}, must be ({self.rows}, 1)")
         if self.rows * self.features > INFLATION * length(path):
-            raise UsageError(f"{path}: X claims the shape {shape}, far more than the file holds; it is damaged")
+            raise UsageError(f"{path}: X claims the shape {shape}, far more than the file holds; the file is damaged")
         self.files = (path,)
 
     @contextmanager
@@ -77,7 +70,7 @@ class SvhnTable(Table):
             planes = found["X"].transpose(3, 2, 0, 1)  # to samples, channels, height, width
             digits = found["y"][:, 0].astype(np.int64)
             if planes.shape != (self.rows, 3, 32, 32) or planes.dtype != np.uint8 or len(digits) != self.rows:
-                raise UsageError(f"{self.files[0]}: damaged: X is {planes.dtype} {found['X'].shape}")
+                raise UsageError(f"{self.where}: damaged: X is {planes.dtype} {found['X'].shape}; get the file again")
         digits[digits == 10] = 0
 
         def read(start: int, stop: int) -> tuple[Array, Array]:
@@ -88,7 +81,7 @@ class SvhnTable(Table):
 
 @dataclass(frozen=True, kw_only=True)
 class Svhn(Dataset):
-    """Two .mat files; train = "extra_32x32.mat" takes the larger set."""
+    """Two .mat files; train = "extra_32x32.mat" selects the larger set."""
 
     name: ClassVar[str] = "svhn"
     what: ClassVar[str] = "house numbers, 73,257 + 26,032 colour images 32 x 32, 10 classes"
@@ -98,11 +91,5 @@ class Svhn(Dataset):
     )
 
     def sources(self, seed: int) -> tuple[Source, Source | None]:
-        return self.part(self.train or self.expects[0]), self.part(self.test or self.expects[1])
-
-    def part(self, name: str) -> Source:
-        where = places(self.path, self.name)
-        path = find([name], where)
-        if path is None:
-            raise missing(self.name, [name], where, f"hpcadmm data download {self.name}")
-        return Source.whole(SvhnTable(path))
+        train, test = self.train or FILES[0], self.test or FILES[1]
+        return Source.whole(SvhnTable(self.located(train))), Source.whole(SvhnTable(self.located(test)))

@@ -1,4 +1,4 @@
-"""Data of any size from a teacher network: inputs are normal, labels are what a random network makes of them."""
+"""Data of any size from a teacher network: normal inputs, labelled by a network with random weights."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,15 +17,15 @@ from hpcadmm.datasets.base import Count, Dataset
 from hpcadmm.datasets.table import Array, Read, Source, Table
 from hpcadmm.errors import UsageError
 
-BLOCK = 64  # rows drawn together, whatever the rank count; divides every width of a tile
+BLOCK = 64  # rows drawn together on any number of ranks; divides the width of every tile
 PROBE = 64  # blocks that centre the outputs
 
 
 class Teacher(Table):
-    """Rows are drawn in blocks, each by (seed, part, block), so any rank draws any row alike.
+    """Rows are drawn in blocks from (seed, part, block), so every rank draws the same row.
 
-    Layers: ReLU of normal weights with variance 2 / inputs. Outputs are centred and scaled on a probe, so that
-    each class gets its share.
+    Layers: ReLU, normal weights with variance 2 / inputs. A probe centres and scales the outputs, which balances the
+    classes.
     """
 
     def __init__(self, job: "Synthetic", seed: int, part: int, rows: int) -> None:
@@ -79,10 +79,12 @@ class Teacher(Table):
 
 @dataclass(frozen=True, kw_only=True)
 class Synthetic(Dataset):
-    """samples and test_samples of `features` normal inputs; a teacher with `hidden` layers gives `outputs`:
+    """Samples drawn from a teacher network.
 
-    the class is the largest of them ("classification"), or they are the targets ("regression").
-    noise: standard deviation of what is added to an output, whose own is 1. draw: seed; the job's if left out.
+    samples, test_samples: number of each. features: normal inputs.
+    hidden, outputs: layers of the teacher; the class is its largest output ("classification"), or the outputs are the
+    targets ("regression").
+    noise: standard deviation of the noise added to an output, whose own is 1. draw: seed (default: the job's).
     """
 
     name: ClassVar[str] = "synthetic"
@@ -100,14 +102,14 @@ class Synthetic(Dataset):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.task == "classification" and self.outputs < 2:
-            raise UsageError(f"data.outputs = {self.outputs}: a classification needs at least 2")
+            raise UsageError(f"data.outputs = {self.outputs}: a classification needs 2 or more")
 
     def sources(self, seed: int) -> tuple[Source, Source | None]:
         self.refuse_files()
         sizes = [self.features, *self.hidden, self.outputs]
         need, free = 8 * sum(n * m for n, m in pairwise(sizes)), memory.available()
         if need > free:
-            said = f"the teacher's weights need {memory.size(need)}, {memory.size(free)} are free"
+            said = f"the teacher's weights need {memory.size(need)}, but {memory.size(free)} are free"
             raise UsageError(f"data.hidden = {self.hidden}: {said}; use fewer units or features")
         chosen = seed if self.draw is None else self.draw
         parts = [Teacher(self, chosen, part, rows) for part, rows in enumerate((self.samples, self.test_samples))]

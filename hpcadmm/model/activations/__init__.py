@@ -1,8 +1,7 @@
-"""Activations: value, derivative and the prox that the z steps need, one a file."""
+"""Activations: value, derivative and the prox of the z steps."""
 
 from hpcadmm.model.activations.base import Activation
-from hpcadmm.model.activations.leaky_relu import LeakyRelu
-from hpcadmm.model.activations.relu import Relu
+from hpcadmm.model.activations.relu import LeakyRelu, Relu
 from hpcadmm.model.activations.sigmoid import Sigmoid
 from hpcadmm.model.activations.tanh import Tanh
 from hpcadmm.registry import Registry

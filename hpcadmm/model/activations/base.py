@@ -1,4 +1,4 @@
-"""What an activation h offers the solvers."""
+"""The interface of an activation h."""
 
 from typing import ClassVar, Protocol
 
@@ -8,19 +8,18 @@ from hpcadmm.model.state import Array
 class Activation(Protocol):
     """An activation h, applied entry by entry; its fields are its parameters.
 
-    Arrays are (rows, columns) in Fortran order; `a` may have more rows than z (the row of ones), which are
-    left alone.
+    Arrays are (rows, columns) in Fortran order. `a` may have more rows than z (the row of ones); these do not change.
     """
 
     name: ClassVar[str]
-    onnx: ClassVar[str]  # the operator of this name in ONNX; its attributes are the fields, in their order
+    onnx: ClassVar[str]  # its operator in ONNX, whose attributes are the fields, in order
 
     def value(self, z: Array, out: Array) -> Array:
         """out[: rows of z] = h(z)."""
         ...
 
     def derivative(self, z: Array, out: Array) -> Array:
-        """out = h'(z); at a kink the right derivative's side with h'(0) = h'(0-)."""
+        """out = h'(z); at a kink the left derivative."""
         ...
 
     def prox(self, a: Array, m: Array, gamma: float, beta: float, z: Array) -> Array:

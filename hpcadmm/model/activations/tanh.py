@@ -1,4 +1,4 @@
-"""tanh, whose kernels serve the sigmoid too: sigma(z) = (1 + tanh(z/2))/2."""
+"""tanh; its kernels also serve the sigmoid, sigma(z) = (1 + tanh(z/2))/2."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -27,7 +27,7 @@ def tanh_derivative(z, squeeze, out):  # type: ignore[no-untyped-def]
 
 
 def tolerance(dtype: np.dtype) -> float:
-    """The last step of the prox's search: Newton's error is of order its square."""
+    """The last step of the prox's search; the error of Newton's method is of the order of its square."""
     return float(np.sqrt(np.finfo(dtype).eps)) / 4
 
 
@@ -43,15 +43,15 @@ class Tanh:
         return out
 
     def derivative(self, z: Array, out: Array) -> Array:
-        """out = h'(z) = 1 - tanh^2 z, without its cancellation."""
+        """out = h'(z) = 1 - tanh^2 z, without cancellation."""
         tanh_derivative(z.T, 1.0, out.T)
         return out
 
     def prox(self, a: Array, m: Array, gamma: float, beta: float, z: Array) -> Array:
         """z = argmin_z gamma (a - tanh z)^2 + beta (z - m)^2, entry by entry, the global minimum.
 
-        The z_l step of Taylor et al. (ICML 2016) for this h; how it is found is said in tanh_prox. NaN in a or m
-        gives NaN, an infinite m that m, an |a| over 1e100 the answer for 1e100.
+        The z_l step of Taylor et al. (ICML 2016) for this h; see tanh_prox for the method. NaN in a or m gives NaN, an
+        infinite m gives m, |a| > 1e100 counts as 1e100.
         """
         tanh_prox(a.T, m.T, float(gamma) / float(beta), 1.0, 0.0, 1.0, tolerance(z.dtype), z.T)
         return z

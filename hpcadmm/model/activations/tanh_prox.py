@@ -1,20 +1,19 @@
 """argmin_z gamma (a - tanh z)^2 + beta (z - m)^2, the global minimum, entry by entry, in float64.
 
 With k = gamma/beta and t = tanh z, a minimiser is a root of F(z) = z - m - k (a - t)(1 - t^2). Both a and m
-are reflected so that a >= tanh m; then z >= m and t <= a. F increases except where, left of
-(a - sqrt(a^2 + 3))/3, the hump (1 - t^2)(3 t^2 - 2 a t - 1) exceeds 1/k. Left of the hump's top F is concave, right
-of it, as far as a point `bend`, it is convex. The top therefore parts the two minima there can be:
+are reflected so that a >= tanh m; then z >= m and t <= a. F increases, except that left of (a - sqrt(a^2 + 3))/3 the
+hump (1 - t^2)(3 t^2 - 2 a t - 1) may exceed 1/k. F is concave left of the top of the hump and convex right of it, up to
+a point `bend`. So the top separates the two possible minima:
 
-    F(top) > 0    one root surely in [m, top]; to the right none, or one that Newton from the bend reaches
-    F(top) <= 0   one root surely in [top, hi]; to the left none, or one that Newton from m reaches
+    F(top) > 0    one root in [m, top]; to the right none, or one that Newton from the bend reaches
+    F(top) <= 0   one root in [top, hi]; to the left none, or one that Newton from m reaches
 
-Roots that exist are found by Halley's step inside a bracket, halved where |F| has not halved (Newton and Halley
-alone can run in a 2-cycle). Where a root may not exist Newton's steps are monotone; the search ends when one leaves
-the bracket, at a point no better than the other root. Two roots are compared by value.
+Halley's steps inside a bracket find a root that exists; the bracket is halved if |F| has not halved (Newton and Halley
+alone can cycle). If a root may not exist, Newton's steps are monotone, and the search ends when one leaves the bracket,
+at a point no better than the other root. Two roots are compared by value.
 
-Entries are worked on in blocks of columns of `work`, one row a quantity, so that the steps are plain loops
-without branches, which the compiler turns into vector instructions; `pack` drops the columns that have converged.
-No entry's result depends on its neighbours.
+A block of entries fills the columns of `work`, one row per quantity, so that the steps are loops without branches,
+which the compiler vectorises; `pack` drops converged columns. No entry's result depends on its neighbours.
 """
 
 import math
@@ -25,17 +24,17 @@ from hpcadmm.kernels import kernel
 
 BLOCK = 128
 ROUNDS = 100  # of two steps: a bracket is halved in every second step at least
-# The rows of work, by the place of their first entry; a block has at most two jobs an entry.
+# The rows of work, by the index of their first entry; a block has at most two jobs per entry.
 A, M, X, LOW, HIGH, LAST, SURE, SLOT, SIGN, HUMP = (row * 2 * BLOCK for row in range(10))
 ROWS = 10
-LARGEST = 1e100  # |a| is cut to this: the objective cannot tell
+LARGEST = 1e100  # |a| is cut to this; the result does not change
 
 
 @kernel
 def tanh_parts(z):  # type: ignore[no-untyped-def]
     """(tanh z, 1 - tanh^2 z), both to 3 units in the last place, the second down to 4e-304.
 
-    exp(-2|z|) = 2^n (d + 2r)/d, the rational form of fdlibm's exp, keeps one division for everything.
+    exp(-2|z|) = 2^n (d + 2r)/d, the rational form of fdlibm's exp, needs one division for both.
     """
     x = -2.0 * abs(z)
     x = -700.0 if x < -700.0 else x
@@ -54,7 +53,7 @@ def tanh_parts(z):  # type: ignore[no-untyped-def]
 
 @kernel
 def half_log(v):  # type: ignore[no-untyped-def]
-    """log(v)/2 for normal v > 0, to 1e-9: for starts and brackets."""
+    """log(v)/2 for normal v > 0, to 1e-9: for initial guesses and brackets."""
     bits = np.float64(v).view(np.int64)
     mantissa = np.int64((bits & np.int64(0xFFFFFFFFFFFFF)) | np.int64(0x3FF0000000000000)).view(np.float64)
     exponent = np.float64((bits >> np.int64(52)) - np.int64(1023))
@@ -73,7 +72,7 @@ def slopes(x, t, q, a, m, k):  # type: ignore[no-untyped-def]
 
 @kernel
 def begin(work, n, k):  # type: ignore[no-untyped-def]
-    """Reflect a and m, enclose the root in [m, hi] and start from Newton's step from m; mark possible humps."""
+    """Reflect a and m, enclose the root in [m, hi], start with Newton's step from m; mark possible humps."""
     for i in range(n):
         a, m = work[A + i], work[M + i]
         t, q = tanh_parts(m)

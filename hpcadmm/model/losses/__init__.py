@@ -1,4 +1,4 @@
-"""Losses: value, gradient and the prox that z_L needs, one a file."""
+"""Losses: value, gradient and the prox of the z_L step."""
 
 from hpcadmm.model.losses.base import Loss
 from hpcadmm.model.losses.cross_entropy import CrossEntropy

@@ -1,4 +1,4 @@
-"""What a loss l(z, y) offers the solvers."""
+"""The interface of a loss l(z, y)."""
 
 from typing import ClassVar, Protocol
 
@@ -13,7 +13,7 @@ class Loss(Protocol):
     name: ClassVar[str]
 
     def outputs(self, classes: int) -> int:
-        """n_L for so many classes; 0 classes means regression on one target. Raises UsageError if unfit."""
+        """n_L for this number of classes (0: regression on one target). Raises UsageError if the loss does not fit."""
         ...
 
     def targets(self, labels: Array, outputs: int, classes: int, dtype: type) -> Array:
@@ -34,7 +34,7 @@ class Loss(Protocol):
 
 
 def decide(z: Array) -> Array:
-    """The class that each column of the network's output z (n_L, samples) means: the largest, or the sign."""
+    """The class of each column of the network's output z (n_L, samples): the largest entry, or the sign of one."""
     if z.shape[0] == 1:
         return (z[0] > 0).astype(np.int64)
     return np.argmax(z, axis=0)

@@ -1,4 +1,4 @@
-"""Softmax cross entropy: l(z, y) = log sum_i exp z_i - <z, y>; <z, y> is z_c for the true class c, unless smoothed."""
+"""Softmax cross entropy: l(z, y) = log sum_i exp z_i - <z, y>; without smoothing <z, y> = z_c for the true class c."""
 
 from dataclasses import dataclass
 from math import exp, log
@@ -45,8 +45,10 @@ def summed_loss(z, y):  # type: ignore[no-untyped-def]
 
 @dataclass(frozen=True)
 class CrossEntropy:
-    """l(z, y) = -<y, log softmax(z)>, y one-hot; smoothing (0..1): of y the share that is spread evenly over all
-    classes [Szegedy et al., CVPR 2016]."""
+    """l(z, y) = -<y, log softmax(z)>, y one-hot.
+
+    smoothing: fraction of y that is spread evenly over all classes, in [0, 1), default 0 [Szegedy et al., CVPR 2016].
+    """
 
     name: ClassVar[str] = "cross-entropy"
 
@@ -54,7 +56,7 @@ class CrossEntropy:
 
     def outputs(self, classes: int) -> int:
         if classes < 2:
-            raise UsageError('loss.name = "cross-entropy" needs classes')
+            raise UsageError('loss.name = "cross-entropy" needs class labels')
         return classes
 
     def targets(self, labels: Array, outputs: int, classes: int, dtype: type) -> Array:

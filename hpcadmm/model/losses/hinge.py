@@ -1,4 +1,4 @@
-"""Hinge, one against all: l(z, y) = sum_i max(1 - y_i z_i, 0) with y = +1 / -1."""
+"""Hinge, one against the rest: l(z, y) = sum_i max(1 - y_i z_i, 0) with y = +1 / -1."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -13,7 +13,7 @@ from hpcadmm.model.state import Array
 
 @kernel
 def hinge_prox(m, y, lam, beta, half, z):  # type: ignore[no-untyped-def]
-    """By y z: beyond the margin w = m - lam/(2 beta), before it w + y/(2 beta), and the kink between them."""
+    """y z beyond the margin: w = m - lam/(2 beta); before it: w + y/(2 beta); between the two: the kink."""
     step = half / beta
     one = step / step
     for j in range(z.shape[0]):
@@ -33,7 +33,7 @@ class Hinge:
 
     def outputs(self, classes: int) -> int:
         if classes < 2:
-            raise UsageError('loss.name = "hinge" needs classes')
+            raise UsageError('loss.name = "hinge" needs class labels')
         return 1 if classes == 2 else classes
 
     def targets(self, labels: Array, outputs: int, classes: int, dtype: type) -> Array:

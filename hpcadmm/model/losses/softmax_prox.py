@@ -1,7 +1,7 @@
-"""argmin_z log sum exp z - <y, z> + <lam, z> + beta |z - m|^2, one sample after the other, in float64.
+"""argmin_z log sum exp z - <y, z> + <lam, z> + beta |z - m|^2, sample by sample, in float64.
 
-Newton with the Hessian diag(s) - s s^T + 2 beta I inverted by Sherman-Morrison, O(classes) a step. Where it
-backtracks too often (small beta, lam far from column sum 0) the stationarity condition is solved instead:
+Newton's method; Sherman-Morrison inverts the Hessian diag(s) - s s^T + 2 beta I in O(classes). If it backtracks too
+often (small beta, lam far from column sum 0), the stationarity condition is solved instead:
 s_i = 2 beta omega(c_i - t - log 2 beta) with c = m + (y - lam)/(2 beta) and Wright's omega (w + log w = x),
 t the root of sum_i s_i(t) = 1, which is convex and decreasing, so that Newton from its left cannot fail.
 """
@@ -58,7 +58,7 @@ def direction(z, m, y, lam, beta, s, g, d):  # type: ignore[no-untyped-def]
 
 @kernel
 def newton(z, m, y, lam, beta, tolerance, work):  # type: ignore[no-untyped-def]
-    """Minimise from z in place; False where it is too slow or rounding stops it short of the tolerance."""
+    """Minimise from z in place; False if it is too slow or rounding prevents the tolerance."""
     s, g, d, new = work[0], work[1], work[2], work[3]
     value = objective(z, m, y, lam, beta, s)
     t = 1.0
@@ -77,7 +77,7 @@ def newton(z, m, y, lam, beta, tolerance, work):  # type: ignore[no-untyped-def]
                 moved = max(moved, abs(d[i]) - ULPS * abs(z[i]))
             if moved <= 0.0:
                 return True
-            if slope >= -ULPS * abs(value):  # the objective can no longer tell: one last full step
+            if slope >= -ULPS * abs(value):  # rounding hides the decrease: one last full step
                 for i in range(z.size):
                     z[i] += d[i]
                 objective(z, m, y, lam, beta, s)
@@ -98,7 +98,7 @@ def newton(z, m, y, lam, beta, tolerance, work):  # type: ignore[no-untyped-def]
 
 @kernel
 def wright_omega(x):  # type: ignore[no-untyped-def]
-    """w with w + log w = x, by two steps of the fourth-order iteration of Fritsch, Shafer and Crowley."""
+    """w with w + log w = x, by three steps of the fourth-order iteration of Fritsch, Shafer and Crowley."""
     if x < -40.0:
         return math.exp(x)
     w = math.exp(x) if x < -1.0 else (math.exp(0.6 * (x - 1.0)) if x < 2.0 else x - math.log(x))
@@ -111,7 +111,7 @@ def wright_omega(x):  # type: ignore[no-untyped-def]
 
 @kernel
 def dual_root(z, m, y, lam, beta, work):  # type: ignore[no-untyped-def]
-    """The minimiser by the scalar root t, written to z."""
+    """Write the minimiser to z, from the scalar root t."""
     c, w = work[0], work[1]
     log2b = math.log(2 * beta)
     top = -math.inf
