@@ -1,6 +1,6 @@
 """An experiment file: which job, on how many ranks, how often."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from itertools import pairwise
 from math import prod
 from pathlib import Path
@@ -80,10 +80,6 @@ class Experiment:
         """What must stay the same when samples are added to a folder; points and repeats may be added."""
         timed = {} if self.kind == "accuracy" else {key: getattr(self, key) for key in TIMED}
         return {"kind": "scaling", "name": self.name, "study": self.kind, "target": self.target, **timed}
-
-    def record(self) -> dict[str, Any]:
-        """As JSON."""
-        return asdict(self)
 
 
 def read(path: Path) -> Experiment:

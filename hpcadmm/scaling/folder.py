@@ -7,7 +7,7 @@ samples/<point>_<repeat>.json children/<point>_<repeat>.{json,txt} (what the pro
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,7 @@ class Sample:
 
     def text(self) -> str:
         """As a line of JSON."""
-        one = {"point": self.point.record(), "repeat": self.repeat, "cores": self.cores, "session": self.session}
+        one = {"point": asdict(self.point), "repeat": self.repeat, "cores": self.cores, "session": self.session}
         return json.dumps({**one, "report": self.report}, allow_nan=False) + "\n"
 
     @classmethod
@@ -112,7 +112,7 @@ def furnish(path: Path, experiment: Experiment, plan: Sequence[Planned]) -> None
     compared.refuse_strange(path)
     compared.furnish(compared.Folder(path), experiment.constant, plan)
     (path / "samples").mkdir(exist_ok=True)
-    text = json.dumps(experiment.record(), indent=2) + "\n"
+    text = json.dumps(asdict(experiment), indent=2) + "\n"
     file = path / EXPERIMENT
     if not file.exists() or file.read_text(encoding="utf-8") != text:
         write_text(file, text)

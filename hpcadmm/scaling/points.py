@@ -1,6 +1,6 @@
 """The points of an experiment: what differs from one to the next, and the job of each."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +34,9 @@ class Point:
         parts += ["g{}x{}".format(*self.grid) if self.grid else "", f"v{self.value}" if self.value else ""]
         return "-".join(filter(None, parts))
 
-    def record(self) -> dict[str, Any]:
-        return asdict(self)
-
     @classmethod
     def of(cls, record: dict[str, Any]) -> "Point":
-        """Read what `record` wrote, also after JSON."""
+        """Read what `asdict` gave, also after JSON."""
         grid = record.get("grid")
         return cls(record["ranks"], record["threads"], tuple(grid) if grid else None, record.get("value"))
 

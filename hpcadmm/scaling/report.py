@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -125,7 +126,7 @@ def lines_json(studies: Sequence[Study], lines: Report) -> str:
     found: dict[str, Any] = {}
     for study in studies:
         found[study.experiment.name] = {
-            "experiment": study.experiment.record(),
+            "experiment": asdict(study.experiment),
             "void": study.verdict.void,
             "verdict": study.verdict.lines(),
             "missing": study.missing,

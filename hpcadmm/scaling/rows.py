@@ -84,6 +84,7 @@ def row(name: str, kind: str, point: Point, samples: list[Sample], base: tuple[P
     """The row of one point."""
     seconds, problem = middles(samples), samples[0].report["problem"]
     low, high = interval(seconds) or (None, None)
+    gflops, ratio = middle(samples, "iteration_gemm_gflops"), middle(samples, "iteration_over_floor")
     return Row(
         study=name,
         point=point.name,
@@ -98,8 +99,9 @@ def row(name: str, kind: str, point: Point, samples: list[Sample], base: tuple[P
         seconds_low=low,
         seconds_high=high,
         **gains(kind, point, seconds, *base),
-        **rates(point, samples),
-        **shares(samples),
+        gflops=None if gflops is None else gflops * point.ranks,
+        floor_share=1 / ratio if ratio else None,
+        **{column: middle(samples, key) for column, key in MEDIANS.items()},
         load=median(sample.session["load_before"] for sample in samples),
         oversubscribed=any(sample.oversubscribed for sample in samples),
     )
@@ -125,30 +127,21 @@ def gains(kind: str, point: Point, seconds: list[float], other: Point, samples: 
     return dict(zip(names, (speedup, *ends, speedup / times, serial), strict=True))
 
 
+MEDIANS = {  # columns that are medians of a figure over the samples
+    "samples_per_second": "samples_per_second",
+    "compute_seconds": "compute_seconds",
+    "communicate_seconds": "communicate_seconds",
+    "wait_seconds": "wait_seconds",
+    "imbalance": "imbalance",
+    "cpu_share": "iteration_cpu_share",
+    "iterations": "iterations_done",
+}
+
+
 def middle(samples: Sequence[Sample], key: str) -> float | None:
     """The median of a figure over the samples that have it."""
     found = [value for sample in samples if (value := sample.report["figures"].get(key)) is not None]
     return median(found) if found else None
-
-
-def rates(point: Point, samples: list[Sample]) -> dict[str, float | None]:
-    """How much work is done in a second, and what the necessary products alone would take."""
-    gflops, ratio = middle(samples, "iteration_gemm_gflops"), middle(samples, "iteration_over_floor")
-    return {
-        "samples_per_second": middle(samples, "samples_per_second"),
-        "gflops": None if gflops is None else gflops * point.ranks,
-        "floor_share": 1 / ratio if ratio else None,
-    }
-
-
-def shares(samples: list[Sample]) -> dict[str, float | None]:
-    """Where the seconds went."""
-    keys = ("compute_seconds", "communicate_seconds", "wait_seconds", "imbalance")
-    found = {key: middle(samples, key) for key in keys}
-    return found | {
-        "cpu_share": middle(samples, "iteration_cpu_share"),
-        "iterations": middle(samples, "iterations_done"),
-    }
 
 
 def interval(values: Sequence[float]) -> Interval | None:

@@ -3,7 +3,6 @@
 import json
 import tomllib
 from dataclasses import dataclass, field
-from typing import Any
 
 from hpcadmm.scaling.folder import Folder, Sample
 from hpcadmm.scaling.points import points
@@ -37,8 +36,10 @@ def judged(folder: Folder) -> Verdict:
                 groups.setdefault(problem(folder, point.name), []).append(sample)
     for samples in groups.values():
         judge(samples, verdict)
-    if groups and not verdict.faults and not verdict.notes:
-        verdict.notes.append(agreement(list(groups.values())))
+    if groups and not verdict.lines():
+        across = any(len({sample.point.ranks for sample in samples}) > 1 for samples in groups.values())
+        where = "at every number of ranks" if across else "in every repeat (each number of ranks has data of its own)"
+        verdict.notes.append(f"results: the same weights, bit for bit, {where}")
     return verdict
 
 
@@ -50,22 +51,21 @@ def problem(folder: Folder, name: str) -> str:
     return json.dumps(tables, sort_keys=True, default=str)
 
 
-def agreement(groups: list[list[Sample]]) -> str:
-    """The note of a study without faults."""
-    across = any(len({sample.point.ranks for sample in samples}) > 1 for samples in groups)
-    where = "at every number of ranks" if across else "in every repeat (each number of ranks has data of its own)"
-    return f"results: the same weights, bit for bit, {where}"
-
-
 def judge(samples: list[Sample], verdict: Verdict) -> None:
     """The samples of one problem."""
     label = ", ".join(dict.fromkeys(sample.point.name for sample in samples))
     objectives = [sample.report["figures"].get("objective") for sample in samples]
-    lost = [s.point.name for s, value in zip(samples, objectives, strict=True) if value is None or diverged(s)]
+    lost = [
+        sample.point.name
+        for sample, value in zip(samples, objectives, strict=True)
+        if value is None or "diverged" in sample.report["notes"]
+    ]
     if lost:
         verdict.faults.append(f"{', '.join(dict.fromkeys(lost))}: the iterate is not finite")
         return
-    digests = by_digest(samples)
+    digests: dict[str, dict[str, None]] = {}  # the points that have each
+    for sample in samples:
+        digests.setdefault(sample.report["notes"].get("weights_sha256"), {})[sample.point.name] = None
     if len(digests) == 1:
         return
     precision = samples[0].report["problem"]["precision"]
@@ -76,17 +76,3 @@ def judge(samples: list[Sample], verdict: Verdict) -> None:
         verdict.faults.append(f"{told}too, by {spread:.2g} of their size: the answer changes")
     else:
         verdict.notes.append(f"results: {told}agree to {spread:.2g} of their size")
-
-
-def diverged(sample: Sample) -> bool:
-    return "diverged" in sample.report["notes"]
-
-
-def by_digest(samples: list[Sample]) -> dict[Any, list[str]]:
-    """The names of the points that have each digest."""
-    found: dict[Any, list[str]] = {}
-    for sample in samples:
-        names = found.setdefault(sample.report["notes"].get("weights_sha256"), [])
-        if sample.point.name not in names:
-            names.append(sample.point.name)
-    return found

@@ -1,5 +1,6 @@
 """Experiment files: what they mean, and what is refused."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ def test_points_by_value_ranks_grids_and_threads(tmp_path):
     names = ["1", "1-t2", "2-g1x2", "2-t2-g1x2", "2-g2x1", "2-t2-g2x1", "4-g2x2", "4-t2-g2x2"]
     assert [point.name for point in points(one)] == names
     assert [point.cores for point in points(one)] == [1, 2, 2, 4, 2, 4, 4, 8]
-    assert [Point.of(point.record()) for point in points(one)] == points(one)
+    assert [Point.of(asdict(point)) for point in points(one)] == points(one)
 
 
 def test_a_point_is_the_job_with_its_changes(tmp_path):
@@ -76,7 +77,7 @@ def test_the_target_is_a_stop_rule(tmp_path):
         ({"job": "nosuch.toml"}, "nosuch.toml"),
         ({"job": 5}, "job = 5: must be text"),
         ({"set": ["solver.gamma=-1"]}, "solver.gamma = -1"),
-        ({"set": ["solver.name=adam", "solver.batch=64", "solver.cut=1"]}, "2 ranks: 2 ranks, but a batch"),
+        ({"set": ["solver.name=adam", "solver.batch=64", "solver.cut=1"]}, "2 ranks: a batch of 64 has 1 parts"),
         ({"name": "a/b"}, 'name = "a/b": must be usable as a file name, for example "a-b"'),
         ({"text": "[[["}, "is not TOML"),
         ({"ranks": [1, 9999]}, "9999 ranks x 1 threads on"),
