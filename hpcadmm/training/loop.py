@@ -126,7 +126,7 @@ def _finish(t: Training, signals: Signals) -> dict[str, Any]:
         t.run.summary(summary)
     t.progress.end(summary, t.run.folder)
     if signals.agreed:
-        raise Interrupted(f"{reason}; go on with: hpcadmm resume {t.run.folder}")
+        raise Interrupted(f"{reason}; continue with: hpcadmm resume {t.run.folder}")
     if diverged:
         raise Diverged(f"{reason}; the last good checkpoint, if one was due, is in {t.run.checkpoints}")
     return summary

@@ -241,7 +241,7 @@ def test_the_limit_and_two_signals_and_no_iteration_is_lost(jobs, capsys):
     facts = jobs.environment("limit")
     assert facts["variables"]["SLURM_RESTART_COUNT"] == "3"
     assert len(facts["earlier"]) == 3
-    resumable = {line for line in jobs.said("limit").splitlines() if "go on with: hpcadmm resume" in line}
+    resumable = {line for line in jobs.said("limit").splitlines() if "continue with: hpcadmm resume" in line}
     assert len(resumable) == 3  # a late rank may repeat its line
     again = ("--set", f"stop.iterations={last}", "--set", "evaluate.every=0")
     jobs.hpcadmm("train", DIGITS, "--out", jobs.run("whole"), *SMALL, *again)
