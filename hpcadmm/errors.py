@@ -9,7 +9,7 @@ class UsageError(Exception):
 
 
 class Interrupted(Exception):
-    """A signal stopped the run after its checkpoint: exit code 75, `hpcadmm resume` goes on."""
+    """A signal stopped the run after its checkpoint: exit code 75, `hpcadmm resume` continues."""
 
 
 class Diverged(Exception):

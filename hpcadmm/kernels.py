@@ -1,6 +1,6 @@
 """How a compiled kernel is declared, and where what is compiled is kept from start to start.
 
-numba keeps it beside the source, or, where that folder cannot be written, in the user's cache folder; NUMBA_CACHE_DIR
+numba keeps it next to the source, or, where that folder cannot be written, in the user's cache folder; NUMBA_CACHE_DIR
 names another one. Where none can be written, a kernel is compiled at every start.
 """
 

@@ -220,7 +220,7 @@ def library() -> Any:
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """While entered, figures have this package's style; a character that no font has is a box, without a warning."""
+    """Inside the block, figures have this package's style; a character that no font has is a box, without a warning."""
     with library().rc_context(STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"Glyph .* missing|.*does not support .* natively", UserWarning)
         yield

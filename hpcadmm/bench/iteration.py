@@ -1,4 +1,4 @@
-"""The figures of a job: its iteration, the floor under it, its memory, and another job's iteration beside it."""
+"""The figures of a job: its iteration, the floor under it, its memory, and the iteration of another job."""
 
 import numpy as np
 from numpy.typing import NDArray

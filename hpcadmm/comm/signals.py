@@ -15,7 +15,7 @@ CURSOR = "\x1b[?25h\n"  # a progress bar hides it
 
 
 class Watch:
-    """While entered, notes signals: `raised` is the first one's name, `count` their number; each calls `heard`.
+    """Inside the block, notes signals: `raised` is the first one's name, `count` their number; each calls `heard`.
 
     Exit restores the former handlers. Under nohup SIGHUP stays ignored.
     """

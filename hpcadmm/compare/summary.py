@@ -128,7 +128,7 @@ def notes(results: Sequence[Result], target: float | None) -> list[str]:
     every = {one.planned.label: one.planned.job.evaluate.every for one in results}
     if target is not None:
         steps = ", ".join(f"{label} {step or 'only at its end'}" for label, step in every.items())
-        said.append(f"The target is checked in measured iterations only, of which a job has one every: {steps}. A run "
+        said.append(f"The target is checked in measured iterations only, one every: {steps}. A run "
                     "that does not reach it counts as later than all others.")  # fmt: skip
     for key, what in (("data", "data"), ("network", "networks")):
         if len({described(one.planned.job)[key] for one in results}) > 1:

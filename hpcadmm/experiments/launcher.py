@@ -27,11 +27,11 @@ def usable_cores() -> int:
 
 
 def mpiexec() -> str:
-    """The launcher beside this Python, or else the one on the PATH. Raises UsageError if there is none."""
+    """The launcher next to this Python, or else the one on the PATH. Raises UsageError if there is none."""
     beside = Path(sys.executable).parent / "mpiexec"
     found = str(beside) if beside.exists() else shutil.which("mpiexec")
     if found is None:
-        raise UsageError("no mpiexec beside this Python or on the PATH; name one: --launcher 'srun --mpi=pmi2'")
+        raise UsageError("no mpiexec next to this Python or on the PATH; name one: --launcher 'srun --mpi=pmi2'")
     return found
 
 
@@ -103,7 +103,7 @@ def refuse_other(asked: int, got: int) -> None:
 
 
 class Relay(Watch):
-    """While entered, a signal (Ctrl-C, SIGTERM, SIGUSR1, SIGHUP) asks the current run to save and end.
+    """Inside the block, a signal (Ctrl-C, SIGTERM, SIGUSR1, SIGHUP) asks the current run to save and end.
 
     The first signal reaches the run as SIGUSR1, which launchers pass on to their ranks; the second as SIGTERM; the
     third kills it.

@@ -90,7 +90,7 @@ def slug(name: str) -> str:
 
 
 def described(job: Job) -> dict[str, Any]:
-    """The cells of a table that tell what was run."""
+    """The table cells that describe a run."""
     hidden = "-".join(map(str, job.layers.hidden))
     return {
         "solver": job.solver.name,

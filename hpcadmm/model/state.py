@@ -6,7 +6,7 @@
     p: Arrays = cells()        each rank holds the columns of its tiles, of the layers dealt to it
     A: Arrays = layers()       each rank holds the layers dealt to it; ranks with the same layers hold the same
     sweeps: int = scalar(0)    a number, the same on every rank
-    sums: Any = exact_sums()   exact sums, of which a checkpoint keeps the scales
+    sums: Any = exact_sums()   exact sums; a checkpoint keeps their scales
 
 A field may name the shape of its arrays, by which a blank state allocates them:
 
@@ -69,7 +69,7 @@ def scalar(value: float) -> Any:
 
 
 def exact_sums() -> Any:
-    """Exact sums, of which a checkpoint keeps `scales`: an array, or a list of arrays by layer."""
+    """Exact sums. A checkpoint keeps their `scales`: an array, or a list of arrays by layer."""
     return field(default=None, metadata={"lies": "replicated", "first": 0, "sums": True})
 
 

@@ -1,4 +1,4 @@
-"""Symmetric matrices of which one triangle is known."""
+"""Symmetric matrices stored as one triangle."""
 
 from hpcadmm.kernels import kernel
 from hpcadmm.model.state import Array

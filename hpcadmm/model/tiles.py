@@ -30,7 +30,7 @@ def tile_width(n: int, narrowest: int = 64, widest: int = 1024, aim: int = 60) -
 
 
 def narrowest_tile(units: int) -> int:
-    """For layers of so many units: adding a tile's product to a sum of units^2 entries costs as much as multiplying
+    """For layers of this many units: adding a tile's product to a sum of units^2 entries costs as much as multiplying
     some 50 columns, so wide layers want wide tiles.
 
     >>> narrowest_tile(100), narrowest_tile(300), narrowest_tile(1000), narrowest_tile(2400)
@@ -40,7 +40,7 @@ def narrowest_tile(units: int) -> int:
 
 
 def pieces(columns: slice, width: int = 1024) -> list[slice]:
-    """A tile, which may be of any width, in pieces of so many columns, for work that needs memory for each.
+    """A tile, which may be of any width, in pieces of this many columns, for work that needs memory for each.
 
     >>> pieces(slice(5, 12), 3)
     [slice(5, 8, None), slice(8, 11, None), slice(11, 12, None)]

@@ -98,7 +98,7 @@ class Machine:
         return max(self.rates)
 
     def at(self, ranks: int) -> Rates:
-        """The rates with this many ranks at work, interpolated between those that were measured."""
+        """The rates with this many ranks running, interpolated between those that were measured."""
         known = list(self.rates)
         ranks = min(max(ranks, known[0]), known[-1])
         lower, upper = max(n for n in known if n <= ranks), min(n for n in known if n >= ranks)

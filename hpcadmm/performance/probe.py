@@ -1,6 +1,6 @@
 """Measure the machine in one process of a launcher: products, passes, kernels, small algebra and messages.
 
-Each figure is the least of a few repeats, of the slowest rank, with all ranks at work at once.
+Each figure is the least of a few repeats, of the slowest rank, with all ranks running at once.
 """
 
 from collections.abc import Callable, Iterator

@@ -35,7 +35,7 @@ class Experiment:
     `target`; the time is the solver's own.
     ranks, threads: every combination is a point. grids: [layers, samples] pairs, each for one of `ranks`; a number of
     ranks without one takes the solver's own.
-    repeats: processes of each point, of which the first is dropped. warm: iterations of each that do not count;
+    repeats: processes per point; the first is dropped. warm: iterations of each that do not count;
     iterations: those that do.
     oversubscribe: allow more ranks x threads than cores, and mark those points.
     """

@@ -94,7 +94,7 @@ def claim(path: Path, experiment: Experiment, plan: Sequence[Planned], ranks: Se
     """Make the folder, or take that of an earlier call of the same experiment; while entered the samples of these rank
     counts are this process's alone.
 
-    Raises UsageError if the folder holds other things or other jobs, or another process is at work on them.
+    Raises UsageError if the folder holds other things or other jobs, or another process uses it.
     """
     with ExitStack() as locks:
         with spoken(f"make the folder {path}"):
@@ -107,7 +107,7 @@ def claim(path: Path, experiment: Experiment, plan: Sequence[Planned], ranks: Se
 
 
 def furnish(path: Path, experiment: Experiment, plan: Sequence[Planned]) -> None:
-    """Write what is missing, after a look at what is there. Raises UsageError for what does not belong to it."""
+    """Write what is missing, after reading the folder. Raises UsageError for files that do not belong to it."""
     path.mkdir(parents=True, exist_ok=True)
     compared.refuse_strange(path)
     compared.furnish(compared.Folder(path), experiment.constant, plan)

@@ -1,4 +1,4 @@
-"""Files that are whole or absent: written beside their place, synced, renamed; and files that HDF5 fills safely."""
+"""Files that are whole or absent: written to a temporary name, synced, renamed; and files that HDF5 fills safely."""
 
 import io
 import os
@@ -72,7 +72,7 @@ def absent(out: Path, force: bool) -> None:
 
 
 def written(out: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` fill a file beside `out`, then rename it. Raises UsageError if the file system refuses."""
+    """Let `write` fill a temporary file next to `out`, then rename it. Raises UsageError if the file system refuses."""
     aside = out.with_name(f".{out.stem}.{os.getpid()}{out.suffix}")
     try:
         with spoken(f"write {out}"):

@@ -36,7 +36,7 @@ def stacked(T: Array, other: Array) -> Array:
 
 
 def _folded(T: Array, rows: Array, triangular: int) -> Array:
-    """The triangle of T above `rows`, whose last so many rows are themselves a triangle; both are overwritten."""
+    """The triangle of T above `rows`, whose last `triangular` rows form a triangle; both are overwritten."""
     found: Array = dtpqrt(triangular, min(BLOCK, len(T)), T, rows, overwrite_a=1, overwrite_b=1)[0]
     return found
 

@@ -212,14 +212,14 @@ def _measured(t: Training, reason: str | None) -> str | None:
 
 
 def _rescue(t: Training, full: UsageError) -> None:
-    """The disk did not take a row: end with a checkpoint. A run without any goes on until it can write one."""
+    """The disk did not take a row: end with a checkpoint. A run without checkpoints continues until it can write one."""
     try:
         if t.saved < t.iteration:
             write_checkpoint(t)
     except UsageError:
         if t.saved < 0:
             if not t.starved:
-                t.progress.say(f"{full}\nthe run goes on without rows until a checkpoint can be written")
+                t.progress.say(f"{full}\nthe run continues without metrics until a checkpoint can be written")
             t.starved = True
             return
     raise full

@@ -59,7 +59,7 @@ class Progress:
 
     @contextmanager
     def of(self, job: Job, done: int) -> Iterator[None]:
-        """While entered, show a bar if standard error is a terminal."""
+        """Show a progress bar inside the block if standard error is a terminal."""
         if not self.shown or not sys.stderr.isatty():
             yield
             return

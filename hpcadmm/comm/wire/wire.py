@@ -83,7 +83,7 @@ class Wire:
         return SCALE if isinstance(self.name, int) else 0
 
     def packed_bytes(self, entries: int, tiles: int = 1) -> int:
-        """Bytes of so many packed entries in so many tiles, their scales included.
+        """Bytes of this many packed entries in this many tiles, including their scales.
 
         >>> Wire(8, np.float32).packed_bytes(100), Wire("float16", np.float32).packed_bytes(100)
         (108, 200)

@@ -97,7 +97,7 @@ def wires(bill: Bill, place: Place) -> None:
 def message(
     bill: Bill, place: Place, wire: Wire, l: int, rows: int, *, crosses: bool, overlapped: bool = False
 ) -> None:
-    """An array of so many rows is coded, if the wire loses digits, and sent, if it crosses ranks."""
+    """An array with this many rows is coded, if the wire loses digits, and sent, if it crosses ranks."""
     if not wire.lossless:
         bill.passes(l, far=4 * rows, near=8 * rows, calls=10)
     if crosses:

@@ -28,7 +28,7 @@ Count = Annotated[int, Ge(1)]
 
 @dataclass(frozen=True)
 class Stage:
-    """Train `layers` layers of weights for so many `iterations`; the last stage lasts until the run ends."""
+    """Train `layers` layers of weights for this many `iterations`; the last stage lasts until the run ends."""
 
     layers: Count
     iterations: Count
@@ -63,7 +63,7 @@ def check_identities(stages: Sequence[Stage], network: Network) -> None:
 
 
 def active(stages: Sequence[Stage], L: int, iterations: int) -> list[int]:
-    """The layers that train after so many iterations.
+    """The layers that train after this many iterations.
 
     >>> stages = [Stage(2, 10), Stage(4, 10)]
     >>> active(stages, 4, 9), active(stages, 4, 10), active([], 3, 0)

@@ -191,7 +191,7 @@ class Gadmm(WorkerSolver):
         return some.start + np.flatnonzero(~(np.max(changes, axis=0) < threshold))
 
     def count(self, s: State, rows: Any, bits: Any) -> None:
-        """Count one message of so many bits from each of these workers that has neighbours."""
+        """Count one message of this many bits from each of these workers that has neighbours."""
         sent = s.work.workers.degree[rows] > 0
         s.payload_bits.rows[rows, 0] += bits * sent
         s.messages.rows[rows, 0] += sent
