@@ -212,7 +212,7 @@ def _measured(t: Training, reason: str | None) -> str | None:
 
 
 def _rescue(t: Training, full: UsageError) -> None:
-    """The disk did not take a row: end with a checkpoint. A run without checkpoints continues until it can write one."""
+    """The disk refused a row: end with a checkpoint. Without any checkpoint, continue until one can be written."""
     try:
         if t.saved < t.iteration:
             write_checkpoint(t)
