@@ -47,7 +47,7 @@ class Lbfgs(FullBatch):
         if self.converged(s.g):
             return False
         p = self.direction(s)
-        found = s.work.search(s, p, None, c1=1e-3, c2=0.9, amin=0.0, amax=1e10)
+        found = s.work.search(s, p, None, c1=1e-3, c2=0.9, amin=0.0, amax=1e10, xtol=0.1)
         if found is None:
             return False
         step, change = found.alpha * p, found.g - s.g
