@@ -1,4 +1,4 @@
-"""The squared norm, which every solver measures by."""
+"""The squared norm."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from hpcadmm.model.state import Array
 
 
 def square(x: Array) -> float:
-    """|x|^2 over all entries, without a temporary where x is contiguous.
+    """|x|^2 over all entries; without a temporary if x is contiguous.
 
     >>> square(np.array([[3.0, 4.0]]))
     25.0

@@ -155,7 +155,7 @@ def test_parts_of_the_floor_add_up() -> None:
     assert found["floor_seconds_min"] == min(report.samples["floor_seconds"]) <= found["floor_seconds"]
     pairs = zip(report.samples["iteration_seconds"], report.samples["floor_seconds"], strict=True)
     assert found["iteration_over_floor"] == sorted(a / b for a, b in pairs)[1]
-    assert found["iterations_done"] == WARM + 3 == int(np.sum(one.state.sweeps))
+    assert found["iterations_done"] == WARM + 3 == one.state.sweeps
 
 
 # Two jobs

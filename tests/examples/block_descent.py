@@ -15,10 +15,9 @@ from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import INPUTS, UNITS, WEIGHTS, Arrays, columns, replicated
 from hpcadmm.solvers.base import Solver
 from hpcadmm.solvers.shared.normal import sum_over_samples
-from hpcadmm.subproblems.activations import FitActivation
 from hpcadmm.subproblems.norm import square
+from hpcadmm.subproblems.normal_equations import FitActivation, factorise, fit_weights
 from hpcadmm.subproblems.scratch import Scratch
-from hpcadmm.subproblems.weights import factorise, fit_weights
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""One feature in units far from the others': decentralized ADMM and the optimum are right, on any number of ranks."""
+"""One feature in much larger or smaller units than the others: decentralized ADMM and the optimum are still right."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ scales = pytest.mark.parametrize("scale", SCALES)
 
 
 def regression(solver, world, scale=1.0, samples=1000, dtype=np.float64, tie=0.0) -> Problem:
-    """y = 1 x_0 + 2 x_1 + 3 x_2 + 4 x_3 + noise, x_0 then in other units; no bias. tie: x_3 = x_2 + tie x_3."""
+    """y = 1 x_0 + 2 x_1 + 3 x_2 + 4 x_3 + noise, then x_0 is scaled; no bias. tie: x_3 = x_2 + tie x_3."""
     p = problem(
         world, (), "squared", features=4, classes=1, samples=samples, bias=False, dtype=dtype, parts=solver.parts
     )
@@ -114,7 +114,7 @@ def test_ranks_agree_in_every_bit_also_about_the_optimum(solver, scale):
 @scales
 @pytest.mark.parametrize("tie", [1.0, 1e-4, 1e-8])
 def test_the_optimum_is_that_of_extended_precision(tie, scale):
-    """A condition number of up to 1e8, of which a Gram matrix keeps nothing."""
+    """At a condition number of up to 1e8, where a Gram matrix has lost every digit."""
     s, p, _ = alone(Gadmm(workers=3), scale=scale, tie=tie)
     optimum, best = s.work.optimum, least_squares(p.x, p.y)
     units = np.array([[scale], [1], [1], [1]])
@@ -138,7 +138,7 @@ def test_excess_is_free_of_cancellation(scale):
 
 
 def classes(world, power, solver):
-    """Three classes that overlap, x_0 in units of 2^power; no bias."""
+    """Three overlapping classes, x_0 scaled by 2^power; no bias."""
     p = problem(world, (), "cross-entropy", features=4, samples=300, bias=False, parts=solver.parts)
     p.x[...] = 0.3 * p.x + np.random.default_rng(6).standard_normal((4, 300))[:, p.tiles.lo : p.tiles.hi]
     p.x[0] *= 2.0**power
@@ -163,7 +163,7 @@ def test_the_optimum_of_the_cross_entropy_does_not_depend_on_units_to_the_bit(po
 @pytest.mark.parametrize("solver", [Gadmm(workers=3, rho=5.0), Consensus(workers=3, rho=5.0)], ids=str)
 @pytest.mark.parametrize("power", [0, 14, 27])
 def test_workers_solve_the_cross_entropy_whatever_the_units(power, solver):
-    """At the minimiser all gradients vanish: of each feature to rounding of its own size."""
+    """At the minimiser all gradients vanish, for each feature to rounding relative to its own size."""
     world = World.alone()
     p = classes(world, power, solver)
     s = started(solver, p, world)
@@ -187,7 +187,7 @@ def test_a_target_that_the_precision_cannot_tell_is_refused_with_the_cure():
 
 
 def test_errors_as_small_as_the_finest_are_met():
-    """What is not refused can be met."""
+    """A target that is not refused can be met."""
     for dtype in (np.float32, np.float64):
         solver = Gadmm(workers=2, rho=500.0)
         s, p, world = alone(solver, dtype=dtype)

@@ -1,4 +1,4 @@
-"""The fused steps are the published formulas, and torch's, to rounding, with decay of the weights and not of biases."""
+"""The fused steps are the published formulas, and torch's, to rounding; biases do not decay."""
 
 import numpy as np
 import pytest
@@ -47,7 +47,7 @@ class Plain:
 
 
 def fused(name, w, g, m, v, decay, t, real, *keys):
-    """The kernel with the scalars that its solver gives it."""
+    """The kernel, called with the scalars that its solver passes."""
     head = (WEIGHTS, 1 / SAMPLES, real(decay), real(keys[0]))
     if name == "sgd":
         sgd(w, g, m, *head, real(keys[1]), real(keys[2]))

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpcadmm.model.activations import ACTIVATIONS, Relu
-from hpcadmm.subproblems.activations import FitActivation
+from hpcadmm.subproblems.normal_equations import FitActivation
 from hpcadmm.subproblems.scratch import Scratch
 
 seeds = st.integers(0, 2**32 - 1)

@@ -1,4 +1,4 @@
-"""The elementwise parts of pdADMM are the plain formulas, and no entry of theirs can be improved."""
+"""The elementwise parts of pdADMM are the plain formulas, and no entry of them can be improved."""
 
 import numpy as np
 import pytest
@@ -60,7 +60,7 @@ def test_the_gradient_of_p_and_its_norm(dtype, shape, ones):
 @activations
 @dtypes
 def test_z_is_the_global_minimum_the_proximal_term_included(activation, dtype):
-    """On a dense grid; m, q and z_old from all signs and sizes."""
+    """Compared with a dense grid, for m, q and z_old of all signs and sizes."""
     f, grid = ACTIVATIONS[activation](), np.linspace(-12, 12, 4801)[:, None, None]
     R, z, q = (3 * x for x in arrays(dtype, (6, 40), 3))
     old, m = z.astype(np.float64), (R + z).astype(np.float64)

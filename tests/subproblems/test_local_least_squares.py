@@ -1,4 +1,4 @@
-"""A worker's least squares against extended precision: at any scale of a feature, ill-conditioned, rank-deficient."""
+"""A worker's least squares against extended precision: badly scaled, ill-conditioned, rank-deficient."""
 
 import numpy as np
 import pytest
@@ -48,7 +48,7 @@ def test_least_squares_is_that_of_extended_precision(condition, scale):
         X, Y = drawn(seed, 300, condition=condition)
         X[0] *= scale
         best, found = least_squares(X, Y), minimiser(X, Y)
-        units = np.array([[scale], [1], [1], [1]])  # what the rows are to be compared in
+        units = np.array([[scale], [1], [1], [1]])
         error = np.abs(units * (found - best)).max() / np.abs(units * best).max()
         assert error <= 100 * EPS * condition**2 / 1e2 ** (condition > 1)
         assert value(X, Y, found) <= value(X, Y, best) * (1 + 1e-12)
@@ -71,7 +71,7 @@ def test_of_several_minimisers_it_is_the_shortest_as_of_lstsq(how, power):
 
 @pytest.mark.parametrize("scale", SCALES)
 def test_a_column_that_is_another_in_other_units_shares_its_weight_and_nothing_else_is_cut(scale):
-    """Of a (t_0 + scale t_1) = a t the shortest is t (1, scale) / (1 + scale^2)."""
+    """The shortest solution of a (t_0 + scale t_1) = a t is t (1, scale) / (1 + scale^2)."""
     X, Y = drawn(2, 50)
     single = least_squares(X[[0, 2, 3]], Y)
     X[1] = scale * X[0]
@@ -116,7 +116,7 @@ def test_a_triangle_is_all_that_least_squares_needs_of_the_samples(samples):
 
 
 def test_values_and_their_differences_are_those_of_extended_precision():
-    """The difference also where the values agree in all digits."""
+    """The difference is right even if the values agree in all digits."""
     X, Y = drawn(7, 300)
     Y = Y + 1e3
     best = minimiser(X, Y)

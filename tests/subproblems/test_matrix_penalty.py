@@ -1,4 +1,4 @@
-"""The W step of mpadmm: P, Q and D = Q C P are what they say, whatever the matrices."""
+"""The W step of mpadmm: P, Q and D = Q C P equal their definitions."""
 
 import numpy as np
 import pytest
@@ -51,7 +51,7 @@ def test_zeros_have_finite_penalties():
 
 @pytest.mark.parametrize("shape", [(3, 7), (7, 3), (4, 4)])
 def test_the_direction_is_the_proximal_step(shape):
-    """D maximises <C, D> - 1/2 <D, Q^-1 D P^-1>: no other step comes near."""
+    """D maximises <C, D> - 1/2 <D, Q^-1 D P^-1>: no other step is as good."""
     random = np.random.default_rng(2)
     Q, P = (np.linalg.inv(gram(n, seed=n) + np.eye(n)) for n in shape)
     C, out = random.standard_normal(shape), np.empty(shape, order="F")

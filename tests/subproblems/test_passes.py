@@ -1,4 +1,4 @@
-"""A pass forward and back: its lam are the derivatives of the loss, whatever the network."""
+"""A forward and backward pass: its lam are the derivatives of the loss, for any network."""
 
 import numpy as np
 import pytest

@@ -1,11 +1,11 @@
 """The block minimisations of dlADMM. Each carries the residuals r_l = z_l - W_l a_{l-1} - b_l along.
 
-With c_l = nu for l < L and c_L = rho, the force on layer l is F_l = c_l r_l, for the last plus u. W_l, b_l and
-a_{l-1} move along F_l through layer l, and the products W_l g and D a_{l-1} that a step length needs are also what
-changes r_l: no other matrix products are necessary.
+With c_l = nu for l < L and c_L = rho, the force on layer l is F_l = c_l r_l, plus u if l = L. W_l, b_l and a_{l-1} move
+along F_l through layer l. The products W_l g and D a_{l-1}, which a step length needs, are also the change of r_l per
+unit of that step: no other matrix products are necessary.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -21,57 +21,40 @@ from hpcadmm.subproblems.quadratic_bound import move_weights, step_along
 from hpcadmm.subproblems.scratch import Scratch
 
 
-class Work:
-    """Buffers, and one exact sum for each F_l a_{l-1}^T (n_l, n_{l-1})."""
+class Sums:
+    """The exact sums `of[l]` = F_l a_{l-1}^T (n_l, n_{l-1}), l = 1..L; a checkpoint saves their `scales`."""
 
     def __init__(self, p: Problem, plain: bool) -> None:
-        n, L, m = p.network.n, p.network.depth, p.x.shape[1]
-        grid = first_grid(p.tiles.n)
+        n, tiles = p.network.n, p.tiles
+        of = [Exact((n[l], n[l - 1]), p.dtype, tiles.count, first_grid(tiles.n), plain) for l in range(1, len(n))]
+        self.of: list[Any] = [None, *of]
+        self.scales = carried(of)
+
+
+class Work:
+    """Buffers: `scratch` for tiles, `buffer` for all columns of this rank."""
+
+    def __init__(self, p: Problem) -> None:
         self.scratch = Scratch(p.dtype)
-        self.sums = [Exact((n[l], n[l - 1]), p.dtype, p.tiles.count, grid, plain) for l in range(1, L + 1)]
-        self.scales = carried(self.sums)
-        self._buffers = {name: np.empty(max(n[1:]) * m, p.dtype) for name in ("g", "V")}
+        self._flat = {name: np.empty(max(p.network.n[1:]) * p.x.shape[1], p.dtype) for name in ("g", "V")}
 
     def buffer(self, name: str, rows: int, columns: int) -> Array:
-        """A reused array over all of this rank's columns."""
-        return self._buffers[name][: rows * columns].reshape((rows, columns), order="F")
+        """The first entries of buffer "g" or "V" as an array (rows, columns)."""
+        return self._flat[name][: rows * columns].reshape((rows, columns), order="F")
 
 
 @dataclass
 class Blocks:
-    """The steps of one iteration, by the letters of Algorithm 1. `options` is the solver."""
+    """The steps of one iteration, by the letters of Algorithm 1."""
 
-    options: Any
+    solver: Any
     s: Any
     p: Problem
     world: World
-    nu: float = field(init=False)
-    rho: float = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.nu, self.rho = (float(v) for v in self.s.penalties)
-
-    def _curvature(self, l: int) -> float:
-        """c_l."""
-        return self.rho if l == self.p.network.depth else self.nu
-
-    def _force(self, l: int, t: slice) -> Array:
-        """F_l on a tile."""
-        r = self.s.r[l][:, t]
-        F = np.multiply(r, r.dtype.type(self._curvature(l)), out=self.s.work.scratch("F", *r.shape))
-        if l == self.p.network.depth:
-            F += self.s.u[:, t]
-        return F
-
-    def _length(self, kind: int, l: int, norm: float, bend: float) -> float:
-        """The step along a gradient with |g|^2 = norm whose quadratic form is bend."""
-        thetas = self.s.theta[kind]
-        alpha, thetas[l] = step_along(self.options.update, float(thetas[l]), norm, bend)
-        return alpha
 
     def W(self, l: int) -> None:
         """W_l: one step on the quadratic bound of c_l/2 |r_l|^2 (+ <u, r_L>) + Omega(W_l)."""
-        s, n, total = self.s, self.p.network.n[l - 1], self.s.work.sums[l - 1]
+        s, n, total = self.s, self.p.network.n[l - 1], self.s.sums.of[l]
         tile = s.work.scratch("product", *total.shape)
 
         def add(t: slice) -> None:
@@ -81,35 +64,30 @@ class Blocks:
         self._move_W(l, total.total)
 
     def _move_W(self, l: int, D: Array) -> None:
-        """Along D = F_l a_{l-1}^T, and r_l with it."""
-        W, options = self.s.W[l][:, : D.shape[1]], self.options
-        length, through = partial(self._length, 0, l), partial(self._through, l)
-        l1 = options.penalty == "l1"
-        alpha = move_weights(W, D, self._curvature(l), options.decay, l1, length, through)
-        self._pull(l, alpha)
+        """W_l moves along D = F_l a_{l-1}^T by alpha D, and r_l by -alpha D a_{l-1}."""
+        W, solver = self.s.W[l][:, : D.shape[1]], self.solver
+        length, through = partial(self._length, self.s.theta_W, l), partial(self._through, l)
+        alpha = move_weights(W, D, self._c(l), solver.decay, solver.penalty == "l1", length, through)
+        V = self.s.work.buffer("V", D.shape[0], self.p.x.shape[1])
+        for _, t in self.p.tiles:
+            self.s.r[l][:, t] -= V.dtype.type(alpha) * V[:, t]
 
     def _through(self, l: int, D: Array) -> float:
-        """V = D a_{l-1} into a buffer; returns |V|^2 over all samples."""
+        """Write V = D a_{l-1} to its buffer; returns |V|^2 over all samples."""
         V = self.s.work.buffer("V", D.shape[0], self.p.x.shape[1])
         norms = np.zeros((len(self.p.tiles), 1))
         for norm, (_, t) in zip(norms, self.p.tiles, strict=True):
             norm[0] = square(np.matmul(D, self.s.a[l - 1][: D.shape[1], t], out=V[:, t]))
         return float(sum_by_tile(self.world, self.p.tiles, norms)[0])
 
-    def _pull(self, l: int, alpha: float) -> None:
-        """r_l -= alpha V."""
-        V = self.s.work.buffer("V", self.p.network.n[l], self.p.x.shape[1])
-        for _, t in self.p.tiles:
-            self.s.r[l][:, t] -= V.dtype.type(alpha) * V[:, t]
-
     def b(self, l: int) -> None:
-        """b_l: the exact minimiser moves it by the mean of F_l / c_l."""
+        """b_l: the exact minimiser, which adds the mean of F_l / c_l."""
         if not self.p.network.bias:
             return
         rows = np.zeros((len(self.p.tiles), self.p.network.n[l]))
         for row, (_, t) in zip(rows, self.p.tiles, strict=True):
             row[...] = self._force(l, t).sum(axis=1, dtype=np.float64)
-        mean = sum_by_tile(self.world, self.p.tiles, rows) / (self.p.tiles.n * self._curvature(l))
+        mean = sum_by_tile(self.world, self.p.tiles, rows) / (self.p.tiles.n * self._c(l))
         change = mean.astype(self.p.dtype)
         self.s.W[l][:, -1] += change
         for _, t in self.p.tiles:
@@ -124,10 +102,10 @@ class Blocks:
         for norm, (_, t) in zip(norms, p.tiles, strict=True):
             h = p.network.activation.value(s.z[l][:, t], out=s.work.scratch("h", n, t.stop - t.start))
             np.matmul(W.T, self._force(l + 1, t), out=g[:, t])
-            g[:, t] = g.dtype.type(self.nu) * (s.a[l][:n, t] - h) - g[:, t]
+            g[:, t] = g.dtype.type(s.nu) * (s.a[l][:n, t] - h) - g[:, t]
             norm[...] = square(g[:, t]), square(np.matmul(W, g[:, t], out=V[:, t]))
         size, through = sum_by_tile(self.world, p.tiles, norms)
-        alpha = self._length(1, l, size, self._curvature(l + 1) * through + self.nu * size)
+        alpha = self._length(s.theta_a, l, size, self._c(l + 1) * through + s.nu * size)
         for _, t in p.tiles:
             s.a[l][:n, t] -= g.dtype.type(alpha) * g[:, t]
             s.r[l + 1][:, t] += g.dtype.type(alpha) * V[:, t]
@@ -141,9 +119,26 @@ class Blocks:
             if l < self.p.network.depth:
                 self.p.network.activation.prox(s.a[l][:, t], m, 1.0, 1.0, z)
             else:
-                self.p.loss.prox(m, self.p.y[:, t], s.u[:, t], self.rho / 2, z)
+                self.p.loss.prox(m, self.p.y[:, t], s.u[:, t], s.rho / 2, z)
             np.subtract(z, m, out=r)
 
     def u(self) -> None:
         """u += rho r_L."""
-        self.s.u += self.s.u.dtype.type(self.rho) * self.s.r[-1]
+        self.s.u += self.s.u.dtype.type(self.s.rho) * self.s.r[-1]
+
+    def _c(self, l: int) -> float:
+        """c_l."""
+        return float(self.s.rho if l == self.p.network.depth else self.s.nu)
+
+    def _force(self, l: int, t: slice) -> Array:
+        """F_l on a tile."""
+        r = self.s.r[l][:, t]
+        F = np.multiply(r, r.dtype.type(self._c(l)), out=self.s.work.scratch("F", *r.shape))
+        if l == self.p.network.depth:
+            F += self.s.u[:, t]
+        return F
+
+    def _length(self, thetas: Array, l: int, norm: float, bend: float) -> float:
+        """The step along a gradient with |g|^2 = norm whose quadratic form is bend; updates theta[l]."""
+        alpha, thetas[l] = step_along(self.solver.update, float(thetas[l]), norm, bend)
+        return alpha

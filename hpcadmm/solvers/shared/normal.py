@@ -1,5 +1,7 @@
-"""The sums z a^T and a a^T over all samples that data-parallel W steps need, tile by tile and then over ranks."""
+"""The sums z a^T and a a^T over all samples that W steps need: over the tiles of a rank, then over the ranks."""
 
+from collections import deque
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -7,27 +9,23 @@ import numpy as np
 from hpcadmm.comm.exact.sums import Exact, first_grid, sum_exactly, sum_tiles
 from hpcadmm.comm.exact.vectors import carried
 from hpcadmm.comm.world import World
-from hpcadmm.model.network import Network
+from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array, Arrays
 from hpcadmm.model.tiles import Tiles
 
 
 class NormalSums:
-    """z a^T (n_l, n) and, with `gram`, a a^T (n, n), each tile in the working precision, the totals in float64."""
+    """z a^T (n_l, n) and, with `gram`, a a^T (n, n): each tile in the working precision, the totals in float64."""
 
     def __init__(
         self, shape: tuple[int, int], dtype: Any, samples: int, tiles: int, *, gram: bool, plain: bool
     ) -> None:
         grid, square = first_grid(samples), (shape[1], shape[1])
-        self.zaT = Exact(shape, dtype, tiles, grid, plain)
-        self.aaT = Exact(square, dtype, tiles, grid, plain, symmetric=True)
-        self.parts = [self.zaT, self.aaT] if gram else [self.zaT]
+        self.parts = [Exact(shape, dtype, tiles, grid, plain)]
+        if gram:
+            self.parts.append(Exact(square, dtype, tiles, grid, plain, symmetric=True))
+        self.zaT, self.aaT = self.parts[0].total, self.parts[1].total if gram else None
         self._tile = [np.empty(part.shape, dtype, order="F") for part in self.parts]
-
-    def clear(self) -> None:
-        """Begin a new sum."""
-        for part in self.parts:
-            part.clear()
 
     def add(self, z: Array, a: Array) -> None:
         """Add one tile: z (n_l, m), a (n, m)."""
@@ -36,52 +34,56 @@ class NormalSums:
 
 
 class SweepSums:
-    """The sums of one Gauss-Seidel sweep over the layers: `of[l]` are those of the W_l step, l = 1..L.
+    """The sums of a Gauss-Seidel sweep over the layers; `of[l]` are those for W_l, l = 1..L.
 
-    The pass over layer l makes a_l and z_l, and so everything for W_{l+1}: z_{l+1} a_l^T and a_l a_l^T. The pass over
-    layer 1 also makes z_1 a_0^T for the *next* sweep's W_1, while a_0 is in cache; a_0 a_0^T never changes. So a
-    sweep needs L - 1 Allreduces (one if L = 1). `scales`: what the exact sums carry from sweep to sweep; a checkpoint
-    keeps it.
+    The pass over layer l makes a_l and z_l, and so completes what W_{l+1} needs: z_{l+1} a_l^T and a_l a_l^T. The pass
+    over layer 1 also sums z_1 a_0^T, for W_1 of the *next* sweep, while a_0 is in cache; a_0 a_0^T never changes. So a
+    sweep needs L - 1 Allreduces (one if L = 1). A checkpoint saves `scales`, which exact sums carry from one sweep to
+    the next.
     """
 
-    def __init__(self, network: Network, dtype: Any, tiles: Tiles, plain: bool) -> None:
-        self.tiles = tiles
-        self.of: list[Any] = [None]
-        for l in range(1, network.depth + 1):
-            self.of.append(NormalSums(network.shape(l), dtype, tiles.n, tiles.count, gram=l > 1, plain=plain))
-        self.scales = carried([part for sums in self.of[1:] for part in sums.parts])
+    def __init__(self, p: Problem, plain: bool) -> None:
+        shapes = [p.network.shape(l) for l in range(1, p.network.depth + 1)]
+        of = [
+            NormalSums(shape, p.dtype, p.tiles.n, p.tiles.count, gram=l > 1, plain=plain)
+            for l, shape in enumerate(shapes, 1)
+        ]
+        self.tiles = p.tiles
+        self.of: list[Any] = [None, *of]
+        self.scales = carried([part for sums in of for part in sums.parts])
 
-    def _pairs(self, l: int, z: Arrays, a: Arrays) -> list[tuple[NormalSums, Any, Any]]:
-        """(sum, its z, its a) of the pass over layer l."""
-        pairs = [(self.of[1], z[1], a[0])] if l == 1 else []
-        return [*pairs, (self.of[l + 1], z[l + 1], a[l])] if l + 1 < len(self.of) else pairs
+    def pass_over(self, l: int, z: Arrays, a: Arrays, world: World) -> Iterator[slice]:
+        """Iterate over this rank's tiles: the body of the loop updates a_l and z_l on each of them.
 
-    def clear(self, l: int, z: Arrays, a: Arrays) -> None:
-        """Begin the sums of the pass over layer l."""
-        for total, _, _ in self._pairs(l, z, a):
-            total.clear()
+        After the body has updated a tile, the tile's products are added; after the last tile they are summed over the
+        ranks, in one Allreduce. l = 0 updates nothing and sums z_1 a_0^T, for the first W_1.
+        """
+        due = [k for k in ((1, 2) if l == 1 else (l + 1,)) if k < len(self.of)]
+        yield from self._add_after(due, z, a)
+        if due:
+            parts = [part for k in due for part in self.of[k].parts]
+            sum_exactly(world, parts, again=lambda: exhaust(self._add_after(due, z, a)))
 
-    def add(self, l: int, z: Arrays, a: Arrays, columns: slice) -> None:
-        """Add the products of one tile of layer l."""
-        for total, zl, al in self._pairs(l, z, a):
-            total.add(zl[:, columns], al[:, columns])
+    def _add_after(self, due: Sequence[int], z: Arrays, a: Arrays) -> Iterator[slice]:
+        """Begin the sums for W_k, k in `due`; yield each tile and then add its products."""
+        for k in due:
+            for part in self.of[k].parts:
+                part.clear()
+        for _, t in self.tiles:
+            yield t
+            for k in due:
+                self.of[k].add(z[k][:, t], a[k - 1][:, t])
 
-    def reduce(self, l: int, z: Arrays, a: Arrays, world: World) -> None:
-        """Complete the sums of the pass over layer l, in one Allreduce."""
 
-        def again() -> None:
-            self.clear(l, z, a)
-            for _, columns in self.tiles:
-                self.add(l, z, a, columns)
+def exhaust(iterator: Iterator[Any]) -> None:
+    """Run an iterator to its end.
 
-        parts = [part for total, _, _ in self._pairs(l, z, a) for part in total.parts]
-        if parts:
-            sum_exactly(world, parts, again)
-
-    def first(self, z: Arrays, a: Arrays, world: World) -> None:
-        """z_1 a_0^T of a start, for the first sweep's W_1."""
-        total = self.of[1]
-        sum_tiles(world, self.tiles, total.parts, lambda t: total.add(z[1][:, t], a[0][:, t]))
+    >>> numbers = iter([1, 2])
+    >>> exhaust(numbers)
+    >>> list(numbers)
+    []
+    """
+    deque(iterator, maxlen=0)
 
 
 def sum_over_samples(left: Array, right: Array, tiles: Tiles, world: World, plain: bool = False) -> Array:

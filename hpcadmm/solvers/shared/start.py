@@ -1,4 +1,4 @@
-"""First iterates. Random numbers belong to the tile, so that any number of ranks draws the same."""
+"""First iterates. Random numbers belong to the tile, so any number of ranks draws the same."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from hpcadmm.model.state import Array, Arrays
 
 
 def gaussian(problem: Problem, key: int, rows: int, out: Array) -> None:
-    """The first `rows` rows of out (any, m) from N(0, 1); `key` tells the arrays of a state apart."""
+    """Fill the first `rows` rows of out (any, m) from N(0, 1); each array of a state has its own `key`."""
     for t, columns in problem.tiles:
         random = np.random.default_rng([problem.seed, 2, key, t])
         draw = random.standard_normal((columns.stop - columns.start, rows), dtype=problem.dtype)
@@ -25,7 +25,7 @@ def forward(problem: Problem, W: Arrays, a: Arrays, z: Arrays) -> None:
 
 
 def first_layer(problem: Problem, init: str, l: int) -> Array:
-    """W_l to begin with: He's, or with "normal" from N(0, 0.1), biases too [Wang et al., KDD 2019]."""
+    """W_l at the start: He's random weights, or with "normal" N(0, 0.1), biases too [Wang et al., KDD 2019]."""
     W = problem.network.random_layer(l, problem.seed, problem.dtype)
     if init == "normal":
         W[...] = 0.1 * np.random.default_rng([problem.seed, 3, l]).standard_normal(W.shape)

@@ -17,7 +17,7 @@ H = {"squared": 2.0, "cross-entropy": 0.5}  # Lipschitz constants of the gradien
 
 def lagrangian(solver, s, p):
     """L_rho by its definition, untiled, from W, a, z and u alone."""
-    (nu, rho), L, ones = s.penalties, p.network.depth, p.network.ones
+    nu, rho, L, ones = s.nu, s.rho, p.network.depth, p.network.ones
     total = p.loss.value(s.z[L], p.y)
     for l in range(1, L + 1):
         r = s.z[l] - s.W[l] @ s.a[l - 1]
@@ -118,7 +118,7 @@ def test_b_is_the_mean_of_the_residual():
 @hiddens
 @pytest.mark.parametrize("loss", H)
 def test_the_multiplier_is_minus_the_gradient_of_the_loss(hidden, loss):
-    """z_L comes last, so after each iteration grad R(z_L) + u = 0: a wrong sign or step of u breaks it."""
+    """z_L is last, so grad R(z_L) + u = 0 after each iteration. A wrong sign or step of u breaks this."""
     world, solver = World.alone(), DlAdmm(rho=2.5)
     p = problem(world, hidden, loss)
     s = started(solver, p, world)
@@ -171,8 +171,8 @@ def test_schedules(schedule):
     rho = []
     for _ in range(8):
         solver.step(s, p, world)
-        rho.append(s.penalties[1])
-        assert s.penalties[0] == s.penalties[1]
+        rho.append(s.rho)
+        assert s.nu == s.rho
     if schedule == "every":
         np.testing.assert_allclose(rho, [1e-3, 1e-2, 1e-2, 0.1, 0.1, 0.1, 0.1, 0.1])
     elif schedule == "fixed":
@@ -190,13 +190,13 @@ def test_the_adaptive_schedule_waits_for_three_rises(monkeypatch):
     rho = []
     for _ in range(8):
         solver._reschedule(s, p, world)
-        rho.append(s.penalties[1])
+        rho.append(s.rho)
     np.testing.assert_allclose(rho, [1e-3] * 6 + [1e-2] * 2)
 
 
 @pytest.mark.parametrize("penalty", ["l1", "l2"])
 def test_a_layer_on_which_no_force_acts_stays_where_it_is(penalty):
-    """As one whose units are all dead: its gradient is 0, and so is the step."""
+    """Such as a layer of dead units: its gradient is 0, and so is the step."""
     world, solver = World.alone(), DlAdmm(decay=0.0 if penalty == "l2" else 0.3, penalty=penalty)
     p = problem(world, (4,), "squared")
     s = stepped(solver, p, world, 2)

@@ -1,12 +1,11 @@
-"""The W step: the gradient of its regularised least squares vanishes, and nothing makes it fail or hang."""
+"""The W step: the gradient of its regularised least squares vanishes, and no input makes it fail or hang."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpcadmm.subproblems.cholesky import cholesky
-from hpcadmm.subproblems.weights import factorise, fit_weights
+from hpcadmm.subproblems.normal_equations import cholesky, factorise, fit_weights
 from tests.helpers.extended import least_squares
 
 seeds = st.integers(0, 2**32 - 1)
@@ -58,7 +57,7 @@ def test_cannot_be_improved(bias, seed, n, ridge, decay):
 @biases
 @given(seeds, st.sampled_from([1e-6, 1.0, 1e5]))
 def test_the_ridge_is_relative(bias, seed, scale):
-    """In other units of the features the fit is the same; of decay this is not so."""
+    """In other units of the features the fit is the same; this is not true of decay."""
     z, a = drawn(seed, 3, 4, 40, bias)
     other = a.copy()
     other[:4] *= scale
@@ -85,7 +84,7 @@ def test_without_penalty_other_units_of_a_feature_are_other_units_of_its_weights
 @pytest.mark.parametrize("scale", [1e4, 1e8, 1e12])
 @pytest.mark.parametrize("decay", [0.0, 1e-3])
 def test_a_feature_in_other_units_costs_the_others_nothing(decay, scale):
-    """With a decay too: it is nothing to the large feature, and what it was to the others."""
+    """With a decay too: it is negligible for the large feature and unchanged for the others."""
     z, a = drawn(1, 3, 4, 200, True)
     a[0] *= scale
     penalty = np.sqrt(np.longdouble(decay)) * np.eye(4, 5)
@@ -152,7 +151,7 @@ def test_what_is_not_finite_shows_in_the_weights(bias, bad, ridge):
 )
 @pytest.mark.parametrize("n", [0, 2, 3])
 def test_the_factorisation_always_ends(matrix, n):
-    """Even of what no sum of squares can be, and if the ridge is not allowed where it is needed."""
+    """Even for matrices that no sum of squares gives, and if the entry that needs a ridge gets none."""
     factor, lower = cholesky(matrix, n)
     assert lower
     assert factor.shape == (3, 3)
