@@ -51,7 +51,8 @@ class Inverse:
 
 
 class Floor:
-    """The products of bills over these tiles. They share three arrays, each as large as its largest operand."""
+    """The products of bills over these tiles. Those of a layer share its W, a and z, so that caches see as much memory
+    as in an iteration."""
 
     def __init__(self, tiles: Tiles, dtype: Any) -> None:
         self.tiles, self.dtype, self.results = tiles, np.dtype(dtype), Scratch(dtype)
@@ -73,7 +74,7 @@ class Floor:
         return found
 
     def _reserve(self, products: list[Gemm]) -> None:
-        """Make the shared arrays large enough."""
+        """Make the arrays large enough."""
         for name, rows, columns in (operand for op in products for operand in operands(op)):
             if name not in self._flat or self._flat[name].size < rows * columns:
                 self._flat[name] = np.empty(rows * columns, self.dtype)
@@ -98,11 +99,11 @@ class Floor:
 
 
 def operands(op: Gemm) -> list[tuple[str, int, int]]:
-    """(shared array, rows, columns) of each factor, as it lies in memory: W^T z has W, z a^T both over the samples."""
-    columns = round(op.columns)
-    right = "right", op.inner, columns
+    """(array, rows, columns) of each factor, as it lies in memory: W^T z has W, z a^T both over the samples."""
+    l, columns = op.layer, round(op.columns)
+    right = f"{'z' if op.kind == 'pull' else 'a'}{l}", op.inner, columns
     if op.kind == "gram":
-        return [("right", op.rows, columns)]
+        return [(f"a{l}", op.rows, columns)]
     if op.kind == "outer":
-        return [("left", op.rows, columns), right]
-    return [("matrix", op.inner, op.rows) if op.kind == "pull" else ("matrix", op.rows, op.inner), right]
+        return [(f"z{l}", op.rows, columns), right]
+    return [(f"W{l}", *((op.inner, op.rows) if op.kind == "pull" else (op.rows, op.inner))), right]
