@@ -82,7 +82,7 @@ def until_ended(ids: Sequence[str], every: float) -> None:
 
 def collected(folder: Folder, say: Say) -> int:
     """Say which samples are missing; returns the exit code."""
-    lines = missing(folder)
+    lines = missing(folder.experiment(), folder.kept())
     for line in lines:
         say(f"missing: {line}; see {folder.path / 'slurm'}")
     return max(ended(folder, 0, say), int(bool(lines)))

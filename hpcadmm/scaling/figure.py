@@ -190,7 +190,7 @@ def bar_axis(study: Study) -> str:
 def curve_panel(place: Any, study: Study) -> None:
     """Test accuracy against the solver's seconds, one training of each point, and the target."""
     reached: list[float] = []
-    for number, (point, samples) in enumerate(study.folder.kept().items()):
+    for number, (point, samples) in enumerate(study.kept.items()):
         if samples:
             pairs = [(s, 100 * a) for s, a in samples[0].report["samples"]["curve"] if a is not None]
             curve(place, [s for s, _ in pairs], [a for _, a in pairs], label=point.name, color=colour(number))

@@ -27,7 +27,7 @@ of the last minute before a sample.
 def page(study: Study, picture: str | None) -> str:
     """The section of a study, as Markdown."""
     experiment = study.experiment
-    samples = [sample for found in study.folder.kept().values() for sample in found]
+    samples = study.samples
     kind = KINDS[experiment.kind].format(100 * (experiment.target or 0))
     lines = [f"# {experiment.name}", "", *(f"**VOID: {fault}**\n" for fault in study.verdict.faults)]
     lines += [f"{kind}. {described(study, samples)}", ""]

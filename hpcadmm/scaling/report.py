@@ -1,6 +1,7 @@
 """`hpcadmm scaling report`: tables, figures, and a line `FOM name = value` for each figure."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -13,7 +14,6 @@ from hpcadmm.experiments.tables import comma_separated, write
 from hpcadmm.plotting import picture
 from hpcadmm.scaling.experiment import Experiment
 from hpcadmm.scaling.figure import drawn
-from hpcadmm.scaling.folder import Folder, Sample
 from hpcadmm.scaling.page import page
 from hpcadmm.scaling.rows import middles
 from hpcadmm.scaling.study import Study
@@ -47,7 +47,9 @@ def report(paths: Sequence[Path], out: Path | None, say: Say) -> int:
     if out is None and len(paths) > 1:
         raise UsageError("a report of several folders goes into one of its own: name it with -o DIR")
     studies = [Study.of(path) for path in paths]
-    refuse_same_names(studies)
+    names = Counter(study.experiment.name for study in studies)
+    if twice := [name for name, count in names.items() if count > 1]:
+        raise UsageError(f"two of the folders hold an experiment called {twice[0]}: report on them one by one")
     there = out or paths[0]
     with spoken(f"make the folder {there}"):
         there.mkdir(parents=True, exist_ok=True)
@@ -59,20 +61,12 @@ def report(paths: Sequence[Path], out: Path | None, say: Say) -> int:
     if table:
         write(there / "report.csv", comma_separated(table))
     for study in studies:
-        if found := extrap(study.folder):
+        if found := extrap(study):
             write(there / named(studies, study, "extrap.json"), json.dumps(found, indent=1, allow_nan=False) + "\n")
         for line in (*study.verdict.lines(), *study.missing, *study.remarks):
             say(f"# {study.experiment.name}: {line}" if len(studies) > 1 else f"# {line}")
     say(lines.text())
     return int(any(study.verdict.void or not study.rows for study in studies))
-
-
-def refuse_same_names(studies: Sequence[Study]) -> None:
-    """Raise UsageError if two studies cannot be told apart."""
-    names = [study.experiment.name for study in studies]
-    for name in names:
-        if names.count(name) > 1:
-            raise UsageError(f"two of the folders hold an experiment called {name}: report on them one by one")
 
 
 def named(studies: Sequence[Study], study: Study, file: str) -> str:
@@ -136,13 +130,16 @@ def lines_json(studies: Sequence[Study], lines: Report) -> str:
     return json.dumps({"studies": found, "figures": lines.figures, "units": lines.units}, indent=1, allow_nan=False)
 
 
-def extrap(folder: Folder) -> dict[str, Any] | None:
+def extrap(study: Study) -> dict[str, Any] | None:
     """The samples in the JSON format of Extra-P: parameters, and values by call path, metric and point; or None.
 
     Oversubscribed points are left out: no model of the cores explains them.
     """
-    experiment = folder.experiment()
-    kept = {point: good for point, samples in folder.kept().items() if (good := usable(samples))}
+    experiment = study.experiment
+    usable = {
+        p: [one for one in samples if one.seconds and not one.oversubscribed] for p, samples in study.kept.items()
+    }
+    kept = {point: samples for point, samples in usable.items() if samples}
     if not kept:
         return None
     parameters = {"ranks": [point.ranks for point in kept]}
@@ -159,11 +156,6 @@ def extrap(folder: Folder) -> dict[str, Any] | None:
         values = [[s.report["figures"][f"{part}_seconds"] for s in samples] for samples in kept.values()]
         measurements[f"{whole}->{part}"] = {"time": measured(places, values)}
     return {"parameters": list(parameters), "measurements": measurements}
-
-
-def usable(samples: list[Sample]) -> list[Sample]:
-    """Those that ended, on cores of their own."""
-    return [sample for sample in samples if sample.seconds and not sample.oversubscribed]
 
 
 def measured(places: list[tuple[int, ...]], values: list[list[float]]) -> list[dict[str, Any]]:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from scipy.stats import bootstrap
 
-from hpcadmm.scaling.folder import Folder, Sample
+from hpcadmm.scaling.experiment import Experiment
+from hpcadmm.scaling.folder import Sample
 from hpcadmm.scaling.points import Point
 
 LEVEL, RESAMPLES, SEED = 0.95, 9999, 0  # of the bootstrap
@@ -66,10 +67,9 @@ class Row:
         return {key: None if isinstance(v, float) and not math.isfinite(v) else v for key, v in asdict(self).items()}
 
 
-def rows(folder: Folder) -> list[Row]:
-    """The points that have samples besides the first repeat's, in the order of the experiment."""
-    experiment = folder.experiment()
-    kept = {point: samples for point, samples in folder.kept().items() if samples}
+def rows(experiment: Experiment, kept: dict[Point, list[Sample]]) -> list[Row]:
+    """The points that have kept samples, in the order of the experiment."""
+    kept = {point: samples for point, samples in kept.items() if samples}
     return [row(experiment.name, experiment.kind, point, samples, base(point, kept)) for point, samples in kept.items()]
 
 

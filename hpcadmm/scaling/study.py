@@ -7,6 +7,7 @@ from typing import Any
 
 from hpcadmm.scaling.experiment import Experiment
 from hpcadmm.scaling.folder import Folder, Sample
+from hpcadmm.scaling.points import Point
 from hpcadmm.scaling.rows import Row, rows
 from hpcadmm.scaling.verdict import Verdict, judged
 
@@ -15,10 +16,11 @@ BUSY = 0.95  # of a core; a rank that had less shared it with other programs
 
 @dataclass(frozen=True)
 class Study:
-    """missing: points with too few samples; remarks: what spoils a comparison."""
+    """kept: samples of each point, without the first repeat; missing: points with too few; remarks: what spoils a
+    comparison."""
 
-    folder: Folder
     experiment: Experiment
+    kept: dict[Point, list[Sample]]
     rows: list[Row]
     verdict: Verdict
     missing: list[str]
@@ -26,44 +28,42 @@ class Study:
 
     @classmethod
     def of(cls, path: Path) -> "Study":
-        """Raises UsageError if this is no folder of an experiment."""
+        """Read a folder. Raises UsageError if it is not the folder of an experiment."""
         folder = Folder(path)
-        return cls(folder, folder.experiment(), rows(folder), judged(folder), missing(folder), remarks(folder))
+        experiment, kept = folder.experiment(), folder.kept()
+        found = rows(experiment, kept)
+        return cls(experiment, kept, found, judged(folder), missing(experiment, kept), remarks(kept))
+
+    @property
+    def samples(self) -> list[Sample]:
+        """All kept samples."""
+        return [sample for found in self.kept.values() for sample in found]
 
 
-def missing(folder: Folder) -> list[str]:
+def missing(experiment: Experiment, kept: dict[Point, list[Sample]]) -> list[str]:
     """The points with fewer samples than the experiment asks for."""
-    experiment, found = folder.experiment(), []
-    for point, samples in folder.kept().items():
-        wanted = experiment.repeats - 1
-        if len(samples) < wanted:
-            found.append(f"point {point.name}: {len(samples)} of {wanted} samples are there")
-    return found
+    wanted = experiment.repeats - 1
+    few = {point.name: len(samples) for point, samples in kept.items() if len(samples) < wanted}
+    return [f"point {name}: {count} of {wanted} samples are there" for name, count in few.items()]
 
 
-def remarks(folder: Folder) -> list[str]:
+def remarks(kept: dict[Point, list[Sample]]) -> list[str]:
     """What spoils a comparison, a line each."""
-    kept = folder.kept()
-    samples = [sample for found in kept.values() for sample in found]
-    if not samples:
-        return []
-    lines = list(differing(samples))
+    lines = differing([sample for found in kept.values() for sample in found])
     crowded = [point.name for point, found in kept.items() if any(one.oversubscribed for one in found)]
-    if crowded:
-        lines.append(f"oversubscribed, no measurement of scaling: {', '.join(crowded)} (ranks x threads > cores)")
     shares = {
         point.name: min(one.report["figures"].get("iteration_cpu_share", 1.0) for one in found)
         for point, found in kept.items()
         if found and point.threads == 1
     }
     slow = [f"{name} ({share:.2f})" for name, share in shares.items() if share < BUSY and name not in crowded]
-    if slow:
-        lines.append(
-            f"other programs used the cores; the smallest share of its core that a rank had: {', '.join(slow)}"
-        )
     late = [point.name for point, found in kept.items() if any(not one.seconds for one in found)]
-    if late:
-        lines.append(f"the target was not reached: {', '.join(late)}")
+    for names, words in (
+        (crowded, "oversubscribed, no measurement of scaling (ranks x threads > cores)"),
+        (slow, "other programs used the cores; the smallest share of its core that a rank had"),
+        (late, "the target was not reached"),
+    ):
+        lines += [f"{words}: {', '.join(names)}"] if names else []
     return lines
 
 
@@ -79,12 +79,8 @@ FACTS: dict[str, Callable[[Sample], Any]] = {
 
 def differing(samples: Sequence[Sample]) -> list[str]:
     """Facts in which the samples differ."""
-    found = []
-    for name, fact in FACTS.items():
-        values = list(dict.fromkeys(str(fact(sample)) for sample in samples))
-        if len(values) > 1:
-            found.append(f"the samples are of different {name}: {', '.join(values)}")
-    return found
+    found = {name: dict.fromkeys(str(fact(sample)) for sample in samples) for name, fact in FACTS.items()}
+    return [f"the samples are of different {name}: {', '.join(v)}" for name, v in found.items() if len(v) > 1]
 
 
 def setting(samples: Sequence[Sample]) -> str:

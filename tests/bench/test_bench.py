@@ -14,10 +14,11 @@ from hpcadmm.bench.iteration import against_another, against_floor
 from hpcadmm.bench.options import Options
 from hpcadmm.bench.subject import WARM, Subject
 from hpcadmm.comm.world import World
-from hpcadmm.errors import UsageError
+from hpcadmm.errors import Interrupted, UsageError
 from hpcadmm.experiments.launcher import child, usable_cores
 from hpcadmm.experiments.report import Report, mark
 from hpcadmm.job.job import parse
+from hpcadmm.scaling import speedup
 from hpcadmm.scaling.speedup import Scaling, scale
 from tests.conftest import ranks
 
@@ -384,3 +385,20 @@ def test_what_is_measured_by_default() -> None:
     ]
     assert not Options(against=("seed=1",)).wants("floor")
     assert not Options(only=("floor",)).wants("machine")
+
+
+def test_a_signal_during_scaling_keeps_nothing(job: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(*_: Any) -> int:
+        raise Interrupted("SIGTERM: the same command continues: somewhere")
+
+    monkeypatch.setattr(speedup, "take_all", stopped)
+    with pytest.raises(Interrupted, match="^SIGTERM: the measurement was stopped, and nothing of it is kept$"):
+        scale(job, (), Scaling(oversubscribe=True))
+
+
+def test_a_process_of_scaling_that_fails_ends_it(job: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    broken.write_text("#!/bin/sh\necho no >&2; exit 3\n")
+    broken.chmod(0o755)
+    with pytest.raises(RuntimeError, match="1_0 failed: no"):
+        scale(job, (), Scaling(launcher=str(broken), oversubscribe=True))

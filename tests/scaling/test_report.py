@@ -13,7 +13,6 @@ from hpcadmm.scaling.folder import Folder, Sample
 from hpcadmm.scaling.measured import read
 from hpcadmm.scaling.points import Point, points
 from hpcadmm.scaling.report import report as reporting
-from hpcadmm.scaling.rows import rows
 from hpcadmm.scaling.study import Study
 from tests.helpers.studies import ENVIRONMENT, SESSION, SYNTHETIC, experiment, put, report, study
 
@@ -27,6 +26,10 @@ def told(folder, out=None):
 
 def figures(text):
     return {m["name"]: float(m["value"]) for m in re.finditer(r"^FOM (?P<name>\S+) = (?P<value>\S+)", text, re.M)}
+
+
+def rows(folder):
+    return Study.of(folder.path).rows
 
 
 def halves(point, repeat):
@@ -138,7 +141,7 @@ def test_oversubscribed_points_are_marked_everywhere(tmp_path):
     assert "oversubscribed_efficiency[4]" in found
     assert "efficiency[4]" not in found
     assert "| 4*    |" in (folder.path / "report.md").read_text()
-    assert "oversubscribed, no measurement of scaling: 4 " in text
+    assert "oversubscribed, no measurement of scaling (ranks x threads > cores): 4" in text
     faces = drawn(Study.of(folder.path)).axes[1].collections[0].get_facecolors()
     assert [tuple(face[:3]) == (1, 1, 1) for face in faces] == [False, False, True]
     assert [one.ranks for one in read(folder.path)] == [1, 2]
