@@ -19,7 +19,7 @@ from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
 from hpcadmm.model.network import Network
 from hpcadmm.model.problem import Problem
-from hpcadmm.model.state import Array, Arrays, cells, exact_sums, replicated, scalar
+from hpcadmm.model.state import WEIGHTS, Array, Arrays, cells, exact_sums, replicated, scalar
 from hpcadmm.model.tiles import Tiles
 from hpcadmm.solvers.base import Solver
 from hpcadmm.solvers.pdadmm import cost, measures, start
@@ -40,7 +40,7 @@ class State:
     which those of other ranks' layers, as their theta and payload, are up to date after `weights` only. W[l] has b_l
     as its last column, p[l] ones as its last row. u_l = nu_of_u (q_l - f(z_l)) is never formed."""
 
-    W: Arrays = replicated()  # W[l]: (n[l], n[l-1] + ones), l = 1..L
+    W: Arrays = replicated(WEIGHTS)  # W[l]: (n[l], n[l-1] + ones), l = 1..L
     p: Arrays = cells(first=2)  # p[l]: (n[l-1] + ones, m), l = 1..L; p[1] is the data
     z: Arrays = cells()  # z[l]: (n[l], m), l = 1..L
     q: Arrays = cells()  # q[l]: (n[l], m), l = 1..L-1
@@ -195,8 +195,7 @@ class PdAdmm(Solver):
             )
 
     def blank(self, problem: Problem, world: World) -> State:
-        state: State = start.blank(self, State, problem, world)
-        return state
+        return replace(super().blank(problem, world), **start.fields(self, problem, world))
 
     def start(self, s: State, problem: Problem, world: World) -> None:
         """Random weights and a forward pass; q = f(z) and u = 0."""

@@ -81,45 +81,46 @@ def wire(solver: Any, problem: Problem) -> Wire:
     return Wire(solver.wire or np.dtype(problem.dtype).name, problem.dtype)
 
 
-def blank(solver: Any, make: Any, problem: Problem, world: World) -> Any:
-    """Allocate a state: all W, and the arrays of this rank's layers; p_1 is the data itself."""
-    network, dtype, exact = problem.network, problem.dtype, solver.update == "exact"
-    n, L, m, lossy = network.n, network.depth, problem.x.shape[1], not wire(solver, problem).lossless
+def fields(solver: Any, problem: Problem, world: World) -> dict[str, Any]:
+    """The fields of a blank state, except W; p_1 is the data itself."""
+    network, L, exact = problem.network, problem.network.depth, solver.update == "exact"
     blocks = deal(layer_costs(network, solver.update), world.chain.size)
     lo, hi = blocks[world.chain.rank]
-    mine = range(lo + 1, hi + 1)
+    mine, lossy = range(lo + 1, hi + 1), not wire(solver, problem).lossless
+    hidden, later = [l for l in mine if l < L], [l for l in mine if l > 1]
+    p = inputs(problem, later)
+    p[1] = problem.x if 1 in mine else None
+    return {
+        "p": p,
+        "z": outputs(problem, mine),
+        "q": outputs(problem, hidden),
+        "R": outputs(problem, [] if exact else mine),
+        "sent_p": inputs(problem, later if lossy else []),
+        "sent_w": outputs(problem, hidden if lossy else []),
+        "theta_W": np.ones(L + 1),
+        "theta_p": np.ones(L + 1),
+        "payload": np.zeros(L + 1, np.int64),
+        "nu": float(solver.nu),
+        "rho": float(solver.rho),
+        "nu_of_u": float(solver.nu),
+        "sums": Sums(problem, mine, gram=exact, plain=solver.sums == "plain"),
+        "mine": mine,
+        "owner": [-1, *(rank for rank, (lo, hi) in enumerate(blocks) for _ in range(lo, hi))],
+        "layer_seconds": dict.fromkeys(mine, 0.0),
+        "work": Work(problem, mine, exact=exact),
+    }
 
-    def units(last: int, made: bool = True) -> Arrays:
-        here = [made and l in mine and l <= last for l in range(L + 1)]
-        return [np.zeros((n[l], m), dtype, order="F") if here[l] else None for l in range(L + 1)]
 
-    def inputs(made: bool = True) -> Arrays:
-        here = [made and l in mine and l > 1 for l in range(L + 1)]
-        return [network.activations(l - 1, m, dtype) if here[l] else None for l in range(L + 1)]
+def outputs(problem: Problem, layers: Sequence[int]) -> Arrays:
+    """(n_l, m) for each of these layers, None for the others."""
+    n, m, dtype = problem.network.n, problem.x.shape[1], problem.dtype
+    return [np.zeros((n[l], m), dtype, order="F") if l in layers else None for l in range(len(n))]
 
-    s = make(
-        W=[None, *(np.zeros(network.shape(l), dtype, order="F") for l in range(1, L + 1))],
-        p=inputs(),
-        z=units(L),
-        q=units(L - 1),
-        R=units(L, not exact),
-        sent_p=inputs(lossy),
-        sent_w=units(L - 1, lossy),
-        theta_W=np.ones(L + 1),
-        theta_p=np.ones(L + 1),
-        payload=np.zeros(L + 1, np.int64),
-        nu=float(solver.nu),
-        rho=float(solver.rho),
-        nu_of_u=float(solver.nu),
-        sums=Sums(problem, mine, gram=exact, plain=solver.sums == "plain"),
-        mine=mine,
-        owner=[-1, *(rank for rank, (lo, hi) in enumerate(blocks) for _ in range(lo, hi))],
-        layer_seconds=dict.fromkeys(mine, 0.0),
-        work=Work(problem, mine, exact=exact),
-    )
-    if 1 in mine:
-        s.p[1] = problem.x
-    return s
+
+def inputs(problem: Problem, layers: Sequence[int]) -> Arrays:
+    """(n_{l-1} + ones, m) for each of these layers, None for the others."""
+    network, m, dtype = problem.network, problem.x.shape[1], problem.dtype
+    return [network.activations(l - 1, m, dtype) if l in layers else None for l in range(network.depth + 1)]
 
 
 def first_weights(solver: Any, problem: Problem, l: int) -> Array:
