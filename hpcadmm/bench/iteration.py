@@ -37,7 +37,7 @@ def traffic_figures(report: Report, subject: Subject) -> int:
 
 def against_floor(report: Report, subject: Subject, rounds: int) -> None:
     """Iteration, floor, iteration, floor, ...; iterations alone if the solver has no bill. Collective."""
-    if not subject.has_floor:
+    if not subject.job.solver.billed():
         report.notes["floor"] = f"{subject.job.solver.name} has no list of its matrix products (a `bill`)"
         alone(report, subject, rounds)
         return
@@ -100,7 +100,7 @@ def step_figures(report: Report, subject: Subject, prefix: str = "") -> Slowest:
     breakdown(report, wall, communicate, prefix)
     each = subject.problem["samples_per_iteration"]
     report.rate(prefix + "samples_per_second", each, seconds, "1/s")
-    work = float(world.sum(subject.flops)[0]) / world.size
+    work = float(world.sum(subject.bill.flops)[0]) / world.size
     report.rate(prefix + "iteration_gemm_gflops", work / 1e9, seconds, "GFLOP/s")
     report.samples[prefix + "iteration_seconds"] = seconds
     for l, mean in subject.layer_seconds().items():

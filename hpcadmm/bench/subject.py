@@ -17,6 +17,7 @@ from hpcadmm.model.problem import Part
 from hpcadmm.model.state import items
 from hpcadmm.solvers.shared.case import Place, place_here
 from hpcadmm.solvers.shared.floor import Floor
+from hpcadmm.solvers.shared.ops import Bill
 from hpcadmm.training.measure import measure
 from hpcadmm.training.rehearsal import rehearse
 from hpcadmm.training.setup import Setup, blank, set_up
@@ -107,26 +108,14 @@ class Subject:
         return Floor(self.setup.problem.tiles, self.setup.problem.dtype)
 
     @property
-    def has_floor(self) -> bool:
-        """Are the products of an iteration known?"""
-        return hasattr(self.job.solver, "floor") or self.job.solver.billed()
-
-    def products(self) -> Mapping[str, Any]:
-        """The necessary products of the last iteration on this rank; empty if the solver has no bill."""
-        if hasattr(self.job.solver, "floor"):
-            return self.job.solver.floor(self.state, self.setup.problem)
-        return self._floor.of(self.job.solver.bill(self.place, self.done - 1)) if self.job.solver.billed() else {}
-
-    @property
-    def flops(self) -> float:
-        """Of the necessary products of the last iteration on this rank."""
-        if hasattr(self.job.solver, "floor"):
-            return sum(product.flops for product in self.products().values())
-        return self.job.solver.bill(self.place, self.done - 1).flops if self.job.solver.billed() else 0.0
+    def bill(self) -> Bill:
+        """The operations of the last iteration on this rank; none if the solver has no bill."""
+        solver = self.job.solver
+        return solver.bill(self.place, self.done - 1) if solver.billed() else Bill(0, 0, 0)
 
     def floor(self) -> None:
-        """Time each product of the last iteration alone; all ranks begin the round together."""
-        products = self.products()
+        """Time each necessary product of the last iteration alone; all ranks begin the round together."""
+        products = self._floor.of(self.bill)
         seconds: dict[str, tuple[float, float]] = {}
 
         def run() -> None:

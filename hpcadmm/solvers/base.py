@@ -169,14 +169,6 @@ class Solver:
         return min(getattr(self, "batch", 0) or m, m)
 
 
-class Versatile(Solver):
-    """Write `Solver`."""
-
-
-class DataParallel(Solver):
-    """Write `Solver`."""
-
-
 def allocated(shape: str, problem: Problem) -> Any:
     """The arrays of a state's field on this rank, zero except for the ones of INPUTS."""
     network, m, dtype = problem.network, problem.x.shape[1], problem.dtype

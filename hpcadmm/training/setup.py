@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, fields, replace
-from typing import Any, get_type_hints
+from typing import Any
 
 import numpy as np
 
@@ -99,8 +99,7 @@ def check_memory(job: Job, network: Network, data: Loaded, world: World) -> None
     layers = [network.shape(l)[0] * network.shape(l)[1] for l in range(1, len(n))]
     piece = max((p.stop - p.start for _, t in tiles for p in pieces(t)), default=0)
     needs = {"weights": 2.0 * width * sum(layers) + 8 * max(layers), "a tile": 2.0 * width * piece * max(n)}
-    record = getattr(job.solver, "state_type", None) or get_type_hints(type(job.solver).blank)["return"]
-    if any(f.metadata.get("lies") in ("columns", "cells") for f in fields(record)):
+    if any(f.metadata.get("lies") in ("columns", "cells") for f in fields(job.solver.state_type)):
         needs["states"] = width * columns * (2.0 * sum(n[1:-1]) + n[-1]) / world.chain.size
     memory.check(world, needs, CURE)
 

@@ -96,8 +96,6 @@ def stepped(solver: Any, p: Problem, world: World, steps: int) -> Any:
     return state
 
 
-def floor_of(solver: Any, state: Any, p: Problem, world: World, k: int = 0) -> dict[str, Any]:
+def floor_of(solver: Any, p: Problem, world: World, k: int = 0) -> dict[str, Any]:
     """The necessary products of iteration k on this rank, by name."""
-    if hasattr(solver, "floor"):
-        return dict(solver.floor(state, p))
     return Floor(p.tiles, p.dtype).of(solver.bill(place_here(solver, p, world), k))

@@ -8,7 +8,7 @@ from hpcadmm.model.tiles import Tiles
 from hpcadmm.solvers import SOLVERS, PdAdmm, Taylor
 from hpcadmm.solvers.shared.floor import Floor
 from hpcadmm.solvers.shared.ops import Bill
-from tests.helpers.problems import floor_of, posed, problem, shared, stepped
+from tests.helpers.problems import floor_of, posed, problem, shared
 from tests.helpers.threads import on_ranks
 
 TILES = Tiles(130, 64)
@@ -103,7 +103,7 @@ def test_an_inverse_costs_its_factor_too():
 def floor(hidden, **options):
     world = World.alone()
     p = problem(world, hidden, **options)
-    return floor_of(Taylor(), stepped(Taylor(), p, world, 2), p, world), p
+    return floor_of(Taylor(), p, world), p
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_a_rank_counts_its_own_columns_and_layers(name, size):
 
     def work(world):
         p, world = posed(solver, world, (5,), samples=300)
-        products = floor_of(solver, stepped(solver, p, world, 1), p, world)
+        products = floor_of(solver, p, world)
         for product in products.values():
             product()
         return {name: product.flops for name, product in products.items()}
@@ -154,7 +154,7 @@ def test_the_products_of_pdadmm(update, wide):
     """Quadratic: two W-sized products in the first layer, four above; exact: by Gram matrices and the cheaper form."""
     world, solver = World.alone(), PdAdmm(update=update)
     p = problem(world, (4, wide), features=6, classes=3)
-    products = floor_of(solver, stepped(solver, p, world, 1), p, world)
+    products = floor_of(solver, p, world)
     m, n = p.tiles.n, p.network.n
     first, above = {"D1 p1", "z1 p1^T"}, set()
     if update == "exact":
@@ -177,7 +177,7 @@ def test_the_products_of_a_gradient_are_those_of_a_pass_forward_and_back(name, b
     stochastic = name in ("sgd", "adam")
     world, solver = World.alone(), SOLVERS[name](**({"batch": batch, "cut": 4} if stochastic else {}))
     p, _ = posed(solver, world, (9, 4))
-    products, n = floor_of(solver, stepped(solver, p, world, 1), p, world), p.network.n
+    products, n = floor_of(solver, p, world), p.network.n
     m = 150 / 4 if batch and stochastic else 150  # 4 batches an epoch
     above = {"W2^T lam2": 2 * m * n[2] * n[1], "W3^T lam3": 2 * m * n[3] * n[2]}
     every = {f"W{l} a{l - 1}": 2 * m * n[l] * (n[l - 1] + 1) for l in (1, 2, 3)}

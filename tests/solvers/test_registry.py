@@ -64,7 +64,7 @@ def test_weights_fit_the_network(name, hidden):
 def test_the_floor_can_be_timed(name, hidden):
     world, solver = World.alone(), SOLVERS[name]()
     p, _ = posed(solver, world, hidden)
-    products = floor_of(solver, stepped(solver, p, world, 1), p, world)
+    products = floor_of(solver, p, world)
     assert products
     for product in products.values():
         product()

@@ -210,9 +210,7 @@ def test_dealt_inverses_are_formed_once(monkeypatch, inverses, times):
         p, world = posed(solver, world, (7, 5), loss="cross-entropy", samples=300)
         state = stepped(solver, p, world, 2)
         assert ("P", 1) not in state.work.inverters[False]  # nor is it sent again
-        return sum(
-            product.flops for name, product in floor_of(solver, state, p, world, 1).items() if name.endswith("^-1")
-        )
+        return sum(product.flops for name, product in floor_of(solver, p, world, 1).items() if name.endswith("^-1"))
 
     flops = on_ranks(3, work)
     second = [n**3 for n in (8, 6, 7, 5, 3)]  # P of layers 2 and 3 with the bias, Q of all
