@@ -44,8 +44,10 @@ class Panel:
         return self.unit == "%"
 
     def label(self, solver: str) -> str:
-        """What stands on the axis."""
-        return self.name + (f"\nof {solver}" if solver else "") + (f" ({self.unit})" if self.unit else "")
+        """The label of the axis."""
+        gap = " " if self.per_cent else "\n"
+        unit = f"{gap}({self.unit})" if self.unit else ""
+        return self.name + (f"\nof {solver}" if solver else "") + unit
 
 
 PANELS = (
@@ -53,7 +55,7 @@ PANELS = (
     Panel("objective error", {"objective_error": "-"}, spread=3.0),
     Panel("primal residual", {"primal_residual": "-"}, spread=3.0, own=True),
     Panel("accuracy", {"train_accuracy": ":", "test_accuracy": "-"}, "%", spread=math.inf),
-    Panel("mean squared error", {"train_error": ":", "test_error": "-"}, "squared units of the target"),
+    Panel("mean squared error", {"train_error": ":", "test_error": "-"}, "target units, squared"),
 )
 
 

@@ -15,7 +15,7 @@ AXES = {
     "synchronisations": "synchronisations",
     "bytes": "bytes sent, all ranks",
 }
-UNIT = {"accuracy": "test accuracy (%)", "error": "test mean squared error\n(squared units of the target)"}
+UNIT = {"accuracy": "test accuracy (%)", "error": "test mean squared error\n(target units, squared)"}
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from hpcadmm.plotting import COLOURS, PAPER, entry, finite, logarithmic, shown
 PER_CENT = "test_accuracy"
 WORDS = {
     "test_accuracy": "accuracy on held-out samples (%)",
-    "test_error": "mean squared error on held-out\nsamples (squared units of the target)",
+    "test_error": "mean squared error on held-out\nsamples (target units, squared)",
     "objective": "objective",
     "seconds-to-target": "solver time to the target (s)",
 }

@@ -34,7 +34,7 @@ def test_the_panels_and_curves(run: Run) -> None:
         "objective",
         "primal residual",
         "accuracy (%)",
-        "mean squared error (squared units of the target)",
+        "mean squared error\n(target units, squared)",
     }
     assert {axes.get_xlabel() for axes in figure.axes} == {"", "iteration", "solver time (s)"}
     drawn_lines = [line.get_ydata() for line in named["accuracy (%)"].lines if len(line.get_ydata())]

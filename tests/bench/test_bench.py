@@ -382,7 +382,7 @@ def test_a_signal_during_scaling_keeps_nothing(job: Path, monkeypatch: pytest.Mo
         raise Interrupted("SIGTERM: the same command continues: somewhere")
 
     monkeypatch.setattr(speedup, "take_all", stopped)
-    with pytest.raises(Interrupted, match="^SIGTERM: the measurement was stopped, and nothing of it is kept$"):
+    with pytest.raises(Interrupted, match=r"^SIGTERM: the measurement was stopped, and nothing of it is kept$"):
         scale(job, (), Scaling(oversubscribe=True))
 
 
