@@ -36,9 +36,9 @@ Positive = Annotated[float, Gt(0)]
 
 @dataclass
 class State:
-    """Lists are indexed by layer, as in the paper. A rank has the entries of its own layers and columns, and all W, of
-    which those of other ranks' layers, as their theta and payload, are up to date after `weights` only. W[l] has b_l
-    as its last column, p[l] ones as its last row. u_l = nu_of_u (q_l - f(z_l)) is never formed."""
+    """Lists are indexed by layer, as in the paper. A rank holds its own layers and columns of p, z, q and R, and all W;
+    W, theta and payload of other ranks' layers are up to date only after `weights`. W[l] has b_l as its last column,
+    p[l] ones as its last row. u_l = nu_of_u (q_l - f(z_l)) is never stored."""
 
     W: Arrays = replicated(WEIGHTS)  # W[l]: (n[l], n[l-1] + ones), l = 1..L
     p: Arrays = cells(first=2)  # p[l]: (n[l-1] + ones, m), l = 1..L; p[1] is the data
@@ -70,15 +70,17 @@ class PdAdmm(Solver):
     nu: penalty of the layers' equations; > 0; default 1; paper 1e-4.
     rho: penalty of p_{l+1} = q_l; > 0; default 1; paper nu, its theory rho > max(4 nu S^2, (sqrt(17) + 1) nu / 2), S
         the Lipschitz constant of f.
-    update: how p and W move; default "quadratic": a gradient step, as long as the paper's condition phi <= P allows, in
-        closed form; "backtracking" (paper): the step by doubling theta, from half the last one; "exact": minimisers.
+    update: how p and W move; default "quadratic": the longest gradient step with the paper's condition phi <= P, in
+        closed form; "backtracking" (paper): a step found by doubling theta, from half the last one; "exact": to the
+        minimisers, by normal equations.
     ridge: added to the normal equations of W, relative to their mean diagonal, in "exact" updates; >= 0; default 1e-3.
-    pull: where the ridge pulls W; default "plain": to 0; "proximal": to the last W, so that the Lagrangian cannot rise.
+    pull: where the ridge pulls W; default "plain": to 0; "proximal": to the previous W; the Lagrangian cannot rise.
     decay: weight of Omega; >= 0; default 0.
     penalty: Omega; default "l2": decay |W|_F^2; "l1": decay sum |W_ij|.
-    schedule: of nu and rho; default "fixed" (paper); "every": both times `factor`; "balanced": rho times `factor` if
-        the primal residual |p - q| exceeds 10 times the dual one rho |q - q_old|, divided by it in the opposite case.
-    factor: of the schedule; > 1; default 2.
+    schedule: how nu and rho change; default "fixed" (paper): never; "every": both grow by `factor`; "balanced": rho is
+        multiplied by `factor` if the primal residual |p - q| is over 10 times the dual residual rho |q - q_old|, and
+        divided by `factor` if it is under a tenth of it.
+    factor: of a change of the schedule; > 1; default 2.
     period: iterations between two changes of the schedule; >= 1; default 10.
     limit: the largest rho that the schedule sets; > 0; default 1000.
     wire: type of an entry in messages between layers; "float64", "float32", "float16", or 8 or 16 bits, evenly spaced
@@ -136,8 +138,8 @@ class PdAdmm(Solver):
 
     @contextmanager
     def _iteration(self, s: State, problem: Problem, world: World) -> Iterator[tuple[Quadratic, Links]]:
-        """Before the layers' updates: layers join. After them: nu and rho of the next iteration, then w, which needs
-        them, goes to the layers above."""
+        """Before the updates, layers join. After them come nu and rho of the next iteration, and then w, which needs
+        rho, goes to the layers above."""
         start.grow(self, s, problem, world)
         update = UPDATES[self.update](self, s, problem, world.samples)
         yield update, s.links
