@@ -151,7 +151,7 @@ def test_a_damaged_checkpoint_is_passed_over(run: Run, tmp_path: Path) -> None:
         (["nonsense"], "neither a file nor a dataset"),
         (["nope=1"], "nope: unknown key"),
         (["first=0"], r"data.first = 0"),
-        (["downsample=2"], "16 features, the network takes 64"),
+        (["downsample=2"], "16 features, but the network was trained on 64"),
         (["split=1.0"], "the test part has no samples"),
     ],
 )
@@ -163,7 +163,7 @@ def test_data_that_will_not_do(run: Run, data: list[str], why: str) -> None:
 def test_targets_and_classes_are_not_confused(run: Run, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="npz: has classes, but the network was trained on real targets"):
         result(run("regression"), "targets=y", "task=classification", f"path={labelled(tmp_path)}")
-    with pytest.raises(UsageError, match="npz: 4 features, the network takes 64"):
+    with pytest.raises(UsageError, match="npz: 4 features, but the network was trained on 64"):
         result(run("digits"), str(samples(tmp_path)))
 
 

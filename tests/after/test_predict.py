@@ -144,7 +144,7 @@ def linked(folder: Path) -> Path:
     ("source", "why"),
     [
         (hostile, "never objects"),
-        (broken, "is not a number"),
+        (broken, "nan is not a finite float64"),
         (linked, "link"),
         (lambda folder: folder, "is a folder; name a file in it"),
     ],
@@ -158,7 +158,7 @@ def test_hostile_inputs_are_refused(run: Run, tmp_path: Path, source: Callable[[
 @pytest.mark.parametrize(
     ("how", "why"),
     [
-        ({"ignored": "0"}, "63 features besides the column 0, the network takes 64"),
+        ({"ignored": "0"}, "63 features without the column 0, but the network was trained on 64"),
         ({"ignored": "label"}, "there is no header line"),
         ({"settings": ["nonsense=1"]}, "data.nonsense: unknown key"),
         ({"settings": ["nonsense"]}, "must be key=value"),
@@ -190,7 +190,7 @@ def test_columns_of_a_table_are_found_by_their_names(run: Run, tmp_path: Path) -
     predict(folder, bare, tmp_path / "out.csv", Reading(), True, None, World.alone(), warnings.append)
     assert (tmp_path / "out.csv").read_text() == answers[0]
     assert warnings == [f"{bare}: no header; its columns are read in the order of the training: a, b, c, d"]
-    with pytest.raises(UsageError, match="missing: c; it has a, b, c, d"):
+    with pytest.raises(UsageError, match="missing: c; the training has a, b, c, d"):
         told(folder, named(tmp_path, "a,b,d"), tmp_path / "no.csv")
     with pytest.raises(UsageError, match=r"header = true, but the first line holds numbers.*set header = false"):
         told(folder, bare, tmp_path / "no.csv", settings=["header=true"])

@@ -104,7 +104,7 @@ def test_what_is_no_run_is_refused(hpcadmm: Command, tmp_path: Path, command: st
         (["predict", "RUN", "hostile.npz", "-o", "a.csv"], "never objects"),
         (["predict", "RUN", "narrow.npz", "-o", "a.csv"], "3 features, but the network was trained on 64"),
         (["evaluate", "RUN", "--data", "hostile.npz"], "never objects"),
-        (["evaluate", "RUN", "--data", "narrow.npz"], "3 features, the network takes 64"),
+        (["evaluate", "RUN", "--data", "narrow.npz"], "3 features, but the network was trained on 64"),
         (["evaluate", "RUN", "--iteration", "4"], "no such checkpoint; it has 3, 6"),
         (["evaluate", "RUN", "--part", "other"], "'other' is not one of"),
     ],
