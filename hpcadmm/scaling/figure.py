@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from itertools import cycle
 from typing import Any
 
 from hpcadmm import plotting
@@ -80,11 +81,6 @@ def grid_kind(row: Row) -> str:
     return "by samples" if layers == "1" else "by layers" if samples == "1" else "by both"
 
 
-def colour(number: int) -> str:
-    """Of a series."""
-    return COLOURS[number % len(COLOURS)]
-
-
 def points(place: Any, rows: Sequence[Row], across: Axis, key: str, colour: str, scale: float = 1.0) -> None:
     """A line through the rows; markers of oversubscribed ones are hollow."""
     good = [row for row in rows if getattr(row, key) is not None and row.speedup is not None]
@@ -97,12 +93,12 @@ def points(place: Any, rows: Sequence[Row], across: Axis, key: str, colour: str,
 def time_panel(place: Any, study: Study, across: Axis, series: Series) -> None:
     """Seconds with their intervals, both axes logarithmic, and the ideal line."""
     values: list[float] = []
-    for number, rows in enumerate(series.values()):
-        points(place, rows, across, "seconds", colour(number))
+    for colour, rows in zip(cycle(COLOURS), series.values()):
+        points(place, rows, across, "seconds", colour)
         for row in rows:
             if row.seconds_low is not None and row.seconds_high is not None:
                 place.errorbar(across.of(row), row.seconds, [[row.seconds - row.seconds_low],
-                               [row.seconds_high - row.seconds]], color=colour(number), **INTERVAL)  # fmt: skip
+                               [row.seconds_high - row.seconds]], color=colour, **INTERVAL)  # fmt: skip
                 values += [row.seconds_low, row.seconds_high]
         values += [row.seconds for row in rows if row.speedup is not None]
     if across.key == "cores":
@@ -139,8 +135,8 @@ def across_axis(place: Any, study: Study, across: Axis) -> None:
 
 def efficiency_panel(place: Any, study: Study, across: Axis, series: Series) -> None:
     """Per cent, with the line at 100."""
-    for number, rows in enumerate(series.values()):
-        points(place, rows, across, "efficiency", colour(number), 100)
+    for colour, rows in zip(cycle(COLOURS), series.values()):
+        points(place, rows, across, "efficiency", colour, 100)
     place.axhline(100, zorder=1, **IDEAL)
     best = max(100 * row.efficiency for row in study.rows if row.efficiency is not None)
     place.set_ylim(0, max(110.0, 1.05 * best))
@@ -161,39 +157,24 @@ def breakdown_panel(place: Any, study: Study) -> None:
             if row.oversubscribed:
                 bar.set(facecolor="white", edgecolor=fill, hatch="/////", linewidth=0.8)
         floor = [a + b for a, b in zip(floor, shares, strict=True)]
-    place.set_xticks(range(len(rows)), [bar_label(study, row) for row in rows])
-    if len(rows) > 6:
-        place.tick_params(axis="x", labelsize=5.5)
+    several = {"ranks": True, "threads": len(study.experiment.threads) > 1, "grid": bool(study.experiment.grids)}
+    names = [name for name, shown in several.items() if shown]
+    labels = [[str(getattr(row, name)).replace(" ", "") for name in names] for row in rows]
+    place.set_xticks(range(len(rows)), ["\n".join(words) for words in labels], fontsize=7 if len(rows) < 7 else 5.5)
     place.set_ylim(0, 100)
-    place.set_xlabel(bar_axis(study))
+    only = "" if largest is None else f" ({largest} {axis(study).label})"
+    place.set_xlabel(", ".join(names) + only)
     place.set_ylabel("share of the time (%)")
     place.grid(visible=False, axis="x")
-
-
-def bar_label(study: Study, row: Row) -> str:
-    """Ranks, and below them what else varies."""
-    words = [str(row.ranks)]
-    words += [f"{row.threads} t"] if len(study.experiment.threads) > 1 else []
-    words += [row.grid.replace(" ", "")] if study.experiment.grids else []
-    return "\n".join(words)
-
-
-def bar_axis(study: Study) -> str:
-    """The label below the bars; of layers or neurons only the largest value is shown."""
-    words = ["ranks"]
-    words += ["threads"] if len(study.experiment.threads) > 1 else []
-    words += ["grid"] if study.experiment.grids else []
-    unit = {"layers": "layers", "neurons": "units per layer"}.get(study.experiment.kind)
-    return ", ".join(words) + (f" ({max(study.experiment.values)} {unit})" if study.experiment.values else "")
 
 
 def curve_panel(place: Any, study: Study) -> None:
     """Test accuracy against the solver's seconds, one training of each point, and the target."""
     reached: list[float] = []
-    for number, (point, samples) in enumerate(study.kept.items()):
+    for colour, (point, samples) in zip(cycle(COLOURS), study.kept.items()):
         if samples:
             pairs = [(s, 100 * a) for s, a in samples[0].report["samples"]["curve"] if a is not None]
-            curve(place, [s for s, _ in pairs], [a for _, a in pairs], label=point.name, color=colour(number))
+            curve(place, [s for s, _ in pairs], [a for _, a in pairs], label=point.name, color=colour)
             reached += [value for _, value in pairs]
     target = 100 * (study.experiment.target or 1.0)
     place.axhline(target, **TARGET)
@@ -207,7 +188,7 @@ def curve_panel(place: Any, study: Study) -> None:
 def entries(study: Study, series: Series) -> list[Any]:
     """The legend: lines by colour, intervals, oversubscribed points, the ideal, the target, the parts of the bars."""
     mark: dict[str, Any] = {"marker": "o", "markersize": 4}
-    handles = [entry(name or "measured", color=colour(k), **mark) for k, name in enumerate(series)]
+    handles = [entry(name or "measured", color=colour, **mark) for colour, name in zip(cycle(COLOURS), series)]
     if any(row.seconds_low is not None for row in study.rows):
         handles.append(entry("95 % interval", color="#888888", linestyle="", marker="$\\mathrm{I}$", markersize=7))
     if any(row.oversubscribed for row in study.rows):

@@ -20,22 +20,24 @@ from hpcadmm.scaling.study import Study
 from hpcadmm.storage.durable import spoken
 
 Say = Callable[[str], None]
-FIGURES = {  # of a row that become lines, with their units
-    "seconds": "s",
-    "seconds_low": "s",
-    "seconds_high": "s",
-    "speedup": "",
-    "efficiency": "",
-    "serial_fraction": "",
-    "samples_per_second": "1/s",
-    "gflops": "GFLOP/s",
-    "floor_share": "",
-    "compute_seconds": "s",
-    "communicate_seconds": "s",
-    "wait_seconds": "s",
-    "imbalance": "",
-    "load": "",
-}
+FIGURES = (  # columns that become lines
+    *(
+        "seconds",
+        "seconds_low",
+        "seconds_high",
+        "speedup",
+        "efficiency",
+        "serial_fraction",
+        "samples_per_second",
+        "gflops",
+    ),
+    *("floor_share", "compute_seconds", "communicate_seconds", "wait_seconds", "imbalance", "load"),
+)
+
+
+def unit(column: str) -> str:
+    """The unit of a column."""
+    return {"samples_per_second": "1/s", "gflops": "GFLOP/s"}.get(column, "s" if "seconds" in column else "")
 
 
 def report(paths: Sequence[Path], out: Path | None, say: Say) -> int:
@@ -94,11 +96,10 @@ def figures(studies: Sequence[Study]) -> Report:
         found.add(f"{front}void", int(study.verdict.void))
         found.add(f"{front}points_missing", len(study.missing))
         for one in study.rows:
-            for key, unit in FIGURES.items():
-                value = getattr(one, key)
-                if value is not None:
-                    prefix = mark(one.oversubscribed)
-                    found.add(f"{front}{prefix}{line_name(study.experiment, key)}[{one.point}]", value, unit)
+            for key in FIGURES:
+                if (value := getattr(one, key)) is not None:
+                    name = f"{front}{mark(one.oversubscribed)}{line_name(study.experiment, key)}[{one.point}]"
+                    found.add(name, value, unit(key))
     return found
 
 
