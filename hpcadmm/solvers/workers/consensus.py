@@ -102,7 +102,7 @@ class Consensus(WorkerSolver):
         """Server and workers at 0."""
         s = super().blank(p, world)
         workers, d = Workers(p.tiles), s.W[1].size
-        theta, lam = (workers.by_worker(np.zeros((len(workers.mine), d), p.dtype)) for _ in range(2))
+        theta, lam = (workers.filled(0, d, dtype=p.dtype) for _ in range(2))
         total = Exact((d,), p.dtype, workers.count, first_grid(1))
         return State(s.W, theta, lam, total, work=Work(s.W, workers))
 

@@ -199,16 +199,15 @@ class Gadmm(WorkerSolver):
     def blank(self, p: Problem, world: World) -> State:
         """Every worker at 0, and known to be."""
         work, dtype = Work(self.graph, p, world), p.dtype
-        k, d, workers = len(work.workers.mine), work.layers[-1].stop, work.workers
-        fields = {name: np.zeros((k, d), dtype) for name in ("theta", "mu")}
-        fields |= {name: np.zeros((k, 1), np.int64) for name in ("payload_bits", "messages")}
-        fields["known"] = np.zeros((len(workers.row) + 1, d), dtype)
-        if not self.exact(p.network.depth, p.loss.name):
-            fields["moments"] = np.zeros((k, 2, d), dtype)
-        work.before = np.zeros_like(fields["known"])
-        by_worker = {name: workers.by_worker(rows) for name, rows in fields.items()}
-        s: State = replace(super().blank(p, world), **by_worker, work=work)
-        return s
+        workers, d = work.workers, work.layers[-1].stop
+        theta, mu = (workers.filled(0, d, dtype=dtype) for _ in range(2))
+        known = workers.filled(0, d, dtype=dtype, more=len(workers.row) + 1 - len(workers.mine))
+        adam = not self.exact(p.network.depth, p.loss.name)
+        moments = workers.filled(0, 2, d, dtype=dtype) if adam else ByWorker()
+        payload_bits, messages = (workers.filled(0, 1, dtype=np.int64) for _ in range(2))
+        work.before = np.zeros_like(known.rows)
+        W = super().blank(p, world).W
+        return State(W, theta, known, mu, moments, payload_bits, messages, work=work)
 
     def start(self, s: State, p: Problem, world: World) -> None:
         """Linear models at 0, as in the paper; networks all at the same random weights, known to all."""

@@ -4,7 +4,7 @@ Elgabli, Park, Bedi, Ben Issaid, Bennis, Aggarwal: Q-GADMM: Quantized Group ADMM
 Decentralized Machine Learning, IEEE Trans. Commun. 69 (2021), Algorithm 1.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -93,20 +93,19 @@ class QGadmm(Gadmm):
 
     def blank(self, p: Problem, world: World) -> State:
         """As of `gadmm`; all workers start with `bits`."""
-        s: Any = super().blank(p, world)
-        workers, shape = s.work.workers, (len(s.theta.rows), p.network.depth)
-        bits, R = workers.by_worker(np.full(shape, self.bits)), workers.by_worker(np.zeros(shape))
-        found: State = replace(s, bits=bits, R=R)
-        return found
+        s, L = super().blank(p, world), p.network.depth
+        bits, R = (s.work.workers.filled(value, L, dtype=type(value)) for value in (self.bits, 0.0))
+        return State(**vars(s), bits=bits, R=R)
 
 
 def uniform(s: gadmm.State, rows: Any, seed: int) -> Array:
     """The random numbers of this iteration for these rows, (rows, d): those of worker n are the entries n d to
     (n + 1) d of one stream for (seed, iteration), whatever rank holds the worker."""
     mine, d = np.array(s.work.workers.mine, np.int64)[rows].tolist(), s.theta.rows.shape[1]
-    drawn = np.empty((len(mine), d))
+    drawn, stream, before = np.empty((len(mine), d)), np.random.PCG64([seed, KEY, s.iterations]), 0
+    random = np.random.Generator(stream)
     for row, n in zip(drawn, mine, strict=True):
-        generator = np.random.PCG64([seed, KEY, s.iterations])
-        generator.advance(n * d)
-        np.random.Generator(generator).random(out=row)
+        stream.advance((n - before) * d)
+        random.random(out=row)
+        before = n + 1
     return drawn

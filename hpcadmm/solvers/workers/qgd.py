@@ -5,7 +5,7 @@ of gradients as in Sun, Chen, Giannakis, Yang: Communication-Efficient Distribut
 Quantized Gradients, NeurIPS 2019, without its lazy part.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -135,15 +135,13 @@ class QGd(Gd):
 
     def blank(self, p: Problem, world: World) -> State:
         """The server knows 0; workers start with `bits`."""
-        base: Any = super().blank(p, world)
-        work = Work(p)
-        workers, shape = work.workers, (len(work.workers.mine), p.network.depth)
+        base, work, L = super().blank(p, world), Work(p), p.network.depth
+        workers = work.workers
         by_layer = [workers.by_worker(known[work.own]) for known in work.known]
         known = [of_layer[n] for n in range(self.workers) for of_layer in by_layer]
-        payload_bits = workers.by_worker(np.zeros((shape[0], 1), np.int64))
-        bits, R = workers.by_worker(np.full(shape, self.bits)), workers.by_worker(np.zeros(shape))
-        s: State = replace(base, known=known, payload_bits=payload_bits, bits=bits, R=R, work=work)
-        return s
+        payload_bits = workers.filled(0, 1, dtype=np.int64)
+        bits, R = (workers.filled(value, L, dtype=type(value)) for value in (self.bits, 0.0))
+        return State(base.W, base.sums, known=known, payload_bits=payload_bits, bits=bits, R=R, work=work)
 
     def prepare(self, s: Any, p: Problem, world: World) -> None:
         """Every rank learns what the server knows of all workers."""

@@ -32,6 +32,11 @@ class Workers:
             found[n] = rows[row]
         return found
 
+    def filled(self, value: float, *shape: int, dtype: Any, more: int = 0) -> ByWorker:
+        """A state field with an array of this shape for each worker, and `more` rows. All pages are written here, or
+        iteration 1 would wait for the system to map them."""
+        return self.by_worker(np.full((len(self.mine) + more, *shape), value, dtype))
+
     def gathered(self, rows: Array, world: World) -> Array:
         """The rows of all workers, ordered by worker, float64. Collective."""
         every = np.zeros((self.count, *rows.shape[1:]))
