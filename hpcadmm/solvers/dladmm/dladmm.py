@@ -57,7 +57,7 @@ class DlAdmm(Solver):
         in the paper; "adaptive" after the objective rose three times in a row, as in the authors' code.
     factor: > 0. Default 10, as in the paper.
     period: iterations, >= 1. Default 100, as in the paper.
-    limit: rho never exceeds it; > 0. Default 0.1, as in the authors' code.
+    limit: the schedule never raises rho above it; > 0. Default 0.1, as in the authors' code.
     init: "he" (default): He's random weights; "normal": N(0, 0.1), biases too, as in the paper. z_L starts at +1 for
         the true class and at -1 for the others, as in the paper.
     sums: "exact" (default) gives the same bits on any number of ranks; "plain" does not.

@@ -76,13 +76,7 @@ class SweepSums:
 
 
 def exhaust(iterator: Iterator[Any]) -> None:
-    """Run an iterator to its end.
-
-    >>> numbers = iter([1, 2])
-    >>> exhaust(numbers)
-    >>> list(numbers)
-    []
-    """
+    """Run an iterator to its end."""
     deque(iterator, maxlen=0)
 
 
