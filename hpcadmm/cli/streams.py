@@ -16,30 +16,19 @@ FULL = os.makedev(1, 7)  # /dev/full
 QUIET = (errno.EPIPE, errno.EBADF, errno.EIO, errno.EFBIG)  # `| head`, `>&-`, a closed terminal, `ulimit -f`
 
 
-class Lasting(io.RawIOBase):
+class Lasting(io.FileIO):
     """Writes to a descriptor. Drops data that it refuses, and keeps its first error in `error`."""
 
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        self.error: OSError | None = None
-
-    def writable(self) -> bool:
-        return True
-
-    def fileno(self) -> int:
-        return self._descriptor
-
-    def isatty(self) -> bool:
-        return os.isatty(self._descriptor)
+    error: OSError | None = None
 
     def write(self, data: object) -> int:
         view = memoryview(data).cast("B")  # type: ignore[arg-type]
         done = 0
         while done < len(view):
             try:
-                done += os.write(self._descriptor, view[done:])
+                done += os.write(self.fileno(), view[done:])
             except BlockingIOError:
-                select.select([], [self._descriptor], [])
+                select.select([], [self.fileno()], [])
             except OSError as error:
                 self.error = self.error or error
                 break
@@ -85,7 +74,7 @@ def _lasting(stream: TextIO | None, own: TextIO | None, descriptor: int) -> Text
     """The stream rebuilt on `Lasting`. A stream that was redirected (it is not Python's own) stays as it is."""
     if stream is not None and stream is not own:
         return stream
-    raw = Lasting(_pipe_of_launcher(descriptor))
+    raw = Lasting(_pipe_of_launcher(descriptor), "w", closefd=False)
     return io.TextIOWrapper(
         io.BufferedWriter(raw),
         encoding=stream.encoding if stream else "utf-8",
