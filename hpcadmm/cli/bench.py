@@ -17,7 +17,9 @@ from hpcadmm.errors import UsageError
 @click.option("--iterations", type=COUNT, default=7, show_default=True, help="Rounds to measure.")
 @click.option("--warm", type=COUNT, help="Iterations before the first round (default: 3).")
 @click.option("--only", multiple=True, type=click.Choice(PARTS), help="Part to measure; repeatable (default: all).")
-@click.option("--against", multiple=True, metavar=KEY, help="Compare with the job changed by this override; repeatable.")
+@click.option(
+    "--against", multiple=True, metavar=KEY, help="Compare with the job changed by this override; repeatable."
+)
 @click.option("--scaling", is_flag=True, help="Compare rank counts. Starts the ranks itself: run it without mpirun.")
 @click.option("--ranks", metavar="N,N,...", help="Rank counts for --scaling (default: 1,2).")
 @click.option("--repeats", type=COUNT, help="Runs per rank count for --scaling (default: 3).")
