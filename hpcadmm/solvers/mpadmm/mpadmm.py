@@ -23,6 +23,7 @@ from hpcadmm.model.state import WEIGHTS, Arrays, exact_sums, layers, replicated,
 from hpcadmm.model.tiles import Tiles
 from hpcadmm.solvers.base import Solver
 from hpcadmm.solvers.mpadmm import cost, measures
+from hpcadmm.solvers.mpadmm.search import armijo
 from hpcadmm.solvers.mpadmm.work import Work
 from hpcadmm.solvers.shared.case import Place
 from hpcadmm.solvers.shared.dealing import grid
@@ -143,8 +144,8 @@ class MpAdmm(Solver):
 
     def refresh_penalties(self, s: State, m: int, inputs: bool) -> None:
         """Add the means of this batch to A_l and B_l, then renew P_l and Q_l."""
-        s.refreshes += 1
-        keep, work = self.kept(s.refreshes), s.work
+        work, s.refreshes = s.work, s.refreshes + 1
+        keep = min(0.9, (s.refreshes - 1) / s.refreshes)  # the plain mean of ten refreshes, then a running one
         for l in work.layers:
             if l > 1 or inputs:
                 s.A[l] += (1 - keep) * (s.sums.aaT[l].total / m - s.A[l])
@@ -156,37 +157,15 @@ class MpAdmm(Solver):
         for (kind, l), rank in work.inverters[inputs].items():
             work.peers.broadcast((s.P if kind == "P" else s.Q)[l], rank)
 
-    def kept(self, c: int) -> float:
-        """The share of A and B that refresh c = 1, 2, ... keeps: a plain mean of the first ten, then a running one."""
-        return min(0.9, (c - 1) / c)
-
     def step_length(self, s: State, p: Problem, world: World) -> float:
         """s: eta, less where kappa bounds it; with batch = 0 the result of the line search."""
         step = min(self.rate(s.sweeps, p.loss), float(np.sqrt(self.kappa / s.slope))) if s.slope > 0 else 0.0
-        return step if self.batch else self.search(s, p, world, step)
+        return step if self.batch else armijo(self, s, p, world, step)
 
     def rate(self, k: int, loss: Loss) -> float:
         """eta of sweep k = 0, 1, ..."""
         eta = self.eta or (0.5 if loss.name == "squared" else 6.0)
         return eta if self.schedule == "constant" else eta * 0.5 * (1 + np.cos(np.pi * min(k / self.period, 1.0)))
-
-    def search(self, s: State, p: Problem, world: World, step: float) -> float:
-        """Armijo: halve the step until the objective falls by 1e-4 step slope; 0 if it never does."""
-        trial = [None, *(np.zeros_like(W) for W in s.W[1:])]
-
-        def objective(step: float) -> float:
-            for l in s.work.layers:
-                trial[l][...] = s.iterate[l] + p.dtype(step) * s.work.D[l]
-            s.work.share(trial)
-            s.sums_made += 1
-            return measures.mean_objective(self, trial, p, world)
-
-        before = objective(0.0)
-        for _ in range(40):
-            if objective(step) <= before - 1e-4 * step * s.slope:
-                return step
-            step /= 2
-        return 0.0
 
     def average_iterate(self, s: State) -> None:
         """W follows V."""
@@ -240,8 +219,7 @@ class MpAdmm(Solver):
 
     def finite(self, s: State) -> bool:
         """<D, C> sums over all entries of the last change of the iterate."""
-        numbers = bool(np.isfinite([s.step, s.slope, s.residual]).all())
-        return numbers and all(bool(np.isfinite(s.W[l]).all()) for l in s.work.layers)
+        return math.isfinite(s.step + s.slope + s.residual) and super().finite(s)
 
     def objective(self, s: State, p: Problem, world: World) -> float:
         return p.tiles.n * measures.mean_objective(self, self.weights(s, world), p, world)
