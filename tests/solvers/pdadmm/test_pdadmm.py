@@ -188,15 +188,6 @@ def test_a_wire_sends_these_bytes_and_trains_as_well_as_without_loss(wire, entry
     assert ("wire_error" in found) == (wire is not None)
 
 
-def test_eight_bits_are_nearly_four_times_fewer_bytes_than_single_precision():
-    n = (20, 64, 64, 3)
-    world, solvers = World.alone(), {name: PdAdmm(wire=name) for name in (None, 8)}
-    p = problem(world, n[1:-1], features=n[0], samples=192, dtype=np.float32)
-    size = {k: v.measure(stepped(v, p, world, 3), p, world)["payload_bytes"] for k, v in solvers.items()}
-    assert size == {None: bytes_by_hand(n, 3, 64, 192, 4, 0), 8: bytes_by_hand(n, 3, 64, 192, 1, 8)}
-    assert size[None] >= 3.8 * size[8]
-
-
 @pytest.mark.parametrize("wire", [8, 16, "float16"])
 def test_what_the_wire_loses_falls_as_the_iterates_converge(wire):
     """And it is the norm of what neighbours do not know, relative to what they should."""
