@@ -201,10 +201,11 @@ def legend_rows(handles: Iterable[Any], width: float = PAPER) -> int:
     return -(-len(lengths) // max(1, int(width * 15 / (max(lengths) + 6))))
 
 
-def panels(rows: int, columns: int, height: float, legend_rows: int, width: float = PAPER, **shared: Any) -> Any:
-    """A figure and its panels of `height` inches, with room for the legend above."""
-    size = (width, height * rows + 0.3 + 0.17 * legend_rows)
+def panels(rows: int, columns: int, height: float, handles: Sequence[Any], width: float = PAPER, **shared: Any) -> Any:
+    """A figure with a legend above its panels of `height` inches, and the panels."""
+    size = (width, height * rows + 0.3 + 0.17 * legend_rows(handles, width))
     figure = import_module("matplotlib.figure").Figure(size, layout="constrained")
+    legend(figure, handles, width)
     return figure, figure.subplots(rows, columns, squeeze=False, **shared)
 
 

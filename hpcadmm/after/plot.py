@@ -129,9 +129,8 @@ def drawn(runs: Sequence[Curves], panels: Sequence[Panel], axes: Sequence[str]) 
     rows = [(panel, solver) for panel in panels for solver in owners(panel, runs)]
     handles = entries(runs, panels)
     width = PAPER if len(axes) > 1 else 0.6 * PAPER
-    lines = plotting.legend_rows(handles, width)
     height = 1.55 if len(rows) < 4 else 1.3
-    figure, grid = plotting.panels(len(rows), len(axes), height, lines, width, sharex="col", sharey="row")
+    figure, grid = plotting.panels(len(rows), len(axes), height, handles, width, sharex="col", sharey="row")
     for (panel, solver), places in zip(rows, grid, strict=True):
         for place, axis in zip(places, axes, strict=True):
             draw(place, panel, solver, runs, AXES[axis][0])
@@ -139,7 +138,6 @@ def drawn(runs: Sequence[Curves], panels: Sequence[Panel], axes: Sequence[str]) 
     for place, axis in zip(grid[-1], axes, strict=True):
         across(place, axis, runs)
     figure.align_ylabels()
-    plotting.legend(figure, handles, width)
     return figure
 
 

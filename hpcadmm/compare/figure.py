@@ -63,14 +63,11 @@ def drawn(found: Sequence[Band], target: float | None) -> Any:
         return None
     measures = list(dict.fromkeys(one.measure for one in found))
     places = [(measure, cost) for measure in measures for cost in AXES if sent(found, measure, cost)]
-    handles = list(entries(found, target))
-    lines = plotting.legend_rows(handles)
-    figure, grid = plotting.panels(-(-len(places) // 2), 2, 2.2, lines)
+    figure, grid = plotting.panels(-(-len(places) // 2), 2, 2.2, list(entries(found, target)))
     for place, (measure, cost) in zip(grid.flat, places, strict=False):
         panel(place, found, measure, cost, target)
     for place in grid.flat[len(places) :]:
         place.remove()
-    plotting.legend(figure, handles)
     return figure
 
 

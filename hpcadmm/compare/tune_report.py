@@ -88,15 +88,13 @@ def drawn(trials: Sequence[Trial], vary: Sequence[Vary], metric: str) -> Any:
     columns = min(2, len(vary))
     handles = [entry(label, linestyle="", **look) for label, look in MARKS.items()]
     width = PAPER * (0.6 if columns == 1 else 1)
-    lines = plotting.legend_rows(handles, width)
-    figure, grid = plotting.panels(-(-len(vary) // columns), columns, 2.2, lines, width, sharey=True)
+    figure, grid = plotting.panels(-(-len(vary) // columns), columns, 2.2, handles, width, sharey=True)
     for place, one in zip(grid.flat, vary, strict=False):
         panel(place, trials, one, metric)
     for line in grid:
         line[0].set_ylabel(WORDS[metric])
     for place in grid.flat[len(vary) :]:
         place.remove()
-    plotting.legend(figure, handles, width)
     return figure
 
 

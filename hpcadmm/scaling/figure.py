@@ -12,7 +12,6 @@ from hpcadmm.scaling.rows import Row
 from hpcadmm.scaling.study import Study
 
 PARTS = {"compute": "#0072B2", "communicate": "#E69F00", "wait": "#bbbbbb"}
-HEIGHT = 2.2  # inches of a row of panels
 Series = dict[str, list[Row]]
 
 
@@ -33,16 +32,13 @@ def drawn(study: Study) -> Any:
         return None
     across, series = axis(study), grouped(study)
     curves = study.experiment.kind == "accuracy"
-    handles = entries(study, series)
-    lines = plotting.legend_rows(handles)
-    figure, grid = plotting.panels(*((2, 2) if curves else (1, 3)), HEIGHT, lines)
+    figure, grid = plotting.panels(*((2, 2) if curves else (1, 3)), 2.2, entries(study, series))
     places = grid.flat
     time_panel(places[0], study, across, series)
     efficiency_panel(places[1], study, across, series)
     breakdown_panel(places[2], study)
     if curves:
         curve_panel(places[3], study)
-    plotting.legend(figure, handles)
     return figure
 
 
