@@ -1,4 +1,4 @@
-"""The errors that are not defects: bad input, a signal, and the echo of another rank's exception."""
+"""Errors that are not defects: bad input, a signal, divergence, and another rank's exception."""
 
 
 class UsageError(Exception):

@@ -1,4 +1,4 @@
-"""How a compiled kernel is declared, and where what is compiled is kept from start to start.
+"""Declare compiled kernels, and keep their machine code from start to start.
 
 numba keeps it next to the source, or, where that folder cannot be written, in the user's cache folder; NUMBA_CACHE_DIR
 names another one. Where none can be written, a kernel is compiled at every start.
@@ -19,7 +19,7 @@ _lost: list[str] = []  # why compiled kernels are not kept
 
 
 class Kept(FunctionCache):
-    """numba's cache, which never ends a run: a file that is damaged or cannot be written is done without."""
+    """numba's cache, except that a damaged or unwritable file never ends a run."""
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         try:
@@ -32,7 +32,7 @@ class Kept(FunctionCache):
         self.save(lambda: super(Kept, self).save_overload(sig, data))
 
     def save(self, write: Callable[[], None]) -> None:
-        """Write to the cache, or note why that is not possible."""
+        """Write to the cache, or note why that fails."""
         try:
             write()
         except Exception as error:  # noqa: BLE001 (a full disk, a damaged index)
@@ -51,7 +51,7 @@ def kernel(function: Callable[..., Any]) -> Any:
 
 
 def _cache(function: Callable[..., Any]) -> Kept:
-    """RuntimeError: no folder can be written, or there is no home and numba would make one named ~ where we are."""
+    """Raises RuntimeError if no folder can be written; without a home numba would make one named ~ right here."""
     beside = Path(function.__code__.co_filename).parent
     if not any(os.environ.get(name) for name in FOLDERS) and not os.access(beside, os.W_OK):
         Path("~").expanduser()
@@ -59,16 +59,16 @@ def _cache(function: Callable[..., Any]) -> Kept:
 
 
 def signatures() -> set[tuple[str, Any]]:
-    """What has been compiled or loaded in this process: kernel and types of its arguments."""
+    """The kernels compiled or loaded in this process, with the types of their arguments."""
     return {(f"{one.py_func.__module__}.{one.py_func.__qualname__}", sig) for one in declared for sig in one.signatures}
 
 
 def kept() -> str:
-    """Where kernels are kept; "" where they are not."""
+    """The folder where kernels are kept; "" if they are not."""
     folders = {str(one._cache.cache_path) for one in declared if one._cache.cache_path}
     return "" if _lost or not folders else os.path.commonpath(folders)
 
 
 def lost() -> str:
-    """Why compiled kernels are not kept for the next start; "" where they are."""
+    """Why compiled kernels are not kept for the next start; "" if they are."""
     return f"compiled kernels are not kept, so every start compiles them anew: {_lost[0]}" if _lost else ""

@@ -1,4 +1,4 @@
-"""Name -> class: adding a solver, loss, activation or dataset is one file and one line in a registry."""
+"""Name -> class. A new solver, loss, activation or dataset is one file and one line in a registry."""
 
 from collections.abc import Iterator, Mapping
 from importlib import import_module
@@ -10,8 +10,8 @@ from hpcadmm.errors import UsageError
 class Registry(Mapping[str, Any]):
     """An ordered, read-only map from each class's `name` to the class.
 
-    Classes are given themselves, or `later` as "package.module:Class" by name: such a module is imported when its class
-    is asked for, so that a job pays for its own solver and dataset only.
+    `later` gives classes by name, as "package.module:Class": a module is imported when its class is first needed, so
+    that a job imports its own solver and dataset only.
     """
 
     def __init__(self, kind: str, *classes: Any, later: Mapping[str, str] | None = None) -> None:

@@ -8,14 +8,14 @@ from hpcadmm.bench.timing import peak_bytes, table
 from hpcadmm.experiments.report import Report
 from hpcadmm.training.measure import weights_sha256
 
-LATER = 60  # iterations after the first one, at least, that it is compared with
+LATER = 60  # least number of later iterations that the first one is compared with
 ALLOWANCE = 250e6  # bytes a rank may hold besides 1.25 x (state + data)
 Seconds = NDArray[np.float64]
-Slowest = tuple[list[float], list[float]]  # of each round, over the ranks: seconds by the clock, and of the CPU
+Slowest = tuple[list[float], list[float]]  # by round, of the slowest rank: seconds by the clock, and of the CPU
 
 
 def memory_figures(report: Report, subject: Subject) -> None:
-    """The peak of set-up, iterations and evaluation against the bar, on the rank that is worst off. Collective."""
+    """Peak memory of set-up, iterations and evaluation against the bar, on the rank closest to it. Collective."""
     peaks, held = table(subject.world, [peak_bytes(), subject.held_bytes]).T
     bars = 1.25 * held + ALLOWANCE
     worst = int(np.argmax(peaks / bars))
@@ -25,8 +25,8 @@ def memory_figures(report: Report, subject: Subject) -> None:
 
 
 def traffic_figures(report: Report, subject: Subject) -> int:
-    """Messages and bytes of one iteration, of the rank with most; returns the bytes of the largest mean message, in
-    whole float64 numbers. Collective."""
+    """Messages and bytes of one iteration, on the rank with most. Returns the bytes of the largest mean message, a
+    multiple of 8. Collective."""
     size, count = subject.sent
     message = size // count // 8 * 8 if count else 8
     most_bytes, most, message = (int(v) for v in subject.world.max(np.array([size, count, message]))[0])
@@ -63,15 +63,15 @@ def against_another(report: Report, subject: Subject, other: Subject, rounds: in
 
 
 def alone(report: Report, subject: Subject, rounds: int) -> None:
-    """Iterations and nothing else. Collective."""
+    """Iterations only. Collective."""
     for _ in range(rounds):
         subject.step()
     step_figures(report, subject)
 
 
 def first(report: Report, subject: Subject, rounds: int) -> None:
-    """Iteration 1 of this process against the median of those after it; and the seconds of what comes before it, in
-    which kernels are compiled or loaded. Collective."""
+    """Iteration 1 of this process against the median of later ones, and the seconds of compiling or loading kernels
+    before it. Collective."""
     for _ in range(1 + max(rounds, LATER)):
         subject.step()
     seconds = table(subject.world, subject.steps)[..., 0].max(axis=0).tolist()
@@ -83,11 +83,10 @@ def first(report: Report, subject: Subject, rounds: int) -> None:
 
 
 def step_figures(report: Report, subject: Subject, prefix: str = "") -> Slowest:
-    """Seconds of an iteration, the slowest rank's; how busy the core was; the share of communication. Collective.
+    """Seconds of an iteration on the slowest rank, CPU share and share of communication. Collective.
 
-    communicate_share is the mean rank's and includes waiting for slower ranks; communicate_share_least is that of the
-    rank which waits least, the one that the others wait for. cpu_share well below 1 (times the
-    threads) says that others used the cores meanwhile.
+    communicate_share is that of the mean rank and includes waiting for slower ranks; communicate_share_least is that
+    of the rank that waits least. If cpu_share is well below 1 (times the threads), other processes used the cores.
     """
     world = subject.world
     samples = table(world, subject.steps)  # (ranks, rounds, 3)
@@ -114,9 +113,9 @@ def step_figures(report: Report, subject: Subject, prefix: str = "") -> Slowest:
 
 
 def breakdown(report: Report, wall: Seconds, communicate: Seconds, prefix: str = "") -> None:
-    """Of each round's seconds (ranks, rounds), the slowest rank's: `compute`, the mean rank's; `communicate`, of the
-    rank that waits least; `wait`, the rest, which the mean rank spends in waiting for others. And `imbalance`, the most
-    that a rank computes over the mean.
+    """Split the seconds (ranks, rounds) of an iteration: `compute` of the mean rank; `communicate` of the rank that
+    waits least; `wait`, the rest, which the mean rank waits for others; `imbalance`, the most that a rank computes over
+    the mean.
     """
     compute = wall - communicate
     parts = {"compute": compute.mean(axis=0), "communicate": communicate.min(axis=0)}
@@ -130,7 +129,7 @@ def breakdown(report: Report, wall: Seconds, communicate: Seconds, prefix: str =
 
 
 def floor_figures(report: Report, subject: Subject) -> Slowest:
-    """Seconds of the products together, the slowest rank's; of each in the fastest round. Collective."""
+    """Seconds of all products on the slowest rank, and of each in the fastest round. Collective."""
     totals = [sum(seconds for seconds, _ in one.values()) for one in subject.floors]
     sums: NDArray[np.float64] = table(subject.world, totals)  # (ranks, rounds)
     seconds = [float(s) for s in sums.max(axis=0)]
@@ -150,6 +149,6 @@ def floor_figures(report: Report, subject: Subject) -> Slowest:
 
 
 def ratios(report: Report, name: str, over: Slowest, under: Slowest) -> None:
-    """By the clock and, `_cpu`, by CPU seconds: those do not count while another process has the core."""
+    """Ratios by the clock and, `_cpu`, by CPU seconds, which exclude the time of other processes."""
     report.ratio(name, over[0], under[0])
     report.ratio(name + "_cpu", over[1], under[1])

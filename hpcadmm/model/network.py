@@ -27,7 +27,7 @@ class Network:
 
     @property
     def ones(self) -> int:
-        """How many rows of ones an activation carries: 1 with biases, else 0."""
+        """The number of rows of ones in an activation: 1 with biases, else 0."""
         return int(self.bias)
 
     def shape(self, l: int) -> tuple[int, int]:
@@ -35,7 +35,7 @@ class Network:
         return self.n[l], self.n[l - 1] + self.ones
 
     def activations(self, l: int, columns: int, dtype: Any) -> Array:
-        """An a_l (n_l + ones, columns), its row of ones filled in, the rest not."""
+        """An a_l (n_l + ones, columns) with its row of ones; the rest is not set."""
         a = np.empty((self.n[l] + self.ones, columns), dtype, order="F")
         a[self.n[l] :] = 1
         return a

@@ -1,4 +1,4 @@
-"""A solver's state is a small record whose fields say how they lie over the ranks.
+"""A solver's state: a small record whose fields say how they lie over the ranks.
 
     W: Arrays = replicated()   the same on every rank
     z: Arrays = columns()      each rank holds the columns (samples) of its tiles

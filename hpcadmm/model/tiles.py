@@ -50,8 +50,8 @@ def pieces(columns: slice, width: int = 1024) -> list[slice]:
 
 @dataclass(frozen=True)
 class Tiles:
-    """The tiles of `n` global columns that lie on `rank` of `size`, of `width` columns each or, if `parts` is given, so
-    many of about the same width.
+    """The tiles of `n` global columns that lie on `rank` of `size`: of `width` columns each, or `parts` tiles of about
+    the same width.
 
     `lo`, `hi` are this rank's global columns; iterating gives (global tile index, local slice).
     """
@@ -92,5 +92,5 @@ class Tiles:
             yield t, slice(self.edge(t) - self.lo, self.edge(t + 1) - self.lo)
 
     def of(self, size: int, rank: int) -> "Tiles":
-        """The same tiles as dealt to another rank or rank count."""
+        """The same tiles for another rank or number of ranks."""
         return Tiles(self.n, self.width, size, rank, self.parts)

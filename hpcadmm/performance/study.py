@@ -1,7 +1,5 @@
 """`hpcadmm scaling model`: fit, validate, predict, and write the results."""
 
-import csv
-import io
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -9,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hpcadmm.errors import UsageError
+from hpcadmm.experiments import tables
 from hpcadmm.performance import pages
 from hpcadmm.performance.curves import curve, series
 from hpcadmm.performance.fabric import network
@@ -20,7 +19,7 @@ from hpcadmm.performance.probing import counts, doubts, measured, write
 from hpcadmm.plotting import picture
 from hpcadmm.scaling.measured import read
 from hpcadmm.solvers import SOLVERS
-from hpcadmm.storage.durable import spoken, write_text
+from hpcadmm.storage.durable import spoken
 
 Say = Callable[[str], None]
 
@@ -76,9 +75,12 @@ def save(found: Study, out: Path, say: Say) -> None:
 
     with spoken(f"make the folder {out}"):
         out.mkdir(parents=True, exist_ok=True)
-    for name, text in (("md", pages.markdown(found)), ("csv", table(found)), ("json", record(found))):
-        with spoken(f"write {out}/model.{name}"):
-            write_text(out / f"model.{name}", text)
+    for name, text in (
+        ("md", pages.markdown(found)),
+        ("csv", tables.comma_separated(rows(found))),
+        ("json", record(found)),
+    ):
+        tables.write(out / f"model.{name}", text)
     picture(out / "model.png", lambda: draw.drawn(found.curves, found.network.name), say)
     for line in [pages.validation_words(found), *map(pages.words, found.curves), *doubts(found.machine)]:
         say(line)
@@ -88,8 +90,7 @@ def save(found: Study, out: Path, say: Say) -> None:
 
 def figures(found: Study) -> list[tuple[str, float, str]]:
     """Named figures for other programs: (name, value, unit)."""
-    lines = [("model_shapes", float(shapes(found.known)), ""),
-             ("model_median_error", middle(found.by_shape), "")]  # fmt: skip
+    lines = [("model_shapes", float(shapes(found.known)), ""), ("model_median_error", middle(found.by_shape), "")]
     if found.by_ranks:
         lines.append(("model_median_error_unseen_ranks", middle(found.by_ranks), ""))
     for one in found.curves:
@@ -113,15 +114,6 @@ def rows(found: Study) -> list[dict[str, Any]]:
                 **{f"modelled_{name}": p.terms[name] for name in TERMS}, "limit": p.limit, "memory_bytes": p.memory,
             })  # fmt: skip
     return made
-
-
-def table(found: Study) -> str:
-    """The rows as CSV."""
-    text, lines = io.StringIO(), rows(found)
-    writer = csv.DictWriter(text, list(lines[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
-    return text.getvalue()
 
 
 def record(found: Study) -> str:
