@@ -12,7 +12,6 @@ from matplotlib.image import imread
 from hpcadmm.after.plot import AXES, PANELS, USUAL, Curves, drawn, labels, plot
 from hpcadmm.cli import after
 from hpcadmm.errors import UsageError
-from hpcadmm.plotting import COLOURS, log_axis, styles
 from hpcadmm.storage.run import read_metrics
 
 Run = Callable[[str], Path]
@@ -127,24 +126,3 @@ def test_round_off_does_not_stretch_a_logarithmic_axis() -> None:
     figure = drawn([made(iteration=[1, 2, 3, 4], primal_residual=[1e-13, 10.0, 1.0, 0.1])], panels, ["iterations"])
     low, high = figure.axes[0].get_ylim()
     assert 0.01 < low < 0.1 < 10 < high
-
-
-def test_curves_beyond_the_colours_have_the_colour_of_their_group() -> None:
-    few, many = styles(["adam"] * 4), styles(["adam", "sgd"] * 6)
-    assert [one["color"] for one in few] == list(COLOURS[:4])
-    assert len({one["linestyle"] for one in few}) == 1
-    assert {one["color"] for one in many[::2]} == {COLOURS[0]}
-    assert len({(one["color"], str(one["linestyle"])) for one in styles([str(k // 3) for k in range(27)])}) == 27
-
-
-@pytest.mark.parametrize(("low", "high"), [(1.0, 1.5), (0.02, 0.7), (3.0, 4000.0), (1e-6, 1e2), (5e3, 2e10)])
-def test_the_labels_of_a_logarithmic_axis_are_few(low: float, high: float) -> None:
-    from matplotlib.figure import Figure
-
-    place = Figure().subplots()
-    log_axis(place, "y", [low, high])
-    bottom, top = place.get_ylim()
-    ticks = [tick for tick in place.get_yticks() if bottom <= tick <= top]
-    assert 2 <= len(ticks) <= 7
-    assert all(place.yaxis.get_major_formatter()(tick) for tick in ticks)
-    assert not list(place.yaxis.get_minorticklocs())
