@@ -1,9 +1,9 @@
-"""A ReFrame test of hpcadmm's scaling: runs an experiment, and takes the figures from the lines of its report.
+"""A ReFrame test of hpcadmm's scaling: runs an experiment and reads the figures in its report.
 
     reframe -c jobs/scaling/reframe_hpcadmm.py -r                                      # seconds, this machine
     reframe -C site.py -c jobs/scaling/reframe_hpcadmm.py -r -S experiment=taylor-strong.toml
 
-`hpcadmm` has to be on the PATH, or name it: -S program=/path/to/hpcadmm. It starts the ranks itself, so ReFrame
+`hpcadmm` must be on the PATH; or name it: -S program=/path/to/hpcadmm. It starts the ranks itself, so ReFrame
 starts it without a launcher. On a cluster, give the job its cores: -S cores=64.
 """
 
