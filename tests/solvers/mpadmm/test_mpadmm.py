@@ -1,5 +1,7 @@
 """mpadmm: what it reduces to, where its step is bounded, and what its penalties hold when."""
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 
@@ -270,3 +272,19 @@ def test_a_grid_that_does_not_fit_is_refused(grid):
 )
 def test_the_grid_by_name(grid, ranks, found):
     assert MpAdmm(grid=grid).grid_of(3, ranks) == found
+
+
+@pytest.mark.parametrize(("batch", "samples"), [(0, 150), (60, 50)])
+def test_the_bill_names_the_products_of_its_sweep(batch, samples):
+    """Sweep 0 refreshes all penalties, sweep 4 all but P_1, sweep 5 none; 150 samples make 3 batches of 50."""
+    solver = MpAdmm(batch=batch, cut=2, warm=2, refresh=4)
+    _, p, world = alone(solver, (5,))
+    every = {"W1 a0", "lam1 a0^T", "W2 a1", "lam2 a1^T", "W2^T lam2", "C1 P1", "Q1 C1", "C2 P2", "Q2 C2"}
+    first = {"a0 a0^T", "(a0 a0^T)^-1"}
+    due = {"lam1 lam1^T", "lam2 lam2^T", "a1 a1^T", "(lam1 lam1^T)^-1", "(lam2 lam2^T)^-1", "(a1 a1^T)^-1"}
+    for k, more in ((0, first | due), (4, due), (5, set())):
+        products = floor_of(solver, p, world, k)
+        assert set(products) == every | more
+        assert products["W1 a0"].flops == 2 * 5 * 7 * samples
+    with pytest.raises(UsageError, match="line search") if batch == 0 else nullcontext():
+        solver.check_billed()
