@@ -33,6 +33,8 @@ class Lbfgs(FullBatch):
     <s, y> / |y|^2 I,   alpha meets the strong Wolfe conditions with c1 = 1e-3, c2 = 0.9; 1 is tried first.
 
     memory: pairs. Default 10.
+
+    Equal to scipy's L-BFGS-B without bounds, up to rounding, except that it does not end where f hardly falls.
     """
 
     name: ClassVar[str] = "lbfgs"
