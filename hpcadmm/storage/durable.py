@@ -1,7 +1,9 @@
 """Files that are whole or absent: written to a temporary name, synced, renamed; and files that HDF5 fills safely."""
 
+import errno
 import io
 import os
+import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -105,40 +107,32 @@ def write_speed(folder: Path, nbytes: int = 1 << 26) -> float:
         return max(nbytes, 1 << 20) / (time.perf_counter() - start)
 
 
-class Source(io.RawIOBase):
-    """A regular file (no symbolic link) that HDF5 reads without a copy."""
+def _regular(path: str, flags: int) -> int:
+    """A descriptor of a regular file; OSError for another kind, or a symbolic link."""
+    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a regular file", path)
+    return descriptor
 
-    def __init__(self, path: Path) -> None:
-        self.descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        self.status = os.fstat(self.descriptor)
-        self.position = 0
 
-    def readable(self) -> bool:
-        return True
+class Source(io.FileIO):
+    """A regular file that HDF5 reads without a copy; beyond its end it reads zeros."""
 
-    def seekable(self) -> bool:
-        return True
+    def __init__(self, path: Path, mode: str = "rb") -> None:
+        super().__init__(str(path), mode, opener=_regular)
 
-    def tell(self) -> int:
-        return self.position
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        start = {os.SEEK_SET: 0, os.SEEK_CUR: self.position, os.SEEK_END: os.fstat(self.descriptor).st_size}[whence]
-        self.position = start + offset
-        return self.position
+    @property
+    def size(self) -> int:
+        """Bytes of the file."""
+        return os.fstat(self.fileno()).st_size
 
     def readinto(self, buffer: Any) -> int:
         view, done = memoryview(buffer), 0
-        while done < len(view) and (got := os.preadv(self.descriptor, [view[done:]], self.position + done)):
+        while done < len(view) and (got := super().readinto(view[done:])):
             done += got
         view[done:] = bytes(len(view) - done)
-        self.position += done
         return done
-
-    def close(self) -> None:
-        if not self.closed:
-            super().close()
-            os.close(self.descriptor)
 
 
 class Sink(Source):
@@ -149,30 +143,26 @@ class Sink(Source):
     """
 
     def __init__(self, path: Path) -> None:
-        self.descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        super().__init__(path, "x+b")
         self.path = path
-        self.position = 0
         self.error: OSError | None = None
 
-    def writable(self) -> bool:
-        return True
-
     def write(self, buffer: Any) -> int:
-        view = memoryview(buffer)
+        view, start = memoryview(buffer), self.tell()
         try:
             done = len(view) if self.error else 0
             while done < len(view):
-                done += os.pwrite(self.descriptor, view[done:], self.position + done)
+                done += os.pwrite(self.fileno(), view[done:], start + done)
         except OSError as error:
             self.error = error
-        self.position += len(view)
+        self.seek(start + len(view))
         return len(view)
 
     def truncate(self, size: int | None = None) -> int:
-        length = self.position if size is None else size
+        length = self.tell() if size is None else size
         try:
             if not self.error:
-                os.ftruncate(self.descriptor, length)
+                os.ftruncate(self.fileno(), length)
         except OSError as error:
             self.error = error
         return length
@@ -181,5 +171,5 @@ class Sink(Source):
         """Raise the first error, or make the file durable and return its size in bytes."""
         if self.error:
             raise OSError(self.error.errno, self.error.strerror, str(self.path))
-        os.fsync(self.descriptor)
-        return os.fstat(self.descriptor).st_size
+        os.fsync(self.fileno())
+        return self.size

@@ -5,7 +5,6 @@ the expected type and shape, in chunks of a limited size with a checksum.
 """
 
 import math
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -58,10 +57,8 @@ def writing(path: Path, sizes: dict[str, int]) -> Iterator[h5py.File]:
 def reading(path: Path, size: int | None = None) -> Iterator[h5py.File]:
     """An untrusted file, open for reading; size: the bytes it must have. Raises CheckpointError."""
     with naming(path), Source(path) as source:
-        if not stat.S_ISREG(source.status.st_mode):
-            raise Refused("not a regular file")
-        if size is not None and source.status.st_size != size:
-            raise Refused(f"damaged: it has {source.status.st_size} bytes, the checkpoint was written with {size}")
+        if size is not None and source.size != size:
+            raise Refused(f"damaged: it has {source.size} bytes, the checkpoint was written with {size}")
         with h5py.File(source, "r", rdcc_nbytes=0) as file:
             yield file
 

@@ -99,11 +99,6 @@ class Exact:
         flat[...] = self._flat
         self._lie(flat)
 
-    @property
-    def size(self) -> int:
-        """Entries of the message in memory."""
-        return self._flat.size
-
     def clear(self) -> None:
         """Begin a new sum."""
         self._flat[...] = 0.0

@@ -25,9 +25,9 @@ def carry(sums: Sequence[Exact], scales: NDArray[np.int64]) -> NDArray[np.int64]
 def side_by_side(sums: Sequence[Exact]) -> NDArray[np.float64]:
     """Move the messages of these sums, none of them symmetric, into one vector: `sum_exactly` then sums it in place,
     without a copy."""
-    message = np.zeros(sum(s.size for s in sums))
+    message = np.zeros(sum(s.packed.size for s in sums))
     start = 0
     for s in sums:
-        s.lie_in(message[start : start + s.size])
-        start += s.size
+        s.lie_in(message[start : start + s.packed.size])
+        start += s.packed.size
     return message

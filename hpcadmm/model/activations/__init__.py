@@ -2,8 +2,7 @@
 
 from hpcadmm.model.activations.base import Activation
 from hpcadmm.model.activations.relu import LeakyRelu, Relu
-from hpcadmm.model.activations.sigmoid import Sigmoid
-from hpcadmm.model.activations.tanh import Tanh
+from hpcadmm.model.activations.tanh import Sigmoid, Tanh
 from hpcadmm.registry import Registry
 
 ACTIVATIONS = Registry("network.activation", Relu, LeakyRelu, Tanh, Sigmoid)
