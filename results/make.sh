@@ -157,7 +157,7 @@ accuracy() {
   done
 }
 
-# GADMM's family and its rivals on California housing, to an error of 1e-5; then a network on MNIST.
+# GADMM's family and its baselines on California housing, to an error of 1e-5; then a network on MNIST.
 decentralized() {
   local iid=(--set data.scale=auto --set data.standardise=true --set data.standardise_targets=true)
   iid+=(--set data.order=shuffled)
