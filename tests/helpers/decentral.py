@@ -8,7 +8,7 @@ from hpcadmm.comm.world import World
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array
 from hpcadmm.solvers import Gadmm, QGadmm
-from hpcadmm.solvers.workers.gadmm import Censor
+from hpcadmm.solvers.workers.neighbours import Censor
 from hpcadmm.training.measure import Clock
 from tests.helpers.problems import posed, started
 from tests.helpers.seen import Counting

@@ -5,7 +5,7 @@ from typing import Any
 
 from hpcadmm.solvers import SOLVERS
 from hpcadmm.solvers.pdadmm.start import Stage
-from hpcadmm.solvers.workers.gadmm import Censor
+from hpcadmm.solvers.workers.neighbours import Censor
 from tests.helpers.problems import shared
 
 CHANGES: dict[str, list[dict[str, Any]]] = {

@@ -23,7 +23,7 @@ from hpcadmm.solvers.shared.case import Place
 from hpcadmm.solvers.shared.ops import Bill
 from hpcadmm.solvers.workers import cost, measures
 from hpcadmm.solvers.workers.local import LOCAL, local_adam, pose
-from hpcadmm.solvers.workers.neighbours import HEADS, TAILS, Due, Neighbours, Vectors
+from hpcadmm.solvers.workers.neighbours import HEADS, TAILS, Censor, Due, Neighbours, Vectors
 from hpcadmm.solvers.workers.workers import ByWorker, WorkerSolver
 
 Positive = Annotated[float, Gt(0), Lt(np.inf)]
@@ -55,14 +55,6 @@ class Work:
         self.dual_step = 1.0
         self.local: Any = None
         self.optimum: Any = None
-
-
-@dataclass(frozen=True)
-class Censor:
-    """A worker sends nothing in iteration k = 0, 1, ... if max |theta - known| < threshold * decay^k."""
-
-    threshold: Annotated[float, Gt(0), Lt(np.inf)]
-    decay: Annotated[float, Gt(0), Lt(1)]
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from hpcadmm.comm.exact.sums import sum_by_tile
 from hpcadmm.comm.world import World
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array, Arrays
+from hpcadmm.solvers.shared import loss
 
 
 def of_gadmm(solver: Any, s: Any, p: Problem, world: World) -> dict[str, Any]:
@@ -93,9 +94,9 @@ def of_gd(solver: Any, s: Any, p: Problem, world: World) -> dict[str, Any]:
     All workers have one model, so `consensus_distance` is 0. `objective_error` and `mean_error`: f(W) - f*."""
     work = s.work
     found = {
-        "objective": float(values(s, p, world).sum()) + penalty(solver, s, p),
+        "objective": float(values(s, p, world).sum()) + loss.penalty(s.W, p.network, p.tiles.n * solver.decay),
         "primal_residual": s.slope,
-        "scale": float(np.sqrt(sum(norm(w.astype(np.float64)) ** 2 for w in s.W[1:]))),
+        "scale": loss.norm(s.W),
         "consensus_distance": 0.0,
         **payload(solver.uploads(s, world), s.iterations, answer_bits(s.W)),
     }
@@ -105,12 +106,6 @@ def of_gd(solver: Any, s: Any, p: Problem, world: World) -> dict[str, Any]:
     return found
 
 
-def penalty(solver: Any, s: Any, p: Problem) -> float:
-    """m decay/2 |W|^2 without biases."""
-    squares = (norm(w[:, :n].astype(np.float64)) ** 2 for w, n in zip(s.W[1:], p.network.n, strict=False))
-    return 0.5 * p.tiles.n * solver.decay * float(sum(squares)) if solver.decay else 0.0
-
-
 def values(s: Any, p: Problem, world: World) -> Array:
     """f(W), (1,), over all workers; in float64 for linear models with a known optimum."""
     work = s.work
@@ -118,10 +113,10 @@ def values(s: Any, p: Problem, world: World) -> Array:
         theta = np.tile(s.W[1].reshape(-1, order="F"), (len(p.tiles), 1))
         return sum_by_tile(world, p.tiles, work.local.values(theta)[:, None])
 
-    def loss(t: slice) -> float:
+    def value(t: slice) -> float:
         return p.loss.value(p.network.forward(s.W, p.x[:, t]), p.y[:, t])
 
-    found = [[sum(loss(t) for t in of_worker)] for of_worker in work.chunks]
+    found = [[sum(value(t) for t in of_worker)] for of_worker in work.chunks]
     half = work.share * max(p.tiles.n, 1)
     return half * sum_by_tile(world, p.tiles, np.array(found, np.float64).reshape(len(p.tiles), 1))
 

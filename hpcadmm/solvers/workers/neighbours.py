@@ -6,9 +6,11 @@ workers of other ranks that are neighbours of these; then a row of zeros, for ne
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Annotated, Any, Protocol
 
 import numpy as np
+from annotated_types import Gt, Lt
 
 from hpcadmm.comm.wire import quantizer
 from hpcadmm.comm.world import Pending, World
@@ -21,6 +23,14 @@ TAG = 7
 HEADS, TAILS = 0, 1
 Due = list[tuple[int, slice]]  # the layers l = 1..L that are sent now, and their entries of theta
 Routes = dict[int, list[int]]  # workers, increasing, by rank
+
+
+@dataclass(frozen=True)
+class Censor:
+    """A worker sends nothing in iteration k = 0, 1, ... if max |theta - known| < threshold * decay^k."""
+
+    threshold: Annotated[float, Gt(0), Lt(np.inf)]
+    decay: Annotated[float, Gt(0), Lt(1)]
 
 
 class Codec(Protocol):

@@ -6,7 +6,7 @@ import pytest
 from hpcadmm.comm.wire.quantizer import message_bytes
 from hpcadmm.model.vector import spans
 from hpcadmm.solvers import Gadmm, QGadmm
-from hpcadmm.solvers.workers.gadmm import Censor
+from hpcadmm.solvers.workers.neighbours import Censor
 from tests.helpers.decentral import HIDDEN, LAYERED, LAYERS, SHORT, counted, network
 from tests.helpers.solver_runs import assert_same_bits, run
 

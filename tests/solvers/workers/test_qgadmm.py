@@ -7,7 +7,7 @@ import pytest
 
 from hpcadmm.comm.wire.quantizer import message_bytes
 from hpcadmm.solvers import Gadmm, QGadmm
-from hpcadmm.solvers.workers.gadmm import Censor
+from hpcadmm.solvers.workers.neighbours import Censor
 from hpcadmm.solvers.workers.qgadmm import KEY, uniform
 from tests.helpers.decentral import CENSOR, GRAPHS, TOLD, alone, chain_duals, counted, models, textbook
 from tests.helpers.solver_runs import assert_same_bits, run
