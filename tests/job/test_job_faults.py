@@ -84,7 +84,7 @@ def test_an_override_of_a_value_as_if_it_were_a_table():
         ("evaluate.every=-1", "evaluate.every = -1: must be greater than or equal to 0"),
         ("data.first=0", "data.first = 0: must be greater than or equal to 1"),
         ("data.scale=3", "data.scale = 3: must be 'auto', 'none', 'unit' or 'max'"),
-        ("data.classes=[1, 1]", "data.classes = [1, 1]: needs at least one label, each once"),
+        ("data.classes=[1, 1]", "data.classes = [1, 1]: name at least one label, each once"),
         ("loss=3", "loss = 3: must be a table, [loss]"),
         ("stop=[1]", "stop = [1]: must be a table, [stop]"),
     ],

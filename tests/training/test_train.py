@@ -329,8 +329,8 @@ def test_rows_hold_what_is_promised(hpcadmm, tmp_path):
         ("taylor", "s.lam[0, 0] = np.nan"),
         ("pdadmm", "s.z[s.mine[0]][0, 0] = np.nan"),
         ("pdadmm", "s.W[s.mine[-1]][0, 0] = np.inf"),
-        ("gadmm", "s.work.theta[0, 0] = np.nan"),
-        ("consensus", "s.work.lam[0, 0] = np.nan"),
+        ("gadmm", "s.theta.rows[0, 0] = np.nan"),
+        ("consensus", "s.lam.rows[0, 0] = np.nan"),
         ("adam", "s.v[1][0, 0] = s.W[1][0, 0] = np.inf"),
     ],
 )
@@ -460,7 +460,7 @@ def test_a_missing_job_and_a_run_that_is_none(hpcadmm, tmp_path):
 
 def test_resume_refuses_to_become_another_run(hpcadmm, tmp_path):
     hpcadmm("train", DIGITS, "--out", tmp_path / "run", *SMALL, *iterations(2)).check()
-    for override in ("solver.beta=2", "save.state=weights", "seed=1", "data.first=7", "name=other"):
+    for override in ("solver.beta=2", "seed=1", "data.first=7", "name=other"):
         finished = hpcadmm("resume", tmp_path / "run", "--set", override)
         assert finished.returncode == 2
         assert f"--set {override}" in finished.output
