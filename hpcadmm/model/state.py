@@ -63,9 +63,12 @@ def layers(first: int = 0) -> Any:
     return _lying("layers", None, first)
 
 
-def scalar(value: float) -> Any:
-    """A number, int or float as its first `value`, the same on every rank; saved as an array of one entry."""
-    return field(default=value, metadata={"lies": "replicated", "number": type(value)})
+def scalar(value: float, former: str = "") -> Any:
+    """A number, int or float as its first `value`, the same on every rank; saved as an array of one entry.
+
+    former: its name in checkpoints of earlier versions.
+    """
+    return field(default=value, metadata={"lies": "replicated", "number": type(value), "former": former})
 
 
 def exact_sums() -> Any:
@@ -75,11 +78,12 @@ def exact_sums() -> Any:
 
 @dataclass(frozen=True)
 class Item:
-    """One array of a state: its path in a checkpoint (`z/2`), how it lies, and the array itself."""
+    """One array of a state: its path in a checkpoint (`z/2`), how it lies, the array itself, and its former path."""
 
     path: str
     lies: Lies
     array: Array
+    former: str = ""
 
 
 def items(state: Any) -> Iterator[Item]:
@@ -106,7 +110,7 @@ def items(state: Any) -> Iterator[Item]:
                 if array is not None and l >= f.metadata["first"]:
                     yield Item(f"{name}/{l}", f.metadata["lies"], array)
         elif value is not None:
-            yield Item(name, f.metadata["lies"], value)
+            yield Item(name, f.metadata["lies"], value, f.metadata.get("former", ""))
 
 
 def take_numbers(state: Any, filled: Iterable[Item]) -> None:
@@ -124,5 +128,6 @@ def take_numbers(state: Any, filled: Iterable[Item]) -> None:
     """
     found = {item.path: item.array for item in filled}
     for f in fields(state):
-        if "number" in f.metadata and f.name in found:
-            setattr(state, f.name, f.metadata["number"](found[f.name][0]))
+        array = found.get(f.name, found.get(f.metadata.get("former", "")))
+        if "number" in f.metadata and array is not None:
+            setattr(state, f.name, f.metadata["number"](array[0]))

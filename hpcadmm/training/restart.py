@@ -1,8 +1,8 @@
 """Checkpoints of a run, and how `resume` begins from one: the run's own job, its state or its weights alone."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,10 +41,12 @@ def restore(job: Job, setup: Setup, run: Run) -> tuple[Any, dict[str, Any]]:
     """The state and the meta of the newest valid checkpoint."""
     problem, solver, world = setup.problem, job.solver, setup.world
     state = blank(job.solver, setup)
-    saved = _saved(state, job)
+    held: list[str] = []
     with world.together("comparing the checkpoint with this version"):
         if world.first:
-            _check_version(run, saved, job)
+            held = _held(run, _saved(state, job), job)
+    held = world.share(held)
+    saved = [_named(item, held) for item in _saved(state, job)]
     meta = checkpoint.load_newest(run.checkpoints, saved, problem.tiles, world, run.log)
     take_numbers(state, saved)
     if meta["data"] not in (setup.data.digest, setup.data.former):
@@ -61,15 +63,20 @@ def _saved(state: Any, job: Job) -> list[Item]:
     return everything if job.save.state == "full" else [i for i in everything if i.path.startswith("W/")]
 
 
-def _check_version(run: Run, saved: Sequence[Item], job: Job) -> None:
-    """Raise UsageError if the newest checkpoint holds the state of another version's solver."""
+def _named(item: Item, held: Collection[str]) -> Item:
+    """The item by the name that it has in the checkpoint: a former one if it holds only that."""
+    return replace(item, path=item.former) if item.path not in held and item.former in held else item
+
+
+def _held(run: Run, saved: Sequence[Item], job: Job) -> list[str]:
+    """The paths of the newest checkpoint. Raises UsageError if it holds the state of another version's solver."""
     try:
         record = Record.parse(read_record(checkpoint.newest(run.checkpoints)[0]))
     except (UsageError, IndexError):
-        return  # load_newest finds an older one, or says what is wrong
-    missing = [item.path for item in saved if item.path not in record.entries]
+        return []  # load_newest finds an older one, or says what is wrong
+    missing = [item.path for item in saved if _named(item, record.entries).path not in record.entries]
     if not missing or all(path.startswith("W/") for path in record.entries):
-        return
+        return list(record.entries)
     version = record.meta.get("version") or _former_version(run.folder)
     raise UsageError(
         f"{run.folder}: its checkpoints are from hpcadmm {version}, whose {job.solver.name} keeps other arrays (no "

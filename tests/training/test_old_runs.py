@@ -8,13 +8,11 @@ import pytest
 
 from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
-from hpcadmm.model.state import Item, items
 from hpcadmm.storage.run import read_metrics
-from hpcadmm.training import restart
 from hpcadmm.training.loop import resume
 from hpcadmm.training.progress import Progress
 
-OLD = Path(__file__).parent / "runs-0.2.0"  # 3 iterations of dladmm on 60 digits
+OLD = Path(__file__).parent / "runs-0.2.0"  # 5 iterations on 60 digits
 QUIET = Progress(False)
 
 
@@ -23,14 +21,20 @@ def old(tmp_path):
     return Path(shutil.copytree(OLD / "dladmm", tmp_path / "dladmm"))
 
 
-def test_another_state_is_refused_with_the_version_and_the_cure(old, monkeypatch):
-    added = Item("added", "replicated", np.zeros(1))
-    monkeypatch.setattr(restart, "items", lambda state: [*items(state), added])
+def test_another_state_is_refused_with_the_version_and_the_cure(old):
     for _ in range(2):  # the first refusal leaves no trace that the second one would take for another version
         with pytest.raises(UsageError, match=r"hpcadmm 0\.2\.0, whose dladmm keeps other arrays") as refused:
             resume(old, [], World.alone(), QUIET)
     assert f"hpcadmm resume {old} --set save.state=weights" in str(refused.value)
     assert len(str(refused.value).splitlines()) == 1
+
+
+def test_a_number_with_another_name_goes_on(tmp_path):
+    """The steps of adam, by which it draws minibatches and corrects its means."""
+    old = Path(shutil.copytree(OLD / "adam", tmp_path / "adam"))
+    assert [row["sums"] for row in read_metrics(old)] == [1, 2, 3, 4, 5]
+    resume(old, ["stop.iterations=7"], World.alone(), QUIET)
+    assert [row["sums"] for row in read_metrics(old)] == [1, 2, 3, 4, 5, 6, 7]
 
 
 def test_its_weights_begin_again(old):

@@ -36,7 +36,7 @@ class State:
     m: Arrays = replicated()  # shaped as W: a mean of gradients or steps
     v: Arrays = replicated()  # shaped as W: a mean or sum of squares
     sums: Any = exact_sums()  # of the gradient
-    steps: int = scalar(0)
+    steps: int = scalar(0, former="done")
     work: Any = None  # a Drawn
 
 

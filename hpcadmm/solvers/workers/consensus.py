@@ -33,7 +33,7 @@ class State:
     theta: ByWorker = sites()  # theta[n]: (d,)
     lam: ByWorker = sites()  # lam[n]: (d,)
     total: Any = exact_sums()  # sum_n theta_n + lam_n / rho
-    iterations: int = scalar(0)
+    iterations: int = scalar(0, former="done")
     work: Any = field(default=None, repr=False)
 
 

@@ -37,7 +37,7 @@ class State:
     W: Arrays = replicated(WEIGHTS)
     sums: Any = exact_sums()  # of the gradients
     slope: float = scalar(0.0)  # the norm of the gradient of the last step
-    iterations: int = scalar(0)
+    iterations: int = scalar(0, former="done")
     work: Any = field(default=None, repr=False)
 
 
