@@ -1,4 +1,4 @@
-"""The algorithms, one a file; a solver is a frozen dataclass of hyperparameters, which is its [solver] table."""
+"""The algorithms, a package for each family. A solver is a frozen dataclass of hyperparameters: its [solver] table."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ __all__ = ["SOLVERS", "Solver"]
 
 
 def __getattr__(name: str) -> Any:
-    """The class of a solver: `from hpcadmm.solvers import Taylor` imports it then."""
+    """The class of a solver, so that `from hpcadmm.solvers import Taylor` works; imported when asked for."""
     if name[:1].isupper():
         for solver in SOLVERS.values():
             if solver.__name__ == name:
