@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ settings.load_profile("hpcadmm")
 
 ROOT = Path(__file__).resolve().parents[1]
 FIXTURES = {"mpirun", "hpcadmm", "spawn"}
+CASES = 3  # of a parametrised test in `make test-quick`
 # Let Open MPI run as root, and with more ranks than cores. MPICH does not read these variables.
 OPEN_MPI = {
     "OMPI_ALLOW_RUN_AS_ROOT": "1",
@@ -56,9 +58,17 @@ class Finished:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that start MPI processes, and the cases that `make test-quick` leaves out."""
+    cases: dict[str, list[pytest.Item]] = defaultdict(list)
     for item in items:
+        cases[item.nodeid.partition("[")[0]].append(item)
         if FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.mpi)
+    for same in cases.values():
+        kept = same[:: -(-len(same) // CASES)]
+        for item in same:
+            if item not in kept:
+                item.add_marker(pytest.mark.further)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -34,6 +34,7 @@ def test_any_ranks_read_what_any_wrote(writers: int, readers: int, n: int, tmp_p
     assert on_ranks(readers, lambda world: check_newest(tmp_path, world, pytest.fail, n=n)) == [10] * readers
 
 
+@pytest.mark.quick
 def test_real_ranks_read_what_others_wrote(mpirun: Callable) -> None:
     mpirun(3, SAVE.format(n=200)).check()
     done = mpirun(2, CHECK.format(n=200, expected=10)).check()

@@ -134,7 +134,7 @@ def test_the_job_of_make_train_reaches_95_percent(hpcadmm, tmp_path):
     assert result["prepare_seconds"] > 0
 
 
-@pytest.mark.parametrize("solver", ["taylor", "gadmm"])
+@pytest.mark.parametrize("solver", [pytest.param("taylor", marks=pytest.mark.quick), "gadmm"])
 def test_weights_are_bit_identical_at_any_rank_count(hpcadmm, tmp_path, solver):
     """In float32; in float64 every solver is below. Ranks as threads are tested in solvers/test_ranks.py."""
     options = ("--set", "precision=float32", *small(solver), *iterations(10))
@@ -261,6 +261,7 @@ def test_more_ranks_than_tiles_and_samples(hpcadmm, tmp_path):
     assert summary(tmp_path / "1")["weights_sha256"] == summary(tmp_path / "4")["weights_sha256"]
 
 
+@pytest.mark.quick
 def test_ten_and_resume_and_ten_are_twenty(hpcadmm, tmp_path, uninterrupted):
     run = tmp_path / "run"
     hpcadmm("train", DIGITS, "--out", run, *SMALL, *iterations(10)).check()
@@ -314,6 +315,7 @@ def test_stop_rules(hpcadmm, tmp_path, rule, reason):
     assert saved(tmp_path / "run")[-1] == result["iterations"] == rows(tmp_path / "run")[-1]["iteration"]
 
 
+@pytest.mark.quick
 def test_rows_hold_what_is_promised(hpcadmm, tmp_path):
     hpcadmm("train", DIGITS, "--out", tmp_path / "run", *SMALL, *iterations(5), n=2).check()
     (row,) = rows(tmp_path / "run")
@@ -417,6 +419,7 @@ def test_an_exception_on_one_rank_ends_all_with_one_traceback(patched, tmp_path,
     assert "iteration 4" in finished.output
 
 
+@pytest.mark.quick
 def test_a_damaged_checkpoint_is_passed_over(hpcadmm, tmp_path, uninterrupted):
     run = tmp_path / "run"
     hpcadmm("train", DIGITS, "--out", run, *SMALL, *iterations(10), "--set", "save.every=5", n=2).check()
