@@ -35,7 +35,7 @@ endif
 help:
 	@echo "make train    install into .venv, then train $(JOB) on $(RANKS) ranks"
 	@echo "make test     all tests but those of Slurm         make test-4   the tests under MPI, on 4 ranks"
-	@echo "make test-quick  the tests without MPI (at most 3 cases of each), and those of taylor under MPI; 90 s on two cores"
+	@echo "make test-quick  the tests without MPI (at most 2 cases of each), and those of taylor under MPI; 90 s on two cores"
 	@echo "make test-slurm  the tests that start a Slurm; as root it is installed (apt-get) if it is missing"
 	@echo "make fuzz     $(INPUTS) damaged files for every reader and job file, seed $(SEED)"
 	@echo "make chaos    kill small runs at random for CHAOS_MINUTES=$(CHAOS_MINUTES), resume them, and compare their weights"

@@ -19,7 +19,7 @@ settings.load_profile("hpcadmm")
 
 ROOT = Path(__file__).resolve().parents[1]
 FIXTURES = {"mpirun", "hpcadmm", "spawn"}
-CASES = 3  # of a parametrised test in `make test-quick`
+CASES = 2  # of a parametrised test in `make test-quick`
 # Let Open MPI run as root, and with more ranks than cores. MPICH does not read these variables.
 OPEN_MPI = {
     "OMPI_ALLOW_RUN_AS_ROOT": "1",
