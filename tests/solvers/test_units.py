@@ -167,7 +167,8 @@ def test_workers_solve_the_cross_entropy_whatever_the_units(power, solver):
     world = World.alone()
     p = classes(world, power, solver)
     s = started(solver, p, world)
-    local, (k, d) = s.work.local, s.work.theta.shape
+    local = s.work.local
+    k, d = len(local.sums), int(np.prod(local.shape))
     v, theta = np.random.default_rng(8).standard_normal((k, d)), np.zeros((k, d))
     local.solve(slice(None), v, theta)
     for n, one in enumerate(local.sums):

@@ -65,6 +65,7 @@ def trials(folder: Path, copy: Path, torn: bool, action: Callable[[], Any]) -> I
             return
 
 
+@pytest.mark.further  # 10 s each
 @pytest.mark.parametrize("torn", [False, True])
 @pytest.mark.parametrize("keep", [1, 2])
 def test_a_crash_leaves_the_earlier_or_the_new_checkpoint(tmp_path: Path, keep: int, torn: bool) -> None:
@@ -80,6 +81,7 @@ def test_a_crash_leaves_the_earlier_or_the_new_checkpoint(tmp_path: Path, keep: 
     assert found == {10, 20}
 
 
+@pytest.mark.further
 def test_a_crash_while_one_is_replaced_leaves_the_old_or_the_new(tmp_path: Path) -> None:
     world, copy, tiles = World.alone(), tmp_path / "copy", Tiles(200, 64)
     save_state(tmp_path / "checkpoints", 10, world)
