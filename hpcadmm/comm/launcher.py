@@ -99,13 +99,18 @@ def plugin(library: str) -> str:
     return "pmix" if library.startswith("Open MPI") else "pmi2"
 
 
+def found_mpiexec() -> str | None:
+    """The mpiexec next to this Python, or else the one on the PATH; None if there is none."""
+    neighbour = Path(sys.executable).parent / "mpiexec"
+    return str(neighbour) if neighbour.exists() else shutil.which("mpiexec")
+
+
 def check_size(size: int, library: str) -> None:
     """Raise UsageError if the launcher started more processes than the `size` of COMM_WORLD."""
     expected = expected_size()
     if expected <= size:
         return
-    beside = Path(sys.executable).parent / "mpiexec"
-    mpiexec = str(beside) if beside.exists() else shutil.which("mpiexec") or "mpiexec"
+    mpiexec = found_mpiexec() or "mpiexec"
     raise UsageError(
         f"the launcher, {launcher_name()}, started {expected} processes, but COMM_WORLD has {size}: "
         f"the launcher does not belong to the MPI library, {library}.\n"

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hpcadmm.comm.launcher import found_mpiexec
 from hpcadmm.comm.signals import Watch
 from hpcadmm.errors import UsageError
 
@@ -28,8 +29,7 @@ def usable_cores() -> int:
 
 def mpiexec() -> str:
     """The launcher next to this Python, or else the one on the PATH. Raises UsageError if there is none."""
-    beside = Path(sys.executable).parent / "mpiexec"
-    found = str(beside) if beside.exists() else shutil.which("mpiexec")
+    found = found_mpiexec()
     if found is None:
         raise UsageError("no mpiexec next to this Python or on the PATH; name one: --launcher 'srun --mpi=pmi2'")
     return found

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from hpcadmm.storage.run import read_job, read_metrics, read_summary
+from tests.conftest import mpiexec
 from tests.helpers.made import DLADMM, GADMM, TAYLOR, write
 
 FILES = {"table.csv", "summary.csv", "summary.md", "figure.png", "plan.json", "jobs", "runs", "children", "lock"}
@@ -204,9 +205,7 @@ sys.exit(main())
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGUSR1"])
 def test_a_signal_ends_the_run_after_a_checkpoint_and_the_command_goes_on(hpcadmm, tmp_path, name):
-    beside = Path(sys.executable).parent / "mpiexec"
-    mpiexec = str(beside) if beside.exists() else shutil.which("mpiexec")
-    (tmp_path / "launcher.py").write_text(LAUNCHER.format(mpiexec=mpiexec, name=name))
+    (tmp_path / "launcher.py").write_text(LAUNCHER.format(mpiexec=mpiexec(), name=name))
     write(tmp_path, TAYLOR.replace("iterations = 6", "iterations = 300000").replace("every = 2", "every = 1"))
     arguments = ["compare", "small.toml", "--ranks", 2, "--out", "out", "--repeat", 2]
     done = hpcadmm(*arguments, "--launcher", f"{sys.executable} launcher.py")

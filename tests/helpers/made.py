@@ -10,6 +10,14 @@ from hpcadmm.experiments.folder import Folder
 from hpcadmm.experiments.plan import Planned, resolved
 from hpcadmm.job.job import Job
 
+LEAST = """
+[data]
+name = "digits"
+[loss]
+name = "hinge"
+[solver]
+name = "taylor"
+"""
 TAYLOR = """
 name = "{name}"
 [data]

@@ -60,3 +60,13 @@ def seen(size: int, solver: Any, steps: int, hidden: tuple[int, ...] = (), **opt
         return Seen(*found, clock.row(), dict(solver.measure(s, p, world)))
 
     return on_ranks(size, work)
+
+
+def check_uploads_and_broadcasts(found: list[Seen], workers: int, steps: int, bits: int) -> None:
+    """Each step every worker uploads a vector of so many bits, and the server broadcasts one."""
+    for rank in found:
+        m = rank.measured
+        assert m["payload_bits_per_worker"] == [steps * bits] * workers
+        assert (m["broadcast_bits"], m["payload_bits"]) == (steps * bits, steps * (workers + 1) * bits)
+        assert (m["payload_messages"], m["rounds"]) == (steps * (workers + 1), steps * 2)
+        assert rank.row["bytes"] == (sum(other.bytes for other in found) if len(found) > 1 else 0)

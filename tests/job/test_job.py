@@ -16,17 +16,10 @@ from hpcadmm.job.job import Evaluate, Save, Stop, parse, read
 from hpcadmm.model.activations import ACTIVATIONS, LeakyRelu
 from hpcadmm.model.losses import LOSSES
 from hpcadmm.solvers import SOLVERS, Taylor
+from tests.helpers.made import LEAST
 
 FILES = (Path(__file__).parents[2] / "jobs").rglob("*.toml")
 JOBS = sorted(path for path in FILES if path.parent.name != "scaling")  # those are experiments
-LEAST = """
-[data]
-name = "digits"
-[loss]
-name = "hinge"
-[solver]
-name = "taylor"
-"""
 
 
 def test_the_least_job_has_the_defaults():

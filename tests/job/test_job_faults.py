@@ -11,15 +11,7 @@ from hpcadmm.job.job import Evaluate, Save, Stop, parse, read
 from hpcadmm.model.activations import ACTIVATIONS, LeakyRelu
 from hpcadmm.model.losses import LOSSES
 from hpcadmm.solvers import SOLVERS, Taylor
-
-LEAST = """
-[data]
-name = "digits"
-[loss]
-name = "hinge"
-[solver]
-name = "taylor"
-"""
+from tests.helpers.made import LEAST
 
 
 def refused(*overrides, text=LEAST):

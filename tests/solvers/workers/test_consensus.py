@@ -8,7 +8,7 @@ from hpcadmm.errors import UsageError
 from hpcadmm.solvers import Consensus, Gadmm
 from tests.helpers.decentral import alone, models, textbook
 from tests.helpers.problems import posed, started, stepped
-from tests.helpers.seen import seen
+from tests.helpers.seen import check_uploads_and_broadcasts, seen
 from tests.helpers.threads import on_ranks
 
 REGRESSION = {"loss": "squared", "classes": 0, "hidden": ()}
@@ -131,12 +131,7 @@ def test_what_is_measured_is_what_it_is_called():
 def test_payload_is_counted_as_the_algorithm_sends_it_and_bytes_as_the_communicator_saw_them(dtype, size):
     found = seen(size, Consensus(workers=5), 6, dtype=dtype)
     d, bits = 7 * 2, 8 * np.dtype(dtype).itemsize
-    for rank in found:
-        m = rank.measured
-        assert m["payload_bits_per_worker"] == [6 * d * bits] * 5
-        assert (m["broadcast_bits"], m["payload_bits"]) == (6 * d * bits, 6 * 6 * d * bits)
-        assert (m["payload_messages"], m["rounds"]) == (36, 12)
-        assert rank.row["bytes"] == (sum(other.bytes for other in found) if size > 1 else 0)
+    check_uploads_and_broadcasts(found, 5, 6, d * bits)
     if size > 1:
         assert [rank.calls for rank in found] == [6] * size
         assert {rank.bytes for rank in found} == {

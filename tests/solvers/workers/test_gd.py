@@ -10,7 +10,7 @@ from hpcadmm.solvers.workers import gd
 from hpcadmm.solvers.workers.gd import chunks
 from tests.helpers.decentral import alone, textbook
 from tests.helpers.problems import posed, started
-from tests.helpers.seen import seen
+from tests.helpers.seen import check_uploads_and_broadcasts, seen
 from tests.helpers.solver_runs import assert_same_bits, run
 
 LINEAR = [{"loss": "squared", "classes": 0}, {"loss": "cross-entropy", "classes": 3, "features": 2}]
@@ -135,12 +135,7 @@ def test_chunks_of_a_worker_s_samples_are_even_and_change_nothing(monkeypatch, w
 def test_payload_is_counted_as_the_algorithm_sends_it_and_bytes_as_the_communicator_saw_them(dtype, size):
     found = seen(size, Gd(workers=5), 6, HIDDEN, dtype=dtype)
     d, bits = 5 * 7 + 4 * 6 + 2 * 5, 8 * np.dtype(dtype).itemsize
-    for rank in found:
-        m = rank.measured
-        assert m["payload_bits_per_worker"] == [6 * d * bits] * 5
-        assert (m["broadcast_bits"], m["payload_bits"]) == (6 * d * bits, 6 * 6 * d * bits)
-        assert (m["payload_messages"], m["rounds"]) == (36, 12)
-        assert rank.row["bytes"] == (sum(other.bytes for other in found) if size > 1 else 0)
+    check_uploads_and_broadcasts(found, 5, 6, d * bits)
     if size > 1:
         words, lines = (1 if dtype == np.float32 else 2), (5 + 7) + (4 + 6) + (2 + 5)
         assert [rank.calls for rank in found] == [6] * size  # prepare has found the scales: no sum is made twice
