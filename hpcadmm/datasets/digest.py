@@ -1,4 +1,4 @@
-"""A digest of the data, by which a resumed run checks that it continues with the data it began with."""
+"""A digest of the data. A resumed run compares it with the digest of its first session."""
 
 import hashlib
 import json

@@ -75,7 +75,7 @@ def _adapter(cls: type) -> TypeAdapter[Any]:
 def plain(
     cls: Any, table: dict[str, Any], where: str, faults: list[str], beside: Iterable[str] = (), file: str = "a job"
 ) -> Any:
-    """A dataclass made from a table; None if something is wrong. `beside`: known keys that are not its own."""
+    """A dataclass made from a table; None if something is wrong. `beside`: further keys that are allowed."""
     dot = f"{where}." if where else ""
     known = [f.name for f in fields(cls)]
     unknown = [key for key in table if key not in known]

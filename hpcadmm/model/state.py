@@ -8,7 +8,7 @@
     sweeps: int = scalar(0)    a number, the same on every rank
     sums: Any = exact_sums()   exact sums; a checkpoint keeps their scales
 
-A field may name the shape of its arrays, by which a blank state allocates them:
+A field may name the shape of its arrays; a blank state allocates them:
 
     replicated(WEIGHTS)         W[l]: (n[l], n[l-1] + ones), l = 1..L
     columns(UNITS)              z[l]: (n[l], m), l = 1..L

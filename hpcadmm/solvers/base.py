@@ -131,7 +131,7 @@ class Solver:
         return self
 
     def layer_costs(self, network: Network, tiles: Tiles) -> list[float]:
-        """Multiply-adds of each layer, by which layers are dealt to ranks."""
+        """Multiply-adds of each layer. Layers are dealt to ranks so that these costs are balanced."""
         return [float(math.prod(network.shape(l))) for l in range(1, network.depth + 1)]
 
     # Benchmark and performance model

@@ -35,7 +35,7 @@ from hpcadmm.model.tiles import Tiles
 
 HEADROOM = {1: 10, 2: 16}  # per number of words: bits that a row or column may grow from one sum to the next
 LOOSEST = {1: 32, 2: 40}  # bits that a row or column may be below its bound
-MARGIN = 3  # bits by which rows times columns may be wrong when new scales are computed
+MARGIN = 3  # error, in bits, that the product of a new row scale and a new column scale may have
 PASSES = 4  # with the previous scales, new ones, and two kinds that cannot be exceeded
 
 

@@ -22,7 +22,7 @@ GROUP = 1 << 22  # entries of the workers' triangles that a rank holds at once
 class Optimum:
     """theta* (features, outputs) and `least`, f* = f(theta*); slopes: each worker's gradient there, (N, ...).
 
-    beginning: f(0), the scale by which divergence is judged.
+    beginning: f(0); divergence is judged relative to it.
     doubt: about how far f(theta*) is above the true least, 1/2 |gradient|^2 in the metric of the inverse Hessian.
     """
 

@@ -93,7 +93,7 @@ class QGd(Gd):
     adaptive: "fixed" (default) always uses `bits`; "adaptive" starts with `bits` and then uses, for every worker and
         layer, the fewest with which no quantization step grows. They climb, up to 32, since R rises and falls.
 
-    Uploads travel to all ranks, each of which acts as the server: no broadcast crosses ranks, though the payload counts
+    All ranks receive the uploads, and each acts as the server. So no broadcast crosses ranks; the payload still counts
     one, of the weights in the precision of the job. A single worker needs no server: it is `gd`.
 
     Deviations from the papers: the gradients of every iteration are sent, not only those that changed enough.
