@@ -1,0 +1,51 @@
+"""The raw columns of one file of a table, dealt over the ranks: what every reader returns and a schema encodes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import pyarrow
+
+Kind = Literal["number", "text", "date"]
+
+
+@dataclass
+class Shard:
+    """Consecutive rows of the file, held by this rank.
+
+    start: the number of the first row in the file, from 0; the header and skipped lines do not count.
+    columns: one array for each column of the file, null where a value is missing: float64 for a number; a dictionary
+    of text (indices int32) for text; float64 days since 1970-01-01 for a date.
+    """
+
+    start: int
+    columns: "list[pyarrow.Array]"
+
+    @property
+    def rows(self) -> int:
+        return len(self.columns[0])
+
+
+@dataclass
+class Raw:
+    """One file. Ranks hold disjoint shards, in increasing order; together they hold each row once.
+
+    names: of the columns: the header's, else "1", "2", ... by position.
+    header: does the file name its columns?
+    kinds: of the columns, the same on every rank.
+    rows: of the whole file, over all ranks.
+    place: (row, column) -> where that is in words, for messages: "FILE: line 17, column 3 (age)"; row and column from 0.
+    facts, warnings: lines for the user about how the file is read.
+    """
+
+    path: Path
+    names: list[str]
+    header: bool
+    kinds: list[Kind]
+    rows: int
+    shards: list[Shard]
+    place: Callable[[int, int], str]
+    facts: tuple[str, ...] = field(default=())
+    warnings: tuple[str, ...] = field(default=())
