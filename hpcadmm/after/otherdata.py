@@ -12,7 +12,7 @@ from hpcadmm.after.trained import Trained
 from hpcadmm.comm.world import World
 from hpcadmm.datasets import DATASETS
 from hpcadmm.datasets.base import Dataset
-from hpcadmm.datasets.formats.lookup import expanded, there
+from hpcadmm.datasets.disk.lookup import expanded, there
 from hpcadmm.datasets.loaded import Loaded, Transform
 from hpcadmm.datasets.recognise import recognised
 from hpcadmm.datasets.transform import Affine

@@ -15,7 +15,7 @@ from hpcadmm.after.trained import Trained, Warn, read
 from hpcadmm.comm.world import World
 from hpcadmm.datasets import DATASETS
 from hpcadmm.datasets.base import Dataset
-from hpcadmm.datasets.formats.lookup import check_there
+from hpcadmm.datasets.disk.lookup import check_there
 from hpcadmm.datasets.formats.text import Csv
 from hpcadmm.datasets.recognise import format_of
 from hpcadmm.datasets.unlabelled import load_inputs

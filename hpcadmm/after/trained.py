@@ -10,7 +10,7 @@ import tomli_w
 
 from hpcadmm.comm.launch import phase
 from hpcadmm.comm.world import World
-from hpcadmm.datasets.formats.header import Columns
+from hpcadmm.datasets.columns import Columns
 from hpcadmm.datasets.loaded import Transform
 from hpcadmm.errors import UsageError
 from hpcadmm.job.job import Job, parse

@@ -10,7 +10,7 @@ from annotated_types import Ge, Gt, Le, Lt
 
 from hpcadmm.datasets import loading
 from hpcadmm.datasets.choose import Order, check_parts, first, held_out, ordered, split, subset
-from hpcadmm.datasets.formats.lookup import find, missing, places, there
+from hpcadmm.datasets.disk.lookup import find, missing, places, there
 from hpcadmm.datasets.labels import Labelling, distinct
 from hpcadmm.datasets.table import Source, Table
 from hpcadmm.errors import UsageError

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from hpcadmm.datasets.base import Dataset
+from hpcadmm.datasets.columns import shown
 from hpcadmm.datasets.convert import batches, chosen
-from hpcadmm.datasets.formats.header import shown
-from hpcadmm.datasets.formats.lookup import find, places
+from hpcadmm.datasets.disk.lookup import find, places
 from hpcadmm.datasets.scaling import SPARSE, kind_of
 from hpcadmm.datasets.table import Source
 from hpcadmm.errors import UsageError

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcadmm.datasets.formats.header import shown
+from hpcadmm.datasets.columns import shown
 from hpcadmm.datasets.table import Array, Rows, Table
 from hpcadmm.errors import UsageError
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from hpcadmm.datasets.formats.header import Columns
+from hpcadmm.datasets.columns import Columns
 from hpcadmm.datasets.transform import Affine
 from hpcadmm.model.tiles import Tiles
 

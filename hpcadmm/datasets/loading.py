@@ -11,9 +11,9 @@ from hpcadmm.comm import memory
 from hpcadmm.comm.world import World
 from hpcadmm.datasets import digest, scaling
 from hpcadmm.datasets.choose import dealt
+from hpcadmm.datasets.columns import Columns
+from hpcadmm.datasets.disk.lookup import places
 from hpcadmm.datasets.fill import filled, width
-from hpcadmm.datasets.formats.header import Columns
-from hpcadmm.datasets.formats.lookup import places
 from hpcadmm.datasets.labels import Labelling
 from hpcadmm.datasets.loaded import Loaded, Samples, Transform
 from hpcadmm.datasets.table import Source

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from hpcadmm.datasets.base import Dataset
+from hpcadmm.datasets.disk.lookup import expanded, folder, there
+from hpcadmm.datasets.disk.stream import beginning, foreign, length, opened
 from hpcadmm.datasets.formats.hdf5 import Hdf5
 from hpcadmm.datasets.formats.libsvm import Libsvm, pairs_or_numbers
 from hpcadmm.datasets.formats.lines import lines
-from hpcadmm.datasets.formats.lookup import expanded, folder, there
 from hpcadmm.datasets.formats.npz import Npz
-from hpcadmm.datasets.formats.stream import beginning, foreign, length, opened
 from hpcadmm.datasets.formats.text import Csv
 from hpcadmm.datasets.public.cifar import PIXELS, Cifar, CifarTable
 from hpcadmm.datasets.public.idx import IdxTable, labels_of

@@ -10,8 +10,8 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcadmm.datasets.formats.header import Columns
-from hpcadmm.datasets.formats.stream import Stream, take
+from hpcadmm.datasets.columns import Columns
+from hpcadmm.datasets.disk.stream import Stream, take
 
 Array = NDArray[Any]
 Rows = range | NDArray[np.int64]  # row numbers of a table, in the order wanted

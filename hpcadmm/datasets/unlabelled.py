@@ -9,11 +9,11 @@ import numpy as np
 from hpcadmm.comm.world import World
 from hpcadmm.datasets.base import Dataset
 from hpcadmm.datasets.choose import dealt
+from hpcadmm.datasets.columns import Columns
+from hpcadmm.datasets.disk.lookup import check_there
 from hpcadmm.datasets.fill import filled
 from hpcadmm.datasets.formats.generic import Arrays, Generic
-from hpcadmm.datasets.formats.header import Columns
 from hpcadmm.datasets.formats.libsvm import Libsvm, LibsvmTable
-from hpcadmm.datasets.formats.lookup import check_there
 from hpcadmm.datasets.formats.text import Csv, TextTable
 from hpcadmm.datasets.loaded import Samples, Transform
 from hpcadmm.datasets.public.cifar import Cifar, CifarTable

@@ -11,8 +11,8 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from hpcadmm.datasets.formats.lookup import reason
-from hpcadmm.datasets.formats.stream import foreign
+from hpcadmm.datasets.disk.lookup import reason
+from hpcadmm.datasets.disk.stream import foreign
 from hpcadmm.errors import UsageError
 from hpcadmm.job.typed import Raw, fits, name_of, settled, untyped
 from hpcadmm.registry import Registry

@@ -16,7 +16,7 @@ import pytest
 from hpcadmm.comm.world import World
 from hpcadmm.datasets import DATASETS
 from hpcadmm.datasets.base import Remote
-from hpcadmm.datasets.formats.lookup import cache
+from hpcadmm.datasets.disk.lookup import cache
 from hpcadmm.datasets.public.download import download
 from hpcadmm.errors import UsageError
 from tests.helpers.samples import cifar10, idx

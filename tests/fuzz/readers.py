@@ -17,7 +17,7 @@ from scipy.io import savemat
 
 from hpcadmm.comm.world import World
 from hpcadmm.datasets import DATASETS
-from hpcadmm.datasets.formats.header import Columns
+from hpcadmm.datasets.columns import Columns
 from hpcadmm.datasets.inspect import feature_rows, inspect, summary
 from hpcadmm.datasets.loaded import Transform
 from hpcadmm.datasets.recognise import recognised

@@ -10,7 +10,7 @@ import numpy as np
 from annotated_types import Gt, Len
 
 from hpcadmm.datasets.base import Count, Dataset
-from hpcadmm.datasets.formats.lookup import expanded, find, folder, missing, places, there
+from hpcadmm.datasets.disk.lookup import expanded, find, folder, missing, places, there
 from hpcadmm.datasets.labels import whole_numbers
 from hpcadmm.datasets.table import Array, Source, Table
 from hpcadmm.errors import UsageError

@@ -14,8 +14,8 @@ from typing import Any, ClassVar
 import h5py
 import numpy as np
 
+from hpcadmm.datasets.disk.lookup import reason
 from hpcadmm.datasets.formats.generic import Arrays, as_labels, check_shapes, targets_of
-from hpcadmm.datasets.formats.lookup import reason
 from hpcadmm.datasets.table import Array, Read, Table, step
 from hpcadmm.errors import UsageError
 

@@ -2,33 +2,11 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
+from hpcadmm.datasets.columns import shown
 from hpcadmm.datasets.formats.lines import number
 from hpcadmm.errors import UsageError
-
-SHOWN = 12  # names in a message
-
-
-@dataclass(frozen=True)
-class Columns:
-    """The columns that a network was trained on: feature names in order (empty: no header), target name and position.
-
-    target, place: None if there is none.
-    """
-
-    features: list[str]
-    target: str | None = None
-    place: int | None = None
-
-    @classmethod
-    def of(cls, record: dict[str, Any]) -> "Columns":
-        """From a checkpoint's record, which is untrusted. Raises TypeError, KeyError or ValueError."""
-        target, place = record["target"], record["place"]
-        features = [str(name) for name in record["features"]]
-        return cls(features, None if target is None else str(target), None if place is None else int(place))
 
 
 def is_header(first: Sequence[str], asked: bool | None, where: str) -> bool:
@@ -98,14 +76,3 @@ def check_match(names: Sequence[str], wanted: Sequence[str], ignored: Sequence[s
         said += [f"missing: {shown(missing)}"] if missing else []
         said += [f"unknown: {shown(extra)}"] if extra else []
         raise UsageError("; ".join(said) + f"; the training has {shown(wanted)}")
-
-
-def shown(names: Sequence[str]) -> str:
-    """Some of the names.
-
-    >>> shown(["a", "b, c", ""])
-    "a, 'b, c', ''"
-    """
-    cut = [name[:40] for name in names[:SHOWN]]
-    text = ", ".join(name if name.isprintable() and name and "," not in name else repr(name) for name in cut)
-    return text if len(names) <= SHOWN else f"{text}, ... ({len(names)} in all)"

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpcadmm.datasets.base import Count
+from hpcadmm.datasets.disk.stream import Stream, opened
 from hpcadmm.datasets.formats.generic import Generic, as_labels
 from hpcadmm.datasets.formats.lines import lines, number
-from hpcadmm.datasets.formats.stream import Stream, opened
 from hpcadmm.datasets.table import Array, Read, Source, Table, step
 from hpcadmm.errors import UsageError
 

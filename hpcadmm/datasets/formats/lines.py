@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from io import IncrementalNewlineDecoder
 from itertools import islice
 
-from hpcadmm.datasets.formats.stream import CHUNK, Stream, foreign
+from hpcadmm.datasets.disk.stream import CHUNK, Stream, foreign
 from hpcadmm.errors import UsageError
 
 LONGEST = 1 << 28  # characters of one line

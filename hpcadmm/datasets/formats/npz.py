@@ -11,10 +11,10 @@ from typing import IO, Any, ClassVar
 
 import numpy as np
 
+from hpcadmm.datasets.columns import shown
+from hpcadmm.datasets.disk.lookup import reason
+from hpcadmm.datasets.disk.stream import INFLATION
 from hpcadmm.datasets.formats.generic import Arrays, as_labels, check_shapes, targets_of
-from hpcadmm.datasets.formats.header import shown
-from hpcadmm.datasets.formats.lookup import reason
-from hpcadmm.datasets.formats.stream import INFLATION
 from hpcadmm.datasets.table import Array, Read, Table, records, step
 from hpcadmm.errors import UsageError
 

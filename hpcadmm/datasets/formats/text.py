@@ -11,11 +11,11 @@ import numpy as np
 from annotated_types import Len
 from numpy.typing import NDArray
 
+from hpcadmm.datasets.columns import Columns, shown
+from hpcadmm.datasets.disk.stream import opened
 from hpcadmm.datasets.formats import header as headers
 from hpcadmm.datasets.formats.generic import Generic, as_labels
-from hpcadmm.datasets.formats.header import Columns, shown
 from hpcadmm.datasets.formats.lines import Style, delimiter_of, fault, first_line, number, separated
-from hpcadmm.datasets.formats.stream import opened
 from hpcadmm.datasets.table import Array, Read, Source, Table, step
 from hpcadmm.errors import UsageError
 

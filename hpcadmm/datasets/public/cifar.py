@@ -14,8 +14,8 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from hpcadmm.datasets.base import Dataset, Remote
-from hpcadmm.datasets.formats.lookup import find
-from hpcadmm.datasets.formats.stream import length, opened
+from hpcadmm.datasets.disk.lookup import find
+from hpcadmm.datasets.disk.stream import length, opened
 from hpcadmm.datasets.table import Array, Read, Source, Table, records
 from hpcadmm.errors import UsageError
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hpcadmm.datasets.base import Dataset, Remote
-from hpcadmm.datasets.formats.lookup import cache, reason, there
-from hpcadmm.datasets.formats.stream import CHUNK
+from hpcadmm.datasets.disk.lookup import cache, reason, there
+from hpcadmm.datasets.disk.stream import CHUNK
 from hpcadmm.errors import UsageError
 
 MIRROR = "HPCADMM_URL_BASE"

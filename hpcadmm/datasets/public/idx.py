@@ -13,7 +13,7 @@ from typing import ClassVar
 import numpy as np
 
 from hpcadmm.datasets.base import Dataset, Remote
-from hpcadmm.datasets.formats.stream import check_length, opened, take
+from hpcadmm.datasets.disk.stream import check_length, opened, take
 from hpcadmm.datasets.table import Array, Read, Source, Table, records
 from hpcadmm.errors import UsageError
 

@@ -12,7 +12,7 @@ from typing import IO, ClassVar, cast
 import numpy as np
 
 from hpcadmm.datasets.base import Dataset, Remote
-from hpcadmm.datasets.formats.stream import INFLATION, length, opened
+from hpcadmm.datasets.disk.stream import INFLATION, length, opened
 from hpcadmm.datasets.table import Array, Read, Source, Table
 from hpcadmm.errors import UsageError
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 
-from hpcadmm.datasets.formats.lookup import reason
+from hpcadmm.datasets.disk.lookup import reason
 from hpcadmm.errors import UsageError
 
 INFLATION = 1100  # deflate packs 1032 to 1 at best

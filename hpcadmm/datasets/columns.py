@@ -1,0 +1,37 @@
+"""The columns of a training's table as checkpoints up to version 0.3.0 keep them, and names in messages."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+SHOWN = 12  # names in a message
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns that a network was trained on: feature names in order (empty: no header), target name and position.
+
+    target, place: None if there is none.
+    """
+
+    features: list[str]
+    target: str | None = None
+    place: int | None = None
+
+    @classmethod
+    def of(cls, record: dict[str, Any]) -> "Columns":
+        """From a checkpoint's record, which is untrusted. Raises TypeError, KeyError or ValueError."""
+        target, place = record["target"], record["place"]
+        features = [str(name) for name in record["features"]]
+        return cls(features, None if target is None else str(target), None if place is None else int(place))
+
+
+def shown(names: Sequence[str]) -> str:
+    """Some of the names.
+
+    >>> shown(["a", "b, c", ""])
+    "a, 'b, c', ''"
+    """
+    cut = [name[:40] for name in names[:SHOWN]]
+    text = ", ".join(name if name.isprintable() and name and "," not in name else repr(name) for name in cut)
+    return text if len(names) <= SHOWN else f"{text}, ... ({len(names)} in all)"

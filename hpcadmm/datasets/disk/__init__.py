@@ -1,0 +1,1 @@
+"""Find and open data files, plain or packed; below every reader of a format."""
