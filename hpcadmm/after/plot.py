@@ -10,6 +10,7 @@ from typing import Any
 
 from hpcadmm import plotting
 from hpcadmm.errors import UsageError
+from hpcadmm.model.scores import CHOICES, SCORES
 from hpcadmm.plotting import GREY, PAPER, SPREAD, curve, entry, finite, logarithmic, styled
 from hpcadmm.storage.durable import kind, written
 from hpcadmm.storage.run import read_job, read_metrics
@@ -56,6 +57,7 @@ PANELS = (
     Panel("primal residual", {"primal_residual": "-"}, spread=3.0, own=True),
     Panel("accuracy", {"train_accuracy": ":", "test_accuracy": "-"}, "%", spread=math.inf),
     Panel("mean squared error", {"train_error": ":", "test_error": "-"}, "target units, squared"),
+    *(Panel(SCORES[name].words, {f"train_{name}": ":", f"test_{name}": "-"}) for name in CHOICES),
 )
 
 

@@ -1,36 +1,32 @@
-"""Predictions of a trained network: from a file of features to a file of classes or values."""
+"""Predictions of a trained network: from a file of features to a file of classes or values, on all ranks."""
 
-import csv
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.special import softmax
 from threadpoolctl import threadpool_limits
 
+from hpcadmm.after.sheet import FORMATS, Sheet
+from hpcadmm.after.spool import collect, spool
 from hpcadmm.after.trained import Trained, Warn, read
+from hpcadmm.comm.launch import phase
 from hpcadmm.comm.world import World
 from hpcadmm.datasets import DATASETS
 from hpcadmm.datasets.base import Dataset
+from hpcadmm.datasets.choose import dealt
 from hpcadmm.datasets.disk.lookup import check_there
 from hpcadmm.datasets.formats.text import Csv
+from hpcadmm.datasets.inputs import Block, blocks
 from hpcadmm.datasets.recognise import format_of
-from hpcadmm.datasets.unlabelled import load_inputs
+from hpcadmm.datasets.table import Table
+from hpcadmm.datasets.unlabelled import table_for
 from hpcadmm.errors import UsageError
 from hpcadmm.job.tables import named
 from hpcadmm.job.typed import setting
-from hpcadmm.model.losses.base import decide
 from hpcadmm.model.state import Array
-from hpcadmm.storage.durable import absent, kind, written
-from hpcadmm.storage.hdf5 import write_array, write_text, writing
-
-ROWS = 10_000  # rows of text made at a time
-ONE = {"scores": "score", "probabilities": "probability", "values": "value"}  # prefix of a csv column name
-
-Columns = dict[str, Array]  # the content of the output: arrays (samples,) or (samples, outputs)
+from hpcadmm.storage.durable import absent, kind, spoken, written
 
 
 @dataclass(frozen=True)
@@ -50,40 +46,50 @@ class Reading:
 def predict(
     run: Path, source: Path, out: Path, how: Reading, force: bool, iteration: int | None, world: World, warn: Warn
 ) -> dict[str, Any]:
-    """Write the predictions for the samples in `source` to `out`; returns their number and columns. Collective.
+    """Write the predictions for the samples in `source` to `out`, in their order; returns their number and columns.
 
-    The first rank does the work. Raises UsageError, on all ranks, for an invalid run, input or output.
+    Every rank reads and predicts its own rows; the first rank writes. The file does not depend on the number of ranks,
+    and the memory not on that of the samples. Collective. Raises UsageError, on all ranks, for an invalid run, input or
+    output.
     """
     trained = read(run, iteration, world, warn)
-    facts: dict[str, Any] = {}
-    with world.together("predicting"), threadpool_limits(trained.job.head.threads):
+    sheet = Sheet(trained)
+    with world.together("predicting"):
+        encode, write = FORMATS[kind(out, FORMATS)]
         if world.first:
-            write = WRITERS[kind(out, WRITERS)]
             absent(out, force)
-            columns = predicted(trained, source, how, warn)
-            written(out, lambda aside: write(aside, columns, trained.names))
-            facts = {"out": str(out), "samples": len(next(iter(columns.values()))), "holds": list(columns)}
-    shared: dict[str, Any] = world.share(facts)
-    return shared
+    with phase("reading the input"), world.together("reading the input"):
+        table, factor = opened(trained, source, how)
+    if world.first:
+        for line in table.warnings:
+            warn(line)
+    with spool(out) as mine:
+        inputs = trained.transform.inputs
+        with phase("predicting"), world.together("predicting"), threadpool_limits(trained.job.head.threads):
+            found = blocks(table, dealt(table.rows, world), inputs, trained.dtype, trained.network.bias, factor)
+            for z in outputs(trained, found):
+                with spoken(f"write {out}"):
+                    mine.write(encode(sheet, z))
+        collect(mine, out, world)
+        with world.together("writing the predictions"):
+            if world.first:
+                written(out, lambda aside: write(aside, sheet, mine, table.rows))
+    return {"out": str(out), "samples": table.rows, "holds": list(sheet.empty)}
 
 
-def predicted(trained: Trained, source: Path, how: Reading, warn: Warn) -> Columns:
-    """The predictions for all samples of a file, in their order."""
-    samples = load_inputs(
-        source,
-        reader(trained, source, how),
-        trained.transform,
-        World.alone(),
-        trained.dtype,
-        ones=trained.network.bias,
-        columns=trained.columns,
-        ignored=how.column,
-        warn=warn,
-    )
-    z = np.empty((trained.network.n[-1], samples.n), trained.dtype, order="F")
-    for _, t in samples.tiles:
-        z[:, t] = trained.output(samples.x[:, t])
-    return interpreted(trained, z)
+def outputs(trained: Trained, found: Iterator[Block]) -> Iterator[Array]:
+    """z (n_L, columns) of each block, made tile by tile, so that its bits do not depend on the block."""
+    for x, tiles in found:
+        z = np.empty((trained.network.n[-1], x.shape[1]), trained.dtype, order="F")
+        for t in tiles:
+            z[:, t] = trained.output(x[:, t])
+        yield z
+
+
+def opened(trained: Trained, source: Path, how: Reading) -> tuple[Table, int]:
+    """The table of the features, and the factor by which its images are down-sampled."""
+    like = reader(trained, source, how)
+    return table_for(source, like, trained.transform, trained.columns, how.column), like.downsample
 
 
 def reader(trained: Trained, source: Path, how: Reading) -> Dataset:
@@ -104,52 +110,3 @@ def reader(trained: Trained, source: Path, how: Reading) -> Dataset:
     if faults:
         raise UsageError("\n".join(faults))
     return dataset
-
-
-def interpreted(trained: Trained, z: Array) -> Columns:
-    """Outputs z (n_L, samples) as classes with scores (cross entropy: probabilities), or as regression values."""
-    if not trained.classes:
-        targets = trained.transform.targets
-        return {"values": (targets.undo(z) if targets else z).T}
-    classes = decide(z)
-    if trained.job.loss.name == "cross-entropy":
-        scores = {"probabilities": softmax(z, axis=0).T}
-    else:
-        scores = {"scores": z.T}
-    return {"class": classes, "name": np.array(trained.names)[classes], **scores}
-
-
-def write_csv(path: Path, columns: Columns, names: Sequence[str]) -> None:
-    """Write a header, then a line per sample; numbers keep all their bits."""
-    ordered = sorted(columns.items(), key=lambda item: item[1].ndim)  # the single columns first
-    head: list[str] = []
-    for key, values in ordered:
-        outputs = names if len(names) == values.shape[-1] else range(values.shape[-1])
-        head += [key] if values.ndim == 1 else [f"{ONE[key]} {name}" for name in outputs]
-    with open(path, "w", encoding="utf-8", newline="") as file:
-        out = csv.writer(file, lineterminator="\n")
-        out.writerow(head)
-        for start in range(0, len(ordered[0][1]), ROWS):
-            block = [values[start : start + ROWS].astype(str) for _, values in ordered]
-            out.writerows(np.column_stack(block).tolist())
-
-
-def write_npz(path: Path, columns: Columns, names: Sequence[str]) -> None:
-    """Write the columns as arrays, and the class names, without pickles."""
-    np.savez(path, allow_pickle=False, **columns, **({"names": np.array(names)} if names else {}))
-
-
-def write_h5(path: Path, columns: Columns, names: Sequence[str]) -> None:
-    """Write the columns as datasets with checksums, text in UTF-8, and the class names as JSON in `names`."""
-    with writing(path, {}) as file:
-        for key, values in columns.items():
-            text = values.dtype.kind == "U"
-            write_array(file, key, np.char.encode(values, "utf-8") if text else np.ascontiguousarray(values))
-        write_text(file, "names", json.dumps(list(names)))
-
-
-WRITERS: Mapping[str, Callable[[Path, Columns, Sequence[str]], None]] = {
-    ".csv": write_csv,
-    ".npz": write_npz,
-    ".h5": write_h5,
-}

@@ -13,7 +13,9 @@ from hpcadmm.comm.launcher import expected_rank
 RUN = click.argument("run", type=PATH)
 ITERATION = click.option("--iteration", type=int, metavar="K", help="Use this checkpoint (default: the newest).")
 ACROSS = ("iterations", "seconds", "rounds", "payload", "bytes")
-UP = ("objective", "objective error", "primal residual", "accuracy", "mean squared error")
+UP = ("objective", "objective error", "primal residual", "accuracy", "mean squared error", "balanced accuracy",
+      "log loss", "ROC AUC", "macro precision", "macro recall", "macro F1", "precision", "recall", "F1", "RMSE", "MAE",
+      "R^2")  # fmt: skip
 
 
 def to_file(endings: str) -> Any:
@@ -46,17 +48,17 @@ def evaluate(run: Path, overrides: tuple[str, ...], part: str | None, iteration:
 @click.command()
 @RUN
 @click.argument("source", metavar="INPUT", type=PATH)
-@to_file(".csv, .npz or .h5")
+@to_file(".csv, .npz, .h5 or .parquet")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A key of [data] for INPUT; repeatable.")
 @click.option("--ignore", "ignored", metavar="COLUMN",
               help="csv column to skip, by name or by number from 0 (default: a surplus last column).")  # fmt: skip
 @ITERATION
 @FORCE
 def predict(run: Path, source: Path, out: Path, settings: tuple[str, ...], ignored: str | None, **options: Any) -> None:
-    """Write the predictions of RUN for the samples in INPUT: class, name and scores, or regression values.
+    """Write the predictions of RUN for the samples in INPUT: class, name, and scores or probabilities; or values.
 
     INPUT is .npz or HDF5 (array X), csv, LIBSVM or IDX images, with or without labels. Features are scaled like the
-    training data.
+    training data. Runs on all ranks of mpirun, in blocks; the output does not depend on the number of ranks.
     """
     world = start_mpi()
     from hpcadmm.after import predict as predicting

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import platform
 import time
 from collections.abc import Callable, Iterator
@@ -190,6 +191,20 @@ class World:
             everything = np.empty(int(np.sum(lengths)), np.uint8)
             self.mpi.Allgatherv(mine, [everything, lengths])
         return np.split(everything, np.cumsum(lengths)[:-1])
+
+    def exchange(self, rows: NDArray[Any], counts: Any, expected: Any) -> NDArray[Any]:
+        """The rows that all ranks send here, in the order of the ranks.
+
+        rows (k, ...): contiguous, sorted by receiver. counts, expected: rows to and from each rank.
+        """
+        if self.size == 1:
+            return rows
+        out = np.empty((int(np.sum(expected)), *rows.shape[1:]), rows.dtype)
+        row = rows.dtype.itemsize * math.prod(rows.shape[1:])
+        sent, received = (array.reshape(-1).view(np.uint8) for array in (rows, out))
+        with self.counted("exchange", rows.nbytes):
+            self.mpi.Alltoallv([sent, np.multiply(counts, row)], [received, np.multiply(expected, row)])
+        return out
 
     def barrier(self) -> None:
         """Wait for all ranks."""

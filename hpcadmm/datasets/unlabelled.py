@@ -41,18 +41,26 @@ def load_inputs(
     one, is left out. ignored: a column of a csv file to leave out. HDF5 and npz files hold the features in `inputs`
     (X).
     """
-    features = len(transform.inputs.shift) * like.downsample**2
     with world.together(f"reading {path}"):
-        table = table_of(path, like, features, columns, ignored)
-        if table.features != features:
-            raise UsageError(f"{path}: {table.features} features, but the network was trained on {features}")
-        table.targets = 0
+        table = table_for(path, like, transform, columns, ignored)
         tiles = dealt(table.rows, world)
         samples = filled(Source.whole(table), None, tiles, dtype, ones, like.downsample, transform.inputs)
     samples.labels = np.zeros(samples.x.shape[1], np.int64)
     for line in table.warnings:
         warn(line)
     return samples
+
+
+def table_for(
+    path: Path, like: Dataset, transform: Transform, columns: Columns | None, ignored: int | str | None = None
+) -> Table:
+    """The file as a table of the features of the training; see `load_inputs`."""
+    features = len(transform.inputs.shift) * like.downsample**2
+    table = table_of(path, like, features, columns, ignored)
+    if table.features != features:
+        raise UsageError(f"{path}: {table.features} features, but the network was trained on {features}")
+    table.targets = 0
+    return table
 
 
 def table_of(path: Path, like: Dataset, features: int, columns: Columns | None, ignored: int | str | None) -> Table:

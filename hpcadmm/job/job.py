@@ -17,6 +17,7 @@ from hpcadmm.job.tables import chosen, named, overridden, plain, toml, toml_text
 from hpcadmm.job.typed import Raw, untyped
 from hpcadmm.model.activations import ACTIVATIONS, Activation
 from hpcadmm.model.losses import LOSSES, Loss
+from hpcadmm.model.scores import CHOICES, keyed
 from hpcadmm.solvers import SOLVERS, Solver
 
 Positive = Annotated[float, Gt(0)]
@@ -99,9 +100,21 @@ class Save:
 
 @dataclass(frozen=True)
 class Evaluate:
-    """[evaluate]. every: iterations between measurements, default 1; 0: only at the end. Never solver time."""
+    """[evaluate]: measurements, which never count as solver time.
+
+    every: iterations between measurements, default 1; 0: only at the end.
+    metrics: further scores in metrics.jsonl, of the test part, or with the prefix train_ of the train part. Of classes:
+        balanced_accuracy, log_loss, roc_auc, macro_precision, macro_recall, macro_f1, and of two classes precision,
+        recall, f1 (of the second class); of real targets, in their own units: rmse, mae, r2. Default: none.
+    """
 
     every: Annotated[int, Ge(0)] = 1
+    metrics: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if strange := [metric for metric in self.metrics if keyed(metric)[1] not in CHOICES]:
+            known = f"known are {', '.join(CHOICES)}, also with the prefix train_"
+            raise UsageError(f"evaluate.metrics: {strange[0]!r}: {known}")
 
 
 @dataclass(frozen=True)

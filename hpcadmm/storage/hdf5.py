@@ -5,7 +5,7 @@ the expected type and shape, in chunks of a limited size with a checksum.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -88,6 +88,15 @@ def write_array(file: h5py.File, name: str, array: Array, width: int = 1) -> Non
     shape = stored_shape(array.shape)
     chunks = chunk_shape(shape, array.itemsize, width) if array.size else None
     file.create_dataset(name, data=array.reshape(shape), chunks=chunks, fletcher32=bool(array.size))
+
+
+def fill_array(file: h5py.File, name: str, shape: tuple[int, ...], dtype: Any, blocks: Iterable[Array]) -> None:
+    """Write an array given as consecutive blocks of rows, in chunks with a checksum each."""
+    chunks, start = chunk_shape(shape, np.dtype(dtype).itemsize), 0
+    found = file.create_dataset(name, shape, dtype, chunks=chunks, fletcher32=True)
+    for block in blocks:
+        found[start : start + len(block)] = block
+        start += len(block)
 
 
 def read_array(file: h5py.File, name: str, rows: Array, start: int = 0, total: int | None = None) -> None:

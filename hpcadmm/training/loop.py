@@ -199,7 +199,8 @@ def _agree(t: Training, signals: Signals) -> tuple[str | None, bool]:
 
 def _measured(t: Training, reason: str | None) -> str | None:
     """Append a row to metrics.jsonl; returns the reason, or that of a rule that the row meets."""
-    row = {"iteration": t.iteration, **t.clock.row(), **measure(t.job.solver, t.state, t.problem, t.world)}
+    chosen = t.job.evaluate.metrics, t.setup.meaning
+    row = {"iteration": t.iteration, **t.clock.row(), **measure(t.job.solver, t.state, t.problem, t.world, *chosen)}
     found = t.stopping.diverged(row) or t.stopping.satisfied(row)
     row.pop("scale", None)
     t.row = row

@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +15,9 @@ from hpcadmm.model.losses.base import decide
 from hpcadmm.model.problem import Part, Problem
 from hpcadmm.model.state import Arrays
 from hpcadmm.model.tiles import block, pieces
+from hpcadmm.training.scores.answers import weight_of
+from hpcadmm.training.scores.chosen import measured
+from hpcadmm.training.scores.scored import Meaning
 
 Row = dict[str, Any]
 
@@ -66,34 +69,38 @@ def _added(row: Row, before: Row) -> Row:
     }
 
 
-def measure(solver: Any, state: Any, problem: Problem, world: World) -> Row:
-    """The solver's own measures, and accuracy or error on both parts (None: no samples). Collective."""
+def measure(
+    solver: Any, state: Any, problem: Problem, world: World, metrics: Sequence[str] = (), meaning: Meaning | None = None
+) -> Row:
+    """The solver's measures, accuracy or error on both parts (None: no samples), the chosen metrics. Collective."""
     row: Row = dict(solver.measure(state, problem, world))
     W = solver.weights(state, world)
     score_name = "accuracy" if problem.classes else "error"
     for name, part in (("train", problem.train), ("test", problem.test)):
         row[f"{name}_{score_name}"] = score(W, problem, part, world)
-    return row
+    return row | (measured(metrics, W, problem, meaning, world) if meaning else {})
 
 
 def score(W: Arrays, problem: Problem, part: Part, world: World) -> float | None:
-    """Accuracy (a fraction), in a regression the mean squared error of a target, over all columns of a part; None if
-    it has none. The same bits on any number of ranks. Collective.
+    """Accuracy (a fraction), in a regression the mean squared error of a target, over all columns of a part, by their
+    weights if there are any; None without columns. The same bits on any number of ranks. Collective.
 
     Ranks that hold the same columns share the work.
     """
     if not part.tiles.n:
         return None
-    values = np.zeros((len(part.tiles), 1))
+    values, weights = np.zeros((len(part.tiles), 1)), np.zeros((len(part.tiles), 1))
+    own = weight_of(part)
     mine = slice(*block(len(part.tiles), world.chain.size, world.chain.rank))
-    for value, (_, columns) in list(zip(values, part.tiles, strict=True))[mine]:
+    for value, weight, (_, columns) in list(zip(values, weights, part.tiles, strict=True))[mine]:
         for t in pieces(columns):
-            z = problem.network.forward(W, part.x[:, t])
-            if problem.classes:
-                value[0] += np.count_nonzero(decide(z) == part.labels[t])
-            else:
-                value[0] += float(np.square(z - part.y[:, t]).sum(dtype=np.float64)) / len(z)
-    return float(sum_by_tile(world, part.tiles, values)[0]) / part.tiles.n
+            z, w = problem.network.forward(W, part.x[:, t]), 1.0 if own is None else own[t]
+            each = decide(z) == part.labels[t] if problem.classes else np.square(z - part.y[:, t])
+            value[0] += float((w * each).sum(dtype=np.float64)) / (1 if problem.classes else len(z))
+            weight[0] += np.sum(w)
+    total = float(sum_by_tile(world, part.tiles, values)[0])
+    whole = part.tiles.n if own is None else float(sum_by_tile(world, part.tiles, weights)[0])
+    return total / whole if whole else None
 
 
 def weights_sha256(W: Arrays) -> str:

@@ -18,6 +18,8 @@ from hpcadmm.model.problem import Part, Problem
 from hpcadmm.model.state import items
 from hpcadmm.model.tiles import narrowest_tile, pieces
 from hpcadmm.solvers import Solver
+from hpcadmm.training.scores import chosen
+from hpcadmm.training.scores.scored import Meaning
 
 CURE = "use more ranks on more nodes, fewer units in network.hidden, fewer samples by data.first, or float32"
 PRECISIONS = {"float64": np.float64, "float32": np.float32}
@@ -34,6 +36,11 @@ class Setup:
     data: Loaded
     world: World
     job: Job
+
+    @property
+    def meaning(self) -> Meaning:
+        """What the network's outputs are."""
+        return Meaning(self.job.loss.name, self.data.names or (), self.data.transform.targets)
 
 
 def set_up(job: Job, world: World) -> Setup:
@@ -69,6 +76,7 @@ def check_data(job: Job, data: Loaded, world: World) -> None:
     """Raise UsageError if the samples do not suit the loss or the rules of [stop]. Collective."""
     if data.classes:
         check_classes(data, world)
+    chosen.check(job.evaluate.metrics, data.classes, job.loss.name)
     rules = {"patience": job.stop.patience, "accuracy": job.stop.accuracy}
     for key, value in rules.items():
         if value is not None and not data.test.n:

@@ -9,13 +9,19 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from sklearn.metrics import precision_recall_fscore_support, r2_score
+from sklearn.metrics import (
+    mean_absolute_error,
+    precision_recall_fscore_support,
+    r2_score,
+    root_mean_squared_error,
+)
 
 from hpcadmm.after.evaluate import evaluate, shown
 from hpcadmm.after.otherdata import matched
 from hpcadmm.comm.world import World
 from hpcadmm.datasets import DATASETS
 from hpcadmm.errors import UsageError
+from hpcadmm.model.scores import CHOICES
 from tests.helpers.trainings import JOBS, named, outputs, samples, trained
 
 Run = Callable[[str], Path]
@@ -35,6 +41,13 @@ def last_row(folder: Path) -> dict[str, Any]:
 def test_agrees_with_the_last_row_of_the_metrics(run: Run, name: str, part: str) -> None:
     folder = run(name)
     found, row = result(folder, part=part), last_row(folder)
+    chosen = [key for key in row if key.removeprefix(f"{part}_") in CHOICES]
+    assert len(chosen) == {"leaky": 2, "regression": 1 + (part == "test")}.get(name, 0)
+    for key in chosen:
+        told = found.get(
+            score := key.removeprefix(f"{part}_"), found.get("macro", {}).get(score.removeprefix("macro_"))
+        )
+        assert told == pytest.approx(row[key], rel=1e-6 if name == "leaky" else 1e-12)
     if name == "regression":
         assert found["mean_squared_error"] == row[f"{part}_error"]
     else:
@@ -66,7 +79,11 @@ def test_a_regression_is_measured_in_the_units_of_its_data(run: Run) -> None:
     np.testing.assert_allclose([t["mae"] for t in found["targets"]], np.abs(error).mean(axis=0))
     expected = r2_score(data["y_test"], values, multioutput="raw_values")
     np.testing.assert_allclose([t["r2"] for t in found["targets"]], expected)
-    assert found["rmse"] == pytest.approx(np.sqrt(found["mean_squared_error"]))
+    assert [found[key] for key in ("rmse", "mae")] == pytest.approx(
+        [root_mean_squared_error(data["y_test"], values), mean_absolute_error(data["y_test"], values)]
+    )
+    assert found["r2"] == pytest.approx(r2_score(data["y_test"], values))
+    assert found["error"] == found["mean_squared_error"]
 
 
 def test_all_is_train_and_test_together(run: Run) -> None:

@@ -1,6 +1,8 @@
 """predict: from files of several formats to files of several formats."""
 
 import csv
+import errno
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -8,14 +10,18 @@ from typing import Any
 
 import h5py
 import numpy as np
+import pyarrow.parquet
 import pytest
 from scipy.special import softmax
 
+from hpcadmm.after import predict as predicting
+from hpcadmm.after import sheet, spool
 from hpcadmm.after.predict import Reading, predict
 from hpcadmm.comm.world import World
-from hpcadmm.datasets import DATASETS
+from hpcadmm.datasets import DATASETS, inputs
 from hpcadmm.errors import UsageError
 from hpcadmm.model.losses.base import decide
+from tests.helpers.threads import on_ranks
 from tests.helpers.trainings import JOBS, named, outputs, trained
 
 Run = Callable[[str], Path]
@@ -119,6 +125,67 @@ def test_nothing_is_overwritten_or_left_behind(run: Run, tmp_path: Path) -> None
         told(run("digits"), tmp_path / "in.npz", tmp_path / "nowhere" / "out.csv")
     told(run("digits"), tmp_path / "in.npz", out, force=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.npz", "out.csv"]
+
+
+def test_every_number_of_ranks_writes_the_same_file(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In several blocks a rank, with results that do not fit in memory, for inputs that are read from anywhere and
+    from the beginning only."""
+    monkeypatch.setattr(inputs, "step", lambda features: 150)
+    monkeypatch.setattr(spool, "MOST", 1000)
+    monkeypatch.setattr(spool, "CHUNK", 777)
+    monkeypatch.setattr(sheet, "ROWS", 100)
+    x = raw(360)
+    np.savez(tmp_path / "in.npz", X=x)
+    np.savetxt(tmp_path / "in.csv", x, delimiter=",", fmt="%g")
+    (tmp_path / "out").mkdir()
+    for name in ("in.npz", "in.csv"):
+        for suffix in ("csv", "npz", "h5", "parquet"):
+            out, written = tmp_path / "out" / f"a.{suffix}", set()
+            for ranks in (1, 2, 3):
+
+                def one(world: World, name: str = name, out: Path = out) -> dict[str, Any]:
+                    return predict(run("leaky"), tmp_path / name, out, Reading(), True, None, world, lambda line: None)
+
+                assert {said["samples"] for said in on_ranks(ranks, one)} == {360}
+                written.add(out.read_bytes())
+            assert len(written) == 1, (name, suffix)
+    assert len(list((tmp_path / "out").iterdir())) == 4
+
+
+def test_parquet_holds_what_csv_holds(run: Run, tmp_path: Path) -> None:
+    np.savez(tmp_path / "in.npz", X=raw())
+    for suffix in ("csv", "parquet"):
+        told(run("leaky"), tmp_path / "in.npz", tmp_path / f"out.{suffix}")
+    with open(tmp_path / "out.csv", newline="") as file:
+        head, *rows = csv.reader(file)
+    table = pyarrow.parquet.read_table(tmp_path / "out.parquet")
+    assert table.column_names == head
+    assert table.column("name").to_pylist() == [row[1] for row in rows]
+    for k, column in enumerate(head[2:], 2):
+        np.testing.assert_array_equal(table.column(column), np.array([row[k] for row in rows], np.float32))
+
+
+@pytest.mark.parametrize("suffix", ["csv", "h5"])
+def test_a_full_disk_leaves_nothing(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str) -> None:
+    """The first rank cannot store what the others send; all say so."""
+
+    class Full(io.BytesIO):
+        def write(self, data: Any) -> int:
+            if self.tell() + len(data) > 6000:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return super().write(data)
+
+    monkeypatch.setattr(predicting, "spool", lambda out: Full())
+    np.savez(tmp_path / "in.npz", X=raw(360))
+
+    def one(world: World) -> None:
+        out = tmp_path / f"out.{suffix}"
+        with pytest.raises(UsageError, match=f"cannot write {out}: No space left"):
+            predict(run("leaky"), tmp_path / "in.npz", out, Reading(), False, None, world, lambda line: None)
+
+    for ranks in (1, 3):
+        on_ranks(ranks, one)
+    assert [path.name for path in tmp_path.iterdir()] == ["in.npz"]
 
 
 def hostile(folder: Path) -> Path:

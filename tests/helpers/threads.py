@@ -114,6 +114,12 @@ class Communicator:
     def Allgatherv(self, mine: Any, out: Any) -> None:
         out[0][...] = np.concatenate(self.exchange(mine.copy()))
 
+    def Alltoallv(self, mine: Any, out: Any) -> None:
+        parts = self.exchange(np.split(mine[0].copy(), np.cumsum(mine[1])[:-1]))
+        received = [part[self.rank] for part in parts]
+        assert [part.size for part in received] == list(out[1]), "other counts than were sent"
+        out[0][...] = np.concatenate(received)
+
     def Barrier(self) -> None:
         self.exchange(None)
 

@@ -30,11 +30,27 @@ every = 3
 keep = 9
 [evaluate]
 every = 2
+{evaluate}
 """
-PLAIN = {"head": "", "data": "", "hidden": [20], "activation": "relu", "bias": "true", "loss": "hinge", "iterations": 6}
+PLAIN = {
+    "head": "",
+    "data": "",
+    "evaluate": "",
+    "hidden": [20],
+    "activation": "relu",
+    "bias": "true",
+    "loss": "hinge",
+    "iterations": 6,
+}
 JOBS = {
     "digits": {},
-    "leaky": {"activation": "leaky-relu", "loss": "cross-entropy", "head": 'precision = "float32"', "hidden": [12, 9]},
+    "leaky": {
+        "activation": "leaky-relu",
+        "loss": "cross-entropy",
+        "head": 'precision = "float32"',
+        "hidden": [12, 9],
+        "evaluate": 'metrics = ["roc_auc", "train_log_loss", "macro_f1", "train_balanced_accuracy"]',
+    },
     "one output": {"data": "positive = [3, 5]\ndownsample = 2", "hidden": [7]},
     "linear": {"hidden": [], "loss": "squared", "bias": "false", "data": "classes = [7, 1, 3]\nstandardise = true"},
 }
@@ -53,6 +69,8 @@ name = "squared"
 name = "taylor"
 [stop]
 iterations = 12
+[evaluate]
+metrics = ["rmse", "mae", "train_r2"]
 """
 
 
