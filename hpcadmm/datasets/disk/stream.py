@@ -1,4 +1,4 @@
-"""Open a file that is plain or packed (gzip, bzip2, xz), and name by its first bytes what no text reader can take."""
+"""Open a file that is plain or packed (gzip, bzip2, xz, zstd, lz4); name what no text reader can take."""
 
 import bz2
 import gzip
@@ -18,6 +18,7 @@ INFLATION = 1100  # deflate packs 1032 to 1 at best
 CHUNK = 1 << 20  # bytes read at a time
 BROKEN = (gzip.BadGzipFile, zlib.error, lzma.LZMAError, EOFError)
 GZIP, XZ = b"\x1f\x8b", b"\xfd7zXZ\0"
+ZSTD, LZ4 = b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18"
 UTF8 = "save it as UTF-8"
 ARRAYS = "save the arrays as npz or HDF5"
 PIXELS = "save the pixels as npz or HDF5"
@@ -32,9 +33,7 @@ KINDS: tuple[tuple[tuple[bytes, ...], str, str], ...] = (  # first bytes, what t
     ),
     ((b"\x89HDF\r\n\x1a\n",), "an HDF5 file", "set data.name = 'hdf5'"),
     ((b"\x93NUMPY",), "one numpy array (.npy)", "save it with a name: numpy.savez(FILE, X=array) (y=labels)"),
-    ((GZIP, XZ), "packed twice", "unpack it once"),
-    ((b"\x28\xb5\x2f\xfd",), "packed with zstd", "unpack it: zstd -d"),
-    ((b"\x04\x22\x4d\x18",), "packed with lz4", "unpack it: lz4 -d"),
+    ((GZIP, XZ, ZSTD, LZ4), "packed twice", "unpack it once"),
     ((b"\x1f\x9d",), "packed with compress (.Z)", "unpack it: uncompress"),
     ((b"LZIP",), "packed with lzip", "unpack it: lzip -d"),
     ((b"7z\xbc\xaf\x27\x1c",), "a 7z archive", "unpack it"),
@@ -80,14 +79,28 @@ def bzip2(top: bytes) -> bool:
     return top[:3] == b"BZh" and top[4:10] in (b"1AY&SY", b"\x17rE8P\x90")
 
 
+@dataclass(frozen=True)
+class ByArrow:
+    """A packing that pyarrow unpacks."""
+
+    name: str
+
+    def open(self, path: Path, mode: str) -> IO[bytes]:
+        import pyarrow  # rarely needed
+
+        return cast(IO[bytes], pyarrow.input_stream(str(path), compression=self.name))
+
+
 def packing(path: Path) -> Any:
-    """The module that unpacks the file, None if it is plain; the content decides, not the name."""
+    """The module (or ByArrow) that unpacks the file, None if it is plain; the content decides, not the name."""
     with path.open("rb") as file:
         top = file.read(10)
     if top.startswith(GZIP):
         return gzip
     if top.startswith(XZ):
         return lzma
+    if top.startswith((ZSTD, LZ4)):
+        return ByArrow("zstd" if top.startswith(ZSTD) else "lz4")
     return bz2 if bzip2(top) else None
 
 
@@ -101,7 +114,8 @@ def blamed(path: Path) -> Iterator[None]:
     except (*BROKEN, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:  # bz2 raises a plain OSError without a number
             raise UsageError(f"{path}: {reason(error)}") from error
-        kind = {gzip: "gzip", bz2: "bzip2", lzma: "xz"}.get(packing(path), "packed")
+        packer = packing(path)
+        kind = {gzip: "gzip", bz2: "bzip2", lzma: "xz"}.get(packer) or getattr(packer, "name", "packed")
         raise UsageError(f"{path}: the {kind} file is damaged or incomplete ({error}); get it again") from error
 
 

@@ -36,7 +36,7 @@ class Raw:
     header: does the file name its columns?
     kinds: of the columns, the same on every rank.
     rows: of the whole file, over all ranks.
-    place: (row, column) -> where that is in words, for messages: "FILE: line 17, column 3 (age)"; row and column from 0.
+    place: (row, column) -> where that is in words, for messages: "FILE: line 17, column 3 (age)"; both from 0.
     facts, warnings: lines for the user about how the file is read.
     """
 

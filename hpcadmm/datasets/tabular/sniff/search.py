@@ -1,0 +1,89 @@
+"""The first findings in a sample: quote, delimiter, comments."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from hpcadmm.datasets.tabular.dialect import Dialect
+from hpcadmm.datasets.tabular.sniff.delimiter import PREFIXES, delimiter_of, quote_of
+from hpcadmm.datasets.tabular.sniff.records import records, starts
+
+Row = Sequence[str]
+
+
+@dataclass
+class Search:
+    """The sample's lines, of which those before `start` are skipped, and what has been found so far.
+
+    head: the number of a line and its fields, if it is a header behind a "#", as numpy.savetxt writes it.
+    """
+
+    where: str
+    lines: list[str]
+    asked: Dialect
+    start: int = 0
+    delimiter: str = ","
+    quote: str = '"'
+    comment: str = ""
+    head: tuple[int, Row] | None = None
+    facts: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def say(self, text: str) -> None:
+        """Add a fact."""
+        self.facts.append(f"{self.where}: {text}")
+
+    def rows(self) -> list[tuple[int, list[str]]]:
+        """The number of its first line, and the fields, of each record."""
+        cut = records(self.lines[self.start :], self.delimiter, self.quote, self.comment)
+        return [(self.start + i, fields) for i, fields in cut]
+
+    def fields(self, line: str) -> list[str]:
+        """The fields of one line."""
+        return next((fields for _, fields in records([line], self.delimiter, self.quote)), [])
+
+
+def delimit(search: Search) -> None:
+    """Find the quote, the delimiter and the comments."""
+    asked, first = search.asked, search.lines[0].strip()
+    excel = first[4:] if first.lower().startswith("sep=") and len(first) == 5 else ""
+    if excel:
+        search.start = 1
+        search.say(f"the first line, {first}, is skipped")
+    rest = search.lines[search.start :]
+    search.quote = quote_of(rest) if asked.quote is None else asked.quote
+    search.delimiter = asked.delimiter or excel or delimiter_of(rest, search.quote)
+    search.comment = comment_of(search) if asked.comment is None else asked.comment
+    if search.comment and asked.comment is None:
+        search.say(f'lines that begin with {search.comment} are skipped (data.comment = "" reads them)')
+
+
+def comment_of(search: Search) -> str:
+    """The beginning of comment lines: they stand above the table, or have another number of fields than its rows.
+
+    The last line above the table may be its header behind a "#".
+    """
+    lines = dict(enumerate(search.lines[search.start :], search.start))
+    for prefix in PREFIXES:
+        marked = [i for i, line in lines.items() if starts(line, prefix)]
+        if not marked or len(marked) == len(lines):
+            continue
+        width = usual(search.fields(line) for i, line in lines.items() if i not in set(marked) and line.strip())
+        alike = [i for i in marked if len(search.fields(lines[i])) == width > 1]
+        top = len(marked)
+        while top and marked[top - 1] != search.start + top - 1:
+            top -= 1
+        if prefix == "#" and top and alike and alike[0] == marked[top - 1]:
+            search.head = alike[0], search.fields(lines[alike[0]].lstrip()[1:])
+            alike = alike[1:]
+        if len(alike) * 2 > len(marked) or (alike and width > 1 and alike[-1] >= search.start + top):
+            search.head = None
+            continue
+        return prefix
+    return ""
+
+
+def usual(rows: Iterable[Row]) -> int:
+    """The most frequent number of fields."""
+    counts = Counter(map(len, rows))
+    return max(counts, key=lambda one: (counts[one], one), default=0)

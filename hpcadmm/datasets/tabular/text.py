@@ -1,0 +1,155 @@
+"""Read a text table once over all ranks: each byte by one rank, parsed there by Arrow."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+from hpcadmm.comm.world import World
+from hpcadmm.datasets.disk.stream import opened
+from hpcadmm.datasets.tabular.blocks import Block, Cutter, Misplaced, deal, share, streamed
+from hpcadmm.datasets.tabular.dialect import Dialect, Layout
+from hpcadmm.datasets.tabular.faults import Fault, first_fault
+from hpcadmm.datasets.tabular.places import Places
+from hpcadmm.datasets.tabular.raw import Kind, Raw, Shard
+from hpcadmm.datasets.tabular.sniff.layout import layout_of
+from hpcadmm.datasets.tabular.sniff.sample import sampled
+from hpcadmm.errors import UsageError
+
+NONE: Mapping[str, Kind] = {}
+
+
+def detected(path: Path, asked: Dialect) -> Dialect:
+    """How the file is written, from a sample. Raises UsageError."""
+    with sampled(path) as sample:
+        one = layout_of(sample, asked, NONE)
+    return Dialect(one.delimiter, one.quote, one.header, one.comment, one.encoding, one.decimal, one.missing)
+
+
+def read_text(path: Path, asked: Dialect, world: World, kinds: Mapping[str, Kind] = NONE) -> Raw:
+    """The columns of a text table; collective.
+
+    A column is "number" if at least half of its sampled fields are numbers (the others missing or, later, an error),
+    else "text"; kinds: by name, or by number from 1, what the user says instead. Raises UsageError on all ranks.
+    """
+    return Reading(path, asked, world, kinds).raw()
+
+
+@dataclass
+class Parsed:
+    """One block, read. lines, rows: how many it has."""
+
+    number: int
+    lines: int
+    rows: int
+    columns: list[Any] = field(default_factory=list)
+
+
+class Reading:
+    """One file being read by all ranks."""
+
+    def __init__(self, path: Path, asked: Dialect, world: World, kinds: Mapping[str, Kind]) -> None:
+        self.path, self.world = path, world
+        self.parsed: list[Parsed] = []
+        self.fault: tuple[int, Fault] | None = None
+        self.failure: Exception | None = None
+        record: Any = None
+        self.top = b""  # the first bytes, on the first rank
+        with world.together(f"reading {path}"):
+            if world.first:
+                with sampled(path) as sample:
+                    found = layout_of(sample, asked, kinds)
+                self.top, record = sample.top, [asdict(found), sample.packed, sample.whole]
+        record, self.packed, self.whole = world.share(record)
+        self.layout = Layout.of(record)
+        from hpcadmm.datasets.tabular.parse import Parser  # pyarrow, only where a table is read
+
+        self.parser = Parser(self.layout)
+
+    def raw(self) -> Raw:
+        """Read the file; collective."""
+        if self.packed or self.layout.wide or not self.shared():
+            self.parsed, self.fault = [], None
+            self.dealt()
+        return self.gathered()
+
+    def shared(self) -> bool:
+        """Each rank reads its range of the file; False if one of them does not begin with a record."""
+        misplaced = False
+        with self.world.together(f"reading {self.path}"):
+            try:
+                for block in share(self.path, self.layout, self.top, self.world):
+                    self.take(block)
+                    if self.failure:
+                        raise self.failure
+                    if self.fault:
+                        break
+            except Misplaced:
+                misplaced = True
+        told = self.world.gather([misplaced, self.fault is not None])
+        return not next((wrong for wrong, fault in told if wrong or fault), False)
+
+    def dealt(self) -> None:
+        """The first rank reads the file and deals its blocks."""
+        failure = deal(self.blocks(), self.world, self.take)
+        with self.world.together(f"reading {self.path}"):
+            if isinstance(failure, UnicodeError):
+                said = f"is not {self.layout.encoding} text throughout ({failure}); set data.encoding"
+                raise UsageError(f"{self.path}: {said}") from failure
+            if failure or self.failure:
+                raise failure or self.failure  # type: ignore[misc]
+
+    def blocks(self) -> Iterator[Block]:
+        """All blocks of the file."""
+        cutter = Cutter(self.layout)
+        if self.whole:
+            yield from cutter.blocks(streamed(None, self.layout, self.top), 0, 1, last=True)
+            return
+        with opened(self.path) as file:
+            yield from cutter.blocks(streamed(file, self.layout, b""), 0, 1, last=True)
+
+    def take(self, block: Block) -> None:
+        """Parse a block, or keep its first fault, after which nothing is parsed."""
+        if self.fault or self.failure:
+            return
+        from hpcadmm.datasets.tabular.parse import Refused
+
+        try:
+            if block.open or block.stray:
+                raise Refused("a quote that is not closed where its field ends")
+            columns = self.parser.columns(block.data)
+            ends = block.data.count(self.layout.end.encode())
+            lines = ends + (not block.data.endswith(self.layout.end.encode()))
+            self.parsed.append(Parsed(block.number, lines, len(columns[0]), columns))
+        except Refused as refused:
+            self.fault = block.number, first_fault(block, self.layout, str(refused))
+        except Exception as error:  # noqa: BLE001 (the ranks fail together, when all blocks are dealt)
+            self.failure = error
+
+    def gathered(self) -> Raw:
+        """What all ranks have read; collective. Raises the first fault of the file."""
+        mine = [[one.number, one.lines, one.rows] for one in self.parsed]
+        fault = None if self.fault is None else [self.fault[0], asdict(self.fault[1])]
+        told = self.world.gather([mine, fault])
+        blocks = sorted(block for some, _ in told for block in some)
+        places = Places(self.path, self.layout, [lines for _, lines, _ in blocks], [rows for _, _, rows in blocks])
+        if faults := [one for _, one in told if one]:
+            number, record = min(faults, key=lambda one: one[0])
+            before = sum(lines for other, lines, _ in blocks if other < number)
+            raise UsageError(places.said(before, Fault(**record)))
+        starts = dict(
+            zip((number for number, *_ in blocks), [0, *accumulate(rows for *_, rows in blocks)], strict=False)
+        )
+        one = self.layout
+        return Raw(
+            path=self.path,
+            names=list(one.names),
+            header=one.header,
+            kinds=list(one.kinds),
+            rows=sum(rows for *_, rows in blocks),
+            shards=[Shard(starts[parsed.number], parsed.columns) for parsed in self.parsed],
+            place=places,
+            facts=one.facts,
+            warnings=one.warnings,
+        )
