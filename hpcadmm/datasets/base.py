@@ -12,6 +12,7 @@ from hpcadmm.datasets import loading
 from hpcadmm.datasets.choose import Order, check_parts, first, held_out, ordered, split, subset
 from hpcadmm.datasets.disk.lookup import find, missing, places, there
 from hpcadmm.datasets.labels import Labelling, distinct
+from hpcadmm.datasets.streamed import amount
 from hpcadmm.datasets.table import Source, Table
 from hpcadmm.errors import UsageError
 
@@ -59,6 +60,10 @@ class Dataset(ABC):
     first, first_test: use only the first n samples of the train and the test part.
     validation: hold out this fraction of the train part, drawn from split_seed; it replaces the test part, which is
     not read. Use it to choose hyperparameters.
+    memory: bytes of samples that a rank may hold, as "2 GB" (default: all). If a rank's samples take more, they stay in
+    the file (HDF5), and a buffer of this size holds those of the next minibatches, with the same results. The solvers
+    sgd, adam, adagrad, adadelta, mpadmm, cg, lbfgs, and gadmm and qgadmm with local = "adam" can do so. Labels and
+    row numbers stay in memory. A file whose rows are not packed and not chunked is read fastest.
     """
 
     name: ClassVar[str]
@@ -85,6 +90,7 @@ class Dataset(ABC):
     first: Count | None = None
     first_test: Count | None = None
     validation: Annotated[float, Gt(0), Lt(1)] | None = None
+    memory: str | Count | None = None
 
     load = loading.load
 
@@ -93,6 +99,8 @@ class Dataset(ABC):
             given = getattr(self, key)
             if given is not None and (not given or len(set(given)) < len(given)):
                 raise UsageError(f"data.{key} = {given}: name at least one label, each once")
+        if self.memory is not None:
+            amount(self.memory)
         if self.standardise is True and self.scale not in ("auto", "none"):
             raise UsageError(f"data.standardise = true and data.scale = {self.scale!r}: choose one of the two")
 

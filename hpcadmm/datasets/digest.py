@@ -12,12 +12,20 @@ import numpy as np
 from hpcadmm.comm.world import World
 from hpcadmm.datasets.loaded import Samples
 from hpcadmm.datasets.table import Source
+from hpcadmm.model import inputs
 
 if TYPE_CHECKING:
     from hpcadmm.datasets.base import Dataset
 
 # Options and defaults that version 0.1.0 did not have; `former` leaves them out.
-LATER = ("order", "file"), ("columns", None), ("validation", None), ("comment", None)
+LATER = (
+    ("order", "file"),
+    ("columns", None),
+    ("validation", None),
+    ("comment", None),
+    ("memory", None),
+    ("sparse", "auto"),
+)
 
 
 def contents(parts: Sequence[Samples], world: World) -> str:
@@ -30,7 +38,9 @@ def contents(parts: Sequence[Samples], world: World) -> str:
     for part in parts:
         marks = np.zeros((part.tiles.count, 4))
         for tile, t in part.tiles:
-            hashed = hashlib.sha256(np.ascontiguousarray(part.x[:, t].T).data)
+            hashed = hashlib.sha256()
+            for array in inputs.contents(part.x, t):
+                hashed.update(array.data)
             hashed.update(np.ascontiguousarray(part.labels.T[t]).data)
             marks[tile] = np.frombuffer(hashed.digest()[:16], "<u4")  # integers, exact in a sum over ranks
         world.sum_flat(marks.reshape(-1))

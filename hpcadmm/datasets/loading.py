@@ -9,16 +9,18 @@ import numpy as np
 
 from hpcadmm.comm import memory
 from hpcadmm.comm.world import World
-from hpcadmm.datasets import digest, scaling
+from hpcadmm.datasets import digest, scaling, sparse, streamed
 from hpcadmm.datasets.choose import dealt
 from hpcadmm.datasets.columns import Columns
 from hpcadmm.datasets.disk.lookup import places
 from hpcadmm.datasets.fill import filled, width
+from hpcadmm.datasets.keeping import ANY, Keeping
 from hpcadmm.datasets.labels import Labelling
 from hpcadmm.datasets.loaded import Loaded, Samples, Transform
-from hpcadmm.datasets.table import Source
+from hpcadmm.datasets.table import Source, Table
 from hpcadmm.datasets.transform import Affine, Kind, fitted, narrowed
 from hpcadmm.errors import UsageError
+from hpcadmm.model.inputs import Inputs
 from hpcadmm.model.tiles import Tiles
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ def load(
     parts: int = 0,
     transform: Transform | None = None,
     columns: Columns | None = None,
+    keeping: Keeping = ANY,
 ) -> Loaded:
     """Read this rank's columns; collective.
 
@@ -46,6 +49,7 @@ def load(
     parts: cut the train part into this many even parts instead.
     transform: apply this one instead of the train part's own, and compute no digest.
     columns: those of a training, matched by name (None: unknown).
+    keeping: whether x may stay in the file if it takes more than data.memory.
     Raises UsageError, on all ranks, for invalid options, files or values, and for too little memory.
     """
     sources = chosen(dataset, seed, columns, world)
@@ -58,9 +62,14 @@ def load(
             raise UsageError(f"{table.where}: {features} features, but the network was trained on {known}")
         tables = list(dict.fromkeys(s.table for s in sources))
         labelling = dataset.labelling(tables)
-    loading = Loading(dataset, world, dtype, ones, sources, tiles, labelling, features)
+    column = (features + ones) * np.dtype(dtype).itemsize
     kind = scaling.kind_of(dataset, table)
     known_inputs = transform.inputs if transform else scaling.known(kind, table, features)
+    stays = sparse.wanted(dataset, table, kind, transform.inputs if transform else None, keeping)
+    most = None if stays else dataset.memory
+    window = streamed.window_for(most, table, tiles, column, keeping, world)
+    held = window, stays, cure(table, keeping)
+    loading = Loading(dataset, world, dtype, ones, sources, tiles, labelling, features, *held)
     train, inputs, kind = loading.train("none" if transform else kind, known_inputs)
     test = loading.part(1, dtype, inputs)
     targets = transform.targets if transform else scaling.of_targets(dataset, train, table, world)
@@ -72,6 +81,15 @@ def load(
     done.columns = table.named()
     done.facts, done.warnings = ([line for t in tables for line in getattr(t, key)] for key in ("facts", "warnings"))
     return done if transform else recorded(done, kind, sources, seed, world)
+
+
+def cure(table: Table, keeping: Keeping) -> str:
+    """What helps where samples do not fit."""
+    if table.streams and keeping.streams:
+        return f'{CURE}, or data.memory = "2 GB", which leaves them in the file'
+    if table.sparse and not keeping.sparse:
+        return f"{CURE}, or a solver that keeps them sparse: {', '.join(keeping.keeping())}"
+    return CURE
 
 
 def chosen(dataset: "Dataset", seed: int, columns: Columns | None, world: World) -> tuple[Source, Source]:
@@ -99,12 +117,20 @@ class Loading:
     tiles: tuple[Tiles, Tiles]
     labelling: Labelling | None
     features: int
+    window: streamed.Window | None = None
+    sparse: bool = False
+    cure: str = CURE
 
     def part(self, index: int, dtype: Any, inputs: Affine | None) -> Samples:
         """The train (0) or the test (1) part, its features transformed, or raw; collective."""
         with self.world.together("reading the data"), memory.spared("the samples"):
             source, factor = self.sources[index], self.dataset.downsample
-            return filled(source, self.labelling, self.tiles[index], dtype, self.ones, factor, inputs)
+            labelling, tiles = self.labelling, self.tiles[index]
+            if self.window is not None:
+                return streamed.samples(source, labelling, tiles, self.window, dtype, self.ones, factor, inputs)
+            if self.sparse:
+                return sparse.samples(source, labelling, tiles, dtype, self.ones, inputs)
+            return filled(source, labelling, tiles, dtype, self.ones, factor, inputs)
 
     def train(self, kind: Kind | None, known: Affine | None) -> tuple[Samples, Affine, Kind]:
         """The train part, its transform and the kind of scaling; collective.
@@ -118,20 +144,36 @@ class Loading:
         train, inputs = self.part(0, held, known), known
         raw = train.x[: self.features]
         if kind is None:
-            nonzero, size = self.world.sum(np.array([np.count_nonzero(raw), raw.size]))[0]
+            nonzero, size = self.world.sum(np.array([nonzeros(raw), raw.size]))[0]
             kind = "standard" if nonzero > (1 - scaling.SPARSE) * size else "none"
             inputs = inputs or scaling.known(kind, table, self.features)
+            if self.sparse and inputs is None:
+                raise UsageError(sparse.SHIFTED)
         if inputs is None:
             inputs = fitted(kind, raw, train.tiles, self.world)
-            inputs.apply(raw)
-        train.x = narrowed(train.x, self.dtype)
+            if self.window is not None:
+                train.x = streamed.transformed(train.x, inputs, self.dtype, self.world)
+            elif not self.sparse:
+                inputs.apply(raw)
+        if self.sparse and known is None:
+            train.x = sparse.transformed(train.x, inputs, self.dtype)
+        elif self.window is None and not self.sparse:
+            train.x = narrowed(train.x, self.dtype)
         return train, inputs, kind
 
     def check_memory(self, held: Any) -> None:
         """Raise UsageError if the samples do not fit the memory of a node; collective."""
         train, test = (t.hi - t.lo for t in self.tiles)
         sizes = train * np.dtype(held).itemsize, test * np.dtype(self.dtype).itemsize
-        memory.check(self.world, {"samples": (self.features + self.ones) * sum(sizes) + 8 * (train + test)}, CURE)
+        x = (self.features + self.ones) * sum(sizes) if self.window is None else self.window.size
+        if self.sparse:
+            x = sum(sparse.share(source, t) for source, t in zip(self.sources, self.tiles, strict=True))
+        memory.check(self.world, {"samples": x + 8.0 * (train + test)}, self.cure)
+
+
+def nonzeros(x: Any) -> int:
+    """The entries of x that are not 0."""
+    return x.nonzeros if isinstance(x, Inputs) else int(np.count_nonzero(x))
 
 
 def recorded(loaded: Loaded, kind: Kind, sources: Sequence[Source], seed: int, world: World) -> Loaded:

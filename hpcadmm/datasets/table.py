@@ -34,7 +34,8 @@ class Table(ABC):
     maximum: the largest possible raw value if known (255 for bytes; the least is 0).
     values, names: class labels fixed by the format, and their names.
     facts, warnings: lines for the user about how the file is read.
-    sparse: the format leaves out zeros. real: why the targets are real, to tell a user who meant classes.
+    sparse: the format leaves out zeros. streams: rows need not be kept, since any can be read again.
+    real: why the targets are real, to tell a user who meant classes.
     """
 
     rows: int
@@ -49,6 +50,7 @@ class Table(ABC):
     facts: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     sparse: bool = False
+    streams: bool = False
     real: str = 'the data are a regression: use loss.name = "squared"'
 
     @abstractmethod
@@ -64,6 +66,10 @@ class Table(ABC):
         with self.reader() as read:
             for start in range(0, self.rows, step(self.features)):
                 yield read(start, min(start + step(self.features), self.rows))[1]
+
+    def mapped(self) -> Array | None:
+        """The raw features (rows, features) mapped from the file; None if they do not lie there as numbers."""
+        return None
 
     def feature(self, index: int) -> str:
         """The name for the user of a feature (counted from 0): its column in the file, counted from 1."""

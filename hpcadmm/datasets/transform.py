@@ -1,6 +1,6 @@
 """Scale features by statistics of the train part; the same bits on any number of ranks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from hpcadmm.comm.world import World
 from hpcadmm.datasets.table import Array
+from hpcadmm.model.inputs import stretches
 from hpcadmm.model.tiles import Tiles
 
 Vector = NDArray[np.float64]
@@ -99,12 +100,22 @@ def totals(x: Array, tiles: Tiles, world: World, of: Callable[[Array, slice], Ar
     chunk = max(1, ROOM // max(tiles.count, tiles.width, 1))
     for start in range(0, len(x), chunk):
         features = slice(start, start + chunk)
-        slots = np.zeros((tiles.count, len(x[features])))
+        slots = np.zeros((tiles.count, min(chunk, len(x) - start)))
         for tile, columns in tiles:
-            np.add.reduce(of(x[features, columns].T.astype(np.float64), features), axis=0, out=slots[tile])
+            cut = [columns] if slots.shape[1] == 1 else stretches(x, columns)  # one row is not summed in order
+            add_rows((of(x[features, t].T.astype(np.float64), features) for t in cut), slots[tile])
         world.sum_flat(slots.reshape(-1))
         np.add.reduce(slots, axis=0, out=result[features])
     return result
+
+
+def add_rows(blocks: Iterable[Array], out: Vector) -> None:
+    """out = the sum of the rows of all blocks, row after row: the bits of one reduction over all. Overwrites blocks."""
+    for k, block in enumerate(blocks):
+        if k and len(block):
+            block[0] += out
+        if len(block):
+            np.add.reduce(block, axis=0, out=out)
 
 
 def moments(x: Array, tiles: Tiles, world: World) -> tuple[Vector, Vector]:

@@ -184,6 +184,7 @@ RESUMABLE = (
     "save.state",
     "threads",
     "solver.grid",
+    "data.memory",
 )
 
 

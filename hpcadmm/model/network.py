@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from hpcadmm.model.activations.base import Activation
+from hpcadmm.model.inputs import product
 from hpcadmm.model.state import Array, Arrays
 
 
@@ -56,7 +57,7 @@ class Network:
         a = x
         for l in range(1, self.depth + 1):
             m = np.empty((self.n[l], x.shape[1]), x.dtype, order="F")
-            np.matmul(W[l], a, out=m)
+            product(W[l], a, m)
             if l < self.depth:
                 a = self.activations(l, x.shape[1], x.dtype)
                 self.activation.value(m, out=a)

@@ -38,6 +38,8 @@ class Solver:
     constrained: ClassVar[bool] = True  # is the primal residual that of constraints? Else it is a gradient's norm
     has_grid: ClassVar[bool] = False  # does its key `grid` deal layers to ranks?
     steady: ClassVar[bool] = True  # do all later iterations do the same work?
+    streamed: ClassVar[bool] = False  # does it work on minibatches or tiles, so that x may stay in the file?
+    sparse: ClassVar[bool] = False  # does it use x in products only, so that x may be sparse?
 
     # The algorithm
 
@@ -114,6 +116,10 @@ class Solver:
         """The solver with every kind of iteration among its first three, for the rehearsal that compiles kernels."""
         mine = {f.name for f in fields(self) if getattr(self, f.name) is not None}  # type: ignore[arg-type]
         return replace(self, **{key: value for key, value in SOON.items() if key in mine})  # type: ignore[type-var]
+
+    def streams(self, L: int, loss: str) -> bool:
+        """May x stay in the file, for L weight layers and this loss?"""
+        return self.streamed
 
     # How layers and samples are dealt to ranks
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from hpcadmm.model.inputs import outer, product
 from hpcadmm.model.losses.base import Loss
 from hpcadmm.model.network import Network
 from hpcadmm.model.state import Array, Arrays
@@ -31,7 +32,7 @@ class Passes:
         n, L, m, get = self.network.n, self.network.depth, x.shape[1], self._scratch
         self.a[self.layers[0] - 1] = x
         for l in self.layers:
-            self.z[l] = np.matmul(W[l], self.a[l - 1], out=get(f"z{l}", n[l], m))
+            self.z[l] = product(W[l], self.a[l - 1], get(f"z{l}", n[l], m))
             if l < L:
                 a = get.ones(f"a{l}", n[l] + self.network.ones, m)
                 self.a[l] = self.network.activation.value(self.z[l], out=a)
@@ -62,4 +63,4 @@ class Passes:
 
     def gradient(self, l: int, out: Array) -> Array:
         """out = dR/dW_l = lam_l a_{l-1}^T."""
-        return np.matmul(self.lam[l], self.a[l - 1].T, out=out)
+        return outer(self.lam[l], self.a[l - 1], out)

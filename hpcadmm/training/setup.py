@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from hpcadmm import __version__
 from hpcadmm.comm import memory
 from hpcadmm.comm.launch import phase
 from hpcadmm.comm.world import World
+from hpcadmm.datasets.keeping import Keeping
 from hpcadmm.datasets.loaded import Loaded, Samples
 from hpcadmm.errors import UsageError
 from hpcadmm.job.job import Job
@@ -17,7 +19,7 @@ from hpcadmm.model.network import Network
 from hpcadmm.model.problem import Part, Problem
 from hpcadmm.model.state import items
 from hpcadmm.model.tiles import narrowest_tile, pieces
-from hpcadmm.solvers import Solver
+from hpcadmm.solvers import SOLVERS, Solver
 from hpcadmm.training.scores import chosen
 from hpcadmm.training.scores.scored import Meaning
 
@@ -50,7 +52,13 @@ def set_up(job: Job, world: World) -> Setup:
     tile = narrowest_tile(max(job.layers.hidden, default=0))
     with phase("reading the data"), world.together("reading the data"):
         data = job.data.load(
-            job.head.seed, world.samples, dtype, ones=job.layers.bias, tile=tile, parts=job.solver.parts
+            job.head.seed,
+            world.samples,
+            dtype,
+            ones=job.layers.bias,
+            tile=tile,
+            parts=job.solver.parts,
+            keeping=keeping(job),
         )
     check_data(job, data, world)
     outputs = outputs_of(job, data)
@@ -61,6 +69,17 @@ def set_up(job: Job, world: World) -> Setup:
     problem = Problem(network, job.loss, parts[0], parts[1], data.classes, job.head.seed, dtype)
     job.solver.check_problem(problem, world)
     return Setup(problem, data, world, replace(job, data=data.dataset))
+
+
+def keeping(job: Job) -> Keeping:
+    """How the job's solver can take its samples."""
+    solver, L = job.solver, len(job.layers.hidden) + 1
+
+    def names(kind: str) -> list[str]:
+        return [name for name, one in SOLVERS.items() if getattr(one, kind)]
+
+    streaming, sparsely = (partial(names, kind) for kind in ("streamed", "sparse"))
+    return Keeping(solver.streams(L, job.loss.name), solver.sparse, solver.name, streaming, sparsely)
 
 
 def outputs_of(job: Job, data: Loaded) -> int:
@@ -104,9 +123,10 @@ def check_memory(job: Job, network: Network, data: Loaded, world: World) -> None
     """
     n, columns, tiles = network.n, len(data.train.labels.T), data.train.tiles
     width = np.dtype(PRECISIONS[job.head.precision]).itemsize
+    units = n if isinstance(data.train.x, np.ndarray) else n[1:]  # others give no array of a whole tile of x
     layers = [network.shape(l)[0] * network.shape(l)[1] for l in range(1, len(n))]
     piece = max((p.stop - p.start for _, t in tiles for p in pieces(t)), default=0)
-    needs = {"weights": 2.0 * width * sum(layers) + 8 * max(layers), "a tile": 2.0 * width * piece * max(n)}
+    needs = {"weights": 2.0 * width * sum(layers) + 8 * max(layers), "a tile": 2.0 * width * piece * max(units)}
     if any(f.metadata.get("lies") in ("columns", "cells") for f in fields(job.solver.state_type)):
         needs["states"] = width * columns * (2.0 * sum(n[1:-1]) + n[-1]) / world.chain.size
     memory.check(world, needs, CURE)

@@ -18,7 +18,7 @@ import pytest
 
 from hpcadmm.comm.world import World
 from hpcadmm.datasets import DATASETS
-from hpcadmm.datasets.formats import stream
+from hpcadmm.datasets.disk import stream
 from hpcadmm.datasets.formats.libsvm import Libsvm
 from hpcadmm.datasets.formats.text import Csv
 from hpcadmm.datasets.inspect import catalogue

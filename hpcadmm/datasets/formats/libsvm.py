@@ -1,4 +1,4 @@
-"""LIBSVM (svmlight) text: lines `label index:value ...`, plain or packed, read as a dense table.
+"""LIBSVM (svmlight) text: lines `label index:value ...`, plain or packed, held as its entries.
 
 `#` begins a comment. Blank lines, comment lines and the `qid:` of rankings are skipped.
 https://www.csie.ntu.edu.tw/~cjlin/libsvmtools/datasets/
@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -25,24 +24,54 @@ from hpcadmm.errors import UsageError
 MOST = 10_000_000  # features of a dense row
 DIGITS = 20  # of an index
 PAIR = re.compile(r"(\d+|qid):")
+QUERY = re.compile(r"(?<=\s)qid:\S*")
+AT_ONCE = 1 << 22  # characters of the lines that are parsed at once
+Block = tuple[
+    Array, Array, Array, Array
+]  # labels and numbers of entries of rows, then the entries' features and values
 
 
 class LibsvmTable(Table):
-    """A file of lines, read once for the number of rows and the highest index."""
+    """A file of lines, read once.
+
+    y: the label of each row. starts: (rows + 1,), where the entries of each row begin. at, data: of the entries, the
+    feature (from 0) and the value.
+    """
 
     sparse = True
 
     def __init__(self, path: Path, lowest: int, classes: bool) -> None:
         self.files, self.lowest, self.targets = (path,), lowest, 0 if classes else 1
-        self.rows, highest = 0, lowest
+        found: list[Block] = []
+        self.rows = 0
         with opened(path) as file:
-            for _, *pairs in samples(file):
-                self.rows += 1
-                if pairs and ":" in pairs[-1]:
-                    highest = max(highest, self.index(pairs[-1].partition(":")[0], self.rows - 1))
+            for some in batches(file):
+                found.append(self.entries(some, self.rows))
+                self.rows += len(some)
         if not self.rows:
             raise UsageError(f"{path}: no rows; the file is empty, or holds only comments")
-        self.features = highest - lowest + 1
+        self.y, counts, self.at, self.data = (np.concatenate(each) for each in zip(*found, strict=True))
+        self.starts = np.concatenate([[0], np.cumsum(counts)])
+        self.features = int(self.at.max(initial=0)) + 1
+
+    def entries(self, some: list[str], row: int) -> Block:
+        """The labels and entries of these lines, of which the first is this row; checked."""
+        from hpcadmm.datasets.tabular.pairs import LABEL, parsed
+
+        at, values = parsed(some) or (np.zeros(0, np.int64), np.zeros(0))
+        label = at == LABEL
+        good = label | ((at >= self.lowest) & (at < MOST))
+        good[1:] &= label[1:] | (at[1:] > at[:-1])
+        if not at.size or not good.all():
+            return self.one_by_one(some, row)
+        counts = np.diff(np.flatnonzero(np.append(label, True))) - 1
+        return values[label], counts, (at[~label] - self.lowest).astype(np.int32), values[~label]
+
+    def one_by_one(self, some: list[str], row: int) -> Block:
+        """The same, line by line: it names the first that is wrong."""
+        found = [self.parse(line.split(), row + i) for i, line in enumerate(some)]
+        labels, at, values = zip(*found, strict=True)
+        return np.array(labels), np.array([len(one) for one in at]), np.concatenate(at), np.concatenate(values)
 
     def index(self, text: str, row: int) -> int:
         """One index, checked."""
@@ -60,47 +89,47 @@ class LibsvmTable(Table):
             raise UsageError(f"{self.where}: row {row + 1}: the label {text[:40]!r} must be {cure}")
         return float(text)
 
-    def parse(self, sample: list[str], row: int, out: Array) -> float:
-        """Write the values of a sample to `out` (features,); return the label."""
+    def parse(self, sample: list[str], row: int) -> tuple[float, Array, Array]:
+        """The label of a sample, and the features and values of its entries."""
         label, *pairs = sample
         cut = [pair.partition(":") for pair in pairs]
         if strange := [pair for pair, (_, colon, v) in zip(pairs, cut, strict=True) if not colon or not number(v)]:
             said = f"row {row + 1}: {strange[0][:60]!r} is not index:value with a number as its value"
             raise UsageError(f"{self.where}: {said}; a line is `label index:value ...`")
         at = np.array([self.index(i, row) for i, _, _ in cut], np.int64) - self.lowest
-        if at.size and (at[-1] >= self.features or (np.diff(at) <= 0).any()):
+        if (np.diff(at) <= 0).any():
             raise UsageError(f"{self.where}: row {row + 1}: the indices must increase; sort them")
-        out[at] = [float(v) for _, _, v in cut]
-        return self.label(label, row)
+        return self.label(label, row), at.astype(np.int32), np.array([float(v) for _, _, v in cut])
 
     @contextmanager
     def reader(self) -> Iterator[Read]:
-        with opened(self.files[0]) as file:
-            stream, position = samples(file), 0
+        def read(start: int, stop: int) -> tuple[Array, Array]:
+            out: NDArray[np.float64] = np.zeros((stop - start, self.features))
+            held = slice(self.starts[start], self.starts[stop])
+            row = np.repeat(np.arange(stop - start), np.diff(self.starts[start : stop + 1]))
+            out[row, self.at[held]] = self.data[held]
+            return out, as_labels(self.y[start:stop], self.targets, self.where, start)
 
-            def read(start: int, stop: int) -> tuple[Array, Array]:
-                nonlocal position
-                taken = islice(stream, start - position, stop - position)
-                position = stop
-                out: NDArray[np.float64] = np.zeros((stop - start, self.features))
-                found = [self.parse(sample, start + i, out[i]) for i, sample in enumerate(taken)]
-                return out, as_labels(np.array(found), self.targets, self.where, start)
-
-            yield read
+        yield read
 
     def labels(self) -> Iterator[Array]:
-        with opened(self.files[0]) as file:
-            stream, size = samples(file), step(self.features)
-            for start in range(0, self.rows, size):
-                found = [self.label(text, start + i) for i, (text, *_) in enumerate(islice(stream, size))]
-                yield as_labels(np.array(found), self.targets, self.where, start)
+        for start in range(0, self.rows, step(1)):
+            yield as_labels(self.y[start : start + step(1)], self.targets, self.where, start)
 
 
-def samples(file: Stream) -> Iterator[list[str]]:
-    """The fields of each line: label, then index:value pairs without `qid`."""
+def batches(file: Stream) -> Iterator[list[str]]:
+    """The lines, some at a time, without comments and queries."""
+    some: list[str] = []
+    size = 0
     for line in lines(file, "#"):
-        label, *pairs = line.partition("#")[0].split()
-        yield [label, *pairs[pairs[:1] != [] and pairs[0].startswith("qid:") :]]
+        text = line.partition("#")[0]
+        some.append(QUERY.sub("", text, count=1) if "qid:" in text else text)
+        size += len(text)
+        if size > AT_ONCE:
+            yield some
+            some, size = [], 0
+    if some:
+        yield some
 
 
 def pairs_or_numbers(line: str) -> bool | None:
@@ -121,15 +150,19 @@ class Libsvm(Generic):
 
     features: number of columns (default: the highest index of both parts).
     zero_based: indices begin at 0, not 1.
+    sparse: keep only the entries in memory; for the solvers sgd, adam, adagrad, adadelta, cg and lbfgs, if the features
+    are not shifted (scale = "none" or "max"). "auto" (default): if fewer than a tenth of the values are not 0. The last
+    bits of a result differ from those of dense samples.
     """
 
     name: ClassVar[str] = "libsvm"
-    what: ClassVar[str] = "your sparse table in LIBSVM's text format, made dense"
+    what: ClassVar[str] = "your sparse table in LIBSVM's text format"
     expects: ClassVar[tuple[str, ...]] = ("data.path or data.train",)
 
     task: Literal["classification", "regression"] = "classification"
     features: Count | None = None
     zero_based: bool = False
+    sparse: bool | Literal["auto"] = "auto"
 
     def sources(self, seed: int) -> tuple[Source, Source | None]:
         train = self.trained()

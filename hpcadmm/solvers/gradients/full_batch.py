@@ -51,6 +51,8 @@ class FullBatch(Solver):
     """
 
     constrained: ClassVar[bool] = False
+    streamed: ClassVar[bool] = True
+    sparse: ClassVar[bool] = True
 
     decay: Annotated[float, Ge(0), Lt(math.inf)] = 0.0
     restart: Annotated[int, Ge(1)] = 100

@@ -78,6 +78,8 @@ class Stochastic(Solver):
 
     constrained: ClassVar[bool] = False
     state_type: ClassVar[Any] = State
+    streamed: ClassVar[bool] = True
+    sparse: ClassVar[bool] = True
     memory: ClassVar[str] = ""  # which of m and v the method has
 
     rate: Positive = 0.001

@@ -96,6 +96,7 @@ class MpAdmm(Solver):
     paper: ClassVar[str] = "ours, 2026"
     constrained: ClassVar[bool] = False
     has_grid: ClassVar[bool] = True
+    streamed: ClassVar[bool] = True
     steady: ClassVar[bool] = False  # some sweeps refresh the penalties
     state_type: ClassVar[Any] = State
 

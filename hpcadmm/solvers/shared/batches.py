@@ -1,9 +1,12 @@
 """Minibatches that are the same on any number of ranks, drawn without moving a sample."""
 
 from collections.abc import Iterable, Iterator
+from functools import partial
+from typing import Any
 
 import numpy as np
 
+from hpcadmm.model.inputs import Coming, Inputs
 from hpcadmm.model.problem import Part, Problem
 from hpcadmm.model.state import Array
 from hpcadmm.model.tiles import Tiles
@@ -60,7 +63,13 @@ class Batches:
     def parts(self, k: int, part: Part, scratch: Scratch) -> Iterator[tuple[Array, Array]]:
         """x (n_0 + ones, columns) and y (n_L, columns) of each tile's part of batch k, in reused memory."""
         for columns in self.columns(k):
-            yield gathered(part.x, columns, scratch, "x"), gathered(part.y, columns, scratch, "y")
+            x = gathered(part.x, columns, scratch, "x", partial(self.coming, k))
+            yield x, gathered(part.y, columns, scratch, "y")
+
+    def coming(self, k: int) -> Iterator[Array]:
+        """The columns of batch k and of the later ones of its epoch, those of each tile together."""
+        for j in range(k, k - k % self.count + self.count):
+            yield from self.columns(j)
 
     def _permutations(self, epoch: int) -> list[Array]:
         return [
@@ -88,8 +97,11 @@ class Drawn:
         return ((self.problem.x[:, t], self.problem.y[:, t]) for _, t in self.problem.tiles)
 
 
-def gathered(x: Array, columns: Array, scratch: Scratch, name: str) -> Array:
-    """x[:, columns], in the scratch array of this name."""
+def gathered(x: Any, columns: Array, scratch: Scratch, name: str, coming: Coming | None = None) -> Any:
+    """x[:, columns], in the scratch array of this name. coming: the columns that will be asked for, if x is not an
+    array."""
+    if isinstance(x, Inputs):
+        return x.taken(columns, partial(scratch, name), coming or (lambda: [columns]))
     out = scratch(name, x.shape[0], len(columns))
     np.take(x.T, columns, axis=0, out=out.T, mode="clip")
     return out

@@ -7,6 +7,7 @@ import numpy as np
 from hpcadmm.comm.exact.sums import Exact, first_grid, half, sum_exactly
 from hpcadmm.comm.exact.vectors import carried, side_by_side
 from hpcadmm.comm.world import World
+from hpcadmm.model.inputs import outer as times
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array, Arrays
 from hpcadmm.subproblems.passes import Passes
@@ -24,7 +25,7 @@ class OuterSum:
 
     def add(self, passes: Passes) -> None:
         """Add the part that `passes` has just passed through."""
-        self.total.add(np.matmul(self.left(passes), self.right(passes).T, out=self._part))
+        self.total.add(times(self.left(passes), self.right(passes), self._part))
 
 
 class GradientSums:

@@ -92,6 +92,7 @@ class Gadmm(WorkerSolver):
     name: ClassVar[str] = "gadmm"
     paper: ClassVar[str] = "Elgabli et al., JMLR 2020"
     state_type: ClassVar[Any] = State
+    streamed: ClassVar[bool] = True
 
     workers: Annotated[int, Ge(1)] = 10
     topology: str | list[list[int]] = "chain"
@@ -118,6 +119,10 @@ class Gadmm(WorkerSolver):
         return L == 1 and loss in LOCAL and self.local != "adam"
 
     knows_optimum = exact
+
+    def streams(self, L: int, loss: str) -> bool:
+        """Steps of Adam read minibatches; exact ones factor all samples."""
+        return not self.exact(L, loss)
 
     def check(self, L: int) -> None:
         """UsageError for a graph that is not connected and bipartite, wrong periods, and exact steps of a network."""

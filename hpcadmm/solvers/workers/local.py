@@ -1,11 +1,13 @@
 """The problem that each worker solves by itself: exactly for linear models, by steps of Adam for networks."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from hpcadmm.comm.world import World
+from hpcadmm.model.inputs import part
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array
 from hpcadmm.solvers.shared.batches import Batches, gathered
@@ -29,9 +31,9 @@ def pose(p: Problem, workers: Workers, c: Array | float, world: World) -> tuple[
 
 def samples(p: Problem, workers: Workers) -> tuple[list[Array], list[Array]]:
     """x and y of each worker of this rank."""
-    part = dict(p.tiles)
-    tiles = [part[n] for n in workers.mine]
-    return [p.x[:, t] for t in tiles], [p.y[:, t] for t in tiles]
+    place = dict(p.tiles)
+    tiles = [place[n] for n in workers.mine]
+    return [part(p.x, t) for t in tiles], [p.y[:, t] for t in tiles]
 
 
 class LocalBatches:
@@ -52,7 +54,13 @@ class LocalBatches:
             self._drawn = k, [self.batches.columns(k * self.steps + j) for j in range(self.steps)]
         for every in self._drawn[1]:
             columns = every[self.places[row]]
-            yield gathered(self.part.x, columns, self.scratch, "x"), gathered(self.part.y, columns, self.scratch, "y")
+            x = gathered(self.part.x, columns, self.scratch, "x", partial(self.coming, k))
+            yield x, gathered(self.part.y, columns, self.scratch, "y")
+
+    def coming(self, k: int) -> Iterator[Array]:
+        """The columns of iteration k and of the later ones, of an epoch at most, those of each local step together."""
+        for j in range(k * self.steps, k * self.steps + max(self.steps, self.batches.count)):
+            yield from self.batches.columns(j)
 
 
 def local_adam(solver: Any, workers: Workers, moments: Array, p: Problem, c: Array) -> LocalAdam:

@@ -1,0 +1,87 @@
+"""What may stand for the array of a part's inputs x (n_0 + ones, m): inputs that stay in a file, or sparse ones."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from hpcadmm.model.state import Array
+
+Coming = Callable[[], Iterable[Array]]  # columns that will be asked for from now on, in this order
+
+
+class Inputs(ABC):
+    """x (rows, m) that is not an array. Its columns are asked for as those of an array: x[:, t] for a slice t."""
+
+    shape: tuple[int, int]
+    dtype: np.dtype[Any]
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    @abstractmethod
+    def __getitem__(self, key: Any) -> Any:
+        """x[:, t], valid until the next columns are asked for; or x[:n], the first n rows."""
+
+    @abstractmethod
+    def taken(self, columns: Array, scratch: Callable[[int, int], Array], coming: Coming) -> Any:
+        """x[:, columns], in the array that scratch(rows, columns) gives. `coming` begins with these columns."""
+
+    @abstractmethod
+    def part(self, columns: slice) -> Any:
+        """x[:, columns] of any width as inputs of the same kind."""
+
+    @abstractmethod
+    def min(self, axis: int, initial: float) -> Array:
+        """The least value of each row, and at most `initial`; axis = 1."""
+
+    @abstractmethod
+    def max(self, axis: int, initial: float) -> Array:
+        """The largest value of each row, and at least `initial`; axis = 1."""
+
+    def product(self, W: Array, out: Array) -> Array:
+        """out = W x."""
+        raise NotImplementedError
+
+    def outer(self, lam: Array, out: Array) -> Array:
+        """out = lam x^T."""
+        raise NotImplementedError
+
+    def contents(self, columns: slice) -> Iterable[Array]:
+        """Arrays whose bytes, one after the other, tell these columns."""
+        return (np.ascontiguousarray(self[:, t].T) for t in self.stretches(columns))
+
+    @property
+    def nonzeros(self) -> int:
+        """Entries that are not 0."""
+        raise NotImplementedError
+
+    def stretches(self, columns: slice) -> list[slice]:
+        """Slices that together are `columns`, each small enough to be asked for at once."""
+        return [columns]
+
+
+def product(W: Array, a: Any, out: Array) -> Array:
+    """out = W a, where a is an array or sparse."""
+    return a.product(W, out) if isinstance(a, Inputs) else np.matmul(W, a, out=out)
+
+
+def outer(lam: Array, a: Any, out: Array) -> Array:
+    """out = lam a^T, where a is an array or sparse."""
+    return a.outer(lam, out) if isinstance(a, Inputs) else np.matmul(lam, a.T, out=out)
+
+
+def stretches(x: Any, columns: slice) -> list[slice]:
+    """Slices that together are `columns`; an array is not cut."""
+    return x.stretches(columns) if isinstance(x, Inputs) else [columns]
+
+
+def contents(x: Any, columns: slice) -> Iterable[Array]:
+    """Arrays whose bytes, one after the other, tell these columns."""
+    return x.contents(columns) if isinstance(x, Inputs) else [np.ascontiguousarray(x[:, columns].T)]
+
+
+def part(x: Any, columns: slice) -> Any:
+    """x[:, columns] of any width, which is not read before it is used."""
+    return x.part(columns) if isinstance(x, Inputs) else x[:, columns]

@@ -1,0 +1,84 @@
+"""Sparse inputs of a network: only the products with the first layer see them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from scipy.sparse import csc_array
+
+from hpcadmm.model.inputs import Coming, Inputs
+from hpcadmm.model.state import Array
+
+
+class Sparse(Inputs):
+    """x (rows, m) by columns; the row of ones, if there is one, holds entries like any other.
+
+    Products add the entries of a row or column one after the other, so their last bits differ from those of an array.
+    """
+
+    def __init__(self, matrix: csc_array) -> None:
+        self.matrix = matrix
+        self.shape: tuple[int, int] = (matrix.shape[0], matrix.shape[1])
+        self.dtype = matrix.dtype
+
+    @classmethod
+    def of(cls, data: Array, rows: Array, starts: Array, height: int) -> "Sparse":
+        """From the entries column after column, their rows, and where each column starts and the last ends."""
+        return cls(csc_array((data, rows, starts), shape=(height, len(starts) - 1), copy=False))
+
+    def __getitem__(self, key: Any) -> "Sparse":
+        if isinstance(key, slice):
+            return Sparse(self.matrix[key])
+        rows, columns = key
+        found = self._between(*columns.indices(self.shape[1])[:2])
+        return found if rows == slice(None) else Sparse(found.matrix[rows])
+
+    def _between(self, lo: int, hi: int) -> "Sparse":
+        """The columns from lo to hi, without a copy of their entries."""
+        starts = self.matrix.indptr[lo : hi + 1]
+        held = slice(starts[0], starts[-1])
+        return Sparse.of(self.matrix.data[held], self.matrix.indices[held], starts - starts[0], self.shape[0])
+
+    def taken(self, columns: Array, scratch: Callable[[int, int], Array], coming: Coming) -> "Sparse":
+        return Sparse(self.matrix[:, columns])
+
+    def part(self, columns: slice) -> "Sparse":
+        return self[:, columns]
+
+    def min(self, axis: int, initial: float) -> Array:
+        return self._reduced(np.minimum, initial)
+
+    def max(self, axis: int, initial: float) -> Array:
+        return self._reduced(np.maximum, initial)
+
+    def _reduced(self, of: np.ufunc, initial: float) -> Array:
+        """The reduction of each row's entries, and of 0 where it has fewer than m of them."""
+        entries = np.bincount(self.matrix.indices, minlength=self.shape[0])
+        found = np.where(entries < self.shape[1], of(initial, 0.0), initial).astype(self.dtype)
+        of.at(found, self.matrix.indices, self.matrix.data)
+        return found
+
+    @property
+    def size(self) -> int:
+        """Entries, zeros too."""
+        return self.shape[0] * self.shape[1]
+
+    @property
+    def nonzeros(self) -> int:
+        return int(np.count_nonzero(self.matrix.data))
+
+    @property
+    def nbytes(self) -> int:
+        return self.matrix.data.nbytes + self.matrix.indices.nbytes + self.matrix.indptr.nbytes
+
+    def product(self, W: Array, out: Array) -> Array:
+        out[...] = (self.matrix.T @ W.T).T
+        return out
+
+    def outer(self, lam: Array, out: Array) -> Array:
+        out[...] = (self.matrix @ lam.T).T
+        return out
+
+    def contents(self, columns: slice) -> list[Array]:
+        held = self[:, columns].matrix
+        return [held.indptr, held.indices, held.data]

@@ -1,0 +1,154 @@
+"""Sparse samples stay sparse in memory, and train as dense ones do."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hpcadmm.comm.world import World
+from hpcadmm.datasets import DATASETS
+from hpcadmm.datasets.tabular.pairs import parsed
+from hpcadmm.errors import UsageError
+from hpcadmm.job.job import parse
+from hpcadmm.model.inputs import outer, product
+from hpcadmm.model.sparse import Sparse
+from hpcadmm.training.measure import measure
+from hpcadmm.training.setup import blank, set_up
+from tests.helpers.threads import on_ranks
+
+ROWS, FEATURES = 301, 60
+JOB = """
+name = "sparse"
+[data]
+name = "libsvm"
+path = "{path}"
+{scale}
+[network]
+hidden = {hidden}
+[loss]
+name = "cross-entropy"
+[solver]
+name = "{solver}"
+"""
+SOLVERS = {"adam": ["solver.batch=60", "solver.cut=3"], "sgd": ["solver.batch=0"], "lbfgs": [], "cg": []}
+
+
+def file(folder: Path, density: float = 0.05) -> str:
+    """Some entries a row, some rows without any, and a feature that no row has."""
+    random = np.random.default_rng(1)
+    x = random.standard_normal((ROWS, FEATURES)) * (random.random((ROWS, FEATURES)) < density) * 3
+    x[:, 11], x[7] = 0, 0
+    rows = [" ".join(f"{k + 1}:{v!r}" for k, v in enumerate(row.tolist()) if v) for row in x]
+    lines = [f"{'+1' if row.sum() > 0 else '-1'} {text}\n" for row, text in zip(x, rows, strict=True)]
+    (folder / "a.svm").write_text("".join(lines))
+    return str(folder / "a.svm")
+
+
+def loaded(path: str, world: World, dtype: Any = np.float64, **options: Any) -> Any:
+    return DATASETS["libsvm"](path=path, **options).load(0, world, dtype, ones=True)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("options", [{}, {"scale": "max"}, {"features": 90, "shuffle": False}, {"first": 100}])
+def test_sparse_samples_are_the_dense_ones(dtype: Any, options: dict[str, Any], tmp_path: Path) -> None:
+    path = file(tmp_path)
+    dense = loaded(path, World.alone(), dtype, sparse=False, **options)
+    alone = loaded(path, World.alone(), dtype, **options)
+    found = on_ranks(2, lambda w: loaded(path, w, dtype, **options))
+    for several in ([alone], found):
+        for part in ("train", "test"):
+            x = np.concatenate([getattr(one, part).x.matrix.toarray() for one in several], axis=1)
+            y = np.concatenate([getattr(one, part).labels for one in several])
+            np.testing.assert_array_equal(x, getattr(dense, part).x)
+            np.testing.assert_array_equal(y, getattr(dense, part).labels)
+        assert all(one.transform.record() == dense.transform.record() for one in several)
+        assert all(one.warnings == dense.warnings for one in several)
+    assert {one.digest for one in found} == {alone.digest}
+
+
+def trained(path: str, solver: str, hidden: str, world: World, *more: str) -> tuple[Any, dict[str, Any], Any]:
+    job = parse(JOB.format(path=path, solver=solver, hidden=hidden, scale='scale = "max"'), [*SOLVERS[solver], *more])
+    setup = set_up(job, world)
+    one, problem, world = job.solver, setup.problem, setup.world
+    state = blank(one, setup)
+    one.start(state, problem, world)
+    one.prepare(state, problem, world)
+    for _ in range(5):
+        one.step(state, problem, world)
+    row = measure(one, state, problem, world)
+    return [W.copy() for W in one.weights(state, world)[1:]], row, type(problem.x)
+
+
+@pytest.mark.parametrize("hidden", ["[]", "[8]"])
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_sparse_training_is_dense_training(solver: str, hidden: str, tmp_path: Path) -> None:
+    path = file(tmp_path)
+    weights, row, kind = trained(path, solver, hidden, World.alone(), "data.sparse=false")
+    assert kind is np.ndarray
+    one = trained(path, solver, hidden, World.alone())
+    several = on_ranks(2, lambda w: trained(path, solver, hidden, w))
+    assert one[2] is Sparse
+    for mine, theirs in zip(one[0], weights, strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-12, atol=1e-12 * np.abs(theirs).max())
+    assert one[1] == pytest.approx(row, rel=1e-10)
+    for rank in several:
+        for mine, theirs in zip(rank[0], one[0], strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+
+
+def test_a_dense_file_becomes_dense_and_a_solver_may_need_it(tmp_path: Path) -> None:
+    path = file(tmp_path, density=0.5)
+    assert isinstance(loaded(path, World.alone()).train.x, np.ndarray)
+    assert isinstance(loaded(path, World.alone(), sparse=True, scale="none").train.x, Sparse)
+    job = JOB.format(path=file(tmp_path), solver="taylor", hidden="[4]", scale="")
+    assert isinstance(set_up(parse(job), World.alone()).problem.x, np.ndarray)
+    with pytest.raises(UsageError, match=r"data.sparse = true: taylor needs dense samples; .*: sgd, .*adam, cg, lbfgs"):
+        set_up(parse(job, ["data.sparse=true"]), World.alone())
+    with pytest.raises(UsageError, match=r"data.sparse = true: the scaling shifts the features"):
+        loaded(path, World.alone(), sparse=True, standardise=True)
+
+
+def test_news_fit_where_dense_samples_do_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(0)
+    lines = [
+        f"{row % 3} " + " ".join(f"{i}:1" for i in np.unique(random.integers(1, 100_001, 20))) for row in range(600)
+    ]
+    (tmp_path / "a.svm").write_text("\n".join([*lines, "0 100000:1"]))
+    monkeypatch.setattr("hpcadmm.comm.memory.available", lambda: 1e8)
+    job = JOB.format(path=tmp_path / "a.svm", solver="adam", hidden="[]", scale="")
+    setup = set_up(parse(job), World.alone())
+    assert setup.problem.x.shape == (100_001, 480)
+    assert setup.problem.x.nbytes < 480 * 22 * 20
+    with pytest.raises(UsageError, match=r"memory: .* or a solver that keeps them sparse: sgd, "):
+        set_up(parse(job, ["solver.name=taylor"]), World.alone())
+
+
+def test_a_value_too_large_names_its_row(tmp_path: Path) -> None:
+    (tmp_path / "a.svm").write_text("".join(f"{k % 2} {k % 40 + 1}:{'1e300' if k == 77 else 2}\n" for k in range(100)))
+    with pytest.raises(UsageError, match=r"row 78, column 38 \(counted from 1\): 1e\+300 is too large for float32"):
+        loaded(str(tmp_path / "a.svm"), World.alone(), np.float32)
+
+
+def test_products() -> None:
+    rows, m = 9, 7
+    random = np.random.default_rng(0)
+    x = np.asfortranarray(random.standard_normal((rows, m)) * (random.random((rows, m)) < 0.3))
+    starts = np.concatenate([[0], np.cumsum((x != 0).sum(axis=0))])
+    column, row = np.nonzero(x.T)
+    sparse = Sparse.of(x[row, column], row.astype(np.int32), starts, rows)
+    W, lam = (np.asfortranarray(random.standard_normal(shape)) for shape in ((4, rows), (4, m)))
+    out, back = (np.zeros(shape, order="F") for shape in ((4, m), (4, rows)))
+    np.testing.assert_allclose(product(W, sparse, out), W @ x, rtol=1e-13)
+    np.testing.assert_allclose(outer(lam, sparse, back), lam @ x.T, rtol=1e-13, atol=1e-13)
+    np.testing.assert_array_equal(sparse[:, 2:5].matrix.toarray(), x[:, 2:5])
+    chosen = np.array([6, 0, 3])
+    np.testing.assert_array_equal(sparse.taken(chosen, np.empty, list).matrix.toarray(), x[:, chosen])
+    for initial in (0.0, np.inf, -np.inf):
+        np.testing.assert_array_equal(sparse.min(1, initial), x.min(axis=1, initial=initial))
+        np.testing.assert_array_equal(sparse.max(1, initial), x.max(axis=1, initial=initial))
+
+
+@pytest.mark.parametrize("line", ["1 2:3 4", "1 +2:3", "1 2:x", "1,2 3:4", "3:4 5:6", "1 -1:4", "1 2: 3", "1 2:+-3"])
+def test_what_the_fast_reader_leaves_to_the_careful_one(line: str) -> None:
+    assert parsed(["-1 1:2 3:4e-1", line]) is None
