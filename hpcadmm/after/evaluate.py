@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from hpcadmm.after.naming import targets_of
 from hpcadmm.after.otherdata import Choice, by_place, choose, load
-from hpcadmm.after.trained import Trained, Warn, read
+from hpcadmm.after.trained import Trained, Warn, Which, read
 from hpcadmm.comm.launch import phase
 from hpcadmm.comm.world import World
 from hpcadmm.datasets.loaded import Loaded, Samples
@@ -26,7 +26,7 @@ right = partial(Column, justify="right")
 
 
 def evaluate(
-    run: Path, overrides: Sequence[str], part: str | None, iteration: int | None, world: World, warn: Warn
+    run: Path, overrides: Sequence[str], part: str | None, iteration: Which, world: World, warn: Warn
 ) -> dict[str, Any]:
     """The measures of a run's network, ready for JSON, on every rank. Collective.
 
@@ -49,6 +49,7 @@ def evaluate(
         with phase("evaluating"):
             measured = (classified if trained.classes else regressed)(trained, parts, world)
     facts = {"run": str(run), "name": trained.job.head.name, "iteration": trained.iteration}
+    facts |= {"best": trained.best} if trained.best else {}
     return {**facts, "data": choice.dataset.name, "part": chosen, "samples": samples, **measured}
 
 
@@ -100,7 +101,8 @@ def shown(result: dict[str, Any]) -> Iterator[str | Table]:
     cell = partial(number, how=".4f" if classes else ".5g")
     scores = ", ".join(f"{SCORES[key].words} {cell(result[key])}" for key in SHOWN if result.get(key) is not None)
     what = f"{result['part']} part of {result['data']}" if result["part"] != "all" else f"all of {result['data']}"
-    yield f"{printable(result['name'])}, iteration {result['iteration']}, {what}, {result['samples']} samples: {scores}"
+    which = f"iteration {result['iteration']}" + (f" (best {result['best']})" if "best" in result else "")
+    yield f"{printable(result['name'])}, {which}, {what}, {result['samples']} samples: {scores}"
     for key, why in result.get("undefined", {}).items():
         yield f"no {SCORES[key].words}: {printable(why)}"
     rows = result["classes" if classes else "targets"]

@@ -9,13 +9,13 @@ import numpy as np
 
 from hpcadmm import __version__
 from hpcadmm.after.onnx_graph import write_onnx
-from hpcadmm.after.trained import Trained, Warn, read
+from hpcadmm.after.trained import Trained, Warn, Which, read
 from hpcadmm.comm.world import World
 from hpcadmm.model.state import Array
 from hpcadmm.storage.durable import absent, kind, written
 
 
-def export(run: Path, out: Path, force: bool, iteration: int | None, world: World, warn: Warn) -> dict[str, Any]:
+def export(run: Path, out: Path, force: bool, iteration: Which, world: World, warn: Warn) -> dict[str, Any]:
     """Write the run's network to a .npz or .onnx file, on the first rank; returns what was written. Collective.
 
     Raises UsageError, on all ranks, for an invalid run or file, or if the package onnx is missing.
@@ -26,7 +26,7 @@ def export(run: Path, out: Path, force: bool, iteration: int | None, world: Worl
             write = WRITERS[kind(out, WRITERS)]
             absent(out, force)
             written(out, lambda aside: write(aside, trained))
-    return {"out": str(out), "sizes": list(trained.network.n), "iteration": trained.iteration}
+    return {"out": str(out), "sizes": list(trained.network.n), "which": trained.which}
 
 
 def write_npz(path: Path, trained: Trained) -> None:

@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from hpcadmm.after.sheet import FORMATS, Sheet
 from hpcadmm.after.spool import collect, spool
-from hpcadmm.after.trained import Trained, Warn, read
+from hpcadmm.after.trained import Trained, Warn, Which, read
 from hpcadmm.comm.launch import phase
 from hpcadmm.comm.world import World
 from hpcadmm.datasets import DATASETS
@@ -44,7 +44,7 @@ class Reading:
 
 
 def predict(
-    run: Path, source: Path, out: Path, how: Reading, force: bool, iteration: int | None, world: World, warn: Warn
+    run: Path, source: Path, out: Path, how: Reading, force: bool, iteration: Which, world: World, warn: Warn
 ) -> dict[str, Any]:
     """Write the predictions for the samples in `source` to `out`, in their order; returns their number and columns.
 
@@ -74,7 +74,7 @@ def predict(
         with world.together("writing the predictions"):
             if world.first:
                 written(out, lambda aside: write(aside, sheet, mine, table.rows))
-    return {"out": str(out), "samples": table.rows, "holds": list(sheet.empty)}
+    return {"out": str(out), "samples": table.rows, "holds": list(sheet.empty), "which": trained.which}
 
 
 def outputs(trained: Trained, found: Iterator[Block]) -> Iterator[Array]:

@@ -16,7 +16,7 @@ from hpcadmm.storage.readers import plain, scaling_of
 from hpcadmm.storage.run import RUNS, read_job, read_metrics, read_summary
 
 # Columns that are dropped from a narrow table, in this order.
-EXTRA = ("scaling", "network", "ranks", "train", "objective", "data", "solver", "weights", "seconds")
+EXTRA = ("scaling", "best", "network", "ranks", "train", "objective", "data", "solver", "weights", "seconds")
 FOLDED = 24  # longer cells are folded at this many characters
 NUMBERS = ("ranks", "iterations", "seconds", "train", "test", "objective")
 MEASURES = ("train_accuracy", "test_accuracy", "train_error", "test_error", "objective", "primal_residual")
@@ -69,6 +69,7 @@ def row(folder: Path) -> dict[str, Any]:
             "seconds": reached.get("seconds"),
             **{key: reached[key] for key in MEASURES if key in reached},
             "weights_sha256": reached.get("weights_sha256"),
+            **({"best": reached["best"]} if "best" in reached else {}),
             **({"checkpoint": saved["iteration"]} if saved else {}),
         }
     )
@@ -146,6 +147,7 @@ def line(row: dict[str, Any]) -> dict[str, str]:
         "seconds": number(row.get("seconds"), ".2f"),
         "train": score(row, "train"),
         "test": score(row, "test"),
+        "best": best(row.get("best")),
         "objective": number(row.get("objective"), ".5g"),
         "weights": (row.get("weights_sha256") or "")[:12],
         "why": printable(row.get("error") or row.get("stop_reason") or saved),
@@ -164,6 +166,18 @@ def score(row: dict[str, Any], part: str) -> str:
     if accuracy is None or error is None:
         return "-"
     return f"{100 * accuracy:.2f} %" if accuracy != "" else number(error, ".4g")
+
+
+def best(found: dict[str, Any] | None) -> str:
+    """The best value of the metric of save.best, and its iteration; "" if the run does not ask for it.
+
+    >>> best({"metric": "test_accuracy", "value": 0.95, "iteration": 40})
+    '95.00 % (40)'
+    """
+    if not found:
+        return ""
+    what = "accuracy" if "accuracy" in found["metric"] else "error"
+    return f"{score({f'best_{what}': found['value']}, 'best')} ({found['iteration']})"
 
 
 def number(value: Any, how: str) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import tomli_w
@@ -20,9 +20,12 @@ from hpcadmm.storage import folders
 from hpcadmm.storage.durable import spoken
 from hpcadmm.storage.readers import current
 from hpcadmm.storage.weights import read_weights
-from hpcadmm.training.setup import PRECISIONS
+from hpcadmm.training.measure import weights_sha256
+from hpcadmm.training.origin import Origin
+from hpcadmm.training.setup import PRECISIONS, Given
 
 Warn = Callable[[str], None]
+Which = int | Literal["last"] | None  # an iteration, the last checkpoint, or the best one if the run keeps it
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,7 @@ class Trained:
     names: the names of the classes, in order.
     transform: from raw features (and targets) to those of the training.
     columns: the columns of the training files; None in checkpoints of version 0.1.0.
+    best: the metric of save.best, if these are the best weights.
     """
 
     job: Job
@@ -44,6 +48,12 @@ class Trained:
     names: list[str]
     transform: Transform
     columns: Columns | None = None
+    best: str = ""
+
+    @property
+    def which(self) -> str:
+        """Which weights these are, in words."""
+        return f"iteration {self.iteration}" + (f" (best {self.best})" if self.best else "")
 
     @property
     def dtype(self) -> Any:
@@ -70,8 +80,9 @@ class Trained:
         return self.network.forward(self.weights, x)
 
 
-def read(run: Path, iteration: int | None, world: World, warn: Warn) -> Trained:
-    """The network of a run's newest valid checkpoint, or of the one of `iteration`. Collective.
+def read(run: Path, iteration: Which, world: World, warn: Warn) -> Trained:
+    """The network of one checkpoint of a run: the best by save.best, else the newest; or the one of `iteration`.
+    Collective.
 
     Passes invalid checkpoints to `warn` and uses the one before. Raises UsageError, on all ranks, if the folder is
     not a run, has no valid checkpoint, or was not written by this program.
@@ -81,7 +92,7 @@ def read(run: Path, iteration: int | None, world: World, warn: Warn) -> Trained:
     with phase("reading the checkpoint"):
         with world.together("reading the checkpoint"), spoken(f"read {run}"):
             if world.first:
-                meta, weights = read_weights(located(run, iteration), warn)
+                meta, weights = read_weights(located(run, iteration), warn, last=iteration == "last")
                 update_paths(meta, run)
         meta, shapes = world.share([meta, [[w.shape, w.dtype.str] for w in weights]])
         if not world.first:
@@ -98,16 +109,17 @@ def update_paths(meta: dict[str, Any], run: Path) -> None:
         job["data"] = current(job["data"], run)
 
 
-def located(run: Path, iteration: int | None) -> Path:
+def located(run: Path, iteration: Which) -> Path:
     """The path for `read_weights`: the run itself, or its checkpoint of an iteration."""
     if not run.is_dir() and run.name != folders.MASTER:
         raise UsageError(f"there is no run folder {run}")
-    if iteration is None:
+    if iteration is None or iteration == "last":
         return run
     there = folders.newest(run / "checkpoints")
+    there += folders.newest(run / "checkpoints" / folders.BEST)
     found = [path for path in there if folders.iteration_of(path) == iteration]
     if not found:
-        kept = ", ".join(str(folders.iteration_of(path)) for path in reversed(there)) or "none"
+        kept = ", ".join(map(str, sorted(set(map(folders.iteration_of, there))))) or "none"
         raise UsageError(f"--iteration {iteration}: {run} has no such checkpoint; it has {kept}")
     return found[0]
 
@@ -120,7 +132,9 @@ def made(meta: dict[str, Any], weights: Sequence[Array], run: Path) -> Trained:
         classes, names = int(meta["classes"]), [str(name) for name in meta["names"] or []]
         transform = Transform.of(meta["transform"])
         columns = Columns.of(meta["columns"]) if "columns" in meta else None
-        trained = Trained(job, int(meta["iteration"]), network, [None, *weights], classes, names, transform, columns)
+        best = str(meta["best"]["metric"]) if "best" in meta else ""
+        W = [None, *weights]
+        trained = Trained(job, int(meta["iteration"]), network, W, classes, names, transform, columns, best)
         whole = consistent(trained)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UsageError(f"{run}: the checkpoint's record was not written by `hpcadmm train`: {error!r}") from error
@@ -142,3 +156,10 @@ def consistent(trained: Trained) -> bool:
     )
     outputs = trained.job.loss.outputs(trained.classes) == n[-1] if trained.classes else targets is not None
     return affine and shapes and outputs and len(trained.names) == trained.classes
+
+
+def origin_of(run: Path, iteration: Which, world: World, warn: Warn) -> Origin:
+    """The trained network that another run begins from. Collective. Raises UsageError as `read` does."""
+    t = read(run, iteration, world, warn)
+    given = Given(t.transform, t.columns)
+    return Origin(run, t.iteration, weights_sha256(t.weights), t.job, t.network, t.weights, t.names, given)

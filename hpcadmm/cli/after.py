@@ -1,7 +1,9 @@
 """`hpcadmm evaluate`, `predict`, `show`, `plot` and `export`: commands for finished runs."""
 
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,12 +12,30 @@ from hpcadmm.cli.output import report, warn
 from hpcadmm.comm.launch import start_mpi
 from hpcadmm.comm.launcher import expected_rank
 
+if TYPE_CHECKING:
+    from hpcadmm.after.trained import Which
+
 RUN = click.argument("run", type=PATH)
-ITERATION = click.option("--iteration", type=int, metavar="K", help="Use this checkpoint (default: the newest).")
 ACROSS = ("iterations", "seconds", "rounds", "payload", "bytes")
 UP = ("objective", "objective error", "primal residual", "accuracy", "mean squared error", "balanced accuracy",
       "log loss", "ROC AUC", "macro precision", "macro recall", "macro F1", "precision", "recall", "F1", "RMSE", "MAE",
       "R^2")  # fmt: skip
+
+
+def which(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that choose the checkpoint, as one argument: `iteration`."""
+
+    @click.option("--iteration", type=int, metavar="K", help="Use this checkpoint (default: the best, see --last).")
+    @click.option(
+        "--last", is_flag=True, help="Use the newest checkpoint, although the run keeps its best (save.best)."
+    )
+    @wraps(command)
+    def chosen(*arguments: Any, iteration: int | None, last: bool, **options: Any) -> None:
+        if last and iteration is not None:
+            raise click.UsageError("--iteration and --last exclude each other")
+        command(*arguments, iteration="last" if last else iteration, **options)
+
+    return chosen
 
 
 def to_file(endings: str) -> Any:
@@ -30,9 +50,9 @@ def to_file(endings: str) -> Any:
               "file, or a TOML file with a [data] table; repeatable.")  # fmt: skip
 @click.option("--part", type=click.Choice(["train", "test", "all"]),
               help="Samples to use (default: test, or all samples of a file without a test part).")  # fmt: skip
-@ITERATION
+@which
 @JSON
-def evaluate(run: Path, overrides: tuple[str, ...], part: str | None, iteration: int | None, as_json: bool) -> None:
+def evaluate(run: Path, overrides: tuple[str, ...], part: str | None, iteration: "Which", as_json: bool) -> None:
     """Measure the network of RUN: accuracy, metrics per class and confusion matrix, or regression errors.
 
     Uses the run's own data, or other data scaled like the training data. Runs on all ranks of mpirun.
@@ -52,7 +72,7 @@ def evaluate(run: Path, overrides: tuple[str, ...], part: str | None, iteration:
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A key of [data] for INPUT; repeatable.")
 @click.option("--ignore", "ignored", metavar="COLUMN",
               help="csv column to skip, by name or by number from 0 (default: a surplus last column).")  # fmt: skip
-@ITERATION
+@which
 @FORCE
 def predict(run: Path, source: Path, out: Path, settings: tuple[str, ...], ignored: str | None, **options: Any) -> None:
     """Write the predictions of RUN for the samples in INPUT: class, name, and scores or probabilities; or values.
@@ -66,7 +86,9 @@ def predict(run: Path, source: Path, out: Path, settings: tuple[str, ...], ignor
     how = predicting.Reading(settings, ignored)
     written = predicting.predict(run, source, out, how, world=world, warn=warn, **options)
     if world.first:
-        click.echo(f"{written['out']}: {written['samples']} samples, {', '.join(written['holds'])}")
+        click.echo(
+            f"{written['out']}: {written['samples']} samples, {', '.join(written['holds'])}, from {written['which']}"
+        )
 
 
 @click.command()
@@ -99,7 +121,7 @@ def plot(runs: tuple[Path, ...], out: Path, across: tuple[str, ...], up: tuple[s
 @click.command()
 @RUN
 @to_file(".npz or .onnx")
-@ITERATION
+@which
 @FORCE
 def export(run: Path, out: Path, iteration: int | None, force: bool) -> None:
     """Export the network of RUN as numpy .npz, or as an ONNX graph that takes unscaled features."""
@@ -108,4 +130,4 @@ def export(run: Path, out: Path, iteration: int | None, force: bool) -> None:
 
     if expected_rank() == 0:
         written = exporting.export(run, out, force, iteration, World.without_mpi(), warn)
-        click.echo(f"{written['out']}: network {written['sizes']} of iteration {written['iteration']}")
+        click.echo(f"{written['out']}: network {written['sizes']} of {written['which']}")

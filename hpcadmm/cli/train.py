@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING
 import click
 
 from hpcadmm.cli import importing
-from hpcadmm.cli.options import FILE, FOLDER, SET
+from hpcadmm.cli.options import FILE, FOLDER, PATH, SET
+from hpcadmm.cli.output import warn
 from hpcadmm.comm.launch import phase, start_mpi
 from hpcadmm.comm.launcher import expected_rank
 from hpcadmm.comm.signals import heed
 
 if TYPE_CHECKING:
     from hpcadmm.comm.world import World
+    from hpcadmm.training.origin import Origin
     from hpcadmm.training.progress import Progress
 
 QUIET = click.option("--quiet", is_flag=True, help="Print errors only.")
@@ -22,14 +24,27 @@ QUIET = click.option("--quiet", is_flag=True, help="Print errors only.")
 @click.argument("job", type=FILE)
 @SET
 @click.option("--out", type=FOLDER, help="Run folder (default: a new one in results/runs).")
+@click.option("--from", "source", type=PATH, metavar="RUN", help="Begin with the weights of RUN.")
+@click.option("--last", is_flag=True, help="With --from: its newest weights, although it keeps the best (save.best).")
 @click.option("--print-job", is_flag=True, help="Print the job with every key and default filled in, and exit.")
 @QUIET
-def train(job: Path, overrides: tuple[str, ...], out: Path | None, print_job: bool, quiet: bool) -> None:
+def train(
+    job: Path,
+    overrides: tuple[str, ...],
+    out: Path | None,
+    source: Path | None,
+    last: bool,
+    print_job: bool,
+    quiet: bool,
+) -> None:
     """Train the network described by the job file JOB, on all ranks of mpirun or srun.
 
     Ctrl-C, SIGTERM, SIGUSR1 and a closed terminal (without nohup) save a checkpoint and exit with code 75; continue
     with `hpcadmm resume`. A second Ctrl-C exits at once. When a terminal closes, MPICH's mpiexec kills its ranks
     before they can save: start it with nohup or setsid.
+
+    --from fine-tunes: the data are scaled as in RUN, their features must be the same, [network] is that of RUN. With
+    other classes the last layer begins anew.
     """
     if print_job:
         print_resolved(job, overrides)
@@ -40,7 +55,7 @@ def train(job: Path, overrides: tuple[str, ...], out: Path | None, print_job: bo
 
     with phase("reading the job file"):
         parsed = read(job, overrides, world)
-    loop.train(parsed, out, world, progress)
+    loop.train(parsed, out, world, progress, begun(source, last, world))
 
 
 @click.command()
@@ -53,6 +68,17 @@ def resume(run: Path, overrides: tuple[str, ...], quiet: bool) -> None:
     from hpcadmm.training import loop
 
     loop.resume(run, overrides, world, progress)
+
+
+def begun(source: Path | None, last: bool, world: "World") -> "Origin | None":
+    """The network of --from. Collective."""
+    if source is None:
+        if last:
+            raise click.UsageError("--last belongs to --from RUN")
+        return None
+    from hpcadmm.after.trained import origin_of
+
+    return origin_of(source, "last" if last else None, world, warn)
 
 
 def started(quiet: bool) -> "tuple[World, Progress]":

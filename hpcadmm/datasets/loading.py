@@ -41,17 +41,20 @@ def load(
     transform: Transform | None = None,
     columns: Columns | None = None,
     keeping: Keeping = ANY,
+    training: bool = False,
 ) -> Loaded:
     """Read this rank's columns; collective.
 
     seed: of the job, for data that are drawn. dtype: of x, float32 or float64; transforms are computed in float64 from
     the raw values and cast afterwards. ones: add a last row of ones to x. tile: the least width of a tile.
     parts: cut the train part into this many even parts instead.
-    transform: apply this one instead of the train part's own, and compute no digest.
+    transform: apply this one instead of the train part's own.
     columns: those of a training, matched by name (None: unknown).
     keeping: whether x may stay in the file if it takes more than data.memory.
+    training: compute the digest, and the transform of the targets unless given; always true without `transform`.
     Raises UsageError, on all ranks, for invalid options, files or values, and for too little memory.
     """
+    training = training or transform is None
     sources = chosen(dataset, seed, columns, world)
     tiles = (dealt(len(sources[0].rows), world, tile, parts), dealt(len(sources[1].rows), world, tile))
     table = sources[0].table
@@ -63,16 +66,18 @@ def load(
         tables = list(dict.fromkeys(s.table for s in sources))
         labelling = dataset.labelling(tables)
     column = (features + ones) * np.dtype(dtype).itemsize
-    kind = scaling.kind_of(dataset, table)
+    kind = scaling.kind_of(dataset, table) or ("none" if transform else None)
     known_inputs = transform.inputs if transform else scaling.known(kind, table, features)
     stays = sparse.wanted(dataset, table, kind, transform.inputs if transform else None, keeping)
     most = None if stays else dataset.memory
     window = streamed.window_for(most, table, tiles, column, keeping, world)
     held = window, stays, cure(table, keeping)
     loading = Loading(dataset, world, dtype, ones, sources, tiles, labelling, features, *held)
-    train, inputs, kind = loading.train("none" if transform else kind, known_inputs)
+    train, inputs, kind = loading.train(kind, known_inputs)
     test = loading.part(1, dtype, inputs)
-    targets = transform.targets if transform else scaling.of_targets(dataset, train, table, world)
+    targets = transform.targets if transform else None
+    if training and (targets is None or len(targets.shift) != table.targets):
+        targets = scaling.of_targets(dataset, train, table, world)
     if targets is not None:
         for part in (train, test):
             targets.apply(np.atleast_2d(part.labels))
@@ -80,7 +85,7 @@ def load(
     done = Loaded(train, test, features, len(names or ()), names, Transform(inputs, targets), dataset, table.real)
     done.columns = table.named()
     done.facts, done.warnings = ([line for t in tables for line in getattr(t, key)] for key in ("facts", "warnings"))
-    return done if transform else recorded(done, kind, sources, seed, world)
+    return recorded(done, kind, sources, seed, world) if training else done
 
 
 def cure(table: Table, keeping: Keeping) -> str:

@@ -65,7 +65,7 @@ class Stop:
     tolerance_absolute: the same, absolute.
     residual: primal residual relative to the norm of the variables.
     residual_absolute: the same, absolute.
-    patience: measured iterations without a better test accuracy or error; needs test samples.
+    patience: measured iterations without a better `save.best`, or test accuracy or error; needs test samples.
     error: for solvers that know the optimum f*: `objective_error` (at the workers) and `mean_error` (at their mean)
         are within it, and the relative primal residual is within its square root. The objective error alone passes
         through 0 long before the workers agree.
@@ -90,12 +90,15 @@ class Save:
     minutes: of solver time between checkpoints, default 10.
     keep: number of checkpoints to keep, default 3.
     state: "full" (default) resumes bit for bit; "weights" is smaller and restarts from the weights.
+    best: a number of metrics.jsonl, such as "test_accuracy": the weights of the measured iteration where it is best
+        stay in checkpoints/best; evaluate, predict and export use them, stop.patience follows it. Off by default.
     """
 
     every: Annotated[int, Ge(0)] = 0
     minutes: Positive | None = 10.0
     keep: Count = 3
     state: Literal["full", "weights"] = "full"
+    best: str | None = None
 
 
 @dataclass(frozen=True)
@@ -130,6 +133,12 @@ class Job:
     stop: Stop
     save: Save
     evaluate: Evaluate
+
+    @property
+    def metrics(self) -> list[str]:
+        """The scores to measure: those of [evaluate], and that of save.best."""
+        best = self.save.best or ""
+        return [*self.evaluate.metrics, *([best] if keyed(best)[1] in CHOICES else [])]
 
     def resolved(self) -> dict[str, Any]:
         """The job as the tables of a file, without keys that are unset."""

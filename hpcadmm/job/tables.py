@@ -182,6 +182,7 @@ RESUMABLE = (
     "save.minutes",
     "save.keep",
     "save.state",
+    "save.best",
     "threads",
     "solver.grid",
     "data.memory",

@@ -14,9 +14,19 @@ from hpcadmm.job.tables import PLACES
 from hpcadmm.storage.durable import spoken, write_text
 from hpcadmm.storage.folders import iteration_of, newest
 from hpcadmm.storage.lock import LOCK, OWNER, holder
-from hpcadmm.storage.readers import ENVIRONMENT, JOB, LOG, METRICS, SUMMARY, read_job, read_metrics, read_summary
+from hpcadmm.storage.readers import (
+    ENVIRONMENT,
+    JOB,
+    LOG,
+    METRICS,
+    ORIGIN,
+    SUMMARY,
+    read_job,
+    read_metrics,
+    read_summary,
+)
 
-OWN = {JOB, ENVIRONMENT, METRICS, LOG, SUMMARY, LOCK, OWNER, "checkpoints"}  # the files of a run folder
+OWN = {JOB, ENVIRONMENT, ORIGIN, METRICS, LOG, SUMMARY, LOCK, OWNER, "checkpoints"}  # the files of a run folder
 KEPT = 200  # starts on record
 VAIN = 2  # starts in a row without progress after which a job stops
 

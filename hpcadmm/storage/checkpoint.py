@@ -34,8 +34,10 @@ if TYPE_CHECKING:
 __all__ = ["CheckpointError", "load", "load_newest", "newest", "read_weights", "save"]
 
 
-def save(folder: Path, items: Sequence[Item], tiles: Tiles, meta: dict[str, Any], world: "World", keep: int) -> Path:
-    """Write the checkpoint of `meta["iteration"]`, keep the newest `keep`, and return its folder. Collective.
+def save(
+    folder: Path, items: Sequence[Item], tiles: Tiles, meta: dict[str, Any], world: "World", keep: int = 0
+) -> Path:
+    """Write the checkpoint of `meta["iteration"]`, keep the newest `keep` (0: all), and return its folder. Collective.
 
     On a grid of ranks, layers x samples, `world` is all ranks and `tiles` those of this rank's block of samples. Such a
     state has no columns, only cells; one rank gives an array on a site. Raises ValueError otherwise.
@@ -50,7 +52,7 @@ def save(folder: Path, items: Sequence[Item], tiles: Tiles, meta: dict[str, Any]
         with world.together("preparing a checkpoint"), spoken(f"make the checkpoint {final}"):
             _check_grid(items, tiles, world)
             if world.first:
-                folder.mkdir(parents=True, exist_ok=True)
+                folders.make(folder)
                 folders.sweep(folder)
                 partial.mkdir()
         with world.together("writing a checkpoint"), spoken(f"write the checkpoint {final}"):
@@ -61,7 +63,7 @@ def save(folder: Path, items: Sequence[Item], tiles: Tiles, meta: dict[str, Any]
                 parts.write_master(partial, parts.joined(identity, meta, items, tiles, every), items)
                 folders.commit(partial, final)
     with world.together("removing old checkpoints"), spoken(f"remove checkpoints in {folder}"):
-        if world.first:
+        if world.first and keep:
             folders.prune(folder, meta["iteration"], keep)
     return final
 

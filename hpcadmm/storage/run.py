@@ -1,6 +1,6 @@
 """A run folder: job, environment, metrics, log, checkpoints, summary. One job at a time writes it.
 
-job.toml environment.json metrics.jsonl log.txt checkpoints/ summary.json lock
+job.toml environment.json origin.json metrics.jsonl log.txt checkpoints/ summary.json lock
 """
 
 import json
@@ -17,7 +17,18 @@ from hpcadmm.errors import UsageError
 from hpcadmm.storage import readers
 from hpcadmm.storage.durable import append, spoken, write_text
 from hpcadmm.storage.lock import LOCK, OWNER, Lock
-from hpcadmm.storage.readers import ENVIRONMENT, JOB, LOG, METRICS, SUMMARY, plain, read_job, read_metrics, read_summary
+from hpcadmm.storage.readers import (
+    ENVIRONMENT,
+    JOB,
+    LOG,
+    METRICS,
+    ORIGIN,
+    SUMMARY,
+    plain,
+    read_job,
+    read_metrics,
+    read_summary,
+)
 
 if TYPE_CHECKING:
     from hpcadmm.comm.world import World
@@ -25,7 +36,8 @@ if TYPE_CHECKING:
 __all__ = ["Run", "read_job", "read_metrics", "read_summary"]
 RUNS = Path("results", "runs")
 CHECKPOINTS = "checkpoints"
-BEGUN = {LOCK, OWNER, CHECKPOINTS, ENVIRONMENT, f"{ENVIRONMENT}.partial", f"{JOB}.partial"}  # written before job.toml
+BEGUN = {LOCK, OWNER, CHECKPOINTS, *(f"{name}{end}" for name in (ENVIRONMENT, ORIGIN) for end in ("", ".partial"))}
+BEGUN |= {f"{JOB}.partial"}  # written before job.toml
 WEAK = "this file system has no locks: only the file lock.owner keeps a second job out"
 
 
@@ -44,10 +56,17 @@ class Run:
 
     @classmethod
     def create(
-        cls, world: "World", folder: Path | None, name: str, job_toml: str, environment: dict[str, Any]
+        cls,
+        world: "World",
+        folder: Path | None,
+        name: str,
+        job_toml: str,
+        environment: dict[str, Any],
+        origin: dict[str, Any] | None = None,
     ) -> "Run":
         """Make and lock the folder of a new run (default: results/runs/<name>-<UTC time>). Collective.
 
+        origin: the content of origin.json, of a run that begins from another one.
         Raises UsageError if it is not empty, is in use, cannot be written, or a rank does not see it.
         """
         lock: Lock | None = None
@@ -55,7 +74,7 @@ class Run:
             if world.first:
                 lock = Lock(_unused(name)) if folder is None else _occupy(folder)
                 folder = lock.folder
-                _furnish(lock, environment, job_toml)
+                _furnish(lock, environment, job_toml, origin)
         return cls._seen(world, folder, lock)
 
     @classmethod
@@ -185,7 +204,9 @@ def _occupy(folder: Path) -> Lock:
     return lock
 
 
-def _furnish(lock: Lock, environment: dict[str, Any], job_toml: str | None) -> None:
+def _furnish(
+    lock: Lock, environment: dict[str, Any], job_toml: str | None, origin: dict[str, Any] | None = None
+) -> None:
     """Write the first files of a run folder, job.toml last; release the lock if that fails."""
     folder = lock.folder
     try:
@@ -193,6 +214,8 @@ def _furnish(lock: Lock, environment: dict[str, Any], job_toml: str | None) -> N
         earlier = _earlier(folder / ENVIRONMENT)
         text = json.dumps({**plain(environment), "folder": os.path.abspath(folder), **earlier}, indent=2)
         write_text(folder / ENVIRONMENT, text + "\n")
+        if origin is not None:
+            write_text(folder / ORIGIN, json.dumps(plain(origin)) + "\n")
         if job_toml is not None:
             write_text(folder / JOB, job_toml)
     except Exception:

@@ -11,21 +11,22 @@ import numpy as np
 from hpcadmm.errors import UsageError
 from hpcadmm.model.state import Array
 from hpcadmm.storage import hdf5
-from hpcadmm.storage.folders import MASTER, newest
+from hpcadmm.storage.folders import BEST, MASTER, newest
 from hpcadmm.storage.hdf5 import CheckpointError, Refused
 from hpcadmm.storage.parts import RECORD, sha256
 from hpcadmm.storage.record import LONGEST, Record
 
 
-def read_weights(path: Path, warn: Callable[[str], None]) -> tuple[dict[str, Any], list[Array]]:
+def read_weights(path: Path, warn: Callable[[str], None], last: bool = False) -> tuple[dict[str, Any], list[Array]]:
     """The meta and the weights W_1..W_L of a run, of a folder of checkpoints, or of one checkpoint.
 
-    W_l is (n_l, n_{l-1}) or, with biases, (n_l, n_{l-1} + 1), in Fortran order. If a checkpoint is refused, `warn` gets
-    the reason and the one before is used. Raises UsageError if none is valid.
+    Of a run they are the best ones if it keeps them (save.best), unless `last` asks for the newest checkpoint. W_l is
+    (n_l, n_{l-1}) or, with biases, (n_l, n_{l-1} + 1), in Fortran order. If a checkpoint is refused, `warn` gets the
+    reason and the one before is used. Raises UsageError if none is valid.
     """
     reason = f"{path} holds no checkpoint; give a run folder or a checkpoint"
     for attempt in range(2):  # a running job may remove a folder after it was listed
-        found = _candidates(Path(path))
+        found = _candidates(Path(path), last)
         for folder in found:
             try:
                 return _weights_of(folder)
@@ -33,17 +34,18 @@ def read_weights(path: Path, warn: Callable[[str], None]) -> tuple[dict[str, Any
                 reason = str(error)
                 if folder.exists():
                     warn(f"checkpoint {folder.name} is not used: {error}")
-        if found == _candidates(Path(path)) or attempt:
+        if found == _candidates(Path(path), last) or attempt:
             break
     raise UsageError(reason)
 
 
-def _candidates(path: Path) -> list[Path]:
+def _candidates(path: Path, last: bool) -> list[Path]:
     if path.name == MASTER:
         return [path.parent]
     if (path / MASTER).exists():
         return [path]
-    return newest(path / "checkpoints") or newest(path)
+    there = path / "checkpoints" if (path / "checkpoints").is_dir() else path
+    return ([] if last else newest(there / BEST)[:1]) + newest(there)
 
 
 def _weights_of(folder: Path) -> tuple[dict[str, Any], list[Array]]:

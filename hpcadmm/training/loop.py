@@ -19,11 +19,13 @@ from hpcadmm.model.problem import Problem
 from hpcadmm.storage.environment import environment
 from hpcadmm.storage.readers import scaling_of
 from hpcadmm.storage.run import Run
+from hpcadmm.training.best import metric_of
 from hpcadmm.training.measure import Clock, Row, measure, weights_sha256
+from hpcadmm.training.origin import Origin, begin, continued, kept
 from hpcadmm.training.progress import Progress
 from hpcadmm.training.rehearsal import rehearse
-from hpcadmm.training.restart import job_of, restore, write_checkpoint
-from hpcadmm.training.setup import Setup, blank, set_up
+from hpcadmm.training.restart import job_of, restore, restore_best, write_best, write_checkpoint
+from hpcadmm.training.setup import Setup, set_up
 from hpcadmm.training.stopping import Stopping
 
 
@@ -55,22 +57,25 @@ class Training:
         return self.setup.world
 
 
-def train(job: Job, out: Path | None, world: World, progress: Progress) -> dict[str, Any]:
+def train(job: Job, out: Path | None, world: World, progress: Progress, origin: Origin | None = None) -> dict[str, Any]:
     """A new run, from the job's start to its stop; returns the summary. Collective.
 
+    origin: the trained network to begin from, instead of the solver's own start.
     Raises UsageError for faults of the job or the folder, Interrupted after a signal, Diverged.
     """
+    job = continued(job, origin) if origin else job
     with Signals() as signals, threadpool_limits(job.head.threads):
-        setup = set_up(job, world)
+        setup = set_up(job, world, origin.given if origin else None)
         job = setup.job
         facts = environment(world, job.head.threads, world.library)
-        with Run.create(world, out, job.head.name, job.to_toml(), facts) as run:
+        record = origin.record() if origin else None
+        with Run.create(world, out, job.head.name, job.to_toml(), facts, record) as run:
             kernels_seconds = _prepare_kernels(job, setup, run, progress, 0)
             with phase("starting"):
-                state = blank(job.solver, setup)
-                job.solver.start(state, setup.problem, setup.world)
+                state = begin(job, setup, origin)
             clock = Clock(world)
-            t = Training(job, setup, state, run, progress, clock, Stopping(job.stop), kernels_seconds=kernels_seconds)
+            stopping = Stopping(job.stop, metric_of(job, setup.problem.classes))
+            t = Training(job, setup, state, run, progress, clock, stopping, kernels_seconds=kernels_seconds)
             return _finish(t, signals)
 
 
@@ -78,15 +83,17 @@ def resume(folder: Path, overrides: Sequence[str], world: World, progress: Progr
     """Continue a run from its newest valid checkpoint, on any number of ranks; returns the summary. Collective."""
     job = job_of(folder, overrides, world)
     with Signals() as signals, threadpool_limits(job.head.threads):
-        setup = set_up(job, world)
+        setup = set_up(job, world, kept(folder, world))
         job = setup.job
         facts = environment(world, job.head.threads, world.library)
         with Run.reopen(world, folder, facts, job.to_toml()) as run:
             with phase("reading the checkpoint"):
                 state, meta = restore(job, setup, run)
             kernels_seconds = _prepare_kernels(job, setup, run, progress, meta["iteration"])
-            clock, stopping = Clock(world, before=meta["totals"]), Stopping(job.stop)
+            clock = Clock(world, before=meta["totals"])
+            stopping = Stopping(job.stop, metric_of(job, setup.problem.classes))
             stopping.restore(meta["stopping"])
+            restore_best(job, stopping, meta["iteration"], run)
             t = Training(job, setup, state, run, progress, clock, stopping, meta["iteration"], meta["row"])
             t.saved, t.saved_at, t.kernels_seconds = t.iteration, clock.total_seconds, kernels_seconds
             run.cut_metrics(t.iteration, t.row)
@@ -117,6 +124,7 @@ def _finish(t: Training, signals: Signals) -> dict[str, Any]:
         "scaling": scaling_of(t.job.resolved()["data"]),
         **t.row,
         **t.clock.row(),
+        **({"best": t.stopping.record()} if t.job.save.best or t.job.stop.patience else {}),
         "kernels_seconds": t.kernels_seconds,
         "prepare_seconds": t.prepare_seconds,
         "weights_sha256": weights_sha256(t.job.solver.weights(t.state, t.world)),
@@ -199,13 +207,15 @@ def _agree(t: Training, signals: Signals) -> tuple[str | None, bool]:
 
 def _measured(t: Training, reason: str | None) -> str | None:
     """Append a row to metrics.jsonl; returns the reason, or that of a rule that the row meets."""
-    chosen = t.job.evaluate.metrics, t.setup.meaning
+    chosen = t.job.metrics, t.setup.meaning
     row = {"iteration": t.iteration, **t.clock.row(), **measure(t.job.solver, t.state, t.problem, t.world, *chosen)}
-    found = t.stopping.diverged(row) or t.stopping.satisfied(row)
-    row.pop("scale", None)
-    t.row = row
+    found = t.stopping.diverged(row)
+    t.row = {key: value for key, value in row.items() if key != "scale"}
     try:
-        t.run.metric(row)
+        found = found or t.stopping.satisfied(row)
+        t.run.metric(t.row)
+        if t.job.save.best and t.stopping.at == t.iteration:
+            write_best(t)
     except UsageError as error:
         if not (found or "").startswith("diverged"):
             _rescue(t, error)

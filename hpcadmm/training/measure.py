@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -109,11 +109,3 @@ def weights_sha256(W: Arrays) -> str:
     for w in W[1:]:
         digest.update(np.ascontiguousarray(w).data)
     return digest.hexdigest()
-
-
-def better(row: Mapping[str, Any], best: float | None) -> bool:
-    """Is the test score of this row a new best?"""
-    accuracy, error = row.get("test_accuracy"), row.get("test_error")
-    if best is None:
-        return True
-    return bool(error < best) if error is not None else accuracy is None or bool(accuracy > best)

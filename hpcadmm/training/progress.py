@@ -39,6 +39,16 @@ def figure(key: str, value: float | None) -> str:
     return f"{value:.2%}".replace("%", " %") if "accuracy" in key else f"{value:.6g}"
 
 
+def best_sentence(best: Row) -> str:
+    """The best iteration in a few words.
+
+    >>> best_sentence({"metric": "test_accuracy", "value": 0.9531, "iteration": 40})
+    'best: test accuracy 95.31 % in iteration 40'
+    """
+    name, value = best["metric"], best["value"]
+    return f"best: {name.replace('_', ' ')} {figure(name, value)} in iteration {best['iteration']}"
+
+
 class Progress:
     """Shows steps on standard error and the result on standard output."""
 
@@ -83,8 +93,9 @@ class Progress:
             self.say(f"iteration {iteration}  {row['seconds']:.3f} s  {sentence(row)}")
 
     def end(self, summary: Row, folder: Path) -> None:
-        """The result, in three lines."""
+        """The result: why the run stopped, the last measures, the best iteration if it is asked for, the folder."""
         if self.shown:
             cost = f"{summary['seconds']:.3f} s of solver time on {summary['ranks']} ranks"
             print(f"stopped: {summary['stop_reason']}, {cost}")
-            print(f"{sentence(summary)}\nrun folder: {folder}", flush=True)
+            best = [best_sentence(summary["best"])] if "best" in summary else []
+            print("\n".join([sentence(summary), *best, f"run folder: {folder}"]), flush=True)

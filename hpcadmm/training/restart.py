@@ -13,12 +13,14 @@ from hpcadmm.errors import UsageError
 from hpcadmm.job.job import Job, parse
 from hpcadmm.job.tables import RESUMABLE, may_change
 from hpcadmm.model.state import Item, items, take_numbers
-from hpcadmm.storage import checkpoint
+from hpcadmm.storage import checkpoint, folders
+from hpcadmm.storage.durable import spoken
 from hpcadmm.storage.parts import read_record
 from hpcadmm.storage.readers import ENVIRONMENT, placed
 from hpcadmm.storage.record import Record
 from hpcadmm.storage.run import Run, read_job
 from hpcadmm.training.setup import Setup, blank
+from hpcadmm.training.stopping import Stopping
 
 if TYPE_CHECKING:
     from hpcadmm.training.loop import Training
@@ -55,6 +57,19 @@ def restore(job: Job, setup: Setup, run: Run) -> tuple[Any, dict[str, Any]]:
         weights = [None if W is None else W.copy() for W in state.W]
         solver.set_weights(state, weights, problem, world)
     return state, meta
+
+
+def restore_best(job: Job, stopping: Stopping, iteration: int, run: Run) -> None:
+    """Remove the best weights of iterations that a resume undoes; forget a best whose weights are gone. Collective."""
+    there: list[int] = []
+    folder, world = run.checkpoints / folders.BEST, run.world
+    with world.together("looking for the best weights"), spoken(f"read {folder}"):
+        if world.first:
+            folders.sweep(folder)
+            there = [k for k in map(folders.iteration_of, folders.newest(folder)) if k <= iteration]
+            folders.retain(folder, there)
+    if job.save.best and stopping.at not in world.share(there):
+        stopping.forget()
 
 
 def _saved(state: Any, job: Job) -> list[Item]:
@@ -95,10 +110,10 @@ def _former_version(folder: Path) -> str:
         return "of an unknown version"
 
 
-def write_checkpoint(t: "Training") -> None:
-    """Write a checkpoint of this iteration."""
+def described(t: "Training") -> dict[str, Any]:
+    """What a checkpoint of this iteration says beside its arrays. Collective."""
     problem, data = t.problem, t.setup.data
-    meta = {
+    return {
         "version": __version__,
         "iteration": t.iteration,
         "seed": problem.seed,
@@ -113,7 +128,32 @@ def write_checkpoint(t: "Training") -> None:
         "row": t.row,
         "stopping": t.stopping.state(),
     }
+
+
+def write_checkpoint(t: "Training") -> None:
+    """Write a checkpoint of this iteration. Collective."""
+    meta, folder = described(t), t.run.checkpoints
     with phase("writing the checkpoint"):
         t.job.solver.weights(t.state, t.world)  # brings all layers to the first rank
-        checkpoint.save(t.run.checkpoints, _saved(t.state, t.job), problem.tiles, meta, t.world, t.job.save.keep)
+        checkpoint.save(folder, _saved(t.state, t.job), t.problem.tiles, meta, t.world, t.job.save.keep)
+        _prune_best(t)
     t.saved, t.saved_at = t.iteration, t.clock.total_seconds
+
+
+def write_best(t: "Training") -> None:
+    """Write the weights of this iteration, the best so far. Collective."""
+    meta, folder = described(t), t.run.checkpoints / folders.BEST
+    with phase("writing the best weights"):
+        W = t.job.solver.weights(t.state, t.world)
+        saved = [Item(f"W/{l}", "replicated", w) for l, w in enumerate(W) if l]
+        checkpoint.save(folder, saved, t.problem.tiles, {**meta, "best": t.stopping.record()}, t.world)
+        _prune_best(t)
+
+
+def _prune_best(t: "Training") -> None:
+    """Remove the best weights that neither the run nor a resume from one of its checkpoints needs. Collective."""
+    if t.job.save.best:
+        folder = t.run.checkpoints
+        with t.world.together("removing old checkpoints"), spoken(f"remove checkpoints in {folder / folders.BEST}"):
+            if t.world.first:
+                folders.retain(folder / folders.BEST, folders.needed(folder))

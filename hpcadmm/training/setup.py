@@ -11,8 +11,9 @@ from hpcadmm import __version__
 from hpcadmm.comm import memory
 from hpcadmm.comm.launch import phase
 from hpcadmm.comm.world import World
+from hpcadmm.datasets.columns import Columns
 from hpcadmm.datasets.keeping import Keeping
-from hpcadmm.datasets.loaded import Loaded, Samples
+from hpcadmm.datasets.loaded import Loaded, Samples, Transform
 from hpcadmm.errors import UsageError
 from hpcadmm.job.job import Job
 from hpcadmm.model.network import Network
@@ -20,11 +21,24 @@ from hpcadmm.model.problem import Part, Problem
 from hpcadmm.model.state import items
 from hpcadmm.model.tiles import narrowest_tile, pieces
 from hpcadmm.solvers import SOLVERS, Solver
+from hpcadmm.training import best
 from hpcadmm.training.scores import chosen
 from hpcadmm.training.scores.scored import Meaning
 
 CURE = "use more ranks on more nodes, fewer units in network.hidden, fewer samples by data.first, or float32"
 PRECISIONS = {"float64": np.float64, "float32": np.float32}
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a run keeps of the one that it began from, also after a resume.
+
+    transform: of the inputs, and of the targets of a regression (None: the run's own).
+    columns: of the table that the first run was trained on.
+    """
+
+    transform: Transform
+    columns: Columns | None
 
 
 @dataclass(frozen=True)
@@ -45,8 +59,11 @@ class Setup:
         return Meaning(self.job.loss.name, self.data.names or (), self.data.transform.targets)
 
 
-def set_up(job: Job, world: World) -> Setup:
-    """Load this rank's columns. Raises UsageError if data, ranks and job do not fit together. Collective."""
+def set_up(job: Job, world: World, given: Given | None = None) -> Setup:
+    """Load this rank's columns. Raises UsageError if data, ranks and job do not fit together. Collective.
+
+    given: the scaling and the columns of the run that this one began from.
+    """
     dtype = PRECISIONS[job.head.precision]
     world = world.arranged(*job.solver.grid_of(len(job.layers.hidden) + 1, world.size))
     tile = narrowest_tile(max(job.layers.hidden, default=0))
@@ -58,6 +75,9 @@ def set_up(job: Job, world: World) -> Setup:
             ones=job.layers.bias,
             tile=tile,
             parts=job.solver.parts,
+            transform=given.transform if given else None,
+            columns=given.columns if given else None,
+            training=True,
             keeping=keeping(job),
         )
     check_data(job, data, world)
@@ -95,7 +115,8 @@ def check_data(job: Job, data: Loaded, world: World) -> None:
     """Raise UsageError if the samples do not suit the loss or the rules of [stop]. Collective."""
     if data.classes:
         check_classes(data, world)
-    chosen.check(job.evaluate.metrics, data.classes, job.loss.name)
+    chosen.check(job.metrics, data.classes, job.loss.name)
+    best.check(job, data.classes, data.test.n)
     rules = {"patience": job.stop.patience, "accuracy": job.stop.accuracy}
     for key, value in rules.items():
         if value is not None and not data.test.n:

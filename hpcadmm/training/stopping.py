@@ -6,27 +6,44 @@ from typing import Any
 
 from hpcadmm.errors import UsageError
 from hpcadmm.job.job import Stop
-from hpcadmm.training.measure import Row, better
+from hpcadmm.training.best import better, value_of
+from hpcadmm.training.measure import Row
 
 DIVERGED = 1e6  # times the first measured objective
 
 
 @dataclass
 class Stopping:
-    """Judges every measured row, the same on every rank; a checkpoint keeps its state."""
+    """Judges every measured row, the same on every rank; a checkpoint keeps its state.
+
+    metric: decides which iteration is the best (save.best, by default the test accuracy or error).
+    """
 
     rules: Stop
+    metric: str = "test_accuracy"
     first: float | None = None  # objective
     last: float | None = None  # objective
-    best: float | None = None  # test accuracy or error
+    best: float | None = None  # of the metric
+    at: int = 0  # the iteration of the best
     since: int = 0  # measured iterations since the best
 
     def state(self) -> dict[str, Any]:
-        return {"first": self.first, "last": self.last, "best": self.best, "since": self.since}
+        """What a checkpoint keeps."""
+        kept = ("metric", "first", "last", "best", "at", "since")
+        return {key: getattr(self, key) for key in kept}
 
     def restore(self, state: dict[str, Any]) -> None:
         self.first, self.last = state.get("first"), state.get("last")
-        self.best, self.since = state.get("best"), int(state.get("since", 0))
+        if state.get("metric", self.metric) == self.metric:  # else the best by another metric says nothing
+            self.best, self.at, self.since = state.get("best"), int(state.get("at", 0)), int(state.get("since", 0))
+
+    def forget(self) -> None:
+        """Forget the best: its weights are gone."""
+        self.best, self.at, self.since = None, 0, 0
+
+    def record(self) -> dict[str, Any]:
+        """The best so far, for the summary and the checkpoint of its weights."""
+        return {"metric": self.metric, "value": self.best, "iteration": self.at}
 
     def refer(self, optimum: Any, precision: str) -> None:
         """Use a known optimum: an objective diverges relative to f(0), that of zero weights.
@@ -93,9 +110,11 @@ class Stopping:
         return None
 
     def _patience(self, row: Row) -> str | None:
-        self.since = 0 if better(row, self.best) else self.since + 1
-        if self.since == 0:
-            self.best = row.get("test_accuracy", row.get("test_error"))
-        if self.rules.patience and self.since >= self.rules.patience:
-            return f"no better test result than {self.best:.4f} in {self.since} measured iterations"
+        value = value_of(row, self.metric)
+        self.since += 1
+        if better(value, self.best, self.metric):
+            self.best, self.at, self.since = value, row["iteration"], 0
+        if self.rules.patience and self.best is not None and self.since >= self.rules.patience:
+            name = self.metric.replace("_", " ")
+            return f"no better {name} than {self.best:.4f} in {self.since} measured iterations"
         return None

@@ -6,12 +6,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from hpcadmm.comm.world import World
 from hpcadmm.solvers import SOLVERS
-from hpcadmm.training.measure import Clock, better, measure, score, weights_sha256
+from hpcadmm.training.measure import Clock, measure, score, weights_sha256
 from tests.helpers.problems import minimises, posed, problem, shared, stepped
 from tests.helpers.threads import on_ranks
 
@@ -121,13 +119,6 @@ def test_the_digest_of_weights_is_that_of_their_rows():
     for changed in (np.nextafter(1.0, 2), -1.0):
         other[2] = np.array([[1.0, changed]])
         assert weights_sha256(W) != weights_sha256(other)
-
-
-@given(st.floats(0, 1), st.floats(0, 1))
-def test_better_is_a_higher_accuracy_or_a_lower_error(new, best):
-    assert better({"test_accuracy": new}, best) == (new > best)
-    assert better({"test_error": new}, best) == (new < best)
-    assert better({"test_error": new}, None)
 
 
 class Stopped:

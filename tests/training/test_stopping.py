@@ -8,16 +8,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpcadmm.job.job import Stop
+from hpcadmm.training.best import better
 from hpcadmm.training.stopping import DIVERGED, Stopping
 
 
 def row(objective=100.0, residual=1.0, scale=10.0, **score):
-    return {"objective": objective, "primal_residual": residual, "scale": scale, **(score or {"test_accuracy": 0.5})}
+    known = {"iteration": 1, "objective": objective, "primal_residual": residual, "scale": scale}
+    return known | score | ({} if "test_error" in score or "test_accuracy" in score else {"test_accuracy": 0.5})
+
+
+def metric(rows):
+    return "test_error" if "test_error" in rows[0] else "test_accuracy"
 
 
 def first_reason(rules, rows):
     """(number of the row that ends the run, why)."""
-    stopping = Stopping(rules)
+    stopping = Stopping(rules, metric(rows))
     for k, one in enumerate(rows):
         reason = stopping.diverged(one) or stopping.satisfied(one)
         if reason:
@@ -74,12 +80,12 @@ CASES = {
     "patience": (
         Stop(patience=2),
         [row(test_accuracy=x) for x in (0.5, 0.6, 0.6, 0.7, 0.7, 0.65)],
-        "no better test result than 0.7000 in 2 measured iterations",
+        "no better test accuracy than 0.7000 in 2 measured iterations",
     ),
     "patience in a regression": (
         Stop(patience=2),
         [row(test_error=x) for x in (0.5, 0.4, 0.4, 0.3, 0.3, 0.35)],
-        "no better test result than 0.3000 in 2 measured iterations",
+        "no better test error than 0.3000 in 2 measured iterations",
     ),
     "NaN": (Stop(), [row(), row(objective=math.nan)], "diverged: the objective is nan"),
     "infinity": (Stop(), [row(), row(objective=math.inf)], "diverged: the objective is inf"),
@@ -112,10 +118,10 @@ def test_without_the_rule_the_run_goes_on(case):
 def test_a_restart_in_between_changes_nothing(case, cut):
     """Its state travels in the checkpoint, as JSON."""
     rules, rows, sentence = CASES[case]
-    stopping, reasons = Stopping(rules), []
+    stopping, reasons = Stopping(rules, metric(rows)), []
     for k, one in enumerate(rows):
         if k == cut:
-            state, stopping = json.loads(json.dumps(stopping.state())), Stopping(rules)
+            state, stopping = json.loads(json.dumps(stopping.state())), Stopping(rules, metric(rows))
             stopping.restore(state)
         reasons.append(stopping.diverged(one) or stopping.satisfied(one))
     assert reasons == [None] * (len(rows) - 1) + [sentence]
@@ -152,3 +158,11 @@ def test_divergence_is_relative_to_the_first_row(objectives):
     found = first_reason(Stop(), [row(objective) for objective in objectives])
     limit = DIVERGED * max(abs(objectives[0]), 1)
     assert (found[0] if found else None) == next((k for k, x in enumerate(objectives) if abs(x) > limit), None)
+
+
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_better_is_a_higher_accuracy_or_a_lower_error(new, best):
+    assert better(new, best, "test_accuracy") == (new > best)
+    assert better(new, best, "test_error") == (new < best)
+    assert better(new, None, "test_error")
+    assert not better(None, best, "test_accuracy")
