@@ -4,12 +4,14 @@ import json
 from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from hpcadmm import __version__
+from hpcadmm.after.onnx_columns import ML, ML_OPSET, encoded, imputed, mixed, outside
 from hpcadmm.after.trained import Trained
+from hpcadmm.datasets.tabular.schema import Schema
 from hpcadmm.datasets.transform import Affine
 from hpcadmm.errors import UsageError
 from hpcadmm.model.state import Array
@@ -72,16 +74,35 @@ def model(trained: Trained) -> Any:
     """
     onnx = library()
     graph, helper = Graph(trained), onnx.helper
-    affine(graph, trained.transform.inputs, into=True)
+    inputs = features(graph, trained)
     layers(graph, trained)
     (classes if trained.classes else values)(graph, trained)
-    inputs = [helper.make_tensor_value_info("features", graph.type, ["batch", trained.features])]
     made = helper.make_graph(graph.nodes, "hpcadmm", inputs, graph.outputs, graph.constants)
     maker = {"producer_name": "hpcadmm", "producer_version": __version__}
-    whole = helper.make_model(made, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR, **maker)
+    whole = helper.make_model(made, opset_imports=opsets(graph), ir_version=IR, **maker)
     helper.set_model_props(whole, properties(trained))
     onnx.checker.check_model(whole, full_check=True)
     return whole
+
+
+def features(graph: Graph, trained: Trained) -> list[Any]:
+    """Add the transform of the inputs and return them: a matrix of features, or the columns of a table."""
+    if not mixed(trained.columns):
+        imputed(graph, trained.columns)
+        affine(graph, trained.transform.inputs, into=True)
+        return [graph.helper.make_tensor_value_info("features", graph.type, ["batch", trained.features])]
+    own, graph.dtype = graph.dtype, np.dtype(np.float64)
+    inputs = encoded(graph, cast(Schema, trained.columns))
+    affine(graph, trained.transform.inputs, into=True)
+    graph.dtype = own
+    graph.add("Cast", name="inputs", to=graph.type)
+    return inputs
+
+
+def opsets(graph: Graph) -> list[Any]:
+    """The versions of the operators used."""
+    further = [graph.helper.make_opsetid(ML, ML_OPSET)] if any(node.domain == ML for node in graph.nodes) else []
+    return [graph.helper.make_opsetid("", OPSET), *further]
 
 
 def layers(graph: Graph, trained: Trained) -> None:
@@ -146,4 +167,4 @@ def properties(trained: Trained) -> dict[str, str]:
         said["classes"] = json.dumps(trained.names)
     if (by := trained.job.data.downsample) > 1:
         said["downsample"] = f"features are means of {by} by {by} pixels"
-    return said
+    return said | outside(trained.columns)

@@ -18,7 +18,7 @@ from hpcadmm.datasets.recognise import recognised
 from hpcadmm.datasets.transform import Affine
 from hpcadmm.errors import UsageError
 from hpcadmm.job.tables import named, toml_file
-from hpcadmm.job.typed import Raw, name_of, setting, settled
+from hpcadmm.job.typed import Raw, name_of, options, settled
 
 MEANING = ("downsample", "classes", "positive")  # options that define features and classes: other data keep them
 SCALING = ("scale", "standardise", "standardise_targets")  # never kept: all data are scaled like the training data
@@ -71,12 +71,12 @@ def described(text: str) -> dict[str, Any]:
     if path.suffix == ".toml" and there(path):
         return table_of(path)
     if "=" in text and not there(path):
-        key, value = setting(text.removeprefix("data."))
+        ((key, value),) = options([text]).items()
         return {key: (name_of(value) if key == "name" else settled(Dataset, key, value)) if value else None}
-    cls, options = recognised(text, None, DATASETS)
+    cls, found = recognised(text, None, DATASETS)
     if cls.name not in DATASETS:
         raise UsageError(f"--data {text}: one of several files; give the dataset and its folder, or convert it")
-    return {"name": cls.name, **options}
+    return {"name": cls.name, **found}
 
 
 def table_of(path: Path) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from hpcadmm.datasets.table import Table
 from hpcadmm.datasets.unlabelled import table_for
 from hpcadmm.errors import UsageError
 from hpcadmm.job.tables import named
-from hpcadmm.job.typed import setting
+from hpcadmm.job.typed import options as keys
 from hpcadmm.model.state import Array
 from hpcadmm.storage.durable import absent, kind, spoken, written
 
@@ -96,7 +96,7 @@ def reader(trained: Trained, source: Path, how: Reading) -> Dataset:
     """A dataset of the file's format, with the given options and those of the run that the format shares."""
     check_there(source)
     own, name = trained.job.data, format_of(source, type(trained.job.data)).name
-    given = dict(map(setting, how.settings))
+    given = keys(how.settings)
     if name not in DATASETS:
         if given:
             raise UsageError(f"{source}: the format {name} has no options; remove --set")

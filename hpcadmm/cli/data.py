@@ -93,11 +93,11 @@ def chosen(source: str, kind: str | None, settings: tuple[str, ...]) -> Any:
     from hpcadmm.datasets.recognise import recognised
     from hpcadmm.errors import UsageError
     from hpcadmm.job.tables import plain
-    from hpcadmm.job.typed import setting
+    from hpcadmm.job.typed import options as given
 
     cls, options = recognised(source, kind, DATASETS)
     faults: list[str] = []
-    made = plain(cls, options | dict(map(setting, settings)), "data", faults)
+    made = plain(cls, options | given(settings), "data", faults)
     if faults:
         raise UsageError("\n".join(faults))
     return made

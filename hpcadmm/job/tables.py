@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from hpcadmm.datasets.disk.lookup import reason
 from hpcadmm.datasets.disk.stream import foreign
 from hpcadmm.errors import UsageError
-from hpcadmm.job.typed import Raw, fits, name_of, settled, untyped
+from hpcadmm.job.typed import Raw, fits, name_of, parts, put, settled, untyped
 from hpcadmm.registry import Registry
 
 
@@ -163,14 +163,14 @@ def _words(one: Any) -> str:
 def overridden(tables: dict[str, Any], override: str) -> None:
     """Apply one `table.key=value` or `key=value`; the value is read when the type of its key is known."""
     key, equals, value = override.partition("=")
-    *table, name = path = [part.strip() for part in key.split(".")]
-    if not equals or not all(path) or len(table) > 1:
+    path = parts(key)
+    if not equals or not all(path):
         raise UsageError(f"--set {override}: write --set table.key=value, for example --set stop.iterations=50")
-    place = tables.setdefault(table[0], {}) if table else tables
-    if not isinstance(place, dict):
-        raise UsageError(f"--set {override}: {table[0]} is a value, not a table")
     whole = untyped(value)
-    place[name] = whole if isinstance(whole, dict) else Raw(value)
+    try:
+        put(tables, path, whole if isinstance(whole, dict) or len(path) > 2 else Raw(value))
+    except TypeError as error:
+        raise UsageError(f"--set {override}: {error} is a value, not a table") from None
 
 
 PLACES = ("data.path", "data.train", "data.test")

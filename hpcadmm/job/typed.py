@@ -3,6 +3,7 @@
 import json
 import re
 import tomllib
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from functools import cache
 from typing import Any, get_type_hints
@@ -32,6 +33,52 @@ def setting(text: str) -> tuple[str, Raw]:
     if not sign:
         raise UsageError(f"{text!r}: must be key=value")
     return key.strip(), Raw(value)
+
+
+def options(texts: Iterable[str]) -> dict[str, Any]:
+    """The keys of [data] that texts `key=value` set, also as `data.key=value`; `key.name=value` sets a name
+    in the table `key`. Raises UsageError.
+
+    >>> options(["split=0.5", "data.categories.most=20", 'types."a.b"=date'])
+    {'split': '0.5', 'categories': {'most': 20}, 'types': {'a.b': 'date'}}
+    """
+    found: dict[str, Any] = {}
+    for key, value in map(setting, texts):
+        path = parts(key.removeprefix("data."))
+        try:
+            put(found, path, untyped(value) if len(path) > 1 else value)
+        except TypeError as error:
+            raise UsageError(f"{key}={value}: {error} is a value, not a table") from None
+    return found
+
+
+def parts(key: str) -> list[str]:
+    """The parts of a dotted key, as TOML reads it.
+
+    >>> parts("a . b"), parts('types."a.b"')
+    (['a', 'b'], ['types', 'a.b'])
+    """
+    if '"' in key:
+        try:
+            return _path(tomllib.loads(f"{key} = 0"))
+        except tomllib.TOMLDecodeError:
+            pass
+    return [part.strip() for part in key.split(".")]
+
+
+def _path(table: Any) -> list[str]:
+    (key, value), *_ = table.items()
+    return [key, *(_path(value) if isinstance(value, dict) else [])]
+
+
+def put(table: dict[str, Any], path: Sequence[str], value: Any) -> None:
+    """Set table[path[0]][path[1]]... to the value. Raises TypeError with the name of what is no table."""
+    *above, name = path
+    for one in above:
+        table = table.setdefault(one, {})
+        if not isinstance(table, dict):
+            raise TypeError(one)
+    table[name] = value
 
 
 def untyped(text: str) -> Any:
