@@ -15,10 +15,9 @@ from hpcadmm.comm.launch import phase
 from hpcadmm.comm.world import World
 from hpcadmm.datasets import DATASETS
 from hpcadmm.datasets.base import Dataset
-from hpcadmm.datasets.choose import dealt
 from hpcadmm.datasets.disk.lookup import check_there
 from hpcadmm.datasets.formats.text import Csv
-from hpcadmm.datasets.inputs import Block, blocks
+from hpcadmm.datasets.inputs import Block, blocks, dealt
 from hpcadmm.datasets.recognise import format_of
 from hpcadmm.datasets.table import Table
 from hpcadmm.datasets.unlabelled import table_for
@@ -66,7 +65,7 @@ def predict(
     with spool(out) as mine:
         inputs = trained.transform.inputs
         with phase("predicting"), world.together("predicting"), threadpool_limits(trained.job.head.threads):
-            found = blocks(table, dealt(table.rows, world), inputs, trained.dtype, trained.network.bias, factor)
+            found = blocks(table, dealt(table, world), inputs, trained.dtype, trained.network.bias, factor)
             for z in outputs(trained, found):
                 with spoken(f"write {out}"):
                     mine.write(encode(sheet, z))

@@ -5,14 +5,21 @@ from typing import Any
 
 import numpy as np
 
+from hpcadmm.comm.world import World
 from hpcadmm.datasets.fill import empty_labels, gather, width
 from hpcadmm.datasets.loaded import Samples
 from hpcadmm.datasets.table import Table, step
 from hpcadmm.datasets.transform import Affine
 from hpcadmm.model.state import Array
-from hpcadmm.model.tiles import Tiles
+from hpcadmm.model.tiles import Tiles, tile_width
 
 Block = tuple[Array, list[slice]]  # x (features + ones, columns) in Fortran order, and its tiles
+
+
+def dealt(table: Table, world: World) -> Tiles:
+    """The tiles of the samples on this rank: of up to 1024 samples and about `step`, whatever the number of ranks."""
+    widest = max(16, 1 << (step(table.features).bit_length() - 1))
+    return Tiles(table.rows, min(tile_width(table.rows), widest), world.size, world.rank)
 
 
 def blocks(table: Table, tiles: Tiles, inputs: Affine, dtype: Any, ones: bool, factor: int = 1) -> Iterator[Block]:
