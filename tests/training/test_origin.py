@@ -137,7 +137,7 @@ def test_other_classes_get_a_new_last_layer(runs: dict[str, Path], run: str, mor
 
 def test_the_data_are_scaled_as_in_the_first_training(runs: dict[str, Path], tmp_path: Path) -> None:
     """Also after a resume, which needs no --from: the same bits as without a break."""
-    text = TABLE.format(path=table(tmp_path / "new.npz", 3.0))
+    text = TABLE.format(path=table(tmp_path / "new.npz", 3.0)).replace("standardise = true", "scale = 'unit'")
     start = origin(runs["regression"])
     whole = loop.train(job("stop.iterations=6", text=text), tmp_path / "whole", WORLD, QUIET, start)
     loop.train(job(text=text), tmp_path / "run", WORLD, QUIET, start)
@@ -145,6 +145,7 @@ def test_the_data_are_scaled_as_in_the_first_training(runs: dict[str, Path], tmp
     assert again["weights_sha256"] == whole["weights_sha256"]
     kept = read(tmp_path / "run", None, WORLD, pytest.fail).transform
     assert kept.record() == start.given.transform.record()
+    assert (whole["scaling"], "standardise = true" in (tmp_path / "run" / "job.toml").read_text()) == ("standard", True)
     said = json.loads((tmp_path / "run" / "origin.json").read_text())
     assert (said["run"], said["iteration"]) == (str(runs["regression"]), 3)
     assert said["weights_sha256"] == weights_sha256(start.weights)
