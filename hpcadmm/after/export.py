@@ -1,5 +1,6 @@
 """A trained network in files for other programs: numpy .npz and ONNX."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -8,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from hpcadmm import __version__
+from hpcadmm.after.onnx_columns import outside
 from hpcadmm.after.onnx_graph import write_onnx
 from hpcadmm.after.trained import Trained, Warn, Which, read
 from hpcadmm.comm.world import World
+from hpcadmm.datasets.tabular.schema import Schema
 from hpcadmm.model.state import Array
 from hpcadmm.storage.durable import absent, kind, written
 
@@ -26,6 +29,8 @@ def export(run: Path, out: Path, force: bool, iteration: Which, world: World, wa
             write = WRITERS[kind(out, WRITERS)]
             absent(out, force)
             written(out, lambda aside: write(aside, trained))
+            if write is write_onnx and "dates" in (left := outside(trained.columns)):
+                warn(f"{out}: {left['dates']}, without a time zone; the graph does not read their text")
     return {"out": str(out), "sizes": list(trained.network.n), "which": trained.which}
 
 
@@ -38,7 +43,8 @@ def arrays(trained: Trained) -> dict[str, Array]:
     """W1..WL (n_l, n_{l-1}), b1..bL (n_l,) if there are biases, and all that is needed to apply them.
 
     a_0 = (x - input_shift) / input_divisor; z_l = W_l a_{l-1} + b_l; a_l = h(z_l); the values of a regression are
-    z_L * target_divisor + target_shift.
+    z_L * target_divisor + target_shift. Of a table: `features` are the names of x, `schema` (JSON) says how the columns
+    become x.
     """
     network, transform = trained.network, trained.transform
     activation: Any = network.activation
@@ -52,6 +58,9 @@ def arrays(trained: Trained) -> dict[str, Array]:
     found |= {"input_shift": transform.inputs.shift, "input_divisor": transform.inputs.divisor}
     if transform.targets is not None:
         found |= {"target_shift": transform.targets.shift, "target_divisor": transform.targets.divisor}
+    if isinstance(trained.columns, Schema):
+        found["schema"] = np.array(json.dumps(trained.columns.record()))
+        found["features"] = np.array(trained.columns.names)
     if trained.classes:
         found["classes"] = np.array(trained.names)
     made = {"loss": trained.job.loss.name, "name": trained.job.head.name, "hpcadmm": __version__}

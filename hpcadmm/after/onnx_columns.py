@@ -80,11 +80,14 @@ def category(graph: "Graph", column: Any, name: str, integer: int) -> list[str]:
     keys = {"keys_strings": [*column.values, ""], "values_int64s": [*range(len(column.values)), gap]}
     graph.add("LabelEncoder", source=called(column), name=f"{name}_code", domain=ML, default_int64=others, **keys)
     graph.constants.append(graph.numpy.from_array(np.array([count], np.int64), f"{name}_depth"))
-    graph.constant(f"{name}_values", np.array([0.0, 1.0]))
+    graph.constants.append(
+        graph.numpy.from_array(np.array([0, 1], np.float32), f"{name}_values")
+    )  # runtimes know these
     graph.add("OneHot", f"{name}_depth", f"{name}_values", name=f"{name}_one_hot", axis=-1)
     graph.constants.append(graph.numpy.from_array(np.array([1], np.int64), f"{name}_axis"))
     graph.add("Squeeze", f"{name}_axis", name=f"{name}_features")
-    return [f"{name}_features"]
+    graph.add("Cast", name=f"{name}_numbers", to=graph.type)
+    return [f"{name}_numbers"]
 
 
 def outside(schema: Any) -> dict[str, str]:

@@ -20,7 +20,7 @@ from hpcadmm.datasets.tabular.schema import Schema
 from hpcadmm.datasets.tabular.target import Target
 from hpcadmm.errors import UsageError
 
-SAMPLE = 1 << 20  # rows that give the median of a column without missing values
+SAMPLE = 1 << 18  # rows that give the median of a column without missing values
 ENOUGH = 30  # rows from which a column of different values is an id
 NEARLY = 0.9  # share of different texts that makes a column an id
 
@@ -135,16 +135,19 @@ class Learner:
             self.leave(name, "a different text in nearly each row, like an id", cure(name, "category"))
             return None
         if different == 1 and not missing and not told:
-            self.leave(name, f"the same text in all rows ({shown(list(survey.counts))})")
+            self.leave(name, "the same text in all rows")
             return None
         what = "text, as categories" if different <= self.most else f"text of more than {self.most} categories"
         self.lines.setdefault(what, []).append(name)
         return Category.most(name, place, survey.counts, self.most, missing)
 
     def leave(self, name: str, why: str, to_keep: str = "") -> None:
-        """Leave a column out; a warning says how to keep it."""
+        """Leave a column out; a warning says how to keep it, if it holds something."""
         self.left_out[name] = why
-        self.warnings.append(f"{self.part.raw.path}: column {shown([name])} is left out: {why}{to_keep}")
+        if to_keep:
+            self.warnings.append(f"{self.part.raw.path}: column {shown([name])} is left out: {why}{to_keep}")
+        else:
+            self.lines.setdefault(f"left out, {why}", []).append(name)
 
     def counts_rows(self, place: int, survey: Survey) -> bool:
         """Is the column an id: a different whole number in each row, in a range not much wider than the rows?
