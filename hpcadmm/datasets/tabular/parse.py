@@ -182,8 +182,8 @@ def tidy(block: bytes, layout: Layout) -> bytes:
     if layout.delimiter == " ":
         return single_blanks(block, quote)
     if layout.padded and quote in block:
-        sign = re.escape(layout.delimiter.encode())
-        block = re.sub(rb"(?m)(^|" + sign + rb")[ \t]+(?=" + quote + rb")", rb"\1", block)
+        sign, blanks = re.escape(layout.delimiter.encode()), b" +" if layout.delimiter == "\t" else b"[ \t]+"
+        block = re.sub(b"(?m)(^|" + sign + b")" + blanks + b"(?=" + quote + b")", rb"\1", block)
     return block
 
 

@@ -197,7 +197,7 @@ texts = st.text(st.characters(codec="utf-8", categories=["L", "N", "P", "S", "Zs
 texts = st.sampled_from(["a\nb", 'say "x"', "x,y", '5" pipe', "z"]) | texts
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_what_is_written_is_read(data: Any, tmp_path_factory: pytest.TempPathFactory) -> None:
     width = data.draw(st.integers(2, 4))

@@ -48,7 +48,7 @@ def layout_of(sample: Sample, asked: Dialect, kinds: Kinds) -> Layout:
 
 def table(search: Search, encoding: str, declared: "arff.Declared | None") -> Layout:
     """The layout but for the types: what is skipped, the header, the names."""
-    rows, where = search.rows(), search.where
+    rows, where = search.rows, search.where
     if not rows:
         raise UsageError(f"{where}: line 1: the file holds only comments that begin with {search.comment}")
     width = usual(fields for _, fields in rows)
@@ -105,7 +105,8 @@ def laid_out(
 
 def padded(search: Search, lines: Sequence[str]) -> bool:
     """Do blanks stand before quotes?"""
-    blank = re.compile(rf"(^|{re.escape(search.delimiter)})[ \t]+{search.quote}")
+    blanks = "[ ]+" if search.delimiter == "\t" else "[ \t]+"
+    blank = re.compile(rf"(^|{re.escape(search.delimiter)}){blanks}{search.quote}")
     return bool(search.quote) and any(map(blank.search, lines))
 
 
@@ -156,7 +157,7 @@ def explain(search: Search, names: Row | None, first: Row, trailing: bool, skip:
 
 def typed(search: Search, sample: Sample, found: Layout, given: Mapping[int, Kind]) -> list[Kind]:
     """The kinds of the columns: number if half of the fields given are numbers. Raises UsageError."""
-    rows = [fields for i, fields in search.rows() if i >= found.line - 1]
+    rows = [fields for i, fields in search.rows if i >= found.line - 1]
     for text in () if found.wide else sample.spread(found.encoding):
         rows += [fields for _, fields in records(physical(text), found.delimiter, found.quote, found.comment)]
     rows = [fields for fields in rows if len(fields) == found.width]
@@ -171,7 +172,7 @@ def kind_of(search: Search, found: Layout, column: int, values: Sequence[str]) -
     """The kind of a column. Raises UsageError if numbers are meant that must be rewritten."""
     numbers, texts, _ = shares(values, found.missing, found.decimal)
     if texts > numbers and (text := meant(values, found.missing, found.decimal)):
-        alike = (i for i, row in search.rows() if len(row) == found.width and row[found.skipped + column] == text)
+        alike = (i for i, row in search.rows if len(row) == found.width and row[found.skipped + column] == text)
         place = next((f"line {i + 1}, " for i in alike if i >= found.line - 1), "")
         cure = f'or set data.types.{found.key(column)} = "category" to read text'
         raise UsageError(f"{search.where}: {place}column {found.called(column)}: {cause(text, found.decimal)}; {cure}")

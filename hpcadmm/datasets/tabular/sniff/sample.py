@@ -2,6 +2,7 @@
 
 import codecs
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -38,13 +39,18 @@ class Sample:
         return "utf-8-sig" if found == "utf-8" and self.top.startswith(codecs.BOM_UTF8) else found
 
     def text(self, encoding: str) -> str:
-        """The beginning, cut at the end of a line."""
+        """The beginning, cut at the end of a line; so much of it that it shows the types."""
         text = decoded(self.top, encoding, str(self.path), self.whole)
-        return text if self.whole else text[: max(text.rfind("\n"), text.rfind("\r")) + 1] or text
+        few = sum(1 for _ in zip(range(LINES), re.finditer(r"[\r\n]", text[:TOP]), strict=False)) < LINES
+        if self.whole and (len(text) <= TOP or few):
+            return text
+        some = text if few else text[:TOP]
+        return some[: max(some.rfind("\n"), some.rfind("\r")) + 1] or some
 
     def spread(self, encoding: str) -> Iterator[str]:
         """The whole lines of each piece; a damaged character is left for the reading to find."""
-        for piece in self.pieces:
+        rest = self.top[TOP:] if self.whole else b""
+        for piece in self.pieces or (rest[at : at + PIECE] for at in range(0, len(rest), SMALL // PIECES)):
             text = piece.decode(encoding, "replace")
             first = min((at for at in (text.find("\n"), text.find("\r")) if at >= 0), default=len(text))
             yield text[first : max(text.rfind("\n"), text.rfind("\r")) + 1].lstrip("\r\n")

@@ -3,9 +3,10 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from hpcadmm.datasets.tabular.dialect import Dialect
-from hpcadmm.datasets.tabular.sniff.delimiter import PREFIXES, delimiter_of, quote_of
+from hpcadmm.datasets.tabular.sniff.delimiter import LINES, PREFIXES, delimiter_of, quote_of
 from hpcadmm.datasets.tabular.sniff.records import records, starts
 
 Row = Sequence[str]
@@ -33,8 +34,9 @@ class Search:
         """Add a fact."""
         self.facts.append(f"{self.where}: {text}")
 
+    @cached_property
     def rows(self) -> list[tuple[int, list[str]]]:
-        """The number of its first line, and the fields, of each record."""
+        """The number of its first line, and the fields, of each record; once the delimiter is known."""
         cut = records(self.lines[self.start :], self.delimiter, self.quote, self.comment)
         return [(self.start + i, fields) for i, fields in cut]
 
@@ -63,22 +65,19 @@ def comment_of(search: Search) -> str:
 
     The last line above the table may be its header behind a "#".
     """
-    lines = dict(enumerate(search.lines[search.start :], search.start))
+    lines = [(i, line) for i, line in enumerate(search.lines) if i >= search.start and not line.isspace()]
     for prefix in PREFIXES:
-        marked = [i for i, line in lines.items() if starts(line, prefix)]
-        if not marked or len(marked) == len(lines):
+        marked = [i for i, line in lines if starts(line, prefix)]
+        plain = [i for i, line in lines if not starts(line, prefix)]
+        if not marked or not plain:
             continue
-        width = usual(search.fields(line) for i, line in lines.items() if i not in set(marked) and line.strip())
-        alike = [i for i in marked if len(search.fields(lines[i])) == width > 1]
-        top = len(marked)
-        while top and marked[top - 1] != search.start + top - 1:
-            top -= 1
-        if prefix == "#" and top and alike and alike[0] == marked[top - 1]:
-            search.head = alike[0], search.fields(lines[alike[0]].lstrip()[1:])
-            alike = alike[1:]
-        if len(alike) * 2 > len(marked) or (alike and width > 1 and alike[-1] >= search.start + top):
-            search.head = None
-            continue
+        width = usual(search.fields(search.lines[i]) for i in plain[:LINES])
+        above = [i for i in marked if i < plain[0]]
+        if any(len(search.fields(search.lines[i])) == width > 1 for i in marked[len(above) :]):
+            continue  # rows that begin so
+        last = search.fields(search.lines[above[-1]].lstrip()[1:]) if above and prefix == "#" else []
+        if len(last) == width > 1:
+            search.head = above[-1], last
         return prefix
     return ""
 
