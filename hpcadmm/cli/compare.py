@@ -41,9 +41,9 @@ def compare(jobs: tuple[str, ...], overrides: tuple[str, ...], **options: Any) -
               "...=choice:A,B; repeatable.")  # fmt: skip
 @click.option("--budget", type=COUNT, required=True, metavar="N", help="Total number of trials.")
 @RANKS
-@click.option("--metric", type=click.Choice(["test_accuracy", "test_error", "objective", "seconds-to-target"]),
-              default="test_accuracy", show_default=True,
-              help="Score, measured on the held-out samples at the end.")  # fmt: skip
+@click.option("--metric", default="test_accuracy", show_default=True, metavar="NAME",
+              help="Score, measured on the held-out samples at the end: test_accuracy, test_error, objective, "
+              "seconds-to-target, or test_ with a score of evaluate.metrics: test_roc_auc.")  # fmt: skip
 @click.option("--target", type=float, metavar="ACC", help="Accuracy (0 to 1) for seconds-to-target.")
 @click.option("--validation", type=click.FloatRange(0, 1, min_open=True, max_open=True), metavar="F",
               help="Fraction of the training part to hold out (default: data.validation, or 0.1).")  # fmt: skip

@@ -10,6 +10,7 @@ from hpcadmm.errors import UsageError
 from hpcadmm.job.job import Job
 from hpcadmm.model.activations import ACTIVATIONS
 from hpcadmm.model.losses import LOSSES
+from hpcadmm.model.scores import SCORES
 from hpcadmm.registry import Registry
 from hpcadmm.solvers import SOLVERS
 
@@ -19,7 +20,8 @@ NAMES: dict[str, Registry] = {
     "loss.name": LOSSES,
     "solver.name": SOLVERS,
 }
-NEEDS = {"test_accuracy": "classes", "test_error": "real targets", "seconds-to-target": "classes"}
+NEEDS = {f"test_{name}": "real targets" if score.data == "values" else "classes" for name, score in SCORES.items()}
+NEEDS["seconds-to-target"] = "classes"
 INSTEAD = {"classes": "test_accuracy", "real targets": "test_error"}
 Try = Callable[[Sequence[str]], Job]  # the job with these overrides; raises UsageError
 

@@ -1,5 +1,6 @@
 """`hpcadmm tune`: one job with many values of some keys, scored on samples held out of its training part."""
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,9 +19,10 @@ from hpcadmm.experiments.plan import Planned, resolved
 from hpcadmm.experiments.runner import Say, carry_out
 from hpcadmm.experiments.tables import comma_separated, write
 from hpcadmm.job.job import Job, source
+from hpcadmm.model.scores import CHOICES, SCORES, keyed, rises
 from hpcadmm.plotting import finite, picture
 
-METRICS = ("test_accuracy", "test_error", "objective", "seconds-to-target")
+METRICS = (*(f"test_{name}" for name in SCORES), "objective", "seconds-to-target")
 VALIDATION = 0.1
 
 
@@ -28,7 +30,7 @@ VALIDATION = 0.1
 class Options:
     """The options of the command line, besides the job, its overrides and the varied keys.
 
-    metric: "test_accuracy" and "test_error" are those of the held-out samples at the end of the run.
+    metric: one of METRICS; a score is that of the held-out samples at the end of the run.
     """
 
     budget: int
@@ -64,6 +66,8 @@ def tune(path: Path, overrides: Sequence[str], texts: Sequence[str], options: Op
 
 def check(options: Options) -> None:
     """Raise UsageError for options that do not go together."""
+    if options.metric not in METRICS:
+        raise UsageError(f"--metric {options.metric}: known are {', '.join(METRICS)}")
     timed, target = options.metric == "seconds-to-target", options.target
     if timed and (target is None or not 0 < target <= 1):
         raise UsageError("--metric seconds-to-target needs --target ACC, a test accuracy, for example 0.97")
@@ -82,6 +86,8 @@ def planned(
     fixed = [*overrides, f"data.validation={share}"]
     if options.metric == "seconds-to-target":
         fixed.append(f"stop.accuracy={options.target}")
+    if keyed(options.metric)[1] in CHOICES:
+        fixed.append(f"evaluate.metrics={json.dumps([*base.evaluate.metrics, options.metric])}")
 
     def attempt(settings: Sequence[str]) -> Job:
         return resolved(text, [*fixed, *settings], path)
@@ -132,7 +138,7 @@ def score(one: Result, options: Options) -> float | None:
 
 def ranked(found: Sequence[Result], options: Options) -> list[Trial]:
     """The trials, the best first; those without a score by the best they reached on the held-out samples."""
-    sign = -1 if options.metric == "test_accuracy" else 1
+    sign = -1 if rises(options.metric) else 1
 
     def order(trial: Trial) -> tuple[float, float]:
         best, up = trial.result.best(), trial.result.measure == "accuracy"

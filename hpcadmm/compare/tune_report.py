@@ -9,10 +9,11 @@ from hpcadmm import plotting
 from hpcadmm.compare.reading import Result, Row, row
 from hpcadmm.compare.vary import Vary
 from hpcadmm.experiments.tables import markdown, number
+from hpcadmm.model.scores import SCORES
 from hpcadmm.plotting import COLOURS, PAPER, entry, finite, logarithmic, shown
 
 PER_CENT = "test_accuracy"
-WORDS = {
+WORDS = {f"test_{name}": f"{score.words} on held-out samples" for name, score in SCORES.items()} | {
     "test_accuracy": "accuracy on held-out samples (%)",
     "test_error": "mean squared error on held-out\nsamples (target units, squared)",
     "objective": "objective",

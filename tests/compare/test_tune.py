@@ -286,6 +286,22 @@ def test_options_that_do_not_go_together():
             check(options)
 
 
+def test_any_score_can_be_the_metric(trials):
+    options = Options(2, metric="test_roc_auc")
+    folder, plan, _, vary = trials(options, [None, None], texts=["solver.gamma=log:1:2"])
+    assert {tuple(one.job.evaluate.metrics) for one in plan} == {("test_roc_auc",)}
+    for one, area in zip(plan, (0.5, 0.75), strict=True):
+        run(folder.path, one, [row(1, 0.9, 1.0, test_roc_auc=area)])
+    found = ranked(results(folder, plan), options)
+    assert [trial.score for trial in found] == [0.75, 0.5]
+    (place,) = drawn(found, vary, options.metric).axes
+    assert place.get_ylabel() == "ROC AUC on held-out samples"
+    check_metric("test_roc_auc", targets=False)
+    for options in (Options(1, metric="test_nonsense"), Options(1, metric="roc_auc")):
+        with pytest.raises(UsageError, match="known are test_accuracy, .*test_roc_auc"):
+            check(options)
+
+
 def test_a_linear_model_is_tuned_too():
     plan, _ = plan_of(Options(budget=3), ["solver.rho=log:0.1:10"], GADMM)
     assert len({one.text for one in plan}) == 3
