@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from hpcadmm.datasets.tabular.columns import select
 from hpcadmm.datasets.tabular.columns.date import FORMATS, days
-from hpcadmm.datasets.tabular.columns.select import all_distinct, median
+from hpcadmm.datasets.tabular.columns.select import all_distinct, median, selected
 from hpcadmm.datasets.tabular.options import Asked, Categories
 from hpcadmm.errors import UsageError
 from tests.datasets.tabular.test_schema import encoded, learned
@@ -20,7 +20,7 @@ finite = st.floats(allow_nan=False, allow_infinity=False, width=32)
 @given(st.lists(finite, min_size=1, max_size=40), st.integers(1, 3))
 def test_the_median_is_numpys(values: list[float], parts: int) -> None:
     cut = np.array_split(np.array(values), parts)
-    assert median(cut, ALONE) == np.median(values)
+    assert median(cut, ALONE) == selected(cut, ALONE) == np.median(values)
 
 
 def test_the_median_over_ranks() -> None:
@@ -37,6 +37,7 @@ def test_repeated_values_over_ranks(monkeypatch: pytest.MonkeyPatch) -> None:
     ids = np.random.default_rng(0).permutation(100).astype(float) - 7
     assert all(on_ranks(3, lambda w: all_distinct([ids[w.rank :: 3]], -7, 92, w)))
     twice = np.append(ids, ids[4])
+    assert (all_distinct([ids], -7, 92, ALONE), all_distinct([twice], -7, 92, ALONE)) == (True, False)
     assert not any(on_ranks(3, lambda w: all_distinct([twice[w.rank :: 3]], -7, 92, w)))
 
 
