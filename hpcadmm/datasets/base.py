@@ -64,6 +64,10 @@ class Dataset(ABC):
     the file (HDF5), and a buffer of this size holds those of the next minibatches, with the same results. The solvers
     sgd, adam, adagrad, adadelta, mpadmm, cg, lbfgs, and gadmm and qgadmm with local = "adam" can do so. Labels and
     row numbers stay in memory. A file whose rows are not packed and not chunked is read fastest.
+    weight: how often each sample counts in training: as the same row so many times. A column, or array of hdf5 and npz
+    (then `weight`_test is that of the test part), or a text file of one weight a line; metrics are weighted, too.
+    "balanced": by class, n / (k n_c) for k classes, n_c of the n training samples in class c. {class = weight, ...}: by
+    class, 1 for classes that are not named. Class weights are for training only, metrics count each sample once.
     """
 
     name: ClassVar[str]
@@ -91,6 +95,7 @@ class Dataset(ABC):
     first_test: Count | None = None
     validation: Annotated[float, Gt(0), Lt(1)] | None = None
     memory: str | Count | None = None
+    weight: int | str | dict[str, float] | None = None
 
     load = loading.load
 

@@ -22,7 +22,7 @@ CHUNK = 1 << 18  # bytes of a compressed chunk
 
 def chosen(dataset: Dataset, seed: int = 0) -> list[Source]:
     """The train and the test part, or the one part unsplit if data.split is not set."""
-    later = ("scale", "standardise", "standardise_targets", "downsample", "positive", "validation")
+    later = ("scale", "standardise", "standardise_targets", "downsample", "positive", "validation", "weight")
     for key in later:
         if getattr(dataset, key) != getattr(type(dataset), key):
             raise UsageError(f"data.{key}: the raw values are written; set this option in the job that reads the file")

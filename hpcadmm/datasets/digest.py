@@ -25,11 +25,12 @@ LATER = (
     ("comment", None),
     ("memory", None),
     ("sparse", "auto"),
+    ("weight", None),
 )
 
 
 def contents(parts: Sequence[Samples], world: World) -> str:
-    """sha256 of the shapes, features and labels of the parts as the solver sees them; collective.
+    """sha256 of the shapes, features, labels and weights of the parts as the solver sees them; collective.
 
     Tiles are hashed where they lie, so any number of ranks gives the same digest. Names, places, packing and times of
     the files do not matter.
@@ -42,6 +43,8 @@ def contents(parts: Sequence[Samples], world: World) -> str:
             for array in inputs.contents(part.x, t):
                 hashed.update(array.data)
             hashed.update(np.ascontiguousarray(part.labels.T[t]).data)
+            if part.weight is not None:
+                hashed.update(part.weight[t].data)
             marks[tile] = np.frombuffer(hashed.digest()[:16], "<u4")  # integers, exact in a sum over ranks
         world.sum_flat(marks.reshape(-1))
         whole.update(json.dumps([part.n, len(part.x), str(part.x.dtype), part.labels.ndim]).encode())

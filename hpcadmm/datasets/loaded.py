@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from hpcadmm.datasets.columns import Columns
@@ -18,12 +19,16 @@ class Samples:
     """One rank's columns of the train or test part; n and tiles are global.
 
     x: (features + ones, m), Fortran order. labels: int64 classes (m,), or float64 targets (m,) or (k, m).
+    weight: how often each column counts (m,), float64; None: each counts once.
+    by_class: the weights are those of classes, for training only; metrics count each column once.
     """
 
     n: int
     tiles: Tiles
     x: NDArray[Any]
     labels: NDArray[Any]
+    weight: NDArray[np.float64] | None = None
+    by_class: bool = False
 
 
 @dataclass(frozen=True)

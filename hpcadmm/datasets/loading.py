@@ -9,7 +9,7 @@ import numpy as np
 
 from hpcadmm.comm import memory
 from hpcadmm.comm.world import World
-from hpcadmm.datasets import digest, scaling, sparse, streamed
+from hpcadmm.datasets import digest, scaling, sparse, streamed, weights
 from hpcadmm.datasets.choose import dealt
 from hpcadmm.datasets.columns import Columns
 from hpcadmm.datasets.disk.lookup import places
@@ -85,6 +85,7 @@ def load(
     done = Loaded(train, test, features, len(names or ()), names, Transform(inputs, targets), dataset, table.real)
     done.columns = table.named()
     done.facts, done.warnings = ([line for t in tables for line in getattr(t, key)] for key in ("facts", "warnings"))
+    done.facts += weights.weigh(dataset.weight, (train, test), sources, names, world, training=training)
     return recorded(done, kind, sources, seed, world) if training else done
 
 

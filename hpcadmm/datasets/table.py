@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from hpcadmm.datasets.columns import Columns
 from hpcadmm.datasets.disk.stream import Stream, take
+from hpcadmm.errors import UsageError
 
 Array = NDArray[Any]
 Rows = range | NDArray[np.int64]  # row numbers of a table, in the order wanted
@@ -23,6 +24,10 @@ BLOCK = 1 << 22  # bytes of float64 in one block of rows
 def step(features: int) -> int:
     """Rows in one block."""
     return max(1, BLOCK // (8 * max(features, 1)))
+
+
+class Unweighted(UsageError):
+    """There are no weights of this name."""
 
 
 class Table(ABC):
@@ -70,6 +75,11 @@ class Table(ABC):
     def mapped(self) -> Array | None:
         """The raw features (rows, features) mapped from the file; None if they do not lie there as numbers."""
         return None
+
+    def weights_of(self, key: int | str) -> AbstractContextManager[Callable[[slice], Array]]:
+        """Open the column or array `key` of weights: rows -> their weights (rows,). Raises Unweighted."""
+        said = "this format has no columns to take weights from; name a text file with one weight a line"
+        raise Unweighted(f"data.weight = {key!r}: {self.where}: {said}")
 
     def feature(self, index: int) -> str:
         """The name for the user of a feature (counted from 0): its column in the file, counted from 1."""

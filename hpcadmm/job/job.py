@@ -234,6 +234,8 @@ def _check_together(job: Job, faults: list[str]) -> None:
         )
     if job.loss and solver.losses is not None and job.loss.name not in solver.losses:
         faults.append(f'{said} and loss.name = "{job.loss.name}": it minimises {", ".join(solver.losses)}')
+    if job.data and job.data.weight is not None and not solver.weighted:
+        faults.append(f"data.weight: {said} counts every sample once; remove the key or choose another solver")
     if job.stop and job.stop.error is not None and job.loss and not solver.knows_optimum(L, job.loss.name):
         told = f"{said} does not know the optimum for {L} layers of weights and loss {job.loss.name}"
         faults.append(f"stop.error = {job.stop.error:g}: {told}; use tolerance or residual")

@@ -7,21 +7,39 @@ from hpcadmm.model.losses.base import Loss
 from hpcadmm.model.network import Network
 from hpcadmm.model.state import Array
 from hpcadmm.model.tiles import Tiles
+from hpcadmm.model.weighted import Weight, at
 
 
 @dataclass(frozen=True)
 class Part:
-    """Columns of the train or the test data: x (n_0 + ones, m), y (n_L, m), labels (m,), and their tiles."""
+    """Columns of the train or the test data: x (n_0 + ones, m), y (n_L, m), labels (m,), and their tiles.
+
+    weight: w (m,), how often each column counts, in the precision of x; None: each counts once.
+    sum: of all w over the ranks. by_class: the weights are those of classes, for training only.
+    """
 
     x: Array
     y: Array
     labels: Array
     tiles: Tiles
+    weight: Weight = None
+    sum: float = 0.0
+    by_class: bool = False
+
+    @property
+    def total(self) -> float:
+        """sum_i w_i over all ranks; without weights the number of samples."""
+        return self.tiles.n if self.weight is None else self.sum
+
+    @property
+    def scored(self) -> Weight:
+        """How often each column counts in metrics; None: each counts once."""
+        return None if self.by_class else self.weight
 
 
 @dataclass(frozen=True)
 class Problem:
-    """minimise the sum of loss(network(x), y) over the samples; `classes` is 0 for a regression."""
+    """minimise the sum of w loss(network(x), y) over the samples; `classes` is 0 for a regression."""
 
     network: Network
     loss: Loss
@@ -42,3 +60,17 @@ class Problem:
     @property
     def tiles(self) -> Tiles:
         return self.train.tiles
+
+    @property
+    def weighted(self) -> bool:
+        """Do some samples count more than others?"""
+        return self.train.weight is not None
+
+    @property
+    def total(self) -> float:
+        """sum_i w_i over the training samples of all ranks; without weights m."""
+        return self.train.total
+
+    def w(self, columns: slice | Array) -> Weight:
+        """The weights of some columns of this rank; None: each counts once."""
+        return at(self.train.weight, columns)

@@ -35,6 +35,7 @@ class Solver:
     state_type: ClassVar[Any]  # the solver's State
     most_layers: ClassVar[int | None] = None  # most weight layers of a network: 1 is a linear model, None any
     losses: ClassVar[tuple[str, ...] | None] = None  # the losses that it minimises, None: all
+    weighted: ClassVar[bool] = False  # does every sum over samples take p.w, the weights of data.weight?
     constrained: ClassVar[bool] = True  # is the primal residual that of constraints? Else it is a gradient's norm
     has_grid: ClassVar[bool] = False  # does its key `grid` deal layers to ranks?
     steady: ClassVar[bool] = True  # do all later iterations do the same work?

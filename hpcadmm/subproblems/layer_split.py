@@ -11,6 +11,7 @@ import numpy as np
 from hpcadmm.kernels import kernel
 from hpcadmm.model.activations.base import Activation
 from hpcadmm.model.state import Array
+from hpcadmm.model.weighted import Weight, at
 from hpcadmm.subproblems.norm import square
 from hpcadmm.subproblems.scratch import Scratch
 
@@ -80,12 +81,12 @@ def force(z: Array, q: Array, activation: Activation, dual: float, rho: float, s
         force_kernel(q[:, t].T, h.T, real(dual), real(rho), w[:, t].T)
 
 
-def p_gradient(g: Array, p: Array, w: Array, nu: float, rho: float) -> float:
-    """g = nu g + rho p + w in place, g = W^T R on entry; returns |g|^2."""
+def p_gradient(g: Array, p: Array, w: Array, nu: float, rho: float, weight: Weight = None) -> float:
+    """g = nu g + rho p + w in place, g = W^T R on entry; returns |g|^2, each column times its weight."""
     real, norm = g.dtype.type, 0.0
     for t in pieces(len(g), slice(0, g.shape[1])):
         gradient_kernel(g[:, t].T, p[:, t].T, w[:, t].T, real(nu), real(rho))
-        norm += square(g[:, t])
+        norm += square(g[:, t], at(weight, t))
     return norm
 
 

@@ -1,10 +1,12 @@
 """A worker's exact step for least squares: factored once, then applied to a group of workers at once."""
 
+from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
 
 from hpcadmm.model.state import Array
+from hpcadmm.model.weighted import Weight
 from hpcadmm.subproblems.triangle import parted, penalised_root, shortest_root, triangle
 
 
@@ -12,14 +14,16 @@ class LocalLeastSquares:
     """theta_n = argmin f_n(theta) + <v_n, theta> + c_n/2 |theta|^2,    f_n(theta) = 1/2 |W X_n - Y_n|^2
     = argmin f_n + c_n/2 |theta|^2   -   (X_n X_n^T + c_n I)^-1 v_n,        theta = W as a vector by columns, (d,).
 
-    X_n: (features, m_n), Y_n: (outputs, m_n); c: (k,). Always float64, by QR of the samples: neither the scale of a
-    feature nor a small c_n is lost to another one's rounding. If c_n = 0 and X_n has less than full rank it is the
-    shortest minimiser (for v_n in the range of X_n).
+    X_n: (features, m_n), Y_n: (outputs, m_n); c: (k,). With weights w_n (m_n,), sqrt(w_n) X_n and sqrt(w_n) Y_n take
+    the place of X_n and Y_n. Always float64, by QR of the samples: neither the scale of a feature nor a small c_n is
+    lost to another one's rounding. If c_n = 0 and X_n has less than full rank it is the shortest minimiser (for v_n in
+    the range of X_n).
     """
 
-    def __init__(self, X: list[Array], Y: list[Array], c: Array) -> None:
+    def __init__(self, X: list[Array], Y: list[Array], c: Array, w: Sequence[Weight] | None = None) -> None:
         self.shape = len(X[0]), len(Y[0])
-        self.triangles = np.array([triangle(x, y) for x, y in zip(X, Y, strict=True)])
+        samples = zip(X, Y, w or [None] * len(X), strict=True)
+        self.triangles = np.array([triangle(*of_worker) for of_worker in samples])
         self.samples, self.c = [x.shape[1] for x in X], c
 
     @cached_property

@@ -1,11 +1,14 @@
 """A worker's exact step for the softmax cross entropy of a linear model: Newton from its present theta."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.special import logsumexp, softmax
 
 from hpcadmm.model.state import Array
+from hpcadmm.model.weighted import Weight, times
 from hpcadmm.subproblems.newton_cg import minimise
 from hpcadmm.subproblems.triangle import to_unit
 
@@ -15,34 +18,41 @@ TOLERANCE = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 1e-10}
 
 @dataclass
 class CrossEntropySum:
-    """F(T) = sum_j log sum exp(T^T x_j) - <y_j, T^T x_j> + <v, T> + c/2 |T|^2, T (features, outputs): W transposed.
+    """F(T) = sum_j w_j (log sum exp(T^T x_j) - <y_j, T^T x_j>) + <v, T> + c/2 |T|^2.
 
-    X: (features, m), Y: (outputs, m) one-hot, v as T. Float64.
+    T: (features, outputs), W transposed. X: (features, m), Y: (outputs, m) one-hot, v as T, w: (m,), None: all 1.
+    Float64.
     """
 
     X: Array
     Y: Array
     v: Array | float = 0.0
     c: float = 0.0
+    w: Weight = None
+
+    @property
+    def total(self) -> float:
+        """sum_j w_j, m without weights."""
+        return self.X.shape[1] if self.w is None else float(self.w.sum())
 
     def at(self, T: Array) -> tuple[float, Array, Array]:
         """Value, gradient, and softmax(T^T x)."""
         Z = T.T @ self.X
         S = softmax(Z, axis=0) if Z.size else Z
-        value = float((logsumexp(Z, axis=0) - (Z * self.Y).sum(axis=0)).sum()) if Z.size else 0.0
+        value = float(times(logsumexp(Z, axis=0) - (Z * self.Y).sum(axis=0), self.w).sum()) if Z.size else 0.0
         value += float((self.v * T).sum() + 0.5 * self.c * (T * T).sum())
-        return value, self.X @ (S - self.Y).T + self.v + self.c * T, S
+        return value, self.X @ times(S - self.Y, self.w).T + self.v + self.c * T, S
 
     def bend(self, S: Array, V: Array) -> Array:
         """The Hessian times V."""
         D = V.T @ self.X
         D -= (S * D).sum(axis=0)
-        bent: Array = self.X @ (S * D).T + self.c * V
+        bent: Array = self.X @ times(S * D, self.w).T + self.c * V
         return bent
 
     def squares(self) -> Array:
-        """|x|^2 of each feature over the samples, (features,)."""
-        return np.einsum("ij,ij->i", self.X, self.X)
+        """sum w x^2 of each feature, (features,)."""
+        return np.einsum("ij,ij->i", self.X, times(self.X, self.w))
 
     def bregman(self, T: Array, best: Array) -> float:
         """F(T) - F(best) - <gradient at best, T - best> of the part without v and c: each sample's term is >= 0,
@@ -55,20 +65,21 @@ class CrossEntropySum:
         near = np.abs(D).max(axis=0) < 1
         small = np.log1p((S * np.expm1(np.where(near, D, 0.0))).sum(axis=0))
         terms = np.where(near, small, logsumexp(log_s + D, axis=0)) - (S * D).sum(axis=0)
-        return float(terms.sum())
+        return float(times(terms, self.w).sum())
 
 
 class LocalNewton:
     """theta_n = argmin f_n(theta) + <v_n, theta> + c_n/2 |theta|^2, f_n the cross entropy of W X_n, summed over the
-    samples; theta = W as a vector by columns, (d,). X_n: (features, m_n), Y_n: (outputs, m_n) one-hot; c: (k,).
+    samples; theta = W as a vector by columns, (d,). X_n: (features, m_n), Y_n: (outputs, m_n) one-hot; c: (k,); weights
+    w_n: (m_n,).
 
     Each worker's variables are scaled to the curvature, so the steps depend on the scale of a feature only through c_n.
     """
 
-    def __init__(self, X: list[Array], Y: list[Array], c: Array) -> None:
-        wide = [(x.astype(np.float64, copy=False), y.astype(np.float64, copy=False)) for x, y in zip(X, Y, strict=True)]
-        self.sums = [CrossEntropySum(x, y, 0.0, float(k)) for (x, y), k in zip(wide, c, strict=True)]
-        self.scales = [scale(one.squares(), one.c, one.X.shape[1]) for one in self.sums]
+    def __init__(self, X: list[Array], Y: list[Array], c: Array, w: Sequence[Weight] | None = None) -> None:
+        every = zip(X, Y, c, w or [None] * len(X), strict=True)
+        self.sums = [CrossEntropySum(wide(x), wide(y), 0.0, float(k), wide(v)) for x, y, k, v in every]
+        self.scales = [scale(one.squares(), one.c, one.total) for one in self.sums]
         self.shape = len(X[0]), len(Y[0])
 
     def factor(self) -> None:
@@ -80,7 +91,7 @@ class LocalNewton:
             one = self.sums[n]
             one.v = row.astype(np.float64).reshape(self.shape)
             start = theta[n].astype(np.float64).reshape(self.shape)
-            tolerance = TOLERANCE[theta.dtype] * (1 + one.X.shape[1])
+            tolerance = TOLERANCE[theta.dtype] * (1 + one.total)
             theta[n] = minimise(one, start, tolerance, self.scales[n])[1].reshape(-1)
 
     def values(self, theta: Array) -> Array:
@@ -99,13 +110,18 @@ class LocalNewton:
     @property
     def alone(self) -> list[CrossEntropySum]:
         """f_n without v_n and c_n."""
-        return [CrossEntropySum(one.X, one.Y) for one in self.sums]
+        return [CrossEntropySum(one.X, one.Y, w=one.w) for one in self.sums]
 
     def shaped(self, theta: Array) -> Array:
         """theta (k, d) as (k, features, outputs) in float64."""
         return theta.astype(np.float64).reshape(-1, *self.shape)
 
 
-def scale(squares: Array, c: float, m: int) -> Array:
+def scale(squares: Array, c: float, m: float) -> Array:
     """Powers of two (features, 1) that bring sqrt((|x|^2 + c) / (1 + m)) of each feature to 1 to 2."""
     return to_unit(np.sqrt((squares + c) / (1 + m)))[:, None]
+
+
+def wide(x: Any) -> Any:
+    """x in float64; None for None."""
+    return None if x is None else x.astype(np.float64, copy=False)

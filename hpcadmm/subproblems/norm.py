@@ -3,13 +3,15 @@
 import numpy as np
 
 from hpcadmm.model.state import Array
+from hpcadmm.model.weighted import Weight
 
 
-def square(x: Array) -> float:
-    """|x|^2 over all entries; without a temporary if x is contiguous.
+def square(x: Array, w: Weight = None) -> float:
+    """|x|^2 over all entries, each column times its weight; without a temporary if x is contiguous and not weighted.
 
-    >>> square(np.array([[3.0, 4.0]]))
-    25.0
+    >>> square(np.array([[3.0, 4.0]])), square(np.array([[3.0, 4.0]]), np.array([2.0, 0.0]))
+    (25.0, 18.0)
     """
     flat = x.reshape(-1, order="A")
-    return float(np.dot(flat, flat))
+    other = flat if w is None else np.multiply(x, w, order="F" if x.flags.fnc else "C").reshape(-1, order="A")
+    return float(np.dot(flat, other))

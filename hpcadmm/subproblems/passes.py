@@ -9,11 +9,12 @@ from hpcadmm.model.inputs import outer, product
 from hpcadmm.model.losses.base import Loss
 from hpcadmm.model.network import Network
 from hpcadmm.model.state import Array, Arrays
+from hpcadmm.model.weighted import Weight
 from hpcadmm.subproblems.scratch import Scratch
 
 
 class Passes:
-    """z_l = W_l a_{l-1}, a_l = h(z_l);   lam_L = grad R(z_L), lam_l = (W_{l+1}^T lam_{l+1}) * h'(z_l), R = sum loss.
+    """z_l = W_l a_{l-1}, a_l = h(z_l);   lam_L = grad R(z_L), lam_l = (W_{l+1}^T lam_{l+1}) * h'(z_l), R = sum w loss.
 
     a[l], l < L: (n_l + ones, m), a[0] the inputs; z[l], lam[l], l = 1..L: (n_l, m). The next pass over as many
     columns overwrites them; the backward pass overwrites z[l], l < L, with h'(z_l).
@@ -26,6 +27,7 @@ class Passes:
         self.a: Arrays = [None] * network.depth
         self.z: Arrays = [None] * (network.depth + 1)
         self.lam: Arrays = [None] * (network.depth + 1)
+        self._root: Weight = None  # sqrt(w)
 
     def forward(self, W: Arrays, x: Array) -> Array:
         """z_L of the inputs x (n_0 + ones, m). With `layers`, x is the a below them, and the result is their last z."""
@@ -38,12 +40,15 @@ class Passes:
                 self.a[l] = self.network.activation.value(self.z[l], out=a)
         return self.z[self.layers[-1]]
 
-    def backward(self, W: Arrays, y: Array) -> None:
-        """lam of all layers, after `forward` with the same W; y: (n_L, m). Below layer L, y is W^T lam of the layer
-        above them."""
+    def backward(self, W: Arrays, y: Array, w: Weight = None) -> None:
+        """lam of all layers, after `forward` with the same W; y: (n_L, m), w: (m,), None: all 1. Below layer L, y is
+        W^T lam of the layer above them."""
         n, last = self.network.n, self.layers[-1]
+        self._root = None if w is None else np.sqrt(w)
         if last == self.network.depth:
             self.lam[last] = self.loss.gradient(self.z[last], y)
+            if w is not None:
+                self.lam[last] *= w
         else:
             self.lam[last] = self._through(last, y)
         for l in reversed(self.layers[:-1]):
@@ -64,3 +69,18 @@ class Passes:
     def gradient(self, l: int, out: Array) -> Array:
         """out = dR/dW_l = lam_l a_{l-1}^T."""
         return outer(self.lam[l], self.a[l - 1], out)
+
+    def inputs(self, l: int) -> Array:
+        """sqrt(w) a_{l-1}: its product with itself is sum w a a^T."""
+        a: Array = self.a[l - 1]
+        return a if self._root is None else np.multiply(a, self._root, out=self._scratch(f"inputs{l}", *a.shape))
+
+    def outputs(self, l: int) -> Array:
+        """lam_l / sqrt(w), 0 where w = 0: its product with itself is sum w g g^T, g = lam_l / w a sample's own gradient
+        by z_l."""
+        lam: Array = self.lam[l]
+        if self._root is None:
+            return lam
+        out = self._scratch(f"outputs{l}", *lam.shape)
+        out[...] = 0
+        return np.divide(lam, self._root, out=out, where=self._root > 0)

@@ -91,7 +91,8 @@ def _part(p: Problem, part: Part, features: int, outputs: int, classes: int, wor
     x[:features] = random.standard_normal((features, tiles.n))[:, mine]
     shape = (outputs, tiles.n)[-part.labels.ndim :]
     labels = (random.integers(classes, size=shape) if classes else random.standard_normal(shape))[..., mine]
-    return Part(x, p.loss.targets(labels, outputs, classes, p.dtype), labels, tiles)
+    weight = None if part.weight is None else np.ones(tiles.hi - tiles.lo, p.dtype)
+    return Part(x, p.loss.targets(labels, outputs, classes, p.dtype), labels, tiles, weight, float(tiles.n))
 
 
 def narrow(n: tuple[int, ...]) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from hpcadmm import __version__
 from hpcadmm.comm import memory
+from hpcadmm.comm.exact.sums import sum_by_tile
 from hpcadmm.comm.launch import phase
 from hpcadmm.comm.world import World
 from hpcadmm.datasets.columns import Columns
@@ -85,7 +86,7 @@ def set_up(job: Job, world: World, given: Given | None = None) -> Setup:
     world.digest_agrees(digest(job, data), "the job and the data")
     network = Network((data.features, *job.layers.hidden, outputs), job.activation, job.layers.bias)
     check_memory(job, network, data, world)
-    parts = [part(samples, job, outputs, data.classes, dtype) for samples in (data.train, data.test)]
+    parts = [part(samples, job, outputs, data.classes, world.samples) for samples in (data.train, data.test)]
     problem = Problem(network, job.loss, parts[0], parts[1], data.classes, job.head.seed, dtype)
     job.solver.check_problem(problem, world)
     return Setup(problem, data, world, replace(job, data=data.dataset))
@@ -166,10 +167,16 @@ def blank(solver: Solver, setup: Setup) -> Any:
     return state
 
 
-def part(samples: Samples, job: Job, outputs: int, classes: int, dtype: Any) -> Part:
-    """The columns of one part, with the targets of the loss."""
+def part(samples: Samples, job: Job, outputs: int, classes: int, world: World) -> Part:
+    """The columns of one part, with the targets of the loss and the weights in the precision of x. Collective."""
+    dtype, tiles = samples.x.dtype.type, samples.tiles
     y = job.loss.targets(samples.labels, outputs, classes, dtype)
-    return Part(samples.x, y, samples.labels, samples.tiles)
+    if samples.weight is None:
+        return Part(samples.x, y, samples.labels, tiles)
+    weight = samples.weight.astype(dtype)
+    own = np.array([[weight[t].sum(dtype=np.float64)] for _, t in tiles]).reshape(-1, 1)
+    total = float(sum_by_tile(world, tiles, own)[0])
+    return Part(samples.x, y, samples.labels, tiles, weight, total, samples.by_class)
 
 
 def digest(job: Job, data: Loaded) -> str:

@@ -40,6 +40,7 @@ class BlockDescent(Solver):
     name: ClassVar[str] = "block-descent"
     paper: ClassVar[str] = "Zeng et al., ICML 2019"
     state_type: ClassVar[Any] = State
+    weighted: ClassVar[bool] = True  # every sum over samples takes their weights
 
     gamma: Annotated[float, Gt(0)] = 1.0
     ridge: Annotated[float, Ge(0)] = 1e-2
@@ -57,8 +58,8 @@ class BlockDescent(Solver):
                 else:
                     fit_a(z[l][:, t], z[l + 1][:, t], h, scratch, a[l][:, t])
                     h.prox(a[l][:, t], m, gamma, gamma, z[l][:, t])
-            zaT = sum_over_samples(z[l], a[l - 1], p.tiles, world)
-            aaT = sum_over_samples(a[l - 1], a[l - 1], p.tiles, world)
+            zaT = sum_over_samples(z[l], a[l - 1], p.tiles, world, w=p.train.weight)
+            aaT = sum_over_samples(a[l - 1], a[l - 1], p.tiles, world, w=p.train.weight)
             fit_weights(zaT, factorise(aaT, self.ridge, 0.0, p.network.bias), out=W[l])
 
     def objective(self, s: State, p: Problem, world: World) -> float:
@@ -73,11 +74,12 @@ class BlockDescent(Solver):
         """R, all squared residuals and all squared norms of a and z, summed over the tiles in their order."""
         values, L = np.zeros((len(p.tiles), 3)), p.network.depth
         for row, (_, t) in zip(values, p.tiles, strict=True):
-            row[0] = p.loss.value(s.z[L][:, t], p.y[:, t])
+            w = p.w(t)
+            row[0] = p.loss.value(s.z[L][:, t], p.y[:, t], w)
             for l in range(1, L + 1):
                 z = s.z[l][:, t]
-                row[1:] += square(z - s.W[l] @ s.a[l - 1][:, t]), square(z)
+                row[1:] += square(z - s.W[l] @ s.a[l - 1][:, t], w), square(z, w)
                 if l < L:
                     a = s.a[l][: len(z), t]
-                    row[1:] += square(a - p.network.activation.value(z, np.empty_like(z))), square(a)
+                    row[1:] += square(a - p.network.activation.value(z, np.empty_like(z)), w), square(a, w)
         return sum_by_tile(world, p.tiles, values).tolist()

@@ -32,9 +32,12 @@ def problem(
     spread: int = 0,
     parts: int = 0,
     scale: float = 1.0,
+    weight: Any = None,
+    repeat: Any = None,
 ) -> Problem:
     """The columns of `world.samples`. classes = 0: a regression on two targets. spread: tiles differ in size by up to
-    2^(2 spread). parts: so many of the training samples, instead of tiles. scale: of the first feature."""
+    2^(2 spread). parts: so many of the training samples, instead of tiles. scale: of the first feature. weight: of each
+    training sample. repeat: take each training sample so many times."""
     chosen = LOSSES[loss]()
     random = np.random.default_rng([seed, 99])
     teacher = random.standard_normal((classes or 2, features))
@@ -46,11 +49,15 @@ def problem(
         labels = np.argmax(scores, axis=0) if classes else scores
         outputs = chosen.outputs(classes) if classes else 2
         x[0] *= scale
-        tiles = Tiles(n, width, world.samples.size, world.samples.rank, cut)
+        if repeat is not None and not made:
+            x, labels = np.repeat(x, repeat, axis=1), np.repeat(labels, repeat, axis=-1)
+        tiles = Tiles(x.shape[1], width, world.samples.size, world.samples.rank, cut)
         mine = slice(tiles.lo, tiles.hi)
-        columns = np.vstack([x, np.ones((int(bias), n))])[:, mine]
+        columns = np.vstack([x, np.ones((int(bias), x.shape[1]))])[:, mine]
         y = chosen.targets(labels[..., mine], outputs, classes, dtype)
-        made.append(Part(np.asfortranarray(columns, dtype), y, labels[..., mine], tiles))
+        w = None if weight is None or made else np.asarray(weight, dtype)
+        counted = {} if w is None else {"weight": w[mine], "sum": float(w.sum(dtype=np.float64))}
+        made.append(Part(np.asfortranarray(columns, dtype), y, labels[..., mine], tiles, **counted))
     network = Network((features, *hidden, outputs), ACTIVATIONS[activation](), bias)
     return Problem(network, chosen, made[0], made[1], classes, seed, dtype)
 

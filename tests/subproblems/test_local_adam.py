@@ -30,11 +30,11 @@ def made(loss="cross-entropy", hidden=(5,), steps=3, dtype=np.float64, **options
     theta, v = random.standard_normal((2, 2, d)).astype(dtype)
 
     def batches(k, n):
-        return [(X[n], Y[n])] * steps
+        return [(X[n], Y[n], None)] * steps
 
     settings = {"weight": 0.3, "steps": steps, "rate": 0.01, **options}
     moments, c = np.zeros((2, 2, d), dtype), np.array([0.7, 1.5])
-    return LocalAdam(network, chosen, (X, Y), batches, moments, c, **settings), theta, v
+    return LocalAdam(network, chosen, (X, Y, [None] * 2), batches, moments, c, **settings), theta, v
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

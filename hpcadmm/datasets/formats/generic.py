@@ -12,7 +12,7 @@ from annotated_types import Gt, Len
 from hpcadmm.datasets.base import Count, Dataset
 from hpcadmm.datasets.disk.lookup import expanded, find, folder, missing, places, there
 from hpcadmm.datasets.labels import whole_numbers
-from hpcadmm.datasets.table import Array, Source, Table
+from hpcadmm.datasets.table import Array, Source, Table, Unweighted
 from hpcadmm.errors import UsageError
 
 
@@ -109,6 +109,14 @@ def check_shapes(where: str, inputs: str, x: tuple[int, ...], targets: str | Non
     if len(x) < 2 or 0 in x or (y is not None and y[:1] != x[:1]):
         shapes = f"{inputs} is {x}" + (f", {targets} is {y}" if y is not None else "")
         raise UsageError(f"{where}: {shapes}; must be (n, features) and (n,)")
+
+
+def check_weights(table: Table, key: int | str, shape: tuple[int, ...] | None) -> None:
+    """Raise UsageError unless there is an array of one weight for each row. Unweighted: there is none of this name."""
+    if shape is None:
+        raise Unweighted(f"data.weight = {key!r}: {table.where} has no array of this name")
+    if shape not in ((table.rows,), (table.rows, 1)):
+        raise UsageError(f"data.weight = {key!r}: {table.where}: the array is {shape}; must be ({table.rows},)")
 
 
 def targets_of(task: str, shape: tuple[int, ...], dtype: np.dtype[Any], where: str) -> tuple[int, str]:

@@ -5,7 +5,7 @@ import json
 import mmap
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 
 from hpcadmm.datasets.disk.lookup import reason
-from hpcadmm.datasets.formats.generic import Arrays, as_labels, check_shapes, targets_of
+from hpcadmm.datasets.formats.generic import Arrays, as_labels, check_shapes, check_weights, targets_of
 from hpcadmm.datasets.table import Array, Read, Table, step
 from hpcadmm.errors import UsageError
 
@@ -218,6 +218,15 @@ class Hdf5Table(Table):
             y = required(file, self.outputs or "", self.files[0])
             for start in range(0, self.rows, step(1)):
                 yield as_labels(y[start : start + step(1)], self.targets, self.where, start)
+
+    @contextmanager
+    def weights_of(self, key: int | str) -> Iterator[Callable[[slice], Array]]:
+        with opened_file(self.files[0]) as file:
+            if dataset(file, str(key), self.files[0]) is None:
+                check_weights(self, key, None)
+            found = required(file, str(key), self.files[0])
+            check_weights(self, key, found.shape)
+            yield found.__getitem__
 
 
 @dataclass(frozen=True, kw_only=True)

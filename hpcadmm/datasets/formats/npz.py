@@ -3,7 +3,7 @@
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ import numpy as np
 from hpcadmm.datasets.columns import shown
 from hpcadmm.datasets.disk.lookup import reason
 from hpcadmm.datasets.disk.stream import INFLATION
-from hpcadmm.datasets.formats.generic import Arrays, as_labels, check_shapes, targets_of
+from hpcadmm.datasets.formats.generic import Arrays, as_labels, check_shapes, check_weights, targets_of
 from hpcadmm.datasets.table import Array, Read, Table, records, step
 from hpcadmm.errors import UsageError
 
@@ -121,6 +121,16 @@ class NpzTable(Table):
             for start in range(0, self.rows, step(1)):
                 stop = min(start + step(1), self.rows)
                 yield as_labels(member.rows(y, start, stop), self.targets, self.where, start)
+
+    @contextmanager
+    def weights_of(self, key: int | str) -> Iterator[Callable[[slice], Array]]:
+        with archive(self.files[0]) as file:
+            if f"{key}.npy" not in file.namelist():
+                check_weights(self, key, None)
+            found = Member(self.files[0], str(key))
+            check_weights(self, key, found.shape)
+            with file.open(found.name) as stream:
+                yield lambda t: found.rows(stream, t.start, t.stop)
 
 
 @dataclass(frozen=True, kw_only=True)

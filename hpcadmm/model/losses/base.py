@@ -5,6 +5,7 @@ from typing import ClassVar, Protocol
 import numpy as np
 
 from hpcadmm.model.state import Array
+from hpcadmm.model.weighted import Weight
 
 
 class Loss(Protocol):
@@ -20,8 +21,8 @@ class Loss(Protocol):
         """y, (outputs, samples), from the classes (samples,) or the regression targets."""
         ...
 
-    def value(self, z: Array, y: Array) -> float:
-        """sum l(z, y) over the columns, in float64."""
+    def value(self, z: Array, y: Array, w: Weight = None) -> float:
+        """sum w l(z, y) over the columns, in float64; w (samples,), None: all 1."""
         ...
 
     def gradient(self, z: Array, y: Array) -> Array:

@@ -12,6 +12,7 @@ from hpcadmm.kernels import kernel
 from hpcadmm.model.losses.base import signs
 from hpcadmm.model.losses.softmax_prox import softmax_prox
 from hpcadmm.model.state import Array
+from hpcadmm.model.weighted import Weight
 
 
 @kernel
@@ -29,8 +30,8 @@ def softmax_minus(z, y, lam):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def summed_loss(z, y):  # type: ignore[no-untyped-def]
-    """sum_j log sum_i exp z_ji - <z_j, y_j> in float64; rows are samples."""
+def summed_loss(z, y, w):  # type: ignore[no-untyped-def]
+    """sum_j w_j (log sum_i exp z_ji - <z_j, y_j>) in float64; rows are samples."""
     loss = 0.0
     for j in range(z.shape[0]):
         top, total, inner = np.float64(z[j, 0]), 0.0, 0.0
@@ -39,7 +40,7 @@ def summed_loss(z, y):  # type: ignore[no-untyped-def]
         for i in range(z.shape[1]):
             total += exp(z[j, i] - top)
             inner += (z[j, i] - top) * y[j, i]
-        loss += log(total) - inner
+        loss += w[j] * (log(total) - inner)
     return loss
 
 
@@ -66,8 +67,8 @@ class CrossEntropy:
             y += dtype(self.smoothing / outputs)
         return y
 
-    def value(self, z: Array, y: Array) -> float:
-        return float(summed_loss(z.T, y.T))
+    def value(self, z: Array, y: Array, w: Weight = None) -> float:
+        return float(summed_loss(z.T, y.T, np.ones(z.shape[1], z.dtype) if w is None else w))
 
     def gradient(self, z: Array, y: Array) -> Array:
         lam = np.empty_like(z, order="F")

@@ -9,6 +9,7 @@ from hpcadmm.errors import UsageError
 from hpcadmm.kernels import kernel
 from hpcadmm.model.losses.base import signs
 from hpcadmm.model.state import Array
+from hpcadmm.model.weighted import Weight, total
 
 
 @kernel
@@ -39,8 +40,8 @@ class Hinge:
     def targets(self, labels: Array, outputs: int, classes: int, dtype: type) -> Array:
         return signs(labels, outputs, -1, dtype)
 
-    def value(self, z: Array, y: Array) -> float:
-        return float(np.maximum(1 - y * z, 0).sum(dtype=np.float64))
+    def value(self, z: Array, y: Array, w: Weight = None) -> float:
+        return total(np.maximum(1 - y * z, 0), w)
 
     def gradient(self, z: Array, y: Array) -> Array:
         return np.where(y * z < 1, -y, z.dtype.type(0))

@@ -7,6 +7,7 @@ import numpy as np
 
 from hpcadmm.model.losses.base import signs
 from hpcadmm.model.state import Array
+from hpcadmm.model.weighted import Weight, total
 
 
 @dataclass(frozen=True)
@@ -23,8 +24,8 @@ class Squared:
             return signs(labels, outputs, -1, dtype)
         return np.asfortranarray(np.atleast_2d(labels), dtype=dtype)
 
-    def value(self, z: Array, y: Array) -> float:
-        return float(np.square(z - y).sum(dtype=np.float64))
+    def value(self, z: Array, y: Array, w: Weight = None) -> float:
+        return total(np.square(z - y), w)
 
     def gradient(self, z: Array, y: Array) -> Array:
         return 2 * (z - y)

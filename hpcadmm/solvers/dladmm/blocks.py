@@ -2,7 +2,8 @@
 
 With c_l = nu for l < L and c_L = rho, the force on layer l is F_l = c_l r_l, plus u if l = L. W_l, b_l and a_{l-1} move
 along F_l through layer l. The products W_l g and D a_{l-1}, which a step length needs, are also the change of r_l per
-unit of that step: no other matrix products are necessary.
+unit of that step: no other matrix products are necessary. A sample of weight w counts w times in every sum and mean
+over samples; its own variables are those of one copy.
 """
 
 from dataclasses import dataclass
@@ -58,7 +59,7 @@ class Blocks:
         tile = s.work.scratch("product", *total.shape)
 
         def add(t: slice) -> None:
-            total.add(np.matmul(self._force(l, t), s.a[l - 1][:n, t].T, out=tile))
+            total.add(np.matmul(self._counted_force(l, t), s.a[l - 1][:n, t].T, out=tile))
 
         sum_tiles(self.world, self.p.tiles, [total], add)
         self._move_W(l, total.total)
@@ -77,7 +78,7 @@ class Blocks:
         V = self.s.work.buffer("V", D.shape[0], self.p.x.shape[1])
         norms = np.zeros((len(self.p.tiles), 1))
         for norm, (_, t) in zip(norms, self.p.tiles, strict=True):
-            norm[0] = square(np.matmul(D, self.s.a[l - 1][: D.shape[1], t], out=V[:, t]))
+            norm[0] = square(np.matmul(D, self.s.a[l - 1][: D.shape[1], t], out=V[:, t]), self.p.w(t))
         return float(sum_by_tile(self.world, self.p.tiles, norms)[0])
 
     def b(self, l: int) -> None:
@@ -86,8 +87,8 @@ class Blocks:
             return
         rows = np.zeros((len(self.p.tiles), self.p.network.n[l]))
         for row, (_, t) in zip(rows, self.p.tiles, strict=True):
-            row[...] = self._force(l, t).sum(axis=1, dtype=np.float64)
-        mean = sum_by_tile(self.world, self.p.tiles, rows) / (self.p.tiles.n * self._c(l))
+            row[...] = self._counted_force(l, t).sum(axis=1, dtype=np.float64)
+        mean = sum_by_tile(self.world, self.p.tiles, rows) / (self.p.total * self._c(l))
         change = mean.astype(self.p.dtype)
         self.s.W[l][:, -1] += change
         for _, t in self.p.tiles:
@@ -103,7 +104,7 @@ class Blocks:
             h = p.network.activation.value(s.z[l][:, t], out=s.work.scratch("h", n, t.stop - t.start))
             np.matmul(W.T, self._force(l + 1, t), out=g[:, t])
             g[:, t] = g.dtype.type(s.nu) * (s.a[l][:n, t] - h) - g[:, t]
-            norm[...] = square(g[:, t]), square(np.matmul(W, g[:, t], out=V[:, t]))
+            norm[...] = square(g[:, t], p.w(t)), square(np.matmul(W, g[:, t], out=V[:, t]), p.w(t))
         size, through = sum_by_tile(self.world, p.tiles, norms)
         alpha = self._length(s.theta_a, l, size, self._c(l + 1) * through + s.nu * size)
         for _, t in p.tiles:
@@ -137,6 +138,11 @@ class Blocks:
         if l == self.p.network.depth:
             F += self.s.u[:, t]
         return F
+
+    def _counted_force(self, l: int, t: slice) -> Array:
+        """F_l on a tile, each column times its weight."""
+        F, w = self._force(l, t), self.p.w(t)
+        return F if w is None else np.multiply(F, w, out=F)
 
     def _length(self, thetas: Array, l: int, norm: float, bend: float) -> float:
         """The step along a gradient with |g|^2 = norm whose quadratic form is bend; updates theta[l]."""

@@ -73,6 +73,7 @@ class DlAdmm(Solver):
     name: ClassVar[str] = "dladmm"
     paper: ClassVar[str] = "Wang et al., KDD 2019"
     state_type: ClassVar[Any] = State
+    weighted: ClassVar[bool] = True
 
     nu: Positive = 1.0
     rho: Positive = 1.0

@@ -8,6 +8,7 @@ import numpy as np
 from hpcadmm.comm.exact.sums import sum_by_tile
 from hpcadmm.comm.world import World
 from hpcadmm.model.problem import Problem
+from hpcadmm.model.weighted import total
 from hpcadmm.subproblems.norm import square
 from hpcadmm.subproblems.quadratic_bound import omega
 
@@ -27,18 +28,18 @@ def measure(solver: Any, state: Any, problem: Problem, world: World) -> Mapping[
 
 def tile(s: Any, p: Problem, t: slice) -> tuple[float, float, float]:
     """The Lagrangian without Omega, squared residuals and squared norms of one tile of columns."""
-    L, scratch = p.network.depth, s.work.scratch
-    objective, residual, scale = p.loss.value(s.z[L][:, t], p.y[:, t]), 0.0, 0.0
+    L, scratch, w = p.network.depth, s.work.scratch, p.w(t)
+    objective, residual, scale = p.loss.value(s.z[L][:, t], p.y[:, t], w), 0.0, 0.0
     for l in range(1, L + 1):
         z = s.z[l][:, t]
         r = z - np.matmul(s.W[l], s.a[l - 1][:, t], out=scratch("m", *z.shape))
-        size = square(r)
+        size = square(r, w)
         objective += (s.nu if l < L else s.rho) / 2 * size
-        residual, scale = residual + size, scale + square(z)
+        residual, scale = residual + size, scale + square(z, w)
         if l == L:
-            objective += float((s.u[:, t] * r).sum(dtype=np.float64))
+            objective += total(s.u[:, t] * r, w)
         else:
             a = s.a[l][: z.shape[0], t]
-            size = square(a - p.network.activation.value(z, out=scratch("h", *z.shape)))
-            objective, residual, scale = objective + s.nu / 2 * size, residual + size, scale + square(a)
+            size = square(a - p.network.activation.value(z, out=scratch("h", *z.shape)), w)
+            objective, residual, scale = objective + s.nu / 2 * size, residual + size, scale + square(a, w)
     return objective, residual, scale

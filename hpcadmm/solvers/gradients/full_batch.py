@@ -53,6 +53,7 @@ class FullBatch(Solver):
     constrained: ClassVar[bool] = False
     streamed: ClassVar[bool] = True
     sparse: ClassVar[bool] = True
+    weighted: ClassVar[bool] = True
 
     decay: Annotated[float, Ge(0), Lt(math.inf)] = 0.0
     restart: Annotated[int, Ge(1)] = 100
@@ -101,7 +102,7 @@ class FullBatch(Solver):
             s.evaluations = 1
 
     def objective(self, s: State, p: Problem, world: World) -> float:
-        return p.tiles.n * s.f
+        return p.total * s.f
 
     def measure(self, s: State, p: Problem, world: World) -> Mapping[str, float]:
         """objective: m f

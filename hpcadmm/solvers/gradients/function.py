@@ -13,6 +13,7 @@ from hpcadmm.model.network import Network
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array, Arrays
 from hpcadmm.model.vector import flat
+from hpcadmm.model.weighted import Weight
 from hpcadmm.solvers.shared.gradient_sums import GradientSums
 from hpcadmm.subproblems.norm import square
 
@@ -28,7 +29,8 @@ class Step(NamedTuple):
 
 
 class Function:
-    """f(x) = (1/m) sum_i R(network(x), y_i) + decay/2 |W|^2 and its gradient, where x is all of W as one vector.
+    """f(x) = (1/m) sum_i w_i R(network(x), y_i) + decay/2 |W|^2 and its gradient, m = sum_i w_i, where x is all of W as
+    one vector.
 
     Every rank gets the same bits. One evaluation gives both; it is kept until another x is asked for. Collective.
     """
@@ -54,14 +56,14 @@ class Function:
     def _evaluate(self, x: Array) -> tuple[float, Array]:
         p, values = self.p, np.zeros((len(self.p.tiles), 1))
 
-        def parts() -> Iterator[tuple[Array, Array]]:
+        def parts() -> Iterator[tuple[Array, Array, Weight]]:
             for value, (_, t) in zip(values, p.tiles, strict=True):
-                yield p.x[:, t], p.y[:, t]
-                value[0] = p.loss.value(self.sums.passes.z[-1], p.y[:, t])  # of the pass that was just made
+                yield p.x[:, t], p.y[:, t], p.w(t)
+                value[0] = p.loss.value(self.sums.passes.z[-1], p.y[:, t], p.w(t))  # of the pass that was just made
 
         put(x, self._W)
         self.sums.sum(self._W, parts, self.world)
-        value, samples = float(sum_by_tile(self.world, p.tiles, values)[0]), max(p.tiles.n, 1)
+        value, samples = float(sum_by_tile(self.world, p.tiles, values)[0]), p.total or 1
         weights, gradient = x * self._decayed, flat([None, *(total.total for total in self.sums.gradient[1:])])
         gradient /= samples
         gradient += self.decay * weights if self.decay else 0.0

@@ -49,7 +49,7 @@ class Entries:
     m: Any
     v: Any
     weights: int  # entries before the biases
-    mean: float  # 1 / samples
+    mean: float  # 1 / samples, or their weights
     t: int  # the step, from 1
     rate: Any  # learning rate of this step, in the working precision
     decay: Any  # in the working precision
@@ -74,9 +74,13 @@ class Stochastic(Solver):
     decay: weight decay; biases do not decay. Default 0.
     workers: only for accounting: `payload_bits` counts what this number of workers around a server would send in a
         step, their gradients up and one broadcast of the weights down. Default 1.
+
+    With data.weight R_i counts w_i times and m is sum_i w_i. A minibatch of b samples divides its sum by b times the
+    mean weight of all samples: a factor that all weights share changes nothing, and the rate keeps its meaning.
     """
 
     constrained: ClassVar[bool] = False
+    weighted: ClassVar[bool] = True
     state_type: ClassVar[Any] = State
     streamed: ClassVar[bool] = True
     sparse: ClassVar[bool] = True
@@ -156,7 +160,7 @@ class Stochastic(Solver):
         s.sums.settle(s.W, lambda: s.work.parts(0), world, fresh=s.steps == 0)
 
     def objective(self, s: State, p: Problem, world: World) -> float:
-        return summed_loss(s.W, p, world) + p.tiles.n * penalty(s.W, p.network, self.decay)
+        return summed_loss(s.W, p, world) + p.total * penalty(s.W, p.network, self.decay)
 
     def measure(self, s: State, p: Problem, world: World) -> Mapping[str, float]:
         return measures.measure(self, s, p, world)

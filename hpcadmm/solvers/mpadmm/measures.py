@@ -19,12 +19,12 @@ def size_of(W: Arrays, network: Network) -> float:
 
 
 def mean_objective(solver: Any, W: Arrays, p: Problem, world: World) -> float:
-    """The mean loss over all samples plus decay/2 |W|^2. Collective."""
-    return summed_loss(W, p, world) / max(p.tiles.n, 1) + 0.5 * solver.decay * size_of(W, p.network)
+    """The weighted mean of the loss over all samples plus decay/2 |W|^2. Collective."""
+    return summed_loss(W, p, world) / (p.total or 1) + 0.5 * solver.decay * size_of(W, p.network)
 
 
 def measure(solver: Any, s: Any, p: Problem, world: World) -> Mapping[str, Any]:
-    """objective: m times the mean objective
+    """objective: m times the mean objective, m the sum of all weights
     primal_residual: |C|, the norm of the gradient of the last batch's mean (z = W a holds exactly)
     scale: |W|
     step, slope: s and <D, C> of the last sweep

@@ -99,6 +99,7 @@ class MpAdmm(Solver):
     streamed: ClassVar[bool] = True
     steady: ClassVar[bool] = False  # some sweeps refresh the penalties
     state_type: ClassVar[Any] = State
+    weighted: ClassVar[bool] = True
 
     batch: Annotated[int, Ge(0)] = 4000
     cut: Count = 8
@@ -143,7 +144,7 @@ class MpAdmm(Solver):
         """Does sweep k = 0, 1, ... refresh the penalties; with `inputs`: P_1?"""
         return k < self.warm or (k % self.refresh == 0 and not inputs)
 
-    def refresh_penalties(self, s: State, m: int, inputs: bool) -> None:
+    def refresh_penalties(self, s: State, m: float, inputs: bool) -> None:
         """Add the means of this batch to A_l and B_l, then renew P_l and Q_l."""
         work, s.refreshes = s.work, s.refreshes + 1
         keep = min(0.9, (s.refreshes - 1) / s.refreshes)  # the plain mean of ten refreshes, then a running one
@@ -223,7 +224,7 @@ class MpAdmm(Solver):
         return math.isfinite(s.step + s.slope + s.residual) and super().finite(s)
 
     def objective(self, s: State, p: Problem, world: World) -> float:
-        return p.tiles.n * measures.mean_objective(self, self.weights(s, world), p, world)
+        return p.total * measures.mean_objective(self, self.weights(s, world), p, world)
 
     def measure(self, s: State, p: Problem, world: World) -> Mapping[str, Any]:
         return measures.measure(self, s, p, world)

@@ -12,6 +12,7 @@ import numpy as np
 from hpcadmm.comm.world import Pending, World
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array, Arrays
+from hpcadmm.model.weighted import Weight
 from hpcadmm.solvers.shared.gradient_sums import GradientSums, OuterSum, Parts
 from hpcadmm.subproblems.passes import Passes
 
@@ -33,13 +34,13 @@ class PipelineSums(GradientSums):
         """All parts forward, then backward in reverse order; add each to the sums on its way back."""
         sent: list[Pending] = []
         targets = []
-        for j, (x, y) in enumerate(parts()):
+        for j, (x, y, w) in enumerate(parts()):
             if j == len(self._passes):
                 self._passes.append(Passes(self.p.network, self.p.loss, self.p.dtype, self.layers))
-            targets.append(y.copy(order="F"))
+            targets.append((y.copy(order="F"), w))
             sent.extend(self._forward(W, j, x))
         for j in reversed(range(len(targets))):
-            sent.extend(self._backward(W, j, targets[j]))
+            sent.extend(self._backward(W, j, *targets[j]))
             for outer in sums:
                 outer.add(self._passes[j])
         for pending in sent:
@@ -61,12 +62,12 @@ class PipelineSums(GradientSums):
         passes.forward(W, a)
         return [] if self.above is None else [self.chain.send(passes.a[self.layers[-1]], self.above, FORWARD)]
 
-    def _backward(self, W: Arrays, j: int, y: Array) -> list[Pending]:
+    def _backward(self, W: Arrays, j: int, y: Array, w: Weight) -> list[Pending]:
         """Part j back through them, from its y or from the rank above; send W^T lam to the rank below."""
         passes = self._passes[j]
         if self.above is not None:
             y = self._receive(self.above, BACKWARD, j, self.p.network.n[self.layers[-1]], y.shape[1])
-        passes.backward(W, y)
+        passes.backward(W, y, w)
         return [] if self.below is None else [self.chain.send(passes.pull(W), self.below, BACKWARD)]
 
     def _receive(self, source: int, tag: int, j: int, rows: int, columns: int) -> Array:

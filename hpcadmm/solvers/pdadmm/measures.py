@@ -8,6 +8,7 @@ import numpy as np
 from hpcadmm.comm.exact.sums import sum_by_tile
 from hpcadmm.comm.world import World
 from hpcadmm.model.problem import Problem
+from hpcadmm.model.weighted import total
 from hpcadmm.solvers.pdadmm.start import first_weights
 from hpcadmm.subproblems.norm import square
 from hpcadmm.subproblems.quadratic_bound import omega
@@ -50,18 +51,18 @@ def _norm(W: Any) -> float:
 def _layer(s: Any, l: int, t: slice, problem: Problem) -> tuple[float, float, float, float, float]:
     """COLUMNS of layer l on one tile; the Lagrangian without Omega."""
     links, z, p, activation = s.links, s.z[l][:, t], s.p[l][:, t], problem.network.activation
-    lossless, error, size = links.wire.lossless, 0.0, 0.0
-    objective = s.nu / 2 * square(z - np.matmul(s.W[l], p, out=s.work.scratch("m", *z.shape)))
+    lossless, error, size, count = links.wire.lossless, 0.0, 0.0, problem.w(t)
+    objective = s.nu / 2 * square(z - np.matmul(s.W[l], p, out=s.work.scratch("m", *z.shape)), count)
     if not lossless and l > 1:
-        error, size = square(p - s.sent_p[l][:, t]), square(s.sent_p[l][:, t])
+        error, size = square(p - s.sent_p[l][:, t], count), square(s.sent_p[l][:, t], count)
     if l == problem.network.depth:
-        return objective + problem.loss.value(z, problem.y[:, t]), 0.0, 0.0, error, size
+        return objective + problem.loss.value(z, problem.y[:, t], count), 0.0, 0.0, error, size
     q, above = s.q[l][:, t], links.p_above(l)[: len(z), t]
     u_over_nu = q - activation.value(z, out=s.work.scratch("h", *z.shape))
     r = np.asfortranarray(above - q)
-    ur = s.nu_of_u * float((u_over_nu * r).sum(dtype=np.float64))
-    objective += s.nu / 2 * square(u_over_nu) + s.rho / 2 * square(r) + ur
+    ur = s.nu_of_u * total(u_over_nu * r, count)
+    objective += s.nu / 2 * square(u_over_nu, count) + s.rho / 2 * square(r, count) + ur
     if not lossless:
         w = links.form_w(l, t)
-        error, size = error + square(w - s.sent_w[l][:, t]), size + square(w)
-    return objective, square(r), square(q) + square(np.asfortranarray(above)), error, size
+        error, size = error + square(w - s.sent_w[l][:, t], count), size + square(w, count)
+    return objective, square(r, count), square(q, count) + square(np.asfortranarray(above), count), error, size

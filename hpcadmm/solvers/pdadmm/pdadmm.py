@@ -104,6 +104,7 @@ class PdAdmm(Solver):
     name: ClassVar[str] = "pdadmm"
     paper: ClassVar[str] = "Wang et al., ICDM 2020"
     state_type: ClassVar[Any] = State
+    weighted: ClassVar[bool] = True
     has_grid: ClassVar[bool] = True
 
     nu: Positive = 1.0

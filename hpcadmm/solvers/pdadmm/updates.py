@@ -2,7 +2,8 @@
 
 Quadratic steps carry R_l = W_l p_l + b_l - z_l along. The gradient in p_l is then nu W^T R + rho p + w, w = u - rho q
 of the layer below, and that in W_l is nu R p^T. The products W g and D p, which give the lengths of both steps, also
-give the new R. So a layer needs four products of the size of W an iteration, and the first layer two.
+give the new R. So a layer needs four products of the size of W an iteration, and the first layer two. A sample
+of weight w counts w times in every sum and mean over samples; its own variables are those of one copy.
 """
 
 from functools import partial
@@ -67,7 +68,7 @@ class Quadratic:
 
     def __init__(self, solver: Any, s: Any, problem: Problem, samples: World) -> None:
         self.solver, self.s, self.problem, self.samples = solver, s, problem, samples
-        self.n, self.tiles, self.links, self.work = problem.network.n, problem.tiles, s.links, s.work
+        self.n, self.tiles, self.links, self.work, self.w = problem.network.n, problem.tiles, s.links, s.work, problem.w
         self._lag: tuple[float, Array] | None = None  # R_l lacks alpha V + the change of b_l
         self.moved = np.zeros((len(self.tiles), 2 * len(self.n)))  # by tile and layer: |p_{l+1} - q|^2, |q - q_old|^2
 
@@ -79,8 +80,8 @@ class Quadratic:
         norms = np.zeros((len(self.tiles), 2))
         for norm, (_, t) in zip(norms, self.tiles, strict=True):
             np.matmul(W.T, R[:, t], out=g[:, t])
-            size = p_gradient(g[:, t], p[:, t], self.links.w_below(l, t), s.nu, s.rho)
-            norm[...] = size, square(np.matmul(W, g[:, t], out=V[:, t]))
+            size = p_gradient(g[:, t], p[:, t], self.links.w_below(l, t), s.nu, s.rho, self.w(t))
+            norm[...] = size, square(np.matmul(W, g[:, t], out=V[:, t]), self.w(t))
         size, through = sum_by_tile(self.samples, self.tiles, norms)
         alpha = self.problem.dtype(self._length(s.theta_p, l, size, s.nu * through + s.rho * size))
         for _, t in self.tiles:
@@ -90,7 +91,7 @@ class Quadratic:
     def W_and_b(self, l: int) -> None:
         """W_l: one step on the bound of nu/2 |z_l - W p_l - b_l|^2 + Omega(W); then b_l, the mean of the residual."""
         s, n, solver, sums = self.s, self.n[l - 1], self.solver, self.s.sums.of(l)
-        sum_tiles(self.samples, self.tiles, sums.parts, lambda t: sums.add(s.R[l][:, t], s.p[l][:, t]))
+        sum_tiles(self.samples, self.tiles, sums.parts, lambda t: sums.add(s.R[l][:, t], s.p[l][:, t], self.w(t)))
         RpT = sums.parts[0].total
         D = self.work.scratch("D", len(RpT), n)
         np.multiply(RpT[:, :n], -s.nu, out=D, casting="same_kind")
@@ -100,7 +101,7 @@ class Quadratic:
         change = np.zeros(len(D), self.problem.dtype)
         if self.problem.network.bias:
             mean = RpT[:, -1] + alpha * sum_by_tile(self.samples, self.tiles, row_sums)
-            change = (-mean / self.tiles.n).astype(self.problem.dtype)
+            change = (-mean / self.problem.total).astype(self.problem.dtype)
             s.W[l][:, -1] += change
         self._lag = alpha, change
         if l not in self.links.inner:  # its z comes later, when V is another layer's
@@ -113,8 +114,9 @@ class Quadratic:
         V, p = self.work.V(len(D)), self.s.p[l]
         norms = np.zeros((len(self.tiles), 1))
         for norm, sums, (_, t) in zip(norms, row_sums, self.tiles, strict=True):
-            norm[0] = square(np.matmul(D, p[: D.shape[1], t], out=V[:, t]))
-            sums[...] = V[:, t] @ np.ones(t.stop - t.start, V.dtype)
+            w = self.w(t)
+            norm[0] = square(np.matmul(D, p[: D.shape[1], t], out=V[:, t]), w)
+            sums[...] = V[:, t] @ (np.ones(t.stop - t.start, V.dtype) if w is None else w)
         return float(sum_by_tile(self.samples, self.tiles, norms)[0])
 
     def _length(self, theta: Array, l: int, norm: float, bend: float) -> float:
@@ -151,7 +153,8 @@ class Quadratic:
         old = q.copy(order="F") if balanced else q
         fit_z_and_q(R, z, q, p, self.problem.network.activation, (s.nu, s.rho, s.nu_of_u), self.work.scratch)
         if balanced:
-            self.moved[row, 2 * l : 2 * l + 2] += square(np.subtract(p[: len(q)], q)), square(q - old)
+            w = self.w(t)
+            self.moved[row, 2 * l : 2 * l + 2] += square(np.subtract(p[: len(q)], q), w), square(q - old, w)
 
     def _last(self, l: int, row: int, t: slice, R: Array) -> None:
         """z_L = argmin R(z; y) + nu/2 |z - W_L p_L - b_L|^2."""
@@ -177,7 +180,7 @@ class Exact(Quadratic):
     def W_and_b(self, l: int) -> None:
         """[W_l, b_l] = argmin nu/2 |z_l - W p_l - b|^2 + Omega(W), with a ridge that pulls W to 0 or to what it was."""
         s, n, solver, sums = self.s, self.n[l - 1], self.solver, self.s.sums.of(l)
-        sum_tiles(self.samples, self.tiles, sums.parts, lambda t: sums.add(s.z[l][:, t], s.p[l][:, t]))
+        sum_tiles(self.samples, self.tiles, sums.parts, lambda t: sums.add(s.z[l][:, t], s.p[l][:, t], self.w(t)))
         zpT, ppT = (part.total for part in sums.parts)
         if solver.pull == "proximal":
             mean = float(np.trace(ppT[:n, :n])) / n

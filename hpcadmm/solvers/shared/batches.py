@@ -10,9 +10,11 @@ from hpcadmm.model.inputs import Coming, Inputs
 from hpcadmm.model.problem import Part, Problem
 from hpcadmm.model.state import Array
 from hpcadmm.model.tiles import Tiles
+from hpcadmm.model.weighted import Weight, at
 from hpcadmm.subproblems.scratch import Scratch
 
 KEY = 8  # of the permutations, among the random numbers of a seed
+Samples = tuple[Array, Array, Weight]  # x, y, w
 
 
 class Batches:
@@ -60,11 +62,10 @@ class Batches:
         edges = zip(self._drawn[1], self.taken(b)[held], self.taken(b + 1)[held], strict=True)
         return [order[lo:hi] for order, lo, hi in edges]
 
-    def parts(self, k: int, part: Part, scratch: Scratch) -> Iterator[tuple[Array, Array]]:
-        """x (n_0 + ones, columns) and y (n_L, columns) of each tile's part of batch k, in reused memory."""
+    def parts(self, k: int, part: Part, scratch: Scratch) -> Iterator[Samples]:
+        """x (n_0 + ones, columns), y (n_L, columns) and w of each tile's part of batch k; x and y in reused memory."""
         for columns in self.columns(k):
-            x = gathered(part.x, columns, scratch, "x", partial(self.coming, k))
-            yield x, gathered(part.y, columns, scratch, "y")
+            yield drawn(part, columns, scratch, partial(self.coming, k))
 
     def coming(self, k: int) -> Iterator[Array]:
         """The columns of batch k and of the later ones of its epoch, those of each tile together."""
@@ -86,15 +87,25 @@ class Drawn:
         self.batches = Batches(p.tiles, batch, p.seed) if batch else None
         self.count = self.batches.count if self.batches else 1  # batches of an epoch
 
-    def size(self, k: int) -> int:
-        """The samples of step k, over all ranks."""
-        return self.batches.size(k) if self.batches else self.problem.tiles.n
+    def size(self, k: int) -> float:
+        """What the mean over step k divides by: its samples over all ranks times the mean weight of all samples, so
+        that a minibatch stands for its share of all weights, whichever samples it draws."""
+        p = self.problem
+        samples = self.batches.size(k) if self.batches else p.tiles.n
+        return samples * (p.total / (p.tiles.n or 1)) if p.weighted else samples
 
-    def parts(self, k: int) -> Iterable[tuple[Array, Array]]:
-        """x and y of each of this rank's parts of step k."""
+    def parts(self, k: int) -> Iterable[Samples]:
+        """x, y and w of each of this rank's parts of step k."""
         if self.batches:
             return self.batches.parts(k, self.problem.train, self.scratch)
-        return ((self.problem.x[:, t], self.problem.y[:, t]) for _, t in self.problem.tiles)
+        p = self.problem
+        return ((p.x[:, t], p.y[:, t], p.w(t)) for _, t in p.tiles)
+
+
+def drawn(part: Part, columns: Array, scratch: Scratch, coming: Coming) -> Samples:
+    """x, y and w of these columns of a part, x and y in reused memory; coming: the columns that will be asked for."""
+    x, y = gathered(part.x, columns, scratch, "x", coming), gathered(part.y, columns, scratch, "y")
+    return x, y, at(part.weight, columns)
 
 
 def gathered(x: Any, columns: Array, scratch: Scratch, name: str, coming: Coming | None = None) -> Any:

@@ -1,5 +1,6 @@
 """Sums over samples and ranks of what a forward and a backward pass leave at each layer, in one Allreduce."""
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
@@ -10,9 +11,10 @@ from hpcadmm.comm.world import World
 from hpcadmm.model.inputs import outer as times
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array, Arrays
+from hpcadmm.model.weighted import Weight
 from hpcadmm.subproblems.passes import Passes
 
-Parts = Callable[[], Iterable[tuple[Array, Array]]]  # this rank's parts (x, y) of a batch; may be called twice
+Parts = Callable[[], Iterable[tuple[Array, Array, Weight]]]  # this rank's x, y, w of a batch; may be called twice
 Factor = Callable[[Passes], Array]
 
 
@@ -25,14 +27,16 @@ class OuterSum:
 
     def add(self, passes: Passes) -> None:
         """Add the part that `passes` has just passed through."""
-        self.total.add(times(self.left(passes), self.right(passes), self._part))
+        left = self.left(passes)
+        right = left if self.right is self.left else self.right(passes)
+        self.total.add(times(left, right, self._part))
 
 
 class GradientSums:
     """Float64 sums over the samples of all ranks, the same bits on any number of ranks, for each layer l:
 
-    gradient[l]: lam_l a_{l-1}^T, the gradient of the summed loss by W_l
-    aaT[l], llT[l]: a_{l-1} a_{l-1}^T and lam_l lam_l^T, only with `curvature`
+    gradient[l]: lam_l a_{l-1}^T, the gradient of the weighted sum of the loss by W_l
+    aaT[l], llT[l]: w a_{l-1} a_{l-1}^T and w g_l g_l^T, g_l = lam_l / w a sample's own; only with `curvature`
 
     count: parts of a batch over all ranks
     plain: ordinary float64 sums, whose bits depend on the number of ranks
@@ -52,7 +56,7 @@ class GradientSums:
         L, shape = p.network.depth, p.network.shape
         self.layers = layers or range(1, L + 1)
         self.passes = Passes(p.network, p.loss, p.dtype, self.layers)
-        self.samples = p.tiles.n
+        self.samples = p.total
         self._data: Array | None = p.x if 1 in self.layers and not plain else None  # until the scales of a_0 are given
         self.gradient: Arrays = [None] * (L + 1)
         self.aaT, self.llT = self.gradient.copy(), self.gradient.copy()
@@ -63,12 +67,13 @@ class GradientSums:
             return OuterSum(Exact((rows, columns), p.dtype, count, grid, plain, symmetric, patient=True), left, right)
 
         for l in self.layers:
-            (rows, columns), a, lam = shape(l), _a(l), _lam(l)
-            self._gradients.append(outer(lam, a, rows, columns))
+            rows, columns = shape(l)
+            self._gradients.append(outer(_lam(l), _a(l), rows, columns))
             self.gradient[l] = self._gradients[-1].total
             if curvature:
-                self._inputs.append(outer(a, a, columns, columns))
-                self._outputs.append(outer(lam, lam, rows, rows))
+                inputs, outputs = _inputs(l), _outputs(l)
+                self._inputs.append(outer(inputs, inputs, columns, columns))
+                self._outputs.append(outer(outputs, outputs, rows, rows))
                 self.aaT[l], self.llT[l] = self._inputs[-1].total, self._outputs[-1].total
         self._message = side_by_side([outer.total for outer in self._gradients])
         self.scales: Arrays = [None, *(self._carried(l, (1 + curvature) * sum(shape(l))) for l in range(1, L + 1))]
@@ -110,14 +115,14 @@ class GradientSums:
         largest = np.frexp(world.max(np.maximum(-low, high))[0])[1].astype(np.int64)
         self.gradient[1].give(largest)
         if self.aaT[1] is not None:
-            self.aaT[1].give(largest + half(self.samples.bit_length()) + 1)
+            self.aaT[1].give(largest + half(math.frexp(self.samples)[1]) + 1)
         self._data = None
 
     def run(self, W: Arrays, parts: Parts, sums: Sequence[OuterSum]) -> None:
         """Pass each part forward and backward and add its products to the sums."""
-        for x, y in parts():
+        for x, y, w in parts():
             self.passes.forward(W, x)
-            self.passes.backward(W, y)
+            self.passes.backward(W, y, w)
             for outer in sums:
                 outer.add(self.passes)
 
@@ -138,3 +143,11 @@ def _a(l: int) -> Factor:
 
 def _lam(l: int) -> Factor:
     return lambda passes: passes.lam[l]
+
+
+def _inputs(l: int) -> Factor:
+    return lambda passes: passes.inputs(l)
+
+
+def _outputs(l: int) -> Factor:
+    return lambda passes: passes.outputs(l)

@@ -12,13 +12,13 @@ from hpcadmm.subproblems.norm import square
 
 
 def summed_loss(W: Arrays, p: Problem, world: World) -> float:
-    """sum R(network(x), y) over the training samples of all ranks; ranks with the same samples share the work.
+    """sum w R(network(x), y) over the training samples of all ranks; ranks with the same samples share the work.
     Collective."""
     values = np.zeros((len(p.tiles), 1))
     mine = slice(*block(len(p.tiles), world.chain.size, world.chain.rank))
     for value, (_, columns) in list(zip(values, p.tiles, strict=True))[mine]:
         for t in pieces(columns):
-            value[0] += p.loss.value(p.network.forward(W, p.x[:, t]), p.y[:, t])
+            value[0] += p.loss.value(p.network.forward(W, p.x[:, t]), p.y[:, t], p.w(t))
     return float(sum_by_tile(world, p.tiles, values)[0])
 
 

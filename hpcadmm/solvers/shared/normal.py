@@ -12,10 +12,13 @@ from hpcadmm.comm.world import World
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array, Arrays
 from hpcadmm.model.tiles import Tiles
+from hpcadmm.model.weighted import Weight
+from hpcadmm.subproblems.scratch import Scratch
 
 
 class NormalSums:
-    """z a^T (n_l, n) and, with `gram`, a a^T (n, n): each tile in the working precision, the totals in float64."""
+    """sum w z a^T (n_l, n) and, with `gram`, sum w a a^T (n, n): each tile in the working precision, the totals in
+    float64."""
 
     def __init__(
         self, shape: tuple[int, int], dtype: Any, samples: int, tiles: int, *, gram: bool, plain: bool
@@ -26,11 +29,22 @@ class NormalSums:
             self.parts.append(Exact(square, dtype, tiles, grid, plain, symmetric=True))
         self.zaT, self.aaT = self.parts[0].total, self.parts[1].total if gram else None
         self._tile = [np.empty(part.shape, dtype, order="F") for part in self.parts]
+        self._scratch = Scratch(dtype)
 
-    def add(self, z: Array, a: Array) -> None:
-        """Add one tile: z (n_l, m), a (n, m)."""
+    def add(self, z: Array, a: Array, w: Weight = None) -> None:
+        """Add one tile: z (n_l, m), a (n, m), w (m,), None: all 1."""
+        if w is not None:
+            z, a = self._weighted(z, a, w)
         for part, tile, left in zip(self.parts, self._tile, (z, a), strict=False):
             part.add(np.matmul(left, a.T, out=tile))
+
+    def _weighted(self, z: Array, a: Array, w: Array) -> tuple[Array, Array]:
+        """Factors whose products are weighted: w z and a; with a a^T, sqrt(w) z and sqrt(w) a."""
+        z_of, a_of = self._scratch("z", *z.shape), self._scratch("a", *a.shape)
+        if self.aaT is None:
+            return np.multiply(z, w, out=z_of), a
+        root = np.sqrt(w)
+        return np.multiply(z, root, out=z_of), np.multiply(a, root, out=a_of)
 
 
 class SweepSums:
@@ -48,7 +62,7 @@ class SweepSums:
             NormalSums(shape, p.dtype, p.tiles.n, p.tiles.count, gram=l > 1, plain=plain)
             for l, shape in enumerate(shapes, 1)
         ]
-        self.tiles = p.tiles
+        self.tiles, self.w = p.tiles, p.w
         self.of: list[Any] = [None, *of]
         self.scales = carried([part for sums in of for part in sums.parts])
 
@@ -72,7 +86,7 @@ class SweepSums:
         for _, t in self.tiles:
             yield t
             for k in due:
-                self.of[k].add(z[k][:, t], a[k - 1][:, t])
+                self.of[k].add(z[k][:, t], a[k - 1][:, t], self.w(t))
 
 
 def exhaust(iterator: Iterator[Any]) -> None:
@@ -80,14 +94,25 @@ def exhaust(iterator: Iterator[Any]) -> None:
     deque(iterator, maxlen=0)
 
 
-def sum_over_samples(left: Array, right: Array, tiles: Tiles, world: World, plain: bool = False) -> Array:
-    """left right^T over the samples of all ranks, in float64: the same bits on any number of ranks.
+def sum_over_samples(
+    left: Array, right: Array, tiles: Tiles, world: World, plain: bool = False, w: Weight = None
+) -> Array:
+    """sum w left right^T over the samples of all ranks, in float64: the same bits on any number of ranks.
 
-    left: (rows, samples), right: (columns, samples). One array for both: numpy computes one triangle. For a sum that
-    is made every iteration `Exact` saves time, since it carries its scales. Collective.
+    left: (rows, samples), right: (columns, samples), w: (samples,), None: all 1. One array for both: numpy
+    computes one triangle. For a sum that is made every iteration `Exact` saves time, since it carries its scales.
+    Collective.
     """
     shape = len(left), len(right)
     total = Exact(shape, left.dtype, tiles.count, first_grid(tiles.n), plain, symmetric=left is right)
     tile = np.empty(shape, left.dtype, order="F")
-    sum_tiles(world, tiles, [total], lambda t: total.add(np.matmul(left[:, t], right[:, t].T, out=tile)))
+
+    def add(t: slice) -> None:
+        one, other = left[:, t], right[:, t]
+        if w is not None:
+            one = one * (np.sqrt(w[t]) if left is right else w[t])
+            other = one if left is right else other
+        total.add(np.matmul(one, other.T, out=tile))
+
+    sum_tiles(world, tiles, [total], add)
     return total.total

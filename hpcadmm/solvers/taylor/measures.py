@@ -8,6 +8,7 @@ import numpy as np
 from hpcadmm.comm.exact.sums import sum_by_tile
 from hpcadmm.comm.world import World
 from hpcadmm.model.problem import Problem
+from hpcadmm.model.weighted import total
 from hpcadmm.subproblems.norm import square
 
 
@@ -28,16 +29,16 @@ def measure(solver: Any, state: Any, problem: Problem, world: World) -> Mapping[
 def tile(s: Any, p: Problem, t: slice, beta: list[float], gamma: list[float]) -> tuple[float, float, float]:
     """The objective, squared residuals and squared norms of one tile of columns."""
     L = p.network.depth
-    z_L, lam = s.z[L][:, t], s.lam[:, t]
-    objective = p.loss.value(z_L, p.y[:, t]) + float((z_L * lam).sum(dtype=np.float64))
+    z_L, lam, w = s.z[L][:, t], s.lam[:, t], p.w(t)
+    objective = p.loss.value(z_L, p.y[:, t], w) + total(z_L * lam, w)
     residual = scale = 0.0
     for l in range(1, L + 1):
         z = s.z[l][:, t]
-        r = square(z - np.matmul(s.W[l], s.a[l - 1][:, t], out=s.work("m", *z.shape)))
-        objective, residual, scale = objective + beta[l] * r, residual + r, scale + square(z)
+        r = square(z - np.matmul(s.W[l], s.a[l - 1][:, t], out=s.work("m", *z.shape)), w)
+        objective, residual, scale = objective + beta[l] * r, residual + r, scale + square(z, w)
         if l < L:
             a = s.a[l][: z.shape[0], t]
             h = p.network.activation.value(z, out=s.work("m", *z.shape))
-            e = square(a - h)
-            objective, residual, scale = objective + gamma[l] * e, residual + e, scale + square(np.asfortranarray(a))
+            e = square(a - h, w)
+            objective, residual, scale = objective + gamma[l] * e, residual + e, scale + square(np.asfortranarray(a), w)
     return objective, residual, scale

@@ -66,6 +66,7 @@ class Taylor(Solver):
     name: ClassVar[str] = "taylor"
     paper: ClassVar[str] = "Taylor et al., ICML 2016"
     state_type: ClassVar[Any] = State
+    weighted: ClassVar[bool] = True
 
     beta: Positive | list[Positive] = 1.0
     gamma: Positive | list[Positive] = 10.0
@@ -138,7 +139,8 @@ class Taylor(Solver):
 
     def prepare(self, s: State, p: Problem, world: World) -> None:
         """Factor a_0 a_0^T."""
-        s.factor = self._factorise(sum_over_samples(p.x, p.x, p.tiles, world, self.sums == "plain"), 1, p)
+        aaT = sum_over_samples(p.x, p.x, p.tiles, world, self.sums == "plain", p.train.weight)
+        s.factor = self._factorise(aaT, 1, p)
 
     def finite(self, s: State) -> bool:
         """A NaN anywhere reaches W, z_L or lam within a sweep, because every layer's products are summed for a W."""

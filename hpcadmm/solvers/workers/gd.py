@@ -17,6 +17,7 @@ from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import WEIGHTS, Array, Arrays, exact_sums, replicated, scalar
+from hpcadmm.model.weighted import Weight, times
 from hpcadmm.solvers.shared.case import Place
 from hpcadmm.solvers.shared.gradient_sums import GradientSums
 from hpcadmm.solvers.shared.ops import Bill
@@ -50,16 +51,16 @@ class Work:
         edges = [p.tiles.edge(n) for n in range(self.workers.count + 1)]
         self.count = sum(-(-(hi - lo) // WIDEST) for lo, hi in pairwise(edges))  # of chunks, over all ranks
         half = 0.5 if p.loss.name == "squared" else 1.0
-        self.share = half / max(p.tiles.n, 1)  # of the gradient of the summed loss, in that of the mean of f
+        self.share = half / (p.total or 1)  # of the gradient of the summed loss, in that of the mean of f
         self.rate = 0.0
         self.local: Any = None
         self.optimum: Any = None
 
-    def parts(self, p: Problem) -> Iterator[tuple[Array, Array]]:
-        """x and y of each chunk of this rank's workers."""
+    def parts(self, p: Problem) -> Iterator[tuple[Array, Array, Weight]]:
+        """x, y and w of each chunk of this rank's workers."""
         for of_worker in self.chunks:
             for t in of_worker:
-                yield p.x[:, t], p.y[:, t]
+                yield p.x[:, t], p.y[:, t], p.w(t)
 
 
 @dataclass(frozen=True)
@@ -174,14 +175,14 @@ def lipschitz(p: Problem, work: Work, decay: float, world: World) -> float:
 
     def add() -> None:
         gram.clear()
-        for x, _ in work.parts(p):
-            wide = x.astype(np.float64)
+        for x, _, w in work.parts(p):
+            wide = times(x.astype(np.float64), w if w is None else np.sqrt(w, dtype=np.float64))
             gram.add(np.asfortranarray(wide @ wide.T))
 
     add()
     sum_exactly(world, [gram], add)
     largest = float(np.linalg.eigvalsh(gram.total)[-1])
-    return BENDS[p.loss.name] * max(largest, 0.0) / max(p.tiles.n, 1) + decay or 1.0
+    return BENDS[p.loss.name] * max(largest, 0.0) / (p.total or 1) + decay or 1.0
 
 
 def unbounded(what: str) -> str:

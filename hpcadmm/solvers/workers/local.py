@@ -10,7 +10,8 @@ from hpcadmm.comm.world import World
 from hpcadmm.model.inputs import part
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array
-from hpcadmm.solvers.shared.batches import Batches, gathered
+from hpcadmm.model.weighted import Weight
+from hpcadmm.solvers.shared.batches import Batches, Samples, drawn
 from hpcadmm.solvers.workers.optimum import OPTIMA
 from hpcadmm.solvers.workers.workers import Workers
 from hpcadmm.subproblems.local_adam import LocalAdam
@@ -24,16 +25,16 @@ LOCAL = {"squared": LocalLeastSquares, "cross-entropy": LocalNewton}  # exact st
 def pose(p: Problem, workers: Workers, c: Array | float, world: World) -> tuple[Any, Any]:
     """The exact local problems of a linear model with the penalty c/2 |theta|^2 (of each worker or of all), factored;
     and the optimum of one model for all samples. Collective."""
-    X, Y = samples(p, workers)
-    local = LOCAL[p.loss.name](X, Y, np.broadcast_to(c, len(workers.mine)))
+    X, Y, w = samples(p, workers)
+    local = LOCAL[p.loss.name](X, Y, np.broadcast_to(c, len(workers.mine)), w)
     return local, OPTIMA[p.loss.name](local, workers, p, world)
 
 
-def samples(p: Problem, workers: Workers) -> tuple[list[Array], list[Array]]:
-    """x and y of each worker of this rank."""
+def samples(p: Problem, workers: Workers) -> tuple[list[Array], list[Array], list[Weight]]:
+    """x, y and w of each worker of this rank."""
     place = dict(p.tiles)
     tiles = [place[n] for n in workers.mine]
-    return [part(p.x, t) for t in tiles], [p.y[:, t] for t in tiles]
+    return [part(p.x, t) for t in tiles], [p.y[:, t] for t in tiles], [p.w(t) for t in tiles]
 
 
 class LocalBatches:
@@ -48,14 +49,13 @@ class LocalBatches:
         self.scratch = Scratch(p.dtype)
         self._drawn: tuple[int, list[list[Array]]] = -1, []
 
-    def __call__(self, k: int, row: int) -> Iterator[tuple[Array, Array]]:
-        """x (n_0 + ones, columns), y (n_L, columns) of each local step of iteration k; the next step reuses both."""
+    def __call__(self, k: int, row: int) -> Iterator[Samples]:
+        """x (n_0 + ones, columns), y (n_L, columns), w of each local step of iteration k; the next step reuses both."""
         if self._drawn[0] != k:
             self._drawn = k, [self.batches.columns(k * self.steps + j) for j in range(self.steps)]
         for every in self._drawn[1]:
             columns = every[self.places[row]]
-            x = gathered(self.part.x, columns, self.scratch, "x", partial(self.coming, k))
-            yield x, gathered(self.part.y, columns, self.scratch, "y")
+            yield drawn(self.part, columns, self.scratch, partial(self.coming, k))
 
     def coming(self, k: int) -> Iterator[Array]:
         """The columns of iteration k and of the later ones, of an epoch at most, those of each local step together."""
@@ -64,8 +64,8 @@ class LocalBatches:
 
 
 def local_adam(solver: Any, workers: Workers, moments: Array, p: Problem, c: Array) -> LocalAdam:
-    """Steps of Adam on f_n + c_n/2 |theta|^2, c (k,). f_n is worker n's part of the mean loss over all samples, times
-    N: sum_n f_n / N is the mean loss, and c_n compares with the curvature of a mean."""
+    """Steps of Adam on f_n + c_n/2 |theta|^2, c (k,). f_n is worker n's part of the mean loss over all samples, each
+    counted by its weight, times N: sum_n f_n / N is the mean loss, and c_n compares with the curvature of a mean."""
     batches = LocalBatches(p, workers.mine, solver.batch, solver.local_steps)
-    options = {"weight": workers.count / max(p.tiles.n, 1), "steps": solver.local_steps, "rate": solver.rate}
+    options = {"weight": workers.count / (p.total or 1), "steps": solver.local_steps, "rate": solver.rate}
     return LocalAdam(p.network, p.loss, samples(p, workers), batches, moments, c, **options)

@@ -94,7 +94,7 @@ def of_gd(solver: Any, s: Any, p: Problem, world: World) -> dict[str, Any]:
     All workers have one model, so `consensus_distance` is 0. `objective_error` and `mean_error`: f(W) - f*."""
     work = s.work
     found = {
-        "objective": float(values(s, p, world).sum()) + loss.penalty(s.W, p.network, p.tiles.n * solver.decay),
+        "objective": float(values(s, p, world).sum()) + loss.penalty(s.W, p.network, p.total * solver.decay),
         "primal_residual": s.slope,
         "scale": loss.norm(s.W),
         "consensus_distance": 0.0,
@@ -114,10 +114,10 @@ def values(s: Any, p: Problem, world: World) -> Array:
         return sum_by_tile(world, p.tiles, work.local.values(theta)[:, None])
 
     def value(t: slice) -> float:
-        return p.loss.value(p.network.forward(s.W, p.x[:, t]), p.y[:, t])
+        return p.loss.value(p.network.forward(s.W, p.x[:, t]), p.y[:, t], p.w(t))
 
     found = [[sum(value(t) for t in of_worker)] for of_worker in work.chunks]
-    half = work.share * max(p.tiles.n, 1)
+    half = work.share * (p.total or 1)
     return half * sum_by_tile(world, p.tiles, np.array(found, np.float64).reshape(len(p.tiles), 1))
 
 

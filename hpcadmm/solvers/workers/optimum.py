@@ -97,8 +97,8 @@ class CrossEntropy(Optimum):
         super().__init__(local, workers, p, world)
         self.sums = local.alone
         self.squares = self.total(np.array([f.squares() for f in self.sums]))
-        scales = scale(self.squares, 0.0, p.tiles.n)
-        tolerance = TOLERANCE[np.dtype(p.dtype)] * (1 + p.tiles.n)
+        scales = scale(self.squares, 0.0, p.total)
+        tolerance = TOLERANCE[np.dtype(p.dtype)] * (1 + p.total)
         zero = np.zeros(local.shape)
         self.beginning = self.at(zero)[0]
         self.least, self.theta = minimise(self, zero, tolerance, scales)

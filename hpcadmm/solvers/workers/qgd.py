@@ -58,7 +58,7 @@ class Work(gd.Work):
                 wide[...] = 0
             for t in of_worker:
                 self.passes.forward(W, p.x[:, t])
-                self.passes.backward(W, p.y[:, t])
+                self.passes.backward(W, p.y[:, t], p.w(t))
                 for l, (wide, out) in enumerate(zip(self.wide, self.out, strict=True), start=1):
                     np.add(wide, self.passes.gradient(l, out), out=wide)
             for rows, wide in zip(self.gradients, self.wide, strict=True):

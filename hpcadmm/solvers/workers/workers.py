@@ -1,6 +1,6 @@
 """What the solvers of this folder share: workers, each with its own part of the samples, dealt to ranks in blocks."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -46,6 +46,8 @@ class Workers:
 
 class WorkerSolver(Solver):
     """Base class of solvers that divide the samples among `workers` workers; each rank holds whole workers."""
+
+    weighted: ClassVar[bool] = True
 
     workers: int
 

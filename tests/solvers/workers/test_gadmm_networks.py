@@ -122,14 +122,15 @@ def test_samples_of_an_epoch_are_a_workers_own_each_once():
     batches = LocalBatches(p, [2, 0, 4, 1, 3], 8, 2)  # 103 / 40: an epoch has 3 steps, 1.5 iterations of 2
     for row, n in enumerate([2, 0, 4, 1, 3]):
         tile = dict(p.tiles)[n]
-        seen = [x.copy() for k in range(3) for x, _ in batches(k, row)]
+        seen = [x.copy() for k in range(3) for x, *_ in batches(k, row)]
         assert [x.shape[1] for x in seen[:3]] == [x.shape[1] for x in seen[3:]]
         assert max(x.shape[1] for x in seen) <= 8
         for epoch in (seen[:3], seen[3:]):
             found = np.concatenate(epoch, axis=1)
             assert sorted(found.T.tolist()) == sorted(p.x[:, tile].T.tolist())
         assert not (seen[0] == seen[3]).all()
-    x, y = next(iter(batches(5, 1)))
+    x, y, w = next(iter(batches(5, 1)))
+    assert w is None
     assert all((p.y[:, np.flatnonzero((c == p.x.T).all(axis=1))] == y[:, [i]]).all() for i, c in enumerate(x.T))
 
 
