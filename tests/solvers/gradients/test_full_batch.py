@@ -184,7 +184,7 @@ def test_an_exception_in_an_evaluation_comes_out(method):
     state = stepped(solver, p, world, 2)
     before, value = flat(state.W), p.loss.value
 
-    def failing(z, y):
+    def failing(z, y, w):
         raise ZeroDivisionError("on purpose")
 
     object.__setattr__(p.loss, "value", failing)

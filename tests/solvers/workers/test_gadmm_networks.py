@@ -89,7 +89,7 @@ def test_one_worker_trains_alone_by_adam():
     s, p, world = network(solver, activation="tanh", samples=40)
     theta, moments, t = s.theta[0].copy(), [0.0, 0.0], 0
     for k in range(5):
-        for x, y in started(solver, p, world).work.local.batches(k, 0):
+        for x, y, _ in started(solver, p, world).work.local.batches(k, 0):
             t += 1
             part = x.copy(), y.copy()
 
