@@ -4,6 +4,7 @@ import bz2
 import gzip
 import lzma
 import os
+import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -49,8 +50,10 @@ KINDS: tuple[tuple[tuple[bytes, ...], str, str], ...] = (  # first bytes, what t
     ((b"\x89PNG\r\n",), "a PNG image", PIXELS),
     ((b"\xff\xd8\xff",), "a JPEG image", PIXELS),
     ((b"<!DOCTYPE", b"<!doctype", b"<html"), "an HTML page, perhaps of a failed download", "get the file again"),
+    ((b"<?xml",), "an XML file", "save the table as csv"),
     ((b"version https://git-lfs",), "a Git LFS pointer, not the data", "get the file: git lfs pull"),
 )
+JSON = re.compile(rb"\s*(\{\s*[\"}]|\[\s*[{\[]\s*[\"\d-])")  # lists of records or of rows, or a record a line
 
 
 def foreign(top: bytes) -> str | None:
@@ -60,12 +63,16 @@ def foreign(top: bytes) -> str | None:
     'is UTF-16 text; save it as UTF-8'
     >>> foreign(b"a,b,label") is None
     True
+    >>> foreign(b'[{"a": 1}]')
+    'is JSON; save the table as csv, such as with pandas: pandas.read_json(FILE).to_csv(...)'
     """
     for begins, what, cure in KINDS:
         if top.startswith(begins):
             return f"is {what}; {cure}"
     if bzip2(top):
         return "is packed twice; unpack it once"
+    if JSON.match(top):
+        return "is JSON; save the table as csv, such as with pandas: pandas.read_json(FILE).to_csv(...)"
     if top[257:262] == b"ustar":
         return "is a tar archive; unpack it"
     even, odd = top[0 : len(top) & ~1 : 2], top[1::2]
