@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hpcadmm.comm.world import World
 from hpcadmm.datasets.tabular.columns.values import Codes, Vector, as_number, floats, spelled, texts
-from hpcadmm.datasets.tabular.options import Asked, Place, position, shown
+from hpcadmm.datasets.tabular.options import Asked, Place, cure, position, shown
 from hpcadmm.datasets.tabular.raw import Raw, Shard
 from hpcadmm.errors import UsageError
 
@@ -79,7 +79,7 @@ class Target:
     @cached_property
     def numbers(self) -> Vector | None:
         """The labels as numbers; None if one is a text."""
-        found = [as_number(label) for label in self.labels or ["?"]]
+        found = [exact(label) for label in self.labels or ["?"]]
         return None if None in found else np.array(found, np.float64)
 
     @cached_property
@@ -108,9 +108,15 @@ def key_of(label: str, numbers: bool) -> str:
     ('1', '<=50K', '...')
     """
     plain = label.strip()
-    if numbers and (value := as_number(plain)) is not None:
+    if numbers and (value := exact(plain)) is not None:
         return spelled(value)
     return plain.rstrip(". ") or plain
+
+
+def exact(label: str) -> float | None:
+    """The number that a label spells, if a float64 holds it exactly and its neighbours too; else None."""
+    value = as_number(label)
+    return None if value is None or abs(value) >= 2**53 else value
 
 
 def real(column: Any) -> Vector:
@@ -241,6 +247,9 @@ class Decision:
         cure = 'name another column in data.target, or set loss.name = "squared" and data.task = "regression"'
         if len(self.counts) > MOST:
             raise UsageError(f"{self.where}: more than {MOST} distinct labels, like an id; {cure}")
+        if not self.text and (huge := [label for label in self.counts if exact(label) is None]):
+            told = cure(self.plain.names[0], "category", "set ")
+            raise UsageError(f"{self.where}: {shown(huge[:3])}: too large for an exact number{told}")
         if not self.text and not self.whole and len(self.counts) > MANY:
             some = shown(sorted(label for label in self.counts if "." in label)[:3])
             raise UsageError(f"{self.where}: {len(self.counts)} distinct real values ({some}), no classes; {cure}")
@@ -249,11 +258,11 @@ class Decision:
     @property
     def whole(self) -> bool:
         """Are all labels whole numbers?"""
-        return all(value is not None and value == np.floor(value) for value in map(as_number, self.counts))
+        return all(value is not None and value == np.floor(value) for value in map(exact, self.counts))
 
     def labels(self) -> list[str]:
         """The labels in order; of equal ones the shortest spelling."""
-        numbers = all(as_number(label) is not None for label in self.counts)
+        numbers = all(exact(label) is not None for label in self.counts)
         if numbers:
             return [spelled(one) for one in sorted({float(label) for label in self.counts})]
         spellings: dict[str, str] = {}
@@ -267,7 +276,9 @@ class Decision:
             as_classes = '; for classes set data.task = "classification"' * (self.asked.task == "auto")
             facts = [f"{self.where}: a regression{as_classes if len(self.plain.places) == 1 else ''}"]
         else:
-            facts = [f"{self.where}: {len(labels)} classes, {shown(labels)}"]
+            real = self.needs_classes is None and not self.text and len(labels) > 2 and self.asked.task == "auto"
+            with_squared = '; with loss.name = "squared" a regression' * real
+            facts = [f"{self.where}: {len(labels)} classes, {shown(labels)}{with_squared}"]
         warnings = []
         if rows := sum(map(len, gone)):
             warnings.append(f"{self.where}: {rows} rows without a target are left out")

@@ -33,6 +33,7 @@ def read(*files: list[Any], classes: bool | None = True, kinds: Any = None, **ke
         (["U.S.", "U.K.", "U.S."], ["U.K.", "U.S."], [1, 0, 1]),
         (["1", "x", "1"], ["1", "x"], [0, 1, 0]),
         ([0.5, 1.5, 0.5], ["0.5", "1.5"], [0, 1, 0]),
+        (["9007199254740993", "9007199254740992", "1"], ["1", "9007199254740992", "9007199254740993"], [2, 1, 0]),
         (["true", "false", "true"], ["false", "true"], [1, 0, 1]),
     ],
 )
@@ -68,6 +69,10 @@ def test_a_regression_on_text_or_for_a_loss_of_classes_is_refused() -> None:
         read([1.0, 2.0], task="regression")
     with pytest.raises(UsageError, match=r"60 distinct real values \(0.01, 0.02, 0.03\), no classes; name another"):
         read([i / 100 for i in range(1, 61)])
+    with pytest.raises(
+        UsageError, match=r"90071992547409920: too large for an exact number; set data.types.y = .category"
+    ):
+        read([2.0**56 + 2.0**54, 2.0])
     with pytest.raises(UsageError, match="more than 10000 distinct labels, like an id"):
         read([float(i) for i in range(10_002)])
 
