@@ -234,8 +234,8 @@ class Decision:
     def refused_classes(self) -> bool:
         """False. Raises UsageError if the loss needs classes, or if a target is text."""
         if self.needs_classes:
-            cure = 'set loss.name = "squared"' if self.asked.task == "regression" else "name one column"
-            raise UsageError(f"{self.where}: real targets, but the loss needs classes; {cure}")
+            instead = 'set loss.name = "squared"' if self.asked.task == "regression" else "name one column"
+            raise UsageError(f"{self.where}: real targets, but the loss needs classes; {instead}")
         if self.text:
             some = shown(sorted(label for label in self.counts if as_number(label) is None)[:3])
             said = f"the column {shown(self.text)} is text{f' ({some})' if some else ''}"
@@ -244,15 +244,15 @@ class Decision:
 
     def checked(self) -> bool:
         """True. Raises UsageError for values that can be no classes."""
-        cure = 'name another column in data.target, or set loss.name = "squared" and data.task = "regression"'
+        instead = 'name another column in data.target, or set loss.name = "squared" and data.task = "regression"'
         if len(self.counts) > MOST:
-            raise UsageError(f"{self.where}: more than {MOST} distinct labels, like an id; {cure}")
+            raise UsageError(f"{self.where}: more than {MOST} distinct labels, like an id; {instead}")
         if not self.text and (huge := [label for label in self.counts if exact(label) is None]):
             told = cure(self.plain.names[0], "category", "set ")
             raise UsageError(f"{self.where}: {shown(huge[:3])}: too large for an exact number{told}")
         if not self.text and not self.whole and len(self.counts) > MANY:
             some = shown(sorted(label for label in self.counts if "." in label)[:3])
-            raise UsageError(f"{self.where}: {len(self.counts)} distinct real values ({some}), no classes; {cure}")
+            raise UsageError(f"{self.where}: {len(self.counts)} distinct real values ({some}), no classes; {instead}")
         return True
 
     @property
@@ -283,6 +283,6 @@ class Decision:
         if rows := sum(map(len, gone)):
             warnings.append(f"{self.where}: {rows} rows without a target are left out")
         if labels and len(labels) > max(MANY, sum(self.counts.values()) / 5):
-            cure = 'for a regression set loss.name = "squared" and data.task = "regression"'
-            warnings.append(f"{self.where}: {len(labels)} classes in {sum(self.counts.values())} rows; {cure}")
+            instead = 'for a regression set loss.name = "squared" and data.task = "regression"'
+            warnings.append(f"{self.where}: {len(labels)} classes in {sum(self.counts.values())} rows; {instead}")
         return tuple(facts), tuple(warnings)
