@@ -10,15 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpcadmm.comm.world import World
-from hpcadmm.datasets.tabular.columns.values import Codes, Vector, as_number, floats, spelled, texts
-from hpcadmm.datasets.tabular.options import Asked, Place, cure, position, shown
+from hpcadmm.datasets.tabular.columns.labels import GAP, UNKNOWN, among, exact, key_of, real
+from hpcadmm.datasets.tabular.columns.values import Vector, floats, texts
+from hpcadmm.datasets.tabular.options import Asked, Place, position, shown
 from hpcadmm.datasets.tabular.raw import Raw, Shard
+from hpcadmm.datasets.tabular.task import MOST, Found, Task
 from hpcadmm.errors import UsageError
-
-MOST = 10_000  # classes
-MANY = 50  # classes that are not whole numbers
-GAP, UNKNOWN = -1, -2  # codes of a missing label and of one that no training file has
-Found = dict[str, int]  # label -> rows
 
 
 @dataclass(frozen=True)
@@ -101,38 +98,6 @@ class Target:
         return made
 
 
-def key_of(label: str, numbers: bool) -> str:
-    """What equal labels have in common: the value of a number; a text without blanks and dots at its end.
-
-    >>> key_of(" 1.0 ", True), key_of("<=50K.", False), key_of("...", False)
-    ('1', '<=50K', '...')
-    """
-    plain = label.strip()
-    if numbers and (value := exact(plain)) is not None:
-        return spelled(value)
-    return plain.rstrip(". ") or plain
-
-
-def exact(label: str) -> float | None:
-    """The number that a label spells, if a float64 holds it exactly and its neighbours too; else None."""
-    value = as_number(label)
-    return None if value is None or abs(value) >= 2**53 else value
-
-
-def real(column: Any) -> Vector:
-    """A column of real targets, NaN where missing."""
-    if not hasattr(column, "dictionary"):
-        return floats(column)
-    different, codes = texts(column)
-    return np.array([*(as_number(text) for text in different), np.nan], np.float64)[codes]
-
-
-def among(values: Vector, known: Vector) -> Codes:
-    """The index of each value in increasing `known`; GAP for NaN, UNKNOWN for another value."""
-    at = np.minimum(np.searchsorted(known, values), len(known) - 1)
-    return np.where(known[at] == values, at, np.where(np.isnan(values), GAP, UNKNOWN))
-
-
 def target_of(raw: Raw, others: Sequence[Raw], asked: Asked, needs_classes: bool | None, world: World) -> Target:
     """The target of the train file `raw` and of `others`, the test file, say. Collective.
 
@@ -151,7 +116,8 @@ def target_of(raw: Raw, others: Sequence[Raw], asked: Asked, needs_classes: bool
     gone = [np.concatenate([part.view(np.int64) for part in world.gather_bytes(own.view(np.uint8))]) for own in gaps]
     with world.together("reading the target"):
         text = [name for name, place in zip(plain.names, places, strict=True) if raw.kinds[place] == "text"]
-        decided = Decision(raw, plain, labels, text, asked, needs_classes)
+        where = f"{raw.path}: target {shown(plain.names)}"
+        decided = Task(where, plain.names, labels, text, asked, needs_classes)
         names = decided.labels() if decided.classes() else None
         facts, warnings = decided.said(names, gone)
         return Target(plain.names, plain.places, names, gone, facts, warnings)
@@ -201,88 +167,3 @@ def lacking(raw: Raw, at: Sequence[int]) -> NDArray[np.int64]:
                 gone |= np.asarray(column.is_null().to_numpy(zero_copy_only=False), bool)
         found.append(shard.start + np.flatnonzero(gone))
     return np.concatenate(found)
-
-
-@dataclass(frozen=True)
-class Decision:
-    """Are the values of the target classes, and which? counts: of its labels; text: its columns of text."""
-
-    raw: Raw
-    plain: Target
-    counts: Found
-    text: list[str]
-    asked: Asked
-    needs_classes: bool | None
-
-    @property
-    def where(self) -> str:
-        return f"{self.raw.path}: target {shown(self.plain.names)}"
-
-    def classes(self) -> bool:
-        """Classes, or real targets? Raises UsageError if neither fits."""
-        several, asked = len(self.plain.places) > 1, self.asked.task
-        if asked == "regression" or (asked == "auto" and several):
-            return self.refused_classes()
-        if several:
-            raise UsageError(f'{self.where}: classes stand in one column; name one, or set data.task = "regression"')
-        if asked == "classification" or self.needs_classes or self.text:
-            return self.checked()
-        if self.needs_classes is None:
-            return len(self.counts) <= 2 or (len(self.counts) <= MANY and self.whole)
-        return len(self.counts) <= 2
-
-    def refused_classes(self) -> bool:
-        """False. Raises UsageError if the loss needs classes, or if a target is text."""
-        if self.needs_classes:
-            instead = 'set loss.name = "squared"' if self.asked.task == "regression" else "name one column"
-            raise UsageError(f"{self.where}: real targets, but the loss needs classes; {instead}")
-        if self.text:
-            some = shown(sorted(label for label in self.counts if as_number(label) is None)[:3])
-            said = f"the column {shown(self.text)} is text{f' ({some})' if some else ''}"
-            raise UsageError(f'{self.where}: {said}, no real target; set data.task = "classification"')
-        return False
-
-    def checked(self) -> bool:
-        """True. Raises UsageError for values that can be no classes."""
-        instead = 'name another column in data.target, or set loss.name = "squared" and data.task = "regression"'
-        if len(self.counts) > MOST:
-            raise UsageError(f"{self.where}: more than {MOST} distinct labels, like an id; {instead}")
-        if not self.text and (huge := [label for label in self.counts if exact(label) is None]):
-            told = cure(self.plain.names[0], "category", "set ")
-            raise UsageError(f"{self.where}: {shown(huge[:3])}: too large for an exact number{told}")
-        if not self.text and not self.whole and len(self.counts) > MANY:
-            some = shown(sorted(label for label in self.counts if "." in label)[:3])
-            raise UsageError(f"{self.where}: {len(self.counts)} distinct real values ({some}), no classes; {instead}")
-        return True
-
-    @property
-    def whole(self) -> bool:
-        """Are all labels whole numbers?"""
-        return all(value is not None and value == np.floor(value) for value in map(exact, self.counts))
-
-    def labels(self) -> list[str]:
-        """The labels in order; of equal ones the shortest spelling."""
-        numbers = all(exact(label) is not None for label in self.counts)
-        if numbers:
-            return [spelled(one) for one in sorted({float(label) for label in self.counts})]
-        spellings: dict[str, str] = {}
-        for label in sorted(map(str.strip, self.counts), key=lambda one: (len(one), one)):
-            spellings.setdefault(key_of(label, False), label)
-        return sorted(spellings.values())
-
-    def said(self, labels: list[str] | None, gone: Sequence[NDArray[np.int64]]) -> tuple[tuple[str, ...], ...]:
-        """Facts and warnings about how the target is read."""
-        if labels is None:
-            as_classes = '; for classes set data.task = "classification"' * (self.asked.task == "auto")
-            facts = [f"{self.where}: a regression{as_classes if len(self.plain.places) == 1 else ''}"]
-        else:
-            real = self.needs_classes is None and not self.text and len(labels) > 2 and self.asked.task == "auto"
-            with_squared = '; with loss.name = "squared" a regression' * real
-            facts = [f"{self.where}: {len(labels)} classes, {shown(labels)}{with_squared}"]
-        warnings = []
-        if rows := sum(map(len, gone)):
-            warnings.append(f"{self.where}: {rows} rows without a target are left out")
-        if labels and len(labels) > max(MANY, sum(self.counts.values()) / 5):
-            instead = 'for a regression set loss.name = "squared" and data.task = "regression"'
-            warnings.append(f"{self.where}: {len(labels)} classes in {sum(self.counts.values())} rows; {instead}")
-        return tuple(facts), tuple(warnings)
