@@ -72,7 +72,8 @@ def classified(trained: Trained, parts: Sequence[Samples], world: World) -> dict
     macro = {key: mean([row[key] for row in rows]) for key in ("precision", "recall", "f1")}
     rows = [{**row, "roc_auc": one} for row, one in zip(rows, areas, strict=True)]
     positive = {"positive": names[1]} if len(names) == 2 else {}  # the class of precision, recall and f1
-    return {**plain(found), **positive, "macro": macro, "classes": rows, "confusion": table.tolist()}
+    weight = {} if table.dtype.kind == "i" else {"weight": float(table.sum())}
+    return {**weight, **plain(found), **positive, "macro": macro, "classes": rows, "confusion": table.tolist()}
 
 
 def regressed(trained: Trained, parts: Sequence[Samples], world: World) -> dict[str, Any]:
@@ -85,7 +86,8 @@ def regressed(trained: Trained, parts: Sequence[Samples], world: World) -> dict[
     scores = plain(of_errors(found))
     rows = zip(targets_of(trained), found.rmse.tolist(), found.mae.tolist(), found.r2, strict=True)
     targets = [dict(zip(("name", "rmse", "mae", "r2"), row, strict=True)) for row in rows]
-    return {"mean_squared_error": scores["error"], **scores, "targets": targets}
+    weight = {} if found.weight == sum(part.n for part in parts) else {"weight": found.weight}
+    return {**weight, "mean_squared_error": scores["error"], **scores, "targets": targets}
 
 
 def plain(found: Found) -> dict[str, Any]:
@@ -101,28 +103,39 @@ def shown(result: dict[str, Any]) -> Iterator[str | Table]:
     cell = partial(number, how=".4f" if classes else ".5g")
     scores = ", ".join(f"{SCORES[key].words} {cell(result[key])}" for key in SHOWN if result.get(key) is not None)
     what = f"{result['part']} part of {result['data']}" if result["part"] != "all" else f"all of {result['data']}"
+    samples = f"{result['samples']} samples" + (f" of weight {count(result['weight'])}" if "weight" in result else "")
     which = f"iteration {result['iteration']}" + (f" (best {result['best']})" if "best" in result else "")
-    yield f"{printable(result['name'])}, {which}, {what}, {result['samples']} samples: {scores}"
+    yield f"{printable(result['name'])}, {which}, {what}, {samples}: {scores}"
     for key, why in result.get("undefined", {}).items():
         yield f"no {SCORES[key].words}: {printable(why)}"
     rows = result["classes" if classes else "targets"]
     each = Table("class" if classes else "target", *map(right, list(rows[0])[1:]), box=SIMPLE_HEAD)
     for row in rows:
-        each.add_row(*map(cell, row.values()))
+        each.add_row(*(count(value) if key == "support" else cell(value) for key, value in row.items()))
     if classes:
+        support = count(result.get("weight", result["samples"]))
         each.add_section()
-        each.add_row("mean", *map(cell, result["macro"].values()), str(result["samples"]), cell(result["roc_auc"]))
+        each.add_row("mean", *map(cell, result["macro"].values()), support, cell(result["roc_auc"]))
     yield each
     if classes and len(rows) <= WIDEST:
         yield confusion_table([row["name"] for row in rows], result["confusion"])
 
 
-def confusion_table(names: Sequence[str], confusion: Sequence[Sequence[int]]) -> Table:
+def confusion_table(names: Sequence[str], confusion: Sequence[Sequence[float]]) -> Table:
     """The confusion matrix, with a dot for 0. Rows are true classes."""
     table = Table("true \\ predicted", *map(right, names), box=SIMPLE_HEAD)
     for name, counts in zip(names, confusion, strict=True):
-        table.add_row(name, *(str(count) if count else "." for count in counts))
+        table.add_row(name, *(count(one) if one else "." for one in counts))
     return table
+
+
+def count(value: float) -> str:
+    """A number of samples, or their weight.
+
+    >>> count(1234567), count(12.5), count(3.0)
+    ('1234567', '12.5', '3')
+    """
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def number(value: Any, how: str) -> str:

@@ -89,17 +89,16 @@ def score(W: Arrays, problem: Problem, part: Part, world: World) -> float | None
     """
     if not part.tiles.n:
         return None
-    values, weights = np.zeros((len(part.tiles), 1)), np.zeros((len(part.tiles), 1))
+    values = np.zeros((len(part.tiles), 1))
     own = weight_of(part)
     mine = slice(*block(len(part.tiles), world.chain.size, world.chain.rank))
-    for value, weight, (_, columns) in list(zip(values, weights, part.tiles, strict=True))[mine]:
+    for value, (_, columns) in list(zip(values, part.tiles, strict=True))[mine]:
         for t in pieces(columns):
             z, w = problem.network.forward(W, part.x[:, t]), 1.0 if own is None else own[t]
             each = decide(z) == part.labels[t] if problem.classes else np.square(z - part.y[:, t])
             value[0] += float((w * each).sum(dtype=np.float64)) / (1 if problem.classes else len(z))
-            weight[0] += np.sum(w)
     total = float(sum_by_tile(world, part.tiles, values)[0])
-    whole = part.tiles.n if own is None else float(sum_by_tile(world, part.tiles, weights)[0])
+    whole = part.tiles.n if own is None else part.total
     return total / whole if whole else None
 
 

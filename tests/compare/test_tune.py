@@ -298,7 +298,7 @@ def test_any_score_can_be_the_metric(trials):
     assert place.get_ylabel() == "ROC AUC on held-out samples"
     check_metric("test_roc_auc", targets=False)
     for options in (Options(1, metric="test_nonsense"), Options(1, metric="roc_auc")):
-        with pytest.raises(UsageError, match="known are test_accuracy, .*test_roc_auc"):
+        with pytest.raises(UsageError, match=r"known are test_accuracy, .*test_roc_auc"):
             check(options)
 
 

@@ -9,6 +9,7 @@ from scipy.special import softmax
 from sklearn import metrics
 
 from hpcadmm.comm.world import World
+from hpcadmm.datasets.loaded import Samples
 from hpcadmm.datasets.transform import Affine
 from hpcadmm.errors import UsageError
 from hpcadmm.job.job import Evaluate
@@ -49,7 +50,7 @@ def weights(seed: int = 2) -> np.ndarray:
 def answers(world: World, z: np.ndarray, labels: np.ndarray, weight: np.ndarray | None = None) -> Answers:
     """This rank's columns, in tiles of 16."""
     tiles = Tiles(z.shape[1], 16, world.size, world.rank)
-    part = SimpleNamespace(x=z[:, tiles.lo : tiles.hi], labels=labels[..., tiles.lo : tiles.hi], tiles=tiles)
+    part = Samples(z.shape[1], tiles, z[:, tiles.lo : tiles.hi], labels[..., tiles.lo : tiles.hi])
     part.weight = None if weight is None else weight[tiles.lo : tiles.hi]
     return answered(SimpleNamespace(n=(len(z),), forward=lambda W, x: x), [None, z], part, world)  # type: ignore[arg-type]
 

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from hpcadmm.comm.exact.sums import Exact, first_grid, sum_by_tile, sum_exactly
 from hpcadmm.comm.world import World
+from hpcadmm.datasets.loaded import Samples
 from hpcadmm.model.losses.base import decide
 from hpcadmm.model.network import Network
+from hpcadmm.model.problem import Part
 from hpcadmm.model.state import Array, Arrays
 from hpcadmm.model.tiles import Tiles, block, pieces
 
@@ -44,7 +46,7 @@ class Answers:
         return 1.0 if self.weight is None else self.weight[t]
 
 
-def answered(network: Network, W: Arrays, part: Any, world: World) -> Answers:
+def answered(network: Network, W: Arrays, part: Part | Samples, world: World) -> Answers:
     """The outputs of a network for a `Part` or `Samples`."""
     held = list(enumerate(columns for _, columns in part.tiles))
     held = held[slice(*block(len(held), world.chain.size, world.chain.rank))]
@@ -60,10 +62,9 @@ def answered(network: Network, W: Arrays, part: Any, world: World) -> Answers:
     return Answers(part.tiles, cuts, z, part.labels[..., columns], own)
 
 
-def weight_of(part: Any) -> Vector | None:
+def weight_of(part: Part | Samples) -> Any:
     """The weights of the samples of a `Part` or `Samples` in scores; None: each counts once."""
-    found: Vector | None = getattr(part, "scored", getattr(part, "weight", None))
-    return found
+    return None if part.by_class else part.weight
 
 
 def total(parts: Sequence[Answers], world: World, of: Callable[[Answers, slice], Any], width: int) -> Vector:

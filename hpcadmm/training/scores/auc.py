@@ -72,7 +72,7 @@ def whole(weights: Sequence[NDArray[np.float64] | None], sizes: Sequence[int], s
     """
     if all(weight is None for weight in weights):
         return np.ones(sum(sizes), np.int64)
-    values = np.concatenate([np.ones(k) if w is None else w for w, k in zip(weights, sizes, strict=True)])
+    values = np.concatenate([np.ones(k) if w is None else np.float64(w) for w, k in zip(weights, sizes, strict=True)])
     largest = float(world.max(values.max(initial=0.0))[0])
     scale = BITS - max(samples, 1).bit_length() - int(np.frexp(largest)[1])
     return np.rint(np.ldexp(values, scale)).astype(np.int64)
