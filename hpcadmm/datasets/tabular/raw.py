@@ -1,6 +1,6 @@
 """The raw columns of one file of a table, dealt over the ranks: what every reader returns and a schema encodes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -17,11 +17,12 @@ class Shard:
 
     start: the number of the first row in the file, from 0; the header and skipped lines do not count.
     columns: one array for each column of the file, null where a value is missing: float64 for a number; a dictionary
-    of text (indices int32) for text; float64 days since 1970-01-01 for a date.
+    of text (indices int32) for text; float64 days since 1970-01-01 for a date. A reader may unpack them when they are
+    asked for: ask for a column once.
     """
 
     start: int
-    columns: "list[pyarrow.Array]"
+    columns: "Sequence[pyarrow.Array]"
 
     @property
     def rows(self) -> int:

@@ -1,18 +1,18 @@
 """Read a text table once over all ranks: each byte by one rank, parsed there by Arrow."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 from hpcadmm.comm.world import World
 from hpcadmm.datasets.disk.stream import opened
-from hpcadmm.datasets.tabular.blocks import Block, Cutter, Misplaced, deal, share, streamed
 from hpcadmm.datasets.tabular.dialect import Dialect, Layout
-from hpcadmm.datasets.tabular.faults import Fault, first_fault
-from hpcadmm.datasets.tabular.places import Places
 from hpcadmm.datasets.tabular.raw import Kind, Raw, Shard
+from hpcadmm.datasets.tabular.reading.blocks import Block, Cutter, Misplaced, deal, share, streamed
+from hpcadmm.datasets.tabular.reading.faults import Fault, first_fault
+from hpcadmm.datasets.tabular.reading.places import Places
 from hpcadmm.datasets.tabular.sniff.layout import layout_of
 from hpcadmm.datasets.tabular.sniff.sample import sampled
 from hpcadmm.errors import UsageError
@@ -43,7 +43,7 @@ class Parsed:
     number: int
     lines: int
     rows: int
-    columns: list[Any] = field(default_factory=list)
+    columns: Sequence[Any]
 
 
 class Reading:
@@ -63,7 +63,7 @@ class Reading:
                 self.top, record = sample.top, [asdict(found), sample.packed, sample.whole]
         record, self.packed, self.whole = world.share(record)
         self.layout = Layout.of(record)
-        from hpcadmm.datasets.tabular.parse import Parser  # pyarrow, only where a table is read
+        from hpcadmm.datasets.tabular.reading.parse import Parser  # pyarrow, only where a table is read
 
         self.parser = Parser(self.layout)
 
@@ -113,7 +113,8 @@ class Reading:
         """Parse a block, or keep its first fault, after which nothing is parsed."""
         if self.fault or self.failure:
             return
-        from hpcadmm.datasets.tabular.parse import Refused
+        from hpcadmm.datasets.tabular.reading.packed import Columns
+        from hpcadmm.datasets.tabular.reading.parse import Refused
 
         try:
             if block.open or block.stray:
@@ -121,7 +122,7 @@ class Reading:
             columns = self.parser.columns(block.data)
             ends = block.data.count(self.layout.end.encode())
             lines = ends + (not block.data.endswith(self.layout.end.encode()))
-            self.parsed.append(Parsed(block.number, lines, len(columns[0]), columns))
+            self.parsed.append(Parsed(block.number, lines, len(columns[0]), Columns(columns)))
         except Refused as refused:
             self.fault = block.number, first_fault(block, self.layout, str(refused))
         except Exception as error:  # noqa: BLE001 (the ranks fail together, when all blocks are dealt)

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from hpcadmm.datasets.tabular import blocks
 from hpcadmm.datasets.tabular.dialect import Dialect
+from hpcadmm.datasets.tabular.reading import blocks
 from hpcadmm.datasets.tabular.text import read_text
 from hpcadmm.errors import UsageError
 from tests.helpers.threads import on_ranks
@@ -192,7 +192,7 @@ CODE = """
 import json, sys
 from pathlib import Path
 from hpcadmm.comm.world import World
-from hpcadmm.datasets.tabular import blocks
+from hpcadmm.datasets.tabular.reading import blocks
 from hpcadmm.datasets.tabular.dialect import Dialect
 from hpcadmm.datasets.tabular.text import read_text
 from hpcadmm.errors import UsageError

@@ -15,10 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hpcadmm.comm.world import World
-from hpcadmm.datasets.tabular import blocks
 from hpcadmm.datasets.tabular.dialect import Dialect
 from hpcadmm.datasets.tabular.raw import Kind, Raw
+from hpcadmm.datasets.tabular.reading import blocks
 from hpcadmm.datasets.tabular.sniff import sample
+from hpcadmm.datasets.tabular.sniff.fields import MISSING
 from hpcadmm.datasets.tabular.text import detected, read_text
 from tests.helpers.threads import on_ranks
 
@@ -197,7 +198,7 @@ texts = st.text(st.characters(codec="utf-8", categories=["L", "N", "P", "S", "Zs
 texts = st.sampled_from(["a\nb", 'say "x"', "x,y", '5" pipe', "z"]) | texts
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(data=st.data())
 def test_what_is_written_is_read(data: Any, tmp_path_factory: pytest.TempPathFactory) -> None:
     width = data.draw(st.integers(2, 4))
@@ -229,8 +230,7 @@ def test_what_is_written_is_read(data: Any, tmp_path_factory: pytest.TempPathFac
                 decimal=".",
             )
         )
-    gone = ["", "?", "na", "n/a", "nan", "null", "\\n"]
-    assert found == [[None if isinstance(v, str) and v.lower() in gone else v for v in row] for row in rows]
+    assert found == [[None if isinstance(v, str) and v.lower() in MISSING else v for v in row] for row in rows]
 
 
 def test_a_file_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -262,3 +262,38 @@ def test_pyarrow_is_imported_only_where_a_table_is_read(mpirun: Any) -> None:
 def test_alone_is_enough(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("1,2\n3,4\n")
     assert read_text(tmp_path / "a.csv", Dialect(), World.alone()).rows == 2
+
+
+@pytest.mark.parametrize(
+    ("column", "bytes_"),
+    [
+        ([1, -127, 0], 1),
+        ([0.25, 300.125, None], 4),
+        ([0.125730221, -2.325030775, None], 5),
+        ([0.1, 31999.9], 4),
+        ([-0.001, 0.999], 2),
+        ([0.1 + 0.2, 1e300], 8),
+        ([-0.0, 0.1], 8),
+        ([2.0**39, 0.1], 8),
+        ([], 1),
+        ([None, None], 1),
+    ],
+)
+def test_packed_columns_lose_no_bit(column: list[float | None], bytes_: int) -> None:
+    from hpcadmm.datasets.tabular.reading.packed import Columns, Packed
+
+    array = pa.array(column, pa.float64())
+    held = Packed.of(array)
+    assert held.low.itemsize + (held.high is not None) == bytes_
+    for one in (array, pa.array([7.5, *column], pa.float64())[1:]):
+        (back,) = Columns([one])
+        assert back.is_valid().to_pylist() == array.is_valid().to_pylist()
+        assert [v and v.hex() for v in back.to_pylist()] == [v and float(v).hex() for v in column]
+        assert str(back.to_pylist()) == str(array.to_pylist())
+
+
+@given(values=st.lists(st.floats(allow_nan=False, allow_infinity=False) | st.decimals(-999, 999, places=7).map(float)))
+def test_any_column_comes_back(values: list[float]) -> None:
+    from hpcadmm.datasets.tabular.reading.packed import Packed
+
+    assert list(map(repr, Packed.of(pa.array(values, pa.float64())).array().to_pylist())) == list(map(repr, values))

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from hpcadmm.datasets.tabular.blocks import Block
 from hpcadmm.datasets.tabular.dialect import Layout
+from hpcadmm.datasets.tabular.reading.blocks import Block
 from hpcadmm.datasets.tabular.sniff.fields import SHOWN, absent, cause, number, value
 from hpcadmm.datasets.tabular.sniff.records import physical, records
 

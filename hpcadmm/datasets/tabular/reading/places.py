@@ -6,9 +6,9 @@ from itertools import accumulate
 from pathlib import Path
 
 from hpcadmm.datasets.disk.stream import opened
-from hpcadmm.datasets.tabular.blocks import Cutter, streamed
 from hpcadmm.datasets.tabular.dialect import Layout
-from hpcadmm.datasets.tabular.faults import Fault
+from hpcadmm.datasets.tabular.reading.blocks import Cutter, streamed
+from hpcadmm.datasets.tabular.reading.faults import Fault
 from hpcadmm.datasets.tabular.sniff.records import physical, records
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from hpcadmm.comm.world import World
 from hpcadmm.datasets.disk.stream import Stream, blamed
 from hpcadmm.datasets.tabular.dialect import Layout
-from hpcadmm.datasets.tabular.lexer import WITHIN, last_end
+from hpcadmm.datasets.tabular.reading.lexer import WITHIN, last_end
 
 BLOCK = 1 << 23  # bytes read and parsed at a time
 LEAST = 1 << 22  # bytes of the file for each rank that reads
