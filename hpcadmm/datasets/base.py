@@ -12,7 +12,7 @@ from hpcadmm.datasets import loading
 from hpcadmm.datasets.choose import Order, check_parts, first, held_out, ordered, split, subset
 from hpcadmm.datasets.disk.lookup import find, missing, places, there
 from hpcadmm.datasets.labels import Labelling, distinct
-from hpcadmm.datasets.streamed import amount
+from hpcadmm.datasets.lean.window import amount
 from hpcadmm.datasets.table import Source, Table
 from hpcadmm.errors import UsageError
 

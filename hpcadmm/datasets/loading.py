@@ -9,13 +9,15 @@ import numpy as np
 
 from hpcadmm.comm import memory
 from hpcadmm.comm.world import World
-from hpcadmm.datasets import digest, scaling, sparse, streamed, weights
+from hpcadmm.datasets import digest, scaling, weights
 from hpcadmm.datasets.choose import dealt
 from hpcadmm.datasets.columns import Columns
 from hpcadmm.datasets.disk.lookup import places
 from hpcadmm.datasets.fill import filled, width
-from hpcadmm.datasets.keeping import ANY, Keeping
 from hpcadmm.datasets.labels import Labelling
+from hpcadmm.datasets.lean import sparse, streamed
+from hpcadmm.datasets.lean.keeping import ANY, Keeping
+from hpcadmm.datasets.lean.window import Window, window_for
 from hpcadmm.datasets.loaded import Loaded, Samples, Transform
 from hpcadmm.datasets.table import Source, Table
 from hpcadmm.datasets.transform import Affine, Kind, fitted, narrowed
@@ -70,7 +72,7 @@ def load(
     known_inputs = transform.inputs if transform else scaling.known(kind, table, features)
     stays = sparse.wanted(dataset, table, kind, transform.inputs if transform else None, keeping)
     most = None if stays else dataset.memory
-    window = streamed.window_for(most, table, tiles, column, keeping, world)
+    window = window_for(most, table, tiles, column, keeping, world)
     held = window, stays, cure(table, keeping)
     loading = Loading(dataset, world, dtype, ones, sources, tiles, labelling, features, *held)
     train, inputs, kind = loading.train(kind, known_inputs)
@@ -123,7 +125,7 @@ class Loading:
     tiles: tuple[Tiles, Tiles]
     labelling: Labelling | None
     features: int
-    window: streamed.Window | None = None
+    window: Window | None = None
     sparse: bool = False
     cure: str = CURE
 

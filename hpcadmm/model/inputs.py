@@ -1,6 +1,5 @@
 """What may stand for the array of a part's inputs x (n_0 + ones, m): inputs that stay in a file, or sparse ones."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -11,7 +10,7 @@ from hpcadmm.model.state import Array
 Coming = Callable[[], Iterable[Array]]  # columns that will be asked for from now on, in this order
 
 
-class Inputs(ABC):
+class Inputs:
     """x (rows, m) that is not an array. Its columns are asked for as those of an array: x[:, t] for a slice t."""
 
     shape: tuple[int, int]
@@ -20,25 +19,25 @@ class Inputs(ABC):
     def __len__(self) -> int:
         return self.shape[0]
 
-    @abstractmethod
     def __getitem__(self, key: Any) -> Any:
         """x[:, t], valid until the next columns are asked for; or x[:n], the first n rows."""
+        raise NotImplementedError
 
-    @abstractmethod
     def taken(self, columns: Array, scratch: Callable[[int, int], Array], coming: Coming) -> Any:
-        """x[:, columns], in the array that scratch(rows, columns) gives. `coming` begins with these columns."""
+        """x[:, columns], in the array that scratch(rows, columns) gives. `coming` gives the same objects `columns`."""
+        raise NotImplementedError
 
-    @abstractmethod
     def part(self, columns: slice) -> Any:
         """x[:, columns] of any width as inputs of the same kind."""
+        raise NotImplementedError
 
-    @abstractmethod
     def min(self, axis: int, initial: float) -> Array:
         """The least value of each row, and at most `initial`; axis = 1."""
+        raise NotImplementedError
 
-    @abstractmethod
     def max(self, axis: int, initial: float) -> Array:
         """The largest value of each row, and at least `initial`; axis = 1."""
+        raise NotImplementedError
 
     def product(self, W: Array, out: Array) -> Array:
         """out = W x."""

@@ -13,7 +13,7 @@ from hpcadmm.comm.exact.sums import sum_by_tile
 from hpcadmm.comm.launch import phase
 from hpcadmm.comm.world import World
 from hpcadmm.datasets.columns import Columns
-from hpcadmm.datasets.keeping import Keeping
+from hpcadmm.datasets.lean.keeping import Keeping
 from hpcadmm.datasets.loaded import Loaded, Samples, Transform
 from hpcadmm.errors import UsageError
 from hpcadmm.job.job import Job

@@ -10,7 +10,9 @@ import pytest
 
 from hpcadmm.comm.world import World
 from hpcadmm.datasets import DATASETS
-from hpcadmm.datasets.streamed import Streamed, amount, from_map
+from hpcadmm.datasets.lean.mapped import near
+from hpcadmm.datasets.lean.streamed import Streamed
+from hpcadmm.datasets.lean.window import amount
 from hpcadmm.errors import UsageError
 from hpcadmm.job.job import parse
 from hpcadmm.model.inputs import stretches
@@ -122,7 +124,7 @@ def test_what_is_read_ahead_is_read_once(tmp_path: Path, monkeypatch: pytest.Mon
     fills: list[int] = []
     fill = Streamed._fill
     monkeypatch.setattr(Streamed, "_fill", lambda self, coming: (fills.append(1), fill(self, coming))[1])
-    batches = np.random.default_rng(0).permutation(960).reshape(96, 10)
+    batches = list(np.random.default_rng(0).permutation(960).reshape(96, 10))
     for k, columns in enumerate(batches):
         x.taken(columns, made, partial(iter, batches[k:]))
     assert len(fills) == -(-96 // (x.capacity // 10))
@@ -198,10 +200,9 @@ def test_memory_is_typed_with_units() -> None:
             amount(wrong)
 
 
-def test_a_map_gives_its_rows_block_by_block(tmp_path: Path) -> None:
-    np.arange(40_000.0).tofile(tmp_path / "a")
-    mapped = np.memmap(tmp_path / "a", np.float64, "r", shape=(10_000, 4))
-    rows = np.flatnonzero(np.arange(10_000) % 2)
-    blocks = list(from_map(mapped, rows))
-    assert len(blocks) == 2
-    np.testing.assert_array_equal(np.concatenate([block for _, block in blocks]), mapped[rows])
+def test_rows_of_a_map_come_in_order_and_close_together(tmp_path: Path) -> None:
+    np.zeros((600_000, 16)).tofile(tmp_path / "a")
+    mapped = np.memmap(tmp_path / "a", np.float64, "r", shape=(600_000, 16))
+    rows = np.array([0, 1, 131_000, 131_072, 599_998, 599_999])
+    assert [rows[t].tolist() for t in near(mapped, rows)] == [[0, 1, 131_000], [131_072], [599_998, 599_999]]
+    assert list(near(mapped, rows[:0])) == []

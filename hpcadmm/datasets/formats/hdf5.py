@@ -209,7 +209,7 @@ class Hdf5Table(Table):
                 offset = x.id.get_offset()
             if offset is None or offset + x.size * x.dtype.itemsize > path.stat().st_size:
                 return None
-            found = np.memmap(path, x.dtype, "r", offset, (self.rows, self.features))
+            found: Array = np.asarray(np.memmap(path, x.dtype, "r", offset, (self.rows, self.features)))
             ends = (0, self.rows - 1)  # compared, since a block of the user before the file may move the offset
             return found if all(found[i].tobytes() == x[i].tobytes() for i in ends) else None
 

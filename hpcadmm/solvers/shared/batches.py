@@ -37,6 +37,7 @@ class Batches:
             )
         self.turn = np.argsort(np.argsort(-self.sizes, kind="stable"))  # of each tile: the larger ones come first
         self._drawn: tuple[int, list[Array]] = -1, []
+        self._coming: dict[int, list[Array]] = {}  # columns of batches that were read ahead
 
     def edge(self, b: int) -> int:
         """The samples of the first b batches of an epoch."""
@@ -56,6 +57,13 @@ class Batches:
 
     def columns(self, k: int) -> list[Array]:
         """This rank's columns of batch k = 0, 1, ..., an array for each of its tiles."""
+        if self._coming:
+            self._coming.pop(k - 1, None)
+            if k in self._coming:
+                return self._coming[k]
+        return self._of(k)
+
+    def _of(self, k: int) -> list[Array]:
         if self._drawn[0] != k // self.count:
             self._drawn = k // self.count, self._permutations(k // self.count)
         b, held = k % self.count, slice(*self.tiles.held)
@@ -64,13 +72,21 @@ class Batches:
 
     def parts(self, k: int, part: Part, scratch: Scratch) -> Iterator[Samples]:
         """x (n_0 + ones, columns), y (n_L, columns) and w of each tile's part of batch k; x and y in reused memory."""
-        for columns in self.columns(k):
-            yield drawn(part, columns, scratch, partial(self.coming, k))
+        every = self.columns(k)
+        for columns in every:
+            yield drawn(part, columns, scratch, partial(self.coming, k, every))
 
-    def coming(self, k: int) -> Iterator[Array]:
-        """The columns of batch k and of the later ones of its epoch, those of each tile together."""
-        for j in range(k, k - k % self.count + self.count):
-            yield from self.columns(j)
+    def coming(self, k: int, now: list[Array]) -> Iterator[Array]:
+        """The columns of batch k, which are `now`, and of the later ones of its epoch."""
+        self._coming[k] = now
+        yield from now
+        yield from self.later(k + 1, k - k % self.count + self.count)
+
+    def later(self, k: int, end: int) -> Iterator[Array]:
+        """The columns of batches k to end - 1, an array for each tile: the objects that `columns` will return."""
+        for j in range(k, end):
+            self._coming[j] = self._of(j)
+            yield from self._coming[j]
 
     def _permutations(self, epoch: int) -> list[Array]:
         return [

@@ -58,9 +58,10 @@ class LocalBatches:
             yield drawn(self.part, columns, self.scratch, partial(self.coming, k))
 
     def coming(self, k: int) -> Iterator[Array]:
-        """The columns of iteration k and of the later ones, of an epoch at most, those of each local step together."""
-        for j in range(k * self.steps, k * self.steps + max(self.steps, self.batches.count)):
-            yield from self.batches.columns(j)
+        """The columns of iteration k and of later ones, an epoch of them at most."""
+        for every in self._drawn[1]:
+            yield from every
+        yield from self.batches.later((k + 1) * self.steps, k * self.steps + self.batches.count)
 
 
 def local_adam(solver: Any, workers: Workers, moments: Array, p: Problem, c: Array) -> LocalAdam:

@@ -6,8 +6,8 @@ import numpy as np
 
 from hpcadmm.datasets.choose import labels_of
 from hpcadmm.datasets.fill import check_finite
-from hpcadmm.datasets.keeping import Keeping
 from hpcadmm.datasets.labels import Labelling
+from hpcadmm.datasets.lean.keeping import Keeping
 from hpcadmm.datasets.loaded import Samples
 from hpcadmm.datasets.table import Array, Source, Table
 from hpcadmm.datasets.transform import Affine, Kind
