@@ -71,12 +71,11 @@ def examine(world: World, folder: Path, missing: Finding | None = None) -> list[
 
 def about_this_rank() -> dict[str, Any]:
     """Host, usable cores and BLAS of this rank."""
-    available = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
     libraries = [info for info in threadpool_info() if info["user_api"] == "blas"]
     names = {f"{i['internal_api']} {i['version']} {i.get('architecture', '')}".strip() for i in libraries}
     return {
         "host": platform.node(),
-        "cores": sorted(available),
+        "cores": launcher.cores(),
         "threads": max((info["num_threads"] for info in libraries), default=1),
         "blas": ", ".join(sorted(names)) or "unknown",
     }

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from hpcadmm.bench.timing import cores, repeated
+from hpcadmm.bench.timing import repeated
+from hpcadmm.comm.launcher import cores
 from hpcadmm.comm.probe import allreduce, pingpong
 from hpcadmm.comm.world import World
 from hpcadmm.experiments.report import Report

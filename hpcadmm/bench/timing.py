@@ -1,6 +1,5 @@
 """Timing a call on all ranks at once, and collecting the seconds of all ranks."""
 
-import os
 import resource
 import sys
 import time
@@ -49,10 +48,3 @@ def peak_bytes() -> int:
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-
-
-def cores() -> list[int]:
-    """The cores (hardware threads) that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return sorted(os.sched_getaffinity(0))
-    return list(range(os.cpu_count() or 1))

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hpcadmm.cli.options import FORCE, JSON, PATH
-from hpcadmm.cli.output import report, warn
+from hpcadmm.cli.options import FORCE, JSON, PATH, report, warn
 from hpcadmm.comm.launch import start_mpi
 from hpcadmm.comm.launcher import expected_rank
 

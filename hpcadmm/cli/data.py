@@ -7,8 +7,7 @@ from typing import Any
 import click
 
 from hpcadmm.cli import Group
-from hpcadmm.cli.options import FILE, FOLDER, FORCE, JSON
-from hpcadmm.cli.output import table
+from hpcadmm.cli.options import FILE, FOLDER, FORCE, JSON, table
 
 KIND = click.option("--as", "kind", metavar="NAME", help="Read the file as this dataset instead of detecting it.")
 KEYS = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A key of [data]; repeatable.")

@@ -83,7 +83,7 @@ def machine(out: Path, ranks: str | None, launcher: str | None, quick: bool) -> 
     factorisations, messages. Leave all cores free."""
     refuse_launcher()
     from hpcadmm.experiments.launcher import usable_cores
-    from hpcadmm.performance.probing import counts, doubts, measured, write
+    from hpcadmm.performance.machine import counts, doubts, measured, write
 
     found = measured(counts(ranks, usable_cores()), launcher, ["--quick"] if quick else [], click.echo)
     write(found, out)
@@ -126,9 +126,9 @@ def model(folders: tuple[Path, ...], file: Path | None, out: Path, **options: An
     ranks beyond which more do not help, with the reason. Predictions are never drawn as measurements.
     """
     refuse_launcher()
-    from hpcadmm.performance.study import Options, study
+    from hpcadmm.performance.study import study
 
-    return study(folders, file, out, Options(**options), click.echo)
+    return study(folders, file, out, click.echo, **options)
 
 
 @scaling.command()
@@ -146,6 +146,6 @@ def advise(job: Path, overrides: tuple[str, ...], file: Path | None, **options: 
     fewest ranks within 10 % of the fastest at an efficiency of at least one half.
     """
     refuse_launcher()
-    from hpcadmm.performance.advise import Options, advising
+    from hpcadmm.performance.advise import advising
 
-    return advising(job, overrides, file, Options(**options), click.echo)
+    return advising(job, overrides, file, click.echo, **options)

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hpcadmm.cli import importing
-from hpcadmm.cli.options import FILE, FOLDER, PATH, SET
-from hpcadmm.cli.output import warn
+from hpcadmm.cli.options import FILE, FOLDER, PATH, SET, warn
 from hpcadmm.comm.launch import phase, start_mpi
 from hpcadmm.comm.launcher import expected_rank
 from hpcadmm.comm.signals import heed

@@ -33,6 +33,11 @@ def _numbers(names: Sequence[str]) -> list[int]:
     return [int(value) for name in names if (value := os.environ.get(name, "")).isdigit()]
 
 
+def cores() -> list[int]:
+    """The cores (hardware threads) that this process may run on."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
+
+
 def in_srun() -> bool:
     """Is this a step of srun? SLURM_NTASKS does not tell: a batch script has it too."""
     return all(name in os.environ for name in ("SLURM_STEP_ID", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS"))

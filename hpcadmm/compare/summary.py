@@ -6,7 +6,7 @@ from statistics import median
 
 from hpcadmm.compare.reading import COSTS, Result, Row
 from hpcadmm.experiments.plan import described
-from hpcadmm.experiments.tables import cell, markdown
+from hpcadmm.experiments.report import cell, markdown
 
 Range = tuple[float, float, float]  # median, least, largest; infinite where a target was not reached
 

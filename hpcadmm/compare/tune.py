@@ -16,8 +16,8 @@ from hpcadmm.errors import UsageError
 from hpcadmm.experiments.folder import Folder, default
 from hpcadmm.experiments.launcher import launcher
 from hpcadmm.experiments.plan import Planned, resolved
+from hpcadmm.experiments.report import comma_separated, write
 from hpcadmm.experiments.runner import Say, carry_out
-from hpcadmm.experiments.tables import comma_separated, write
 from hpcadmm.job.job import Job, source
 from hpcadmm.model.scores import CHOICES, SCORES, keyed, rises
 from hpcadmm.plotting import finite, picture
@@ -137,13 +137,16 @@ def score(one: Result, options: Options) -> float | None:
 
 
 def ranked(found: Sequence[Result], options: Options) -> list[Trial]:
-    """The trials, the best first; those without a score by the best they reached on the held-out samples."""
+    """The trials, the best first; of equal scores the unchanged job, which is the first of `found`, then the one that
+    had reached most; those without a score by the best they reached on the held-out samples."""
     sign = -1 if rises(options.metric) else 1
 
-    def order(trial: Trial) -> tuple[float, float]:
+    def order(trial: Trial) -> tuple[float, bool, float]:
         best, up = trial.result.best(), trial.result.measure == "accuracy"
         reached = math.inf if best is None else -best if up else best
-        return (math.inf if trial.score is None else sign * trial.score, reached)
+        if trial.score is None:
+            return math.inf, True, reached
+        return sign * trial.score, trial.result is not found[0], reached
 
     return sorted((Trial(one, score(one, options)) for one in found), key=order)
 

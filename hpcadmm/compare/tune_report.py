@@ -8,7 +8,7 @@ from typing import Any
 from hpcadmm import plotting
 from hpcadmm.compare.reading import Result, Row, row
 from hpcadmm.compare.vary import Vary
-from hpcadmm.experiments.tables import markdown, number
+from hpcadmm.experiments.report import markdown, number
 from hpcadmm.model.scores import SCORES
 from hpcadmm.plotting import COLOURS, PAPER, entry, finite, logarithmic, shown
 

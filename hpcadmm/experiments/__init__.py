@@ -1,1 +1,1 @@
-"""What compare, tune, bench and scaling share: launcher, folder, plan, runner, tables and report."""
+"""What compare, tune, bench and scaling share: launcher, folder, plan, runner and report."""

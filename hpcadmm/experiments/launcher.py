@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hpcadmm.comm.launcher import found_mpiexec
+from hpcadmm.comm.launcher import cores, found_mpiexec
 from hpcadmm.comm.signals import Watch
 from hpcadmm.errors import UsageError
 
@@ -24,7 +24,7 @@ CROWDED = {"PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe", "OMPI_MCA_
 
 def usable_cores() -> int:
     """The number of cores (hardware threads) that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return len(cores())
 
 
 def mpiexec() -> str:

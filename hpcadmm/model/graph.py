@@ -76,26 +76,13 @@ class Graph:
         return cls(workers, tuple((0, n) for n in range(1, workers)))
 
     @classmethod
-    def grid(cls, rows: int, columns: int) -> "Graph":
-        """Worker r columns + c, in row r and column c, is joined to its neighbours left, right, above and below."""
-        if rows < 1 or columns < 1:
-            raise UsageError(f"a grid of {rows} x {columns} workers: needs at least one each way")
-        return cls._rows(rows * columns, columns)
+    def grid(cls, workers: int) -> "Graph":
+        """Rows of ceil(sqrt(workers)) workers, the last perhaps shorter: neighbours are left, right, above and below.
 
-    @classmethod
-    def square(cls, workers: int) -> "Graph":
-        """The grid with ceil(sqrt(workers)) columns; its last row may be shorter.
-
-        >>> Graph.square(6) == Graph.grid(2, 3)
-        True
-        >>> Graph.square(5).edges
+        >>> Graph.grid(5).edges
         ((0, 1), (0, 3), (1, 2), (1, 4), (3, 4))
         """
-        return cls._rows(workers, math.isqrt(max(workers, 1) - 1) + 1)
-
-    @classmethod
-    def _rows(cls, workers: int, columns: int) -> "Graph":
-        """A grid with these columns, cut off after the last worker."""
+        columns = math.isqrt(max(workers, 1) - 1) + 1
         right = [(n, n + 1) for n in range(workers - 1) if (n + 1) % columns]
         below = [(n, n + columns) for n in range(workers - columns)]
         return cls(workers, tuple(sorted(right + below)))
@@ -105,7 +92,7 @@ class Graph:
         """The graph of a job file: "chain", "ring", "star", "grid" (nearly square), or a list of pairs."""
         if not isinstance(topology, str):
             return cls.of(topology, workers)
-        known = {"chain": cls.chain, "ring": cls.ring, "star": cls.star, "grid": cls.square}
+        known = {"chain": cls.chain, "ring": cls.ring, "star": cls.star, "grid": cls.grid}
         if topology not in known:
             raise UsageError(f"unknown topology {topology!r}: must be {', '.join(known)}, or a list of pairs [i, j]")
         return known[topology](workers)

@@ -12,10 +12,9 @@ from hpcadmm.experiments.plan import resolved, source
 from hpcadmm.job.job import Job
 from hpcadmm.performance.curves import counts, grids, named, why
 from hpcadmm.performance.fabric import Network, network
-from hpcadmm.performance.machine import Machine
+from hpcadmm.performance.machine import Machine, doubts, on_the_spot
 from hpcadmm.performance.pages import row
 from hpcadmm.performance.predict import FACTORS, NONE, Factors, Prediction, estimate
-from hpcadmm.performance.probing import doubts, on_the_spot
 from hpcadmm.solvers.shared.case import Case
 
 CLOSE = 1.10  # a time within this factor of the least is as good
@@ -23,16 +22,6 @@ USEFUL = 0.5  # efficiency below which ranks are wasted
 EVERY = 64  # rank counts up to this are all tried
 SHOWN = 8
 GAIN = 0.97  # more ranks get a line in the table if the time falls below this factor
-
-
-@dataclass(frozen=True)
-class Options:
-    """The options of the command line."""
-
-    ranks: int
-    fabric: str = "this"
-    fitted: Path | None = None
-    as_json: bool = False
 
 
 @dataclass(frozen=True)
@@ -100,16 +89,17 @@ def choose(found: Sequence[Prediction], alone: Prediction) -> Prediction:
 
 
 def advising(
-    path: Path, overrides: Sequence[str], file: Path | None, options: Options, say: Callable[[str], None]
-) -> int:
+    path: Path, overrides: Sequence[str], file: Path | None, say: Callable[[str], None], *,
+    ranks: int, fabric: str = "this", fitted: Path | None = None, as_json: bool = False,
+) -> int:  # fmt: skip
     """The command: say tables and command lines; exit code 0."""
     job = resolved(source(path), overrides, path)
     case = case_of(job)
-    machine = Machine.read(file) if file else on_the_spot(case, (lambda line: None) if options.as_json else say)
+    machine = Machine.read(file) if file else on_the_spot(case, (lambda line: None) if as_json else say)
     check(machine, case)
-    factors = factors_of(options.fitted, case.solver.name)
-    found = advice(case, options.ranks, machine, network(machine, options.fabric), factors)
-    if options.as_json:
+    factors = factors_of(fitted, case.solver.name)
+    found = advice(case, ranks, machine, network(machine, fabric), factors)
+    if as_json:
         say(record(found, path, overrides))
         return 0
     for line in lines(found):

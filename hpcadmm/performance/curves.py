@@ -77,7 +77,8 @@ def series(known: Sequence[Known], kind: str | None) -> list[Series]:
             chosen = "weak" if weak else "strong"
         shown = tuple(members) if chosen != "layers" and (chosen == "weak") == weak else ()
         case, dealt = free(first.case, members)
-        found.append(Series(named(case, weak, chosen, per_rank(first)), chosen, case, first.point.ranks, shown, dealt))
+        per = first.case.samples // first.point.ranks
+        found.append(Series(named(case, weak, chosen, per), chosen, case, first.point.ranks, shown, dealt))
     return found
 
 
@@ -92,10 +93,6 @@ def free(case: Case, members: Sequence[Known]) -> tuple[Case, str | None]:
     if chosen and all(layers == 1 for layers, _ in chosen):
         return case, "samples"
     return case, "layers" if chosen and all(samples == 1 for _, samples in chosen) else None
-
-
-def per_rank(one: Known) -> int:
-    return one.case.samples // one.point.ranks
 
 
 def named(case: Case, weak: bool, kind: str, per: int) -> str:

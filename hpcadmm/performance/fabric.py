@@ -78,10 +78,6 @@ class Network:
     between: Link | None
     ranks_per_node: int
 
-    def on_node(self, ranks: int) -> int:
-        """Ranks on the busiest node."""
-        return min(ranks, self.ranks_per_node)
-
     def allreduce(self, ranks: int, size: float) -> tuple[float, float]:
         """(latency, bytes) seconds of a sum over neighbouring ranks: within each node, then between nodes."""
         local, nodes = min(ranks, self.ranks_per_node), -(-ranks // self.ranks_per_node)

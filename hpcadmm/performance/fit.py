@@ -15,7 +15,7 @@ from hpcadmm.job import job as jobs
 from hpcadmm.performance.fabric import network
 from hpcadmm.performance.machine import Machine
 from hpcadmm.performance.predict import FACTORS, Estimate, Factors, estimate
-from hpcadmm.scaling.measured import Measured
+from hpcadmm.scaling.folder import Measured
 from hpcadmm.solvers.shared.case import Case
 
 TRUST = 0.3  # weight that holds factors at 1: a factor of e^3 costs about as much as a point missed by ROUGH
@@ -97,11 +97,6 @@ def by_solver(known: Sequence[Known]) -> dict[str, list[Known]]:
     for one in known:
         found.setdefault(one.case.solver.name, []).append(one)
     return found
-
-
-def fit_all(known: Sequence[Known]) -> dict[str, Factors]:
-    """The factors of each solver that was measured."""
-    return {name: fit(mine) for name, mine in by_solver(known).items()}
 
 
 def leave_out(known: Sequence[Known], group: Callable[[Known], Any]) -> list[Miss]:

@@ -67,7 +67,7 @@ class Estimate:
 
     @property
     def rates(self) -> Any:
-        return self.machine.at(self.network.on_node(self.grid[0] * self.grid[1]))
+        return self.machine.at(min(self.grid[0] * self.grid[1], self.network.ranks_per_node))
 
     def timed(self, ops: Iterable[Any]) -> Parts:
         """Seconds of all operations but messages, by the factor that they belong to."""

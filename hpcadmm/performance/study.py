@@ -2,42 +2,32 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from hpcadmm.errors import UsageError
-from hpcadmm.experiments import tables
+from hpcadmm.experiments import report
 from hpcadmm.performance import pages
-from hpcadmm.performance.curves import curve, series
+from hpcadmm.performance.curves import curve, series, words
 from hpcadmm.performance.fabric import network
-from hpcadmm.performance.fit import Miss, by_ranks, by_shape, fit_all, know, middle, shapes
-from hpcadmm.performance.machine import Machine
+from hpcadmm.performance.fit import Miss, by_ranks, by_shape, by_solver, fit, know, middle, shapes
+from hpcadmm.performance.machine import Machine, counts, doubts, measured, write
 from hpcadmm.performance.pages import Study
 from hpcadmm.performance.predict import TERMS
-from hpcadmm.performance.probing import counts, doubts, measured, write
 from hpcadmm.plotting import picture
-from hpcadmm.scaling.measured import read
+from hpcadmm.scaling.folder import measurements
 from hpcadmm.solvers import SOLVERS
 from hpcadmm.storage.durable import spoken
 
 Say = Callable[[str], None]
 
 
-@dataclass(frozen=True)
-class Options:
-    """The options of the command line."""
-
-    fabric: str = "this"
-    most: int = 10_000
-    kind: str | None = None
-
-
-def study(folders: Sequence[Path], file: Path | None, out: Path, options: Options, say: Say) -> int:
-    """Read the folders, and write model.md, model.csv, model.json and model.png; exit code 0."""
+def study(folders: Sequence[Path], file: Path | None, out: Path, say: Say, **options: Any) -> int:
+    """Read the folders, and write model.md, model.csv, model.json and model.png; exit code 0. options: of `studied`."""
     points, skipped = [], []
     for folder in folders:
-        for point in read(folder):
+        for point in measurements(folder):
             if not SOLVERS[point.solver].billed():
                 skipped.append(
                     f"{folder.name}: {point.solver} on {point.ranks} ranks, whose costs the model does not know"
@@ -53,36 +43,35 @@ def study(folders: Sequence[Path], file: Path | None, out: Path, options: Option
         file = out / "machine.json"
         write(machine, file)
     machine = Machine.read(file)
-    found = studied(points, machine, options, tuple(skipped))
+    found = studied(points, machine, tuple(skipped), **options)
     save(found, out, say)
     return 0
 
 
-def studied(points: Sequence[Any], machine: Machine, options: Options, skipped: tuple[str, ...] = ()) -> Study:
-    """Fit, validate and predict."""
-    over, known = network(machine, options.fabric), know(points, machine)
-    factors = fit_all(known)
-    curves = [
-        curve(one, options.most, machine, over, factors[one.case.solver.name]) for one in series(known, options.kind)
-    ]
+def studied(
+    points: Sequence[Any], machine: Machine, skipped: tuple[str, ...] = (), *,
+    fabric: str = "this", most: int = 10_000, kind: str | None = None,
+) -> Study:  # fmt: skip
+    """Fit, validate and predict, over `fabric`, up to `most` ranks; kind: what grows with the ranks."""
+    over, known = network(machine, fabric), know(points, machine)
+    factors = {name: fit(mine) for name, mine in by_solver(known).items()}
+    curves = [curve(one, most, machine, over, factors[one.case.solver.name]) for one in series(known, kind)]
     misses, ranks = by_shape(known), by_ranks(known)
     return Study(machine, over, tuple(known), skipped, factors, tuple(misses), tuple(ranks), tuple(curves))
 
 
 def save(found: Study, out: Path, say: Say) -> None:
     """Write the tables and the figure, and say a summary."""
-    from hpcadmm.performance import draw
-
     with spoken(f"make the folder {out}"):
         out.mkdir(parents=True, exist_ok=True)
     for name, text in (
         ("md", pages.markdown(found)),
-        ("csv", tables.comma_separated(rows(found))),
+        ("csv", report.comma_separated(rows(found))),
         ("json", record(found)),
     ):
-        tables.write(out / f"model.{name}", text)
-    picture(out / "model.png", lambda: draw.drawn(found.curves, found.network.name), say)
-    for line in [pages.validation_words(found), *map(pages.words, found.curves), *doubts(found.machine)]:
+        report.write(out / f"model.{name}", text)
+    picture(out / "model.png", lambda: pages.drawn(found.curves, found.network.name), say)
+    for line in [pages.validation_words(found), *map(words, found.curves), *doubts(found.machine)]:
         say(line)
     for name, value, unit in figures(found):
         say(f"FOM {name} = {value:.6g} {unit}".rstrip())

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +52,12 @@ def submit_all(path: Path, options: Options, asked: dict[str, Any], wait: bool, 
     if not wait:
         say(f"folder: {where}; when they have ended: hpcadmm scaling report {where}")
         return 0
-    until_ended(list(ids.values()), every)
-    return collected(folder, say)
+    while set(ids.values()) & set(ask(["squeue", "--me", "--noheader", "--format=%i"]).split()):
+        time.sleep(every)
+    lines = missing(folder.experiment(), folder.kept())
+    for line in lines:
+        say(f"missing: {line}; see {folder.path / 'slurm'}")
+    return max(ended(folder, 0, say), int(bool(lines)))
 
 
 def request(experiment: Experiment, ranks: int, where: Path, asked: dict[str, Any]) -> Request:
@@ -72,17 +76,3 @@ def lacking(folder: Folder, ranks: int) -> bool:
     """Does this number of ranks lack a sample?"""
     repeats = range(folder.experiment().repeats)
     return any(folder.sample(p, k) is None for p in folder.kept() if p.ranks == ranks for k in repeats)
-
-
-def until_ended(ids: Sequence[str], every: float) -> None:
-    """Wait until Slurm lists none of the jobs any more. Raises UsageError if squeue fails."""
-    while set(ids) & set(ask(["squeue", "--me", "--noheader", "--format=%i"]).split()):
-        time.sleep(every)
-
-
-def collected(folder: Folder, say: Say) -> int:
-    """Say which samples are missing; returns the exit code."""
-    lines = missing(folder.experiment(), folder.kept())
-    for line in lines:
-        say(f"missing: {line}; see {folder.path / 'slurm'}")
-    return max(ended(folder, 0, say), int(bool(lines)))

@@ -5,6 +5,7 @@ samples/<point>_<repeat>.json children/<point>_<repeat>.{json,txt} (what the pro
 """
 
 import json
+import tomllib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
@@ -14,8 +15,7 @@ from typing import Any
 from hpcadmm.errors import UsageError
 from hpcadmm.experiments import folder as compared
 from hpcadmm.experiments.plan import Planned
-from hpcadmm.scaling.experiment import Experiment
-from hpcadmm.scaling.points import Point, points
+from hpcadmm.scaling.experiment import Experiment, Point, points
 from hpcadmm.storage.durable import spoken, write_text
 from hpcadmm.storage.lock import Lock
 
@@ -116,3 +116,47 @@ def furnish(path: Path, experiment: Experiment, plan: Sequence[Planned]) -> None
     file = path / EXPERIMENT
     if not file.exists() or file.read_text(encoding="utf-8") != text:
         write_text(file, text)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One point: the problem, how it lay on the ranks, and the seconds of every iteration that was kept.
+
+    sizes: units of each layer, inputs first; samples: of the training part; grid: blocks of layers and of samples;
+    job: the resolved job's tables.
+    """
+
+    kind: str
+    solver: str
+    sizes: tuple[int, ...]
+    samples: int
+    ranks: int
+    threads: int
+    grid: tuple[int, int]
+    precision: str
+    job: dict[str, Any]
+    seconds: tuple[float, ...]
+
+
+def measurements(folder: Path) -> list[Measured]:
+    """The points of an experiment that have samples; none of one whose kind is "accuracy", which times trainings, and
+    none of more ranks x threads than cores. Raises UsageError if the folder is no experiment's.
+    """
+    there = Folder(folder)
+    kind = there.experiment().kind
+    found = []
+    for point, samples in there.kept().items():
+        if kind == "accuracy" or not samples or any(one.oversubscribed for one in samples):
+            continue
+        problem = samples[0].report["problem"]
+        try:
+            job = tomllib.loads(there.job(point.name).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UsageError(f"cannot read {there.job(point.name)}: {error}") from None
+        layers, columns = problem["grid"]
+        seconds = tuple(s for one in samples for s in one.seconds)
+        found.append(
+            Measured(kind, problem["solver"], tuple(problem["sizes"]), problem["samples"], point.ranks, point.threads,
+                     (layers, columns), problem["precision"], job, seconds)
+        )  # fmt: skip
+    return found

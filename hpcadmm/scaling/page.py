@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from hpcadmm.experiments.tables import markdown, number
+from hpcadmm.experiments.report import markdown, number
 from hpcadmm.scaling.folder import Sample
 from hpcadmm.scaling.rows import Row
 from hpcadmm.scaling.study import Study, setting

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hpcadmm.errors import UsageError
-from hpcadmm.experiments.report import Report, mark
-from hpcadmm.experiments.tables import comma_separated, write
+from hpcadmm.experiments.report import Report, comma_separated, mark, write
 from hpcadmm.plotting import picture
 from hpcadmm.scaling.experiment import Experiment
 from hpcadmm.scaling.figure import drawn
@@ -21,18 +20,9 @@ from hpcadmm.storage.durable import spoken
 
 Say = Callable[[str], None]
 FIGURES = (  # columns that become lines
-    *(
-        "seconds",
-        "seconds_low",
-        "seconds_high",
-        "speedup",
-        "efficiency",
-        "serial_fraction",
-        "samples_per_second",
-        "gflops",
-    ),
-    *("floor_share", "compute_seconds", "communicate_seconds", "wait_seconds", "imbalance", "load"),
-)
+    "seconds", "seconds_low", "seconds_high", "speedup", "efficiency", "serial_fraction", "samples_per_second",
+    "gflops", "floor_share", "compute_seconds", "communicate_seconds", "wait_seconds", "imbalance", "load",
+)  # fmt: skip
 
 
 def unit(column: str) -> str:

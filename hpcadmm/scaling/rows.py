@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 from scipy.stats import bootstrap
 
-from hpcadmm.scaling.experiment import Experiment
+from hpcadmm.scaling.experiment import Experiment, Point
 from hpcadmm.scaling.folder import Sample
-from hpcadmm.scaling.points import Point
 
 LEVEL, RESAMPLES, SEED = 0.95, 9999, 0  # of the bootstrap
 Interval = tuple[float, float]

@@ -9,9 +9,8 @@ from hpcadmm.errors import Interrupted, UsageError
 from hpcadmm.experiments.folder import default
 from hpcadmm.experiments.launcher import Relay, launcher
 from hpcadmm.experiments.plan import Planned
-from hpcadmm.scaling.experiment import Experiment, read
+from hpcadmm.scaling.experiment import Experiment, Point, planned, points, read
 from hpcadmm.scaling.folder import Folder, Sample, claim
-from hpcadmm.scaling.points import Point, planned, points
 from hpcadmm.scaling.sampling import Sampler, cores
 from hpcadmm.scaling.verdict import Verdict, judged
 

@@ -13,9 +13,8 @@ from hpcadmm.errors import UsageError
 from hpcadmm.experiments.launcher import Launcher, Relay, launcher, refuse_other, usable_cores
 from hpcadmm.experiments.plan import Planned
 from hpcadmm.experiments.runner import message
-from hpcadmm.scaling.experiment import Experiment
+from hpcadmm.scaling.experiment import Experiment, Point
 from hpcadmm.scaling.folder import Folder, Sample
-from hpcadmm.scaling.points import Point
 from hpcadmm.storage.durable import write_text
 from hpcadmm.storage.readers import ENVIRONMENT, plain, read_metrics, read_summary
 
@@ -106,11 +105,7 @@ def read(experiment: Experiment, one: Planned, there: Path, output: Path) -> dic
         report: dict[str, Any] = json.loads(text[text.index("{") :])
     except ValueError:
         return None
-    return lean(report)
-
-
-def lean(report: dict[str, Any]) -> dict[str, Any]:
-    """The report without units and the figures of single products and layers, which stay in the children's files."""
+    # Units and the figures of single products and layers stay in the file of the processes.
     figures = {name: value for name, value in report["figures"].items() if "[" not in name}
     return {key: value for key, value in report.items() if key != "units"} | {"figures": figures}
 

@@ -14,9 +14,8 @@ from hpcadmm.experiments.launcher import launcher
 from hpcadmm.experiments.plan import resolved
 from hpcadmm.experiments.report import Report, mark
 from hpcadmm.job.job import source
-from hpcadmm.scaling.experiment import Experiment
+from hpcadmm.scaling.experiment import Experiment, Point, planned, points
 from hpcadmm.scaling.folder import Sample, claim
-from hpcadmm.scaling.points import Point, planned, points
 from hpcadmm.scaling.run import refuse_crowded, take_all
 from hpcadmm.scaling.sampling import Sampler, cores
 

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hpcadmm.scaling.experiment import Experiment
+from hpcadmm.scaling.experiment import Experiment, Point
 from hpcadmm.scaling.folder import Folder, Sample
-from hpcadmm.scaling.points import Point
 from hpcadmm.scaling.rows import Row, rows
 from hpcadmm.scaling.verdict import Verdict, judged
 

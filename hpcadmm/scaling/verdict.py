@@ -4,8 +4,8 @@ import json
 import tomllib
 from dataclasses import dataclass, field
 
+from hpcadmm.scaling.experiment import points
 from hpcadmm.scaling.folder import Folder, Sample
-from hpcadmm.scaling.points import points
 
 TOLERANCE = {"float32": 1e-3, "float64": 1e-6}  # relative, of the objective where the weights differ in their last bits
 

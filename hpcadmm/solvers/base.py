@@ -41,6 +41,8 @@ class Solver:
     steady: ClassVar[bool] = True  # do all later iterations do the same work?
     streamed: ClassVar[bool] = False  # does it work on minibatches or tiles, so that x may stay in the file?
     sparse: ClassVar[bool] = False  # does it use x in products only, so that x may be sparse?
+    sums: str = "exact"  # the key `sums`; "plain": ordinary float64 sums over the ranks
+    batch: int = 0  # the key `batch`: samples a step; 0: all
 
     # The algorithm
 
@@ -88,7 +90,7 @@ class Solver:
         an iteration, its norm tells, and its entries are looked at only if the norm overflows."""
         return all(math.isfinite(square(W)) or bool(np.isfinite(W).all()) for W in state.W[1:])
 
-    def measure(self, state: Any, problem: Problem, world: World) -> Mapping[str, Any]:
+    def measure(self, state: Any, problem: Problem, world: World, /) -> Mapping[str, Any]:
         """A row of metrics: `objective`, and where they are measured `primal_residual` and its `scale`. Collective."""
         row, residual = {"objective": self.objective(state, problem, world)}, self.residual(state, problem, world)
         return row if residual is None else row | {"primal_residual": residual[0], "scale": residual[1]}
@@ -137,7 +139,7 @@ class Solver:
         """The solver on this grid of layers x samples; itself without `has_grid`."""
         return self
 
-    def layer_costs(self, network: Network, tiles: Tiles) -> list[float]:
+    def layer_costs(self, network: Network, tiles: Tiles, /) -> list[float]:
         """Multiply-adds of each layer. Layers are dealt to ranks so that these costs are balanced."""
         return [float(math.prod(network.shape(l))) for l in range(1, network.depth + 1)]
 
@@ -172,8 +174,8 @@ class Solver:
         return ""
 
     def samples(self, m: int) -> int:
-        """How many of m training samples an iteration uses: the key `batch`, if the solver has it."""
-        return min(getattr(self, "batch", 0) or m, m)
+        """How many of m training samples an iteration uses."""
+        return min(self.batch or m, m)
 
 
 def allocated(shape: str, problem: Problem) -> Any:

@@ -10,8 +10,8 @@ import pytest
 
 from hpcadmm.after.plot import plot
 from hpcadmm.after.show import show, shown
-from hpcadmm.cli.output import report
-from hpcadmm.experiments.tables import markdown
+from hpcadmm.cli.options import report
+from hpcadmm.experiments.report import markdown
 
 Run = Callable[[str], Path]
 NAMES = ["$x^2$", "$\\frac{$", "a$b", "\\$", "_hidden", "50%", "{x}", "<b>&", "😀 🇩🇪", "a\nb", "x\x1b[31m",

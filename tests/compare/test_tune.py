@@ -244,6 +244,11 @@ def test_the_order_of_the_trials(trials, options, order, scores):
     assert [trial.score for trial in found] == scores
 
 
+def test_of_equal_scores_the_unchanged_job_is_the_best(trials):
+    folder, plan, _, _ = trials(Options(2), [rows([0.5, 0.8]), rows([0.9, 0.8])])
+    assert [trial.result.planned for trial in ranked(results(folder, plan), Options(2))] == plan
+
+
 def test_the_target_stops_the_trials_but_not_the_best_job(trials):
     options = Options(3, metric="seconds-to-target", target=0.85)
     folder, plan, base, vary = trials(options, [rows(A, 5.0), rows(B), rows(C)])

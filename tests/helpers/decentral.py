@@ -65,6 +65,20 @@ def alone(solver: Any, **options: Any) -> tuple[Any, Problem, World]:
     return started(solver, p, world), p, world
 
 
+def check_optimum(solver: Any, steps: int, near: float, small: float) -> None:
+    """After so many steps all models are within `near` of least squares, and residuals have fallen to `small`."""
+    s, p, world = alone(solver)
+    solver.step(s, p, world)
+    first = solver.measure(s, p, world)
+    for _ in range(steps):
+        solver.step(s, p, world)
+    last, book = solver.measure(s, p, world), textbook(p)
+    np.testing.assert_allclose(models(s, p), [book.best] * solver.workers, atol=near)
+    for key in ("primal_residual", "dual_residual", "objective_error", "mean_error", "consensus_distance"):
+        assert last[key] <= small * max(first[key], 1.0), key
+    assert abs(last["objective"] / book.least - 1) <= 1e-9
+
+
 def rows(size: int, solver: Any, steps: int, **options: Any) -> Any:
     """The global arrays and what is measured after so many steps on `size` ranks, with the traffic of all of them."""
 

@@ -8,7 +8,7 @@ from hpcadmm.performance.fabric import network
 from hpcadmm.performance.machine import Machine, dense_terms, gemm_terms, value
 from hpcadmm.performance.predict import NONE, estimate
 from hpcadmm.performance.probe import SHAPES
-from hpcadmm.scaling.measured import Measured
+from hpcadmm.scaling.folder import Measured
 
 GEMM = [1e-6, 2e-10, 1e-10, 1e-10, 2e-11]
 DENSE = {"cholesky": [1e-5, 0.0, 2e-11], "inverse": [1e-5, 0.0, 4e-11],
@@ -45,7 +45,7 @@ MACHINE = Machine({"loads": []}, [probed(1), probed(2, 1.1)])
 
 def job_of(case):
     """The tables of a job of this case."""
-    solver = {key: getattr(case.solver, key) for key in ("batch", "grid", "update") if hasattr(case.solver, key)}
+    solver = {key: getattr(case.solver, key) for key in ("batch", "grid", "update") if key in vars(case.solver)}
     solver = {key: v for key, v in solver.items() if v is not None}
     data = {"name": "synthetic", "features": case.n[0], "outputs": max(case.n[-1], 2), "samples": case.samples}
     return {

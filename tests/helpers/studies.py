@@ -7,28 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from hpcadmm.experiments.launcher import Relay
-from hpcadmm.scaling.experiment import Experiment, read
+from hpcadmm.scaling.experiment import Experiment, Point, planned, points, read
 from hpcadmm.scaling.folder import Folder, Sample, claim
-from hpcadmm.scaling.points import Point, planned, points
 from hpcadmm.scaling.sampling import Sampler
 from tests.conftest import mpiexec
+from tests.helpers.made import TAYLOR
 
-JOB = """
-name = "small"
-precision = "float32"
-[data]
-name = "digits"
-first = 300
-first_test = 100
-[network]
-hidden = [12]
-[loss]
-name = "hinge"
-[solver]
-name = "taylor"
-[stop]
-iterations = 6
-"""
+JOB = TAYLOR.removesuffix("[evaluate]\nevery = 2\n").replace('"{name}"', '"small"\nprecision = "float32"')
 SYNTHETIC = JOB.replace('"digits"', '"synthetic"').replace("first = 300\nfirst_test = 100", "samples = 50")
 PDADMM = JOB.replace('"taylor"', '"pdadmm"').replace('"hinge"', '"squared"')
 SESSION = {"command": ["mpiexec"], "started": "2026-01-01T00:00:00Z", "wall_seconds": 2.0, "load_before": 0.5,

@@ -9,7 +9,7 @@ from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
 from hpcadmm.performance import probe
 from hpcadmm.performance.fabric import Link, network
-from hpcadmm.performance.machine import Machine, fitted, gemm_terms, message_terms, value
+from hpcadmm.performance.machine import Machine, fitted, gemm_terms, value
 from hpcadmm.performance.predict import FACTORS, NONE, estimate
 from hpcadmm.solvers import SOLVERS
 from hpcadmm.solvers.shared.case import Case, places
@@ -36,7 +36,7 @@ def test_a_sample_of_a_busy_moment_hardly_moves_a_fit():
     sizes = [8, 1000, 10_000, 100_000, 1_000_000, 3_000_000]
     seconds = [LATENCY + BYTE * size for size in sizes]
     seconds[4] *= 5
-    (latency, byte), error = fitted([message_terms(size) for size in sizes], seconds)
+    (latency, byte), error = fitted([[1.0, size] for size in sizes], seconds)
     assert (latency, byte) == (pytest.approx(LATENCY, rel=0.02), pytest.approx(BYTE, rel=0.02))
     assert error < 0.01
 

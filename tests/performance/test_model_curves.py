@@ -8,8 +8,7 @@ from hpcadmm.performance.curves import best, counts, curve, grids, series, words
 from hpcadmm.performance.fabric import network
 from hpcadmm.performance.fit import by_ranks, by_shape, fit, know, middle, shapes
 from hpcadmm.performance.predict import NONE, estimate
-from hpcadmm.solvers import SOLVERS
-from hpcadmm.solvers.pdadmm import cost
+from hpcadmm.solvers import SOLVERS, PdAdmm
 from hpcadmm.solvers.shared.case import Case, places
 from hpcadmm.solvers.shared.ops import Message
 from tests.helpers.made_machine import MACHINE, measured, wider
@@ -122,8 +121,8 @@ def test_the_best_grid_is_the_obvious_one():
 
 def test_layers_that_are_alike_are_looked_at_once(monkeypatch):
     seen = []
-    bill = cost.bill
-    monkeypatch.setattr(cost, "bill", lambda place: seen.append(place.layers) or bill(place))
+    bill = PdAdmm.bill
+    monkeypatch.setattr(PdAdmm, "bill", lambda solver, place: seen.append(place.layers) or bill(solver, place))
     deep = replace(PDADMM, n=(200, *[200] * 999, 10)).gridded(1000, 1)
     one = estimate(deep, 1000, MACHINE, HERE)
     assert len(one.blocks) == 1000

@@ -9,7 +9,7 @@ import pytest
 from hpcadmm.errors import UsageError
 from hpcadmm.job.job import parse
 from hpcadmm.performance import advise as advising
-from hpcadmm.performance import probing as measure
+from hpcadmm.performance import machine as measure
 from hpcadmm.performance import study
 from hpcadmm.performance.fabric import network
 from hpcadmm.performance.fit import case_of
@@ -54,10 +54,10 @@ def noisy(case, count):
 
 
 def run(monkeypatch, tmp_path, machine, points, **options):
-    monkeypatch.setattr(study, "read", lambda folder: points)
+    monkeypatch.setattr(study, "measurements", lambda folder: points)
     said = []
-    options = study.Options(**{"most": 200, **options})
-    assert study.study([tmp_path], machine, tmp_path / "out", options, said.append) == 0
+    options = {"most": 200, **options}
+    assert study.study([tmp_path], machine, tmp_path / "out", said.append, **options) == 0
     return tmp_path / "out", said
 
 
@@ -101,9 +101,9 @@ def test_the_case_of_a_point_is_its_job():
 
 
 def test_measured_points_and_predictions_are_drawn_apart(monkeypatch, tmp_path, machine):
-    from hpcadmm.performance.draw import drawn
+    from hpcadmm.performance.pages import drawn
 
-    one = study.studied(noisy(TAYLOR, 2), MACHINE, study.Options(most=100))
+    one = study.studied(noisy(TAYLOR, 2), MACHINE, most=100)
     figure = drawn(one.curves, one.network.name)
     for place in figure.axes:
         styles = [(line.get_linestyle(), line.get_marker()) for line in place.get_lines()]
@@ -158,9 +158,9 @@ def test_where_talking_is_dear_the_advice_is_one_rank(tmp_path):
 
 def test_advise_prints_a_table_and_command_lines(tmp_path, machine):
     said = []
-    options = advising.Options(ranks=12, fabric="200g")
+    options = {"ranks": 12, "fabric": "200g"}
     file = job(tmp_path)
-    assert advising.advising(file, ["solver.rho=2.0", "solver.grid=[1, 2]"], machine, options, said.append) == 0
+    assert advising.advising(file, ["solver.rho=2.0", "solver.grid=[1, 2]"], machine, said.append, **options) == 0
     text = "\n".join(said)
     assert "predicted, not measured" in text
     assert text.count("| -> |") == 1
@@ -170,16 +170,16 @@ def test_advise_prints_a_table_and_command_lines(tmp_path, machine):
     assert f"mpirun -n {ranks} hpcadmm train {file} {settings}" in text
     assert f"hpcadmm slurm submit {file} {settings} --nodes 1 --ntasks {ranks}" in text
     said.clear()
-    advising.advising(file, [], machine, replace(options, as_json=True), said.append)
+    advising.advising(file, [], machine, said.append, **options, as_json=True)
     assert json.loads(said[0])["advice"]["ranks"] == ranks
 
 
 def test_advice_may_use_what_was_fitted(tmp_path, machine):
     fitted = tmp_path / "model.json"
     fitted.write_text(json.dumps({"factors": {"pdadmm": {**dict.fromkeys(FACTORS, 2.0)}}}))
-    said, options = [], advising.Options(ranks=3, as_json=True)
-    advising.advising(job(tmp_path), [], machine, options, said.append)
-    advising.advising(job(tmp_path), [], machine, replace(options, fitted=fitted), said.append)
+    said, options = [], {"ranks": 3, "as_json": True}
+    advising.advising(job(tmp_path), [], machine, said.append, **options)
+    advising.advising(job(tmp_path), [], machine, said.append, **options, fitted=fitted)
     plain, slower = (json.loads(text)["one_rank"]["seconds"] for text in said)
     assert slower == pytest.approx(2 * plain)
     with pytest.raises(UsageError, match="no factors of taylor"):
@@ -187,17 +187,17 @@ def test_advice_may_use_what_was_fitted(tmp_path, machine):
 
 
 def test_what_cannot_be_advised_on(tmp_path, machine, unbilled):
-    options, drop = advising.Options(ranks=4), lambda line: None
+    options, drop = {"ranks": 4}, lambda line: None
     with pytest.raises(UsageError, match="does not know the costs of block-descent"):
-        advising.advising(job(tmp_path, unbilled), [], machine, options, drop)
+        advising.advising(job(tmp_path, unbilled), [], machine, drop, **options)
     with pytest.raises(UsageError, match="threads = 2"):
-        advising.advising(job(tmp_path), ["threads=2"], machine, options, drop)
+        advising.advising(job(tmp_path), ["threads=2"], machine, drop, **options)
     with pytest.raises(UsageError, match="cannot read the machine file"):
-        advising.advising(job(tmp_path), [], tmp_path / "none.json", options, drop)
+        advising.advising(job(tmp_path), [], tmp_path / "none.json", drop, **options)
     probes = [{**one, "kernels": {"float32": {}}} for one in MACHINE.probes]
     machine.write_text(type(MACHINE)({}, probes).text())
     with pytest.raises(UsageError, match="measured without float32, relu or cross-entropy"):
-        advising.advising(job(tmp_path), [], machine, options, drop)
+        advising.advising(job(tmp_path), [], machine, drop, **options)
 
 
 def test_the_machine_is_measured_by_children(monkeypatch, tmp_path):

@@ -8,8 +8,8 @@ import pytest
 
 from hpcadmm.errors import UsageError
 from hpcadmm.scaling.batch import submit_all
+from hpcadmm.scaling.experiment import Point
 from hpcadmm.scaling.folder import Folder
-from hpcadmm.scaling.points import Point
 from hpcadmm.scaling.run import Options
 from tests.helpers.studies import experiment, study
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from hpcadmm.scaling.measured import read as measured
-from hpcadmm.scaling.points import points
+from hpcadmm.scaling.experiment import points
+from hpcadmm.scaling.folder import measurements
 from tests.conftest import ROOT, environment
 from tests.helpers.studies import experiment, sampled
 
@@ -44,7 +44,7 @@ def test_reframe_runs_what_is_missing_and_reads_the_figures(tmp_path):
     assert values["efficiency[1]"] == 1.0
     assert values["slowest"] == max(value for name, value in values.items() if name.startswith("iteration_seconds"))
     assert {"iteration_seconds[1]", "gflops[1]"} <= set(values)
-    two = [one for one in measured(folder.path) if one.ranks == 2]
+    two = [one for one in measurements(folder.path) if one.ranks == 2]
     assert all(one.sizes == (64, 100, 10) and len(one.seconds) == 20 for one in two)
     sha = {json.loads(f.read_text())["report"]["notes"]["weights_sha256"] for f in (folder.path / "samples").iterdir()}
     assert len(sha) == 1

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from hpcadmm.errors import UsageError
-from hpcadmm.scaling.experiment import read
-from hpcadmm.scaling.points import Point, planned, points
+from hpcadmm.scaling.experiment import Point, planned, points, read
 from hpcadmm.scaling.run import Options, prepared, run, wanted
 from tests.helpers.studies import JOB, PDADMM, SYNTHETIC, experiment
 

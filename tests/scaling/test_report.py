@@ -8,10 +8,9 @@ import re
 import pytest
 
 from hpcadmm.errors import UsageError
+from hpcadmm.scaling.experiment import Point, points
 from hpcadmm.scaling.figure import drawn
-from hpcadmm.scaling.folder import Folder, Sample
-from hpcadmm.scaling.measured import read
-from hpcadmm.scaling.points import Point, points
+from hpcadmm.scaling.folder import Folder, Sample, measurements
 from hpcadmm.scaling.report import report as reporting
 from hpcadmm.scaling.study import Study
 from tests.helpers.studies import ENVIRONMENT, SESSION, SYNTHETIC, experiment, put, report, study
@@ -144,7 +143,7 @@ def test_oversubscribed_points_are_marked_everywhere(tmp_path):
     assert "oversubscribed, no measurement of scaling (ranks x threads > cores): 4" in text
     faces = drawn(Study.of(folder.path)).axes[1].collections[0].get_facecolors()
     assert [tuple(face[:3]) == (1, 1, 1) for face in faces] == [False, False, True]
-    assert [one.ranks for one in read(folder.path)] == [1, 2]
+    assert [one.ranks for one in measurements(folder.path)] == [1, 2]
 
 
 def test_samples_that_were_not_taken_alike(tmp_path):
@@ -173,7 +172,7 @@ def test_time_to_a_target(tmp_path):
     assert figures(text)["seconds_to_target[2]"] == 4.0
     assert "solver time to a test accuracy of 90 %" in (folder.path / "report.md").read_text()
     assert len(drawn(Study.of(folder.path)).axes) == 4
-    assert read(folder.path) == []
+    assert measurements(folder.path) == []
     late = Folder(folder.path).sample(Point(2), 3)
     late.report["samples"]["seconds_to_target"] = []
     for repeat in (1, 2, 3):
@@ -212,7 +211,7 @@ def test_what_is_no_folder_of_an_experiment(tmp_path):
 
 def test_what_the_model_reads(tmp_path):
     folder = study(experiment(tmp_path), halves)
-    one, two = read(folder.path)
+    one, two = measurements(folder.path)
     assert (two.kind, two.solver, two.sizes, two.samples) == ("strong", "taylor", (64, 12, 10), 300)
     assert (two.ranks, two.threads, two.grid, two.precision) == (2, 1, (1, 2), "float32")
     assert two.seconds == (0.4, 50, 0.625) * 4

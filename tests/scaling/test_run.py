@@ -7,9 +7,8 @@ import signal
 import pytest
 
 from hpcadmm.errors import Interrupted, UsageError
-from hpcadmm.scaling.experiment import read
+from hpcadmm.scaling.experiment import Point, read
 from hpcadmm.scaling.folder import Sample, claim
-from hpcadmm.scaling.points import Point
 from hpcadmm.scaling.run import ended, prepared, refuse_crowded, take_all, wanted
 from hpcadmm.scaling.sampling import allocated, cores, started
 from hpcadmm.scaling.verdict import judged

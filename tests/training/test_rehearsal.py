@@ -44,13 +44,11 @@ def test_nor_with_another_activation(name):
 
 
 PROGRAM = """
-import sys
-sys.path[:0] = sys.argv[1:]
+from dataclasses import fields, replace
 import numpy as np
 from hpcadmm.comm.world import World
-from test_rehearsal import compiled_late, forget
 from tests.helpers.variants import variants
-from dataclasses import fields, replace
+from tests.training.test_rehearsal import compiled_late, forget
 
 world = World()
 for name, solver in variants():
@@ -63,10 +61,9 @@ for name, solver in variants():
 """
 
 
-def test_nor_on_several_ranks(mpirun, tmp_path, request):
+def test_nor_on_several_ranks(mpirun, tmp_path):
     (tmp_path / "program.py").write_text(PROGRAM)
-    folder = request.path.parent
-    mpirun(2, [tmp_path / "program.py", folder, folder.parent / "datasets", folder.parents[1]], timeout=240).check()
+    mpirun(2, [tmp_path / "program.py"], timeout=240).check()
 
 
 @pytest.mark.parametrize("name", SOLVERS)

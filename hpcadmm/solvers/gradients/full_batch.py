@@ -15,10 +15,8 @@ from hpcadmm.model.vector import flat
 from hpcadmm.solvers.base import Solver
 from hpcadmm.solvers.gradients import cost
 from hpcadmm.solvers.gradients.function import Function, put
-from hpcadmm.solvers.shared.case import Place
 from hpcadmm.solvers.shared.gradient_sums import GradientSums
 from hpcadmm.solvers.shared.loss import norm
-from hpcadmm.solvers.shared.ops import Bill
 from hpcadmm.subproblems.norm import square
 
 
@@ -117,9 +115,5 @@ class FullBatch(Solver):
             "endings": s.endings,
         }
 
-    def bill(self, place: Place, iteration: int | None = None) -> Bill:
-        """Of one evaluation."""
-        return cost.full_batch(place)
-
-    def held_bytes(self, place: Place) -> float:
-        return cost.full_batch_memory(place)
+    bill = cost.full_batch
+    held_bytes = cost.full_batch_memory

@@ -1,7 +1,6 @@
 """The base of the minibatch methods: one step on a minibatch, whose gradient is summed over the ranks."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -15,11 +14,8 @@ from hpcadmm.model.state import WEIGHTS, Array, Arrays, exact_sums, replicated, 
 from hpcadmm.solvers.base import Solver
 from hpcadmm.solvers.gradients import cost, measures
 from hpcadmm.solvers.shared.batches import Drawn
-from hpcadmm.solvers.shared.case import Place
-from hpcadmm.solvers.shared.cost import gradient_memory
 from hpcadmm.solvers.shared.gradient_sums import GradientSums
 from hpcadmm.solvers.shared.loss import penalty, summed_loss
-from hpcadmm.solvers.shared.ops import Bill
 
 Positive = Annotated[float, Gt(0), Lt(math.inf)]
 NotNegative = Annotated[float, Ge(0), Lt(math.inf)]
@@ -162,14 +158,9 @@ class Stochastic(Solver):
     def objective(self, s: State, p: Problem, world: World) -> float:
         return summed_loss(s.W, p, world) + p.total * penalty(s.W, p.network, self.decay)
 
-    def measure(self, s: State, p: Problem, world: World) -> Mapping[str, float]:
-        return measures.measure(self, s, p, world)
-
-    def bill(self, place: Place, iteration: int | None = None) -> Bill:
-        return cost.stochastic(place)
-
-    def held_bytes(self, place: Place) -> float:
-        return gradient_memory(place, len(self.memory))
+    measure = measures.measure
+    bill = cost.stochastic
+    held_bytes = cost.stochastic_memory
 
 
 def flat(x: Array) -> Array:

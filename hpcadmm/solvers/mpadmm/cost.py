@@ -22,9 +22,9 @@ def layer_costs(solver: Any, n: Network, tiles: Tiles) -> list[float]:
     return found
 
 
-def mpadmm(place: Place, iteration: int | None = None) -> Bill:
+def bill(solver: Any, place: Place, iteration: int | None = None) -> Bill:
     """Sweep `iteration` = 0, 1, ...; None: a mean one after the first `warm` sweeps. Without a line search."""
-    case, solver, n = place.case, place.case.solver, place.case.n
+    case, n = place.case, place.case.n
     refresh, inputs = 1 / solver.refresh, 0.0
     if iteration is not None:
         refresh, inputs = float(solver.refreshes(iteration)), float(solver.refreshes(iteration, inputs=True))
@@ -71,7 +71,7 @@ def messages(bill: Bill, place: Place, refresh: float, inputs: float) -> None:
         bill.send(first, n[first - 1] * part, times=bill.calls, overlapped=True)
 
 
-def mpadmm_fill(place: Place) -> Bill | None:
+def fill(solver: Any, place: Place) -> Bill | None:
     """What passes through the chain before the last of its ranks has work."""
     if place.chain == 1:
         return None
@@ -80,7 +80,7 @@ def mpadmm_fill(place: Place) -> Bill | None:
     return bill
 
 
-def mpadmm_memory(place: Place) -> float:
+def memory(solver: Any, place: Place) -> float:
     """Bytes of state, sums and data."""
     case = place.case
     penalties = sum((case.n[l] ** 2 + case.width(l) ** 2) * (3 * 8 + case.item) for l in place.layers)

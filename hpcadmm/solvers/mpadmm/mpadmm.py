@@ -7,7 +7,6 @@ grid of layers only the parts of a batch run in parallel, as a pipeline.
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -17,17 +16,12 @@ from annotated_types import Ge, Gt, Len, Lt
 from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
 from hpcadmm.model.losses import Loss
-from hpcadmm.model.network import Network
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import WEIGHTS, Arrays, exact_sums, layers, replicated, scalar
-from hpcadmm.model.tiles import Tiles
 from hpcadmm.solvers.base import Solver
 from hpcadmm.solvers.mpadmm import cost, measures
-from hpcadmm.solvers.mpadmm.search import armijo
-from hpcadmm.solvers.mpadmm.work import Work
-from hpcadmm.solvers.shared.case import Place
+from hpcadmm.solvers.mpadmm.work import Work, armijo
 from hpcadmm.solvers.shared.dealing import grid
-from hpcadmm.solvers.shared.ops import Bill
 from hpcadmm.subproblems.matrix_penalty import direction, input_penalty, output_penalty
 from hpcadmm.subproblems.norm import square
 
@@ -226,24 +220,15 @@ class MpAdmm(Solver):
     def objective(self, s: State, p: Problem, world: World) -> float:
         return p.total * measures.mean_objective(self, self.weights(s, world), p, world)
 
-    def measure(self, s: State, p: Problem, world: World) -> Mapping[str, Any]:
-        return measures.measure(self, s, p, world)
-
     def check_billed(self) -> None:
         if not self.batch:
             raise UsageError("solver.batch = 0: the model knows mpadmm with minibatches only, not its line search")
 
-    def bill(self, place: Place, iteration: int | None = None) -> Bill:
-        return cost.mpadmm(place, iteration)
-
-    def fill(self, place: Place) -> Bill | None:
-        return cost.mpadmm_fill(place)
-
-    def held_bytes(self, place: Place) -> float:
-        return cost.mpadmm_memory(place)
-
     def gridded(self, chain: int, samples: int) -> Self:
         return replace(self, grid=[chain, samples])
 
-    def layer_costs(self, network: Network, tiles: Tiles) -> list[float]:
-        return cost.layer_costs(self, network, tiles)
+    layer_costs = cost.layer_costs
+    measure = measures.measure
+    bill = cost.bill
+    fill = cost.fill
+    held_bytes = cost.memory

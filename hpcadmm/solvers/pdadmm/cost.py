@@ -1,7 +1,10 @@
 """What an iteration of pdADMM costs: the bill of one rank of a grid of layers x samples."""
 
+from typing import Any
+
 from hpcadmm.comm.wire.wire import Wire
 from hpcadmm.model.network import Network
+from hpcadmm.model.tiles import Tiles
 from hpcadmm.solvers.shared.case import Place
 from hpcadmm.solvers.shared.cost import data_rows, fit_activation, fit_weights, summed, triangle
 from hpcadmm.solvers.shared.ops import Bill
@@ -9,18 +12,18 @@ from hpcadmm.solvers.shared.ops import Bill
 PASSES = 100  # cost in multiply-adds of all reads and writes of an entry of p, z, q, R in an iteration
 
 
-def layer_costs(network: Network, update: str) -> list[float]:
+def layer_costs(solver: Any, network: Network, tiles: Tiles) -> list[float]:
     """Multiply-adds a sample of each layer, by the products of the size of its W; the first layer has no p step."""
-    n, first, later = network.n, *((2.5, 4.5) if update == "exact" else (2.0, 4.0))
+    n, first, later = network.n, *((2.5, 4.5) if solver.update == "exact" else (2.0, 4.0))
     return [
         n[l] * n[l - 1] * (later if l > 1 else first) + PASSES * (n[l] + n[l - 1] * (l > 1))
         for l in range(1, network.depth + 1)
     ]
 
 
-def bill(place: Place) -> Bill:
+def bill(solver: Any, place: Place, iteration: int | None = None) -> Bill:
     """p, W, b, z, q of this rank's layers, and the messages to the ranks that hold the neighbouring layers."""
-    exact = place.case.solver.update == "exact"
+    exact = solver.update == "exact"
     everything = Bill(place.columns, place.calls, place.case.item)
     for l in place.layers:
         (exact_steps if exact else quadratic_steps)(everything, place, l)
@@ -110,9 +113,9 @@ def wire_of(place: Place) -> Wire:
     return Wire(case.solver.wire or case.precision, case.precision)  # type: ignore[arg-type]
 
 
-def memory(place: Place) -> float:
+def memory(solver: Any, place: Place) -> float:
     """Bytes of state, links, buffers and data."""
-    case, n, exact, lossless = place.case, place.case.n, place.case.solver.update == "exact", wire_of(place).lossless
+    case, n, exact, lossless = place.case, place.case.n, solver.update == "exact", wire_of(place).lossless
     rows = 0
     for l in place.layers:
         inputs, outputs = case.width(l) * (l > 1), n[l] * (l < case.L)

@@ -17,19 +17,15 @@ from hpcadmm.comm.exact.sums import sum_by_tile
 from hpcadmm.comm.wire.wire import WireName
 from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
-from hpcadmm.model.network import Network
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import WEIGHTS, Array, Arrays, cells, exact_sums, replicated, scalar
-from hpcadmm.model.tiles import Tiles
 from hpcadmm.solvers.base import Solver
 from hpcadmm.solvers.pdadmm import cost, measures, start
 from hpcadmm.solvers.pdadmm.links import Links
 from hpcadmm.solvers.pdadmm.start import Count, Stage
 from hpcadmm.solvers.pdadmm.updates import UPDATES, Quadratic
-from hpcadmm.solvers.shared.case import Place
 from hpcadmm.solvers.shared.dealing import grid
 from hpcadmm.solvers.shared.idle import check_penalty, check_schedule, may_grow
-from hpcadmm.solvers.shared.ops import Bill
 
 Positive = Annotated[float, Gt(0)]
 
@@ -224,17 +220,8 @@ class PdAdmm(Solver):
         """W and z of this rank's layers show any NaN within an iteration."""
         return all(bool(np.isfinite(x[l]).all()) for x in (s.W, s.z) for l in s.mine)
 
-    def measure(self, s: State, problem: Problem, world: World) -> Mapping[str, Any]:
-        return measures.measure(self, s, problem, world)
-
     def layer_seconds(self, s: State) -> Mapping[int, float]:
         return dict(s.layer_seconds)
-
-    def bill(self, place: Place, iteration: int | None = None) -> Bill:
-        return cost.bill(place)
-
-    def held_bytes(self, place: Place) -> float:
-        return cost.memory(place)
 
     @property
     def variant(self) -> str:
@@ -243,5 +230,7 @@ class PdAdmm(Solver):
     def gridded(self, chain: int, samples: int) -> Self:
         return replace(self, grid=[chain, samples])
 
-    def layer_costs(self, network: Network, tiles: Tiles) -> list[float]:
-        return cost.layer_costs(network, self.update)
+    layer_costs = cost.layer_costs
+    measure = measures.measure
+    bill = cost.bill
+    held_bytes = cost.memory

@@ -84,7 +84,7 @@ def wire(solver: Any, problem: Problem) -> Wire:
 def fields(solver: Any, problem: Problem, world: World) -> dict[str, Any]:
     """The fields of a blank state, except W; p_1 is the data itself."""
     network, L, exact = problem.network, problem.network.depth, solver.update == "exact"
-    blocks = deal(layer_costs(network, solver.update), world.chain.size)
+    blocks = deal(layer_costs(solver, network, problem.tiles), world.chain.size)
     lo, hi = blocks[world.chain.rank]
     mine, lossy = range(lo + 1, hi + 1), not wire(solver, problem).lossless
     hidden, later = [l for l in mine if l < L], [l for l in mine if l > 1]

@@ -12,7 +12,7 @@ def triangle(n: int) -> int:
 
 def summed(place: Place, rows: int, columns: int = 0, patient: bool = False) -> int:
     """Numbers that an exact sum (rows, columns) over the tiles sends; without columns, a symmetric one (rows, rows)."""
-    plain = getattr(place.case.solver, "sums", "exact") == "plain"
+    plain = place.case.solver.sums == "plain"
     entries = rows * columns if columns else triangle(rows)
     return words(place.case.precision, plain=plain, patient=patient) * entries + rows + columns
 
@@ -47,7 +47,7 @@ def data_rows(place: Place) -> float:
 
 def batch_bill(place: Place) -> Bill:
     """An empty bill over this rank's share of a mean batch."""
-    case, batch = place.case, getattr(place.case.solver, "batch", 0)
+    case, batch = place.case, place.case.solver.batch
     if not batch:
         return Bill(place.columns, place.calls, case.item)
     batches = max(1, -(-case.samples // batch))

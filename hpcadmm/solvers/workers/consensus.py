@@ -4,7 +4,6 @@ Boyd, Parikh, Chu, Peleato, Eckstein: Distributed Optimization and Statistical L
 Method of Multipliers, Foundations and Trends in Machine Learning 3 (2011), section 7.1; the benchmark of GADMM.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar
 
@@ -16,8 +15,6 @@ from hpcadmm.comm.world import World
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import WEIGHTS, Array, Arrays, exact_sums, replicated, scalar, sites
 from hpcadmm.model.vector import flat
-from hpcadmm.solvers.shared.case import Place
-from hpcadmm.solvers.shared.ops import Bill
 from hpcadmm.solvers.workers import cost, measures
 from hpcadmm.solvers.workers.local import LOCAL, pose
 from hpcadmm.solvers.workers.workers import ByWorker, Workers, WorkerSolver
@@ -123,11 +120,6 @@ class Consensus(WorkerSolver):
     def finite(self, s: State) -> bool:
         return all(bool(np.isfinite(x).all()) for x in (s.theta.rows, s.lam.rows, s.W[1]))
 
-    def measure(self, s: State, p: Problem, world: World) -> Mapping[str, Any]:
-        return measures.of_consensus(self, s, world)
-
-    def bill(self, place: Place, iteration: int | None = None) -> Bill:
-        return cost.consensus(place)
-
-    def held_bytes(self, place: Place) -> float:
-        return cost.memory(place)
+    measure = measures.of_consensus
+    bill = cost.consensus
+    held_bytes = cost.memory

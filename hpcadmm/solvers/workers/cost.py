@@ -1,6 +1,7 @@
 """The bills of the solvers with workers, and what a rank holds."""
 
 import math
+from typing import Any
 
 from hpcadmm.comm.wire.quantizer import message_bytes
 from hpcadmm.solvers.shared.case import Place
@@ -13,14 +14,13 @@ NEWTON = 200  # products with a worker's samples in a mean step of the cross ent
 PERIODS = 1000  # iterations, at most, that a mean of messages is taken over
 
 
-def gadmm(place: Place, iteration: int | None = None) -> Bill:
+def gadmm(solver: Any, place: Place, iteration: int | None = None) -> Bill:
     """The local step of each worker, vectors, and a message to each rank that holds a neighbour.
 
     An upper bound with `censor` (as if every worker sent). With adaptive bits every message is billed with the `bits`
     that the workers start with. The place without a rank is billed the messages of the rank that sends most.
     """
-    solver, L = place.case.solver, place.case.L
-    bill = exact_steps(place) if solver.exact(L, place.case.loss) else adam_steps(place)
+    bill = exact_steps(place) if solver.exact(place.case.L, place.case.loss) else adam_steps(place)
     bill.memory(1, near=16 * place.calls * place.case.weights * place.case.item, calls=45)
     count, size = sent(place, iteration)
     if count:
@@ -71,7 +71,7 @@ def sent(place: Place, iteration: int | None) -> tuple[float, float]:
     return busy * len(most), busy * masks + mean * sum(map(len, most))
 
 
-def consensus(place: Place) -> Bill:
+def consensus(solver: Any, place: Place, iteration: int | None = None) -> Bill:
     """The local step of each worker, as of `gadmm`, and the one Allreduce."""
     d, item = place.case.weights, place.case.item
     bill = exact_steps(place)
@@ -81,7 +81,7 @@ def consensus(place: Place) -> Bill:
     return bill
 
 
-def gd(place: Place) -> Bill:
+def gd(solver: Any, place: Place, iteration: int | None = None) -> Bill:
     """A pass over all samples, each worker's in pieces of 1024 columns at most, and the one Allreduce."""
     bill = whole_passes(place, summed=True)
     gradient_sum(bill, place)
@@ -89,13 +89,12 @@ def gd(place: Place) -> Bill:
     return bill
 
 
-def qgd(place: Place) -> Bill:
+def qgd(solver: Any, place: Place, iteration: int | None = None) -> Bill:
     """A pass as of `gd`; all uploads travel to all ranks. With adaptive bits they are billed with the `bits` that the
     workers start with."""
-    case, solver = place.case, place.case.solver
     if solver.workers == 1:
-        return gd(place)
-    d, mine = case.weights, place.calls
+        return gd(solver, place)
+    case, d, mine = place.case, place.case.weights, place.calls
     bill = whole_passes(place, summed=False)
     bill.memory(1, near=d * (24 * bill.calls + CODE * (mine + solver.workers) + 64), calls=10 * case.L * (mine + 2))
     one = sum(int(message_bytes(solver.bits, case.n[l] * case.width(l))) for l in range(1, case.L + 1))
@@ -111,7 +110,7 @@ def whole_passes(place: Place, *, summed: bool) -> Bill:
     return bill
 
 
-def memory(place: Place) -> float:
+def memory(solver: Any, place: Place) -> float:
     """Bytes of data, of the workers' vectors, and of their local problems in float64."""
     case, workers = place.case, place.calls
     features, outputs = case.width(1), case.n[-1]

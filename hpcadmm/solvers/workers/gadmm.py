@@ -6,7 +6,6 @@ censoring as in Ben Issaid, Elgabli, Park, Bennis, Debbah: Communication Efficie
 Bipartite Graphs, IEEE Trans. Wireless Commun. 2022.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -19,8 +18,6 @@ from hpcadmm.model.graph import Graph
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import WEIGHTS, Arrays, replicated, scalar, sites
 from hpcadmm.model.vector import flat, spans
-from hpcadmm.solvers.shared.case import Place
-from hpcadmm.solvers.shared.ops import Bill
 from hpcadmm.solvers.workers import cost, measures
 from hpcadmm.solvers.workers.local import LOCAL, local_adam, pose
 from hpcadmm.solvers.workers.neighbours import HEADS, TAILS, Censor, Due, Neighbours, Vectors
@@ -244,11 +241,6 @@ class Gadmm(WorkerSolver):
         """What is known of a worker enters its neighbours' duals within one iteration."""
         return all(bool(np.isfinite(x).all()) for x in (s.theta.rows, s.mu.rows, *s.W[1:]))
 
-    def measure(self, s: State, p: Problem, world: World) -> Mapping[str, Any]:
-        return measures.of_gadmm(self, s, p, world)
-
-    def bill(self, place: Place, iteration: int | None = None) -> Bill:
-        return cost.gadmm(place, iteration)
-
-    def held_bytes(self, place: Place) -> float:
-        return cost.memory(place)
+    measure = measures.of_gadmm
+    bill = cost.gadmm
+    held_bytes = cost.memory

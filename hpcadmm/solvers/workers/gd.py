@@ -4,7 +4,7 @@ A. Cauchy: Methode generale pour la resolution des systemes d'equations simultan
 benchmark of GADMM [Elgabli et al., JMLR 2020] and of the ADMMs for networks [Wang et al., KDD 2019].
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Literal
@@ -18,9 +18,7 @@ from hpcadmm.errors import UsageError
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import WEIGHTS, Array, Arrays, exact_sums, replicated, scalar
 from hpcadmm.model.weighted import Weight, times
-from hpcadmm.solvers.shared.case import Place
 from hpcadmm.solvers.shared.gradient_sums import GradientSums
-from hpcadmm.solvers.shared.ops import Bill
 from hpcadmm.solvers.workers import cost, measures
 from hpcadmm.solvers.workers.local import pose
 from hpcadmm.solvers.workers.optimum import OPTIMA
@@ -150,11 +148,8 @@ class Gd(WorkerSolver):
         """The bits that each worker has uploaded. Collective."""
         return [s.iterations * measures.answer_bits(s.W)] * self.workers
 
-    def measure(self, s: State, p: Problem, world: World) -> Mapping[str, Any]:
-        return measures.of_gd(self, s, p, world)
-
-    def bill(self, place: Place, iteration: int | None = None) -> Bill:
-        return cost.gd(place)
+    measure = measures.of_gd
+    bill = cost.gd
 
 
 def chunks(lo: int, hi: int) -> list[slice]:

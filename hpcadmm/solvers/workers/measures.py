@@ -71,7 +71,7 @@ def mean(every: Array) -> Array:
     return found
 
 
-def of_consensus(solver: Any, s: Any, world: World) -> dict[str, Any]:
+def of_consensus(solver: Any, s: Any, p: Problem, world: World) -> dict[str, Any]:
     """`objective`: sum_n f_n(theta_n). `primal_residual`: the norm of all theta_n - Theta; `dual_residual`: rho times
     the change of Theta, once for each worker; `mean_error`: f(Theta) - f*."""
     work = s.work

@@ -16,8 +16,6 @@ from hpcadmm.comm.world import World
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array, Arrays, sites
 from hpcadmm.model.tiles import block
-from hpcadmm.solvers.shared.case import Place
-from hpcadmm.solvers.shared.ops import Bill
 from hpcadmm.solvers.workers import cost, gd
 from hpcadmm.solvers.workers.gd import Gd
 from hpcadmm.solvers.workers.workers import ByWorker
@@ -156,5 +154,4 @@ class QGd(Gd):
         bits: list[int] = s.work.workers.gathered(s.payload_bits.rows[:, 0], world).astype(int).tolist()
         return bits
 
-    def bill(self, place: Place, iteration: int | None = None) -> Bill:
-        return cost.qgd(place)
+    bill = cost.qgd

@@ -63,11 +63,11 @@ def test_more_blocks_than_layers_or_none_are_refused(blocks):
 def test_what_a_layer_costs():
     """Products of the size of W for each sample, fewer of them in the first layer; then its entries."""
     sizes = (10, 10, 10, 10), (10, 10, 999, 10)
-    small, wide = (layer_costs(SimpleNamespace(n=n, depth=3), "quadratic") for n in sizes)
+    small, wide = (layer_costs(PdAdmm(), SimpleNamespace(n=n, depth=3), None) for n in sizes)
     assert small[0] < small[1] == small[2]
     assert wide[0] == small[0]
     assert min(wide[1:]) > 50 * small[1]
-    large = layer_costs(SimpleNamespace(n=(10**5,) * 3, depth=2), "quadratic")
+    large = layer_costs(PdAdmm(), SimpleNamespace(n=(10**5,) * 3, depth=2), None)
     np.testing.assert_allclose(large, [2e10, 4e10], rtol=1e-2)
 
 

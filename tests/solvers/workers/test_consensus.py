@@ -6,7 +6,7 @@ import pytest
 from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
 from hpcadmm.solvers import Consensus, Gadmm
-from tests.helpers.decentral import alone, models, textbook
+from tests.helpers.decentral import alone, check_optimum, models, textbook
 from tests.helpers.problems import posed, started, stepped
 from tests.helpers.seen import check_uploads_and_broadcasts, seen
 from tests.helpers.threads import on_ranks
@@ -77,17 +77,7 @@ def test_one_worker_comes_to_least_squares_and_stays_there():
 
 @pytest.mark.parametrize("workers", [2, 5, 10])
 def test_residuals_go_to_zero_and_the_models_to_the_normal_equations(workers):
-    solver = Consensus(workers=workers, rho=10.0)
-    s, p, world = alone(solver)
-    solver.step(s, p, world)
-    first = solver.measure(s, p, world)
-    for _ in range(600):
-        solver.step(s, p, world)
-    last, book = solver.measure(s, p, world), textbook(p)
-    np.testing.assert_allclose(models(s, p), [book.best] * workers, atol=1e-8)
-    for key in ("primal_residual", "dual_residual", "objective_error", "mean_error", "consensus_distance"):
-        assert last[key] <= 1e-7 * max(first[key], 1.0), key
-    assert last["objective"] == pytest.approx(book.least, rel=1e-9)
+    check_optimum(Consensus(workers=workers, rho=10.0), 600, 1e-8, 1e-7)
 
 
 def test_cross_entropy_comes_to_where_gadmm_does():

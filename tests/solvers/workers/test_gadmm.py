@@ -9,7 +9,7 @@ from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
 from hpcadmm.solvers import Gadmm
 from hpcadmm.solvers.workers.measures import mean
-from tests.helpers.decentral import GRAPHS, alone, chain_duals, models, rows, textbook
+from tests.helpers.decentral import GRAPHS, alone, chain_duals, check_optimum, models, rows, textbook
 from tests.helpers.problems import posed, started
 from tests.helpers.threads import on_ranks
 
@@ -67,17 +67,7 @@ def test_one_worker_is_least_squares():
 
 @graphs
 def test_residuals_go_to_zero_and_the_models_to_the_optimum(topology, workers):
-    solver = Gadmm(workers=workers, topology=topology, rho=5.0)
-    s, p, world = alone(solver)
-    solver.step(s, p, world)
-    first = solver.measure(s, p, world)
-    for _ in range(1500):
-        solver.step(s, p, world)
-    last, book = solver.measure(s, p, world), textbook(p)
-    np.testing.assert_allclose(models(s, p), [book.best] * workers, atol=1e-7)
-    for key in ("primal_residual", "dual_residual", "objective_error", "mean_error", "consensus_distance"):
-        assert last[key] <= 1e-6 * max(first[key], 1.0), key
-    assert last["objective"] == pytest.approx(book.least, rel=1e-9)
+    check_optimum(Gadmm(workers=workers, topology=topology, rho=5.0), 1500, 1e-7, 1e-6)
 
 
 def test_the_bounds_of_lemma_1_hold_at_each_iteration_and_v_decreases():

@@ -18,16 +18,6 @@ def made(way="whole", **options):
     return cls(**{**SHORT, **own, **options})
 
 
-def test_many_bits_are_gadmm():
-    solvers = [QGadmm(**SHORT, bits=32), Gadmm(**SHORT)]
-    (one, p, world), (other, _, _) = (network(solver) for solver in solvers)
-    for _ in range(30):
-        solvers[0].step(one, p, world)
-        solvers[1].step(other, p, world)
-    np.testing.assert_allclose(one.theta, other.theta, atol=1e-4)
-    np.testing.assert_allclose(one.mu, other.mu, atol=1e-4)
-
-
 def test_all_layers_in_every_iteration_are_no_periods():
     one, other = run(1, made(), 5, hidden=HIDDEN), run(1, made(periods=[1, 1, 1]), 5, hidden=HIDDEN)
     assert_same_bits(one[0], other[0])

@@ -9,7 +9,7 @@ from hpcadmm.comm.wire.quantizer import message_bytes
 from hpcadmm.solvers import Gadmm, QGadmm
 from hpcadmm.solvers.workers.neighbours import Censor
 from hpcadmm.solvers.workers.qgadmm import KEY, uniform
-from tests.helpers.decentral import CENSOR, GRAPHS, TOLD, alone, chain_duals, counted, models, textbook
+from tests.helpers.decentral import CENSOR, GRAPHS, SHORT, TOLD, alone, chain_duals, counted, models, network, textbook
 from tests.helpers.solver_runs import assert_same_bits, run
 
 graphs = pytest.mark.parametrize(("topology", "workers"), GRAPHS, ids=str)
@@ -45,15 +45,22 @@ def test_steps_and_duals_use_what_neighbours_know(way):
         np.testing.assert_allclose(chain_duals(s, p), moved, atol=1e-10)
 
 
-@pytest.mark.parametrize("options", [{"bits": 32}, {"bits": 30}], ids=str)
-def test_many_bits_are_gadmm(options):
-    solvers = [QGadmm(workers=5, **options), Gadmm(workers=5)]
-    (one, p, world), (other, _, _) = (alone(solver) for solver in solvers)
-    for _ in range(100):
+@pytest.mark.parametrize(
+    ("start", "options", "bits", "steps", "theta", "mu"),
+    [
+        (alone, {"workers": 5}, 32, 100, 1e-7, 1e-6),
+        (alone, {"workers": 5}, 30, 100, 1e-7, 1e-6),
+        (network, SHORT, 32, 30, 1e-4, 1e-4),
+    ],
+)
+def test_many_bits_are_gadmm(start, options, bits, steps, theta, mu):
+    solvers = [QGadmm(**options, bits=bits), Gadmm(**options)]
+    (one, p, world), (other, _, _) = (start(solver) for solver in solvers)
+    for _ in range(steps):
         solvers[0].step(one, p, world)
         solvers[1].step(other, p, world)
-        np.testing.assert_allclose(one.theta, other.theta, atol=1e-7)
-        np.testing.assert_allclose(one.mu, other.mu, atol=1e-6)
+        np.testing.assert_allclose(one.theta, other.theta, atol=theta)
+        np.testing.assert_allclose(one.mu, other.mu, atol=mu)
 
 
 def test_a_worker_that_never_is_silent_is_gadmm():
