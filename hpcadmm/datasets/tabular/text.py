@@ -30,8 +30,9 @@ def detected(path: Path, asked: Dialect) -> Dialect:
 def read_text(path: Path, asked: Dialect, world: World, kinds: Mapping[str, Kind] = NONE) -> Raw:
     """The columns of a text table; collective.
 
-    A column is "number" if at least half of its sampled fields are numbers (the others missing or, later, an error),
-    else "text"; kinds: by name, or by number from 1, what the user says instead. Raises UsageError on all ranks.
+    A column is "number" if nearly all of its sampled fields are numbers or missing (another one is an error), and
+    "text" if most are not, or if it holds codes (`fields.Shares`). kinds: by name, or by number from 1, what the user
+    says instead. Raises UsageError on all ranks.
     """
     return Reading(path, asked, world, kinds).raw()
 

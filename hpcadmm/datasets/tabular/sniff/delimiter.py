@@ -11,6 +11,11 @@ STRONG = ("\t", ";", ",", "|", "^")  # in the order of preference
 PREFIXES = ("#", "%", "//")  # of comments
 LINES = 500  # that show the delimiter
 LEAST = 0.5  # of the records have equally many fields
+PERFECT, GOOD, AHEAD = (
+    (1.4, 0.0),
+    (1.1, 0.0),
+    0.3,
+)  # scores of blanks that beat a delimiter, which they must be ahead of
 SHARE = 0.5  # of the lines hold a field in single quotes, if these quote
 
 
@@ -28,34 +33,33 @@ def delimiter_of(lines: Sequence[str], quote: str) -> str:
     Blanks and ":", which also stand within fields, are tried last.
     """
     shown = [line for line in lines[:LINES] if not any(starts(line, prefix) for prefix in PREFIXES)] or lines[:LINES]
-    strong = {one: score(shown, one, quote) for one in STRONG}
-    best = max(strong, key=lambda one: strong[one])
-    blank = score(shown, " ", quote)
-    if strong[best] > 0 and not (blank > strong[best] and blank > NEARLY_PERFECT):
+    scores = {one: score(shown, one, quote) for one in (*STRONG, " ", ":")}
+    best = max(STRONG, key=lambda one: scores[one])
+    blank, strong = scores[" "], scores[best]
+    ahead = blank > max(PERFECT, strong) or blank > max(GOOD, (strong[0] + AHEAD, 0.0))
+    if strong[0] > 0 and not (ahead and blank[1] >= strong[1]):
         return best
-    colon = score(shown, ":", quote)
-    return "," if max(blank, colon) <= 0 else " " if blank >= colon else ":"
+    return "," if not max(blank, scores[":"])[0] else " " if blank >= scores[":"] else ":"
 
 
-NEARLY_PERFECT = 1.4  # nearly all fields are numbers, in records of one width: blanks may beat decimal commas
+def score(lines: Sequence[str], delimiter: str, quote: str) -> tuple[float, float]:
+    """How well a delimiter cuts records into equally many clean fields, and the share that have the usual number.
 
-
-def score(lines: Sequence[str], delimiter: str, quote: str) -> float:
-    """The share of the records with the usual number of fields, times 1/2 + share of numbers - share of unclean fields.
-
-    0 for one column. A field is unclean if it holds another delimiter that is not its decimal comma.
+    The share times 1/2 + the share of numbers - that of unclean fields: these hold another delimiter that is not their
+    decimal comma. (0, 0) for one column.
     """
     cut = [fields for _, fields in records(lines, delimiter, quote)]
     counts = Counter(len(fields) for fields in cut)
     width = max(counts, key=lambda one: (counts[one], one), default=0)
     if width < 2 or counts[width] < LEAST * len(cut):
-        return 0.0
+        return 0.0, 0.0
     tidy = [text for fields in cut for text in fields if len(fields) == width]
     decimal = "," if delimiter != "," else "."
     numbers = sum(1 for text in tidy if number(text) or number(text, decimal))
-    others = [one for one in STRONG if one != delimiter]
+    others = [one for one in STRONG if one != delimiter != "\t"]  # beside tabs, all are text
     unclean = sum(1 for text in tidy if not number(text, decimal) and any(one in text for one in others))
-    return max(counts[width] / len(cut) * (0.5 + (numbers - unclean) / len(tidy)), 1e-9)
+    share = counts[width] / len(cut)
+    return max(share * (0.5 + (numbers - unclean) / len(tidy)), 1e-9), share
 
 
 def decimal_of(rows: Sequence[Sequence[str]], delimiter: str) -> str:

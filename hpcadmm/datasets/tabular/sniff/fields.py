@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.A)
 COMMA = re.compile(r"[-+]?(\d+,?\d*|,\d+)([eE][-+]?\d+)?", re.A)
@@ -15,6 +16,9 @@ SPELLED = ("", "?", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "-", ".",
 SHOWN = 40  # characters of a field in a message
 LONG = 100  # characters of a field that repairs are tried on
 MOST = 0.9  # of the fields of a column: nearly all
+CODES = 20  # different fields, at most, of a column of codes
+SEEN = 5  # texts among numbers, at least, that are no mistakes
+SIGNS = 3  # different signs of missing values, at most
 DISTINCT = 200  # fields that show what a column means
 REPAIRS = (  # pattern, replacement, how the field is then written
     (r"^'(.*)'$", r"\1", "without quotes"),
@@ -25,8 +29,14 @@ REPAIRS = (  # pattern, replacement, how the field is then written
     (r"(?<=\d),(?=\d{3}(\D|$))", "", "without the thousands separator"),
     (r"\.(?=\d{3}(\D|$))", "", "without the thousands separator"),
     (",", ".", "with a decimal point"),
+    (r"^([-+]?\d{1,3})\.(\d{3}),(\d+)$", r"\1\2.\3", "without the thousands separator and with a decimal point"),
+    (
+        r"\s*[$\u20ac\u00a3\u00a5%]\s*|(?<=\d)['\u2019\u00a0\u202f](?=\d{3})|(?<=\d),(?=\d{3}(\D|$))",
+        "",
+        "without sign and separators",
+    ),
 )
-CERTAIN = (2, 3, 4, 5, 7)  # repairs of what is meant as a number
+CERTAIN = (2, 3, 4, 5, 7, 8, 9)  # repairs of what is meant as a number
 CURES = (
     (("true", "false", "yes", "no"), "write 1 and 0"),
     (("inf", "infinity"), 'it is not finite: remove the row, or set data.missing = ["{0}"]'),
@@ -53,16 +63,35 @@ def absent(text: str, missing: Sequence[str], numbers: bool) -> bool:
     return low in MISSING or text in missing or (numbers and low in BESIDE_NUMBERS)
 
 
-def shares(values: Iterable[str], missing: Sequence[str], decimal: str) -> tuple[int, int, str]:
-    """Of the fields of a column: how many are numbers, how many are other text, and the first of these."""
-    numbers, texts, first = 0, 0, ""
+@dataclass(frozen=True)
+class Shares:
+    """Of the fields of a column: how many are numbers, how many are other text and not missing; how many differ."""
+
+    numbers: int
+    texts: int
+    different_numbers: int
+    different_texts: int
+
+    @property
+    def codes(self) -> bool:
+        """Are they text although at least half are numbers? Few different fields, or many different texts, are codes.
+
+        Few texts among many numbers are more likely unknown signs of missing values.
+        """
+        few = self.different_numbers + self.different_texts <= CODES
+        many = self.texts >= SEEN and self.numbers < MOST * (self.numbers + self.texts)
+        return many and (few or self.different_texts > SIGNS)
+
+
+def shares(values: Iterable[str], missing: Sequence[str], decimal: str) -> Shares:
+    """Count the fields of a column."""
+    numbers, texts = [], []
     for text, count in Counter(values).items():
         if number(text, decimal):
-            numbers += count
+            numbers.append(count)
         elif not absent(text, missing, numbers=True):
-            first = first if texts else text
-            texts += count
-    return numbers, texts, first
+            texts.append(count)
+    return Shares(sum(numbers), sum(texts), len(numbers), len(texts))
 
 
 def repaired(text: str, among: Iterable[int] = range(len(REPAIRS)), decimal: str = ".") -> tuple[str, str] | None:

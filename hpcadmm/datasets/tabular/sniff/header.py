@@ -1,5 +1,6 @@
 """The lines before the records of a text table: what is skipped, and the names of the columns."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
@@ -27,8 +28,8 @@ def is_header(first: Row, body: Sequence[Row], asked: bool | None, decimal: str,
     """Is the first record a header? `asked` (data.header) decides.
 
     By default it is if it has no number above a column of numbers; in a table of text only, if its fields differ from
-    one another and from all fields below. Raises UsageError if a header is asked for and the record holds numbers that
-    are not names: names count (0, 1, 2, ... or 1, 2, 3, ...) or increase.
+    one another and from all fields below, also in the shape of those with digits. Raises UsageError if a header is
+    asked for and the record holds numbers that are not names: names count (0, 1, 2, ... or 1, 2, 3, ...) or increase.
     """
     if asked and first and all(map(number, first)) and not counts(first):
         values = [float(text) for text in first]
@@ -44,13 +45,23 @@ def is_header(first: Row, body: Sequence[Row], asked: bool | None, decimal: str,
     if votes:
         return all(votes)
     below = {text for column in columns for text in column}
-    return len(set(first)) == len(first) and not below & set(first)
+    alike = any(shape(text) and shape(text) in map(shape, column) for text, column in zip(first, columns, strict=True))
+    return len(set(first)) == len(first) and not below & set(first) and not alike
+
+
+def shape(text: str) -> str:
+    """The text with 9 for each run of digits, "" if it has none: such as of dates, codes and addresses.
+
+    >>> shape("192.168.1.12"), shape("age")
+    ('9.9.9.9', '')
+    """
+    return re.sub(r"\d+", "9", text) if re.search(r"\d", text) else ""
 
 
 def numeric(column: Sequence[str], decimal: str) -> bool:
     """Are most fields numbers?"""
-    numbers, texts, _ = shares(column, (), decimal)
-    return numbers > texts
+    found = shares(column, (), decimal)
+    return found.numbers > found.texts
 
 
 def counts(first: Row) -> bool:
@@ -65,14 +76,20 @@ def counts(first: Row) -> bool:
 
 def doubtful(first: Row, header: bool, asked: bool | None, where: str) -> str | None:
     """A warning if the first record may have been misread as a header or as a sample; None if it is clear."""
-    if not first or not all(map(number, first)):
+    given = [text for text in first if number(text)]
+    if asked is None and not header and len(given) > 2 and rises(given):
+        cure = "if these are names, set data.header = true; if not, false"
+        return f"{where}: the first line, {shown(first)}, is read as a sample; {cure}"
+    if not first or len(given) < len(first):
         return None
     if header and not counts(first):
         return f"{where}: the first line, {shown(first)}, is read as a header because data.header = true"
-    if asked is None and counts(first):
-        cure = "if these are names, set data.header = true; if not, false"
-        return f"{where}: the first line, {shown(first)}, is read as a sample; {cure}"
     return None
+
+
+def rises(numbers: Row) -> bool:
+    """Does each number exceed the one before it by 1, as years in a header do?"""
+    return all(float(b) - float(a) == 1 for a, b in pairwise(numbers))
 
 
 def check_names(names: Row, width: int, line: int, where: str) -> None:

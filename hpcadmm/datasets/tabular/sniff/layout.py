@@ -131,7 +131,7 @@ def heading(search: Search, rows: Numbered, width: int, decimal: str) -> tuple[R
     """The names in the header, None without one, and the rows after it."""
     where, asked = search.where, search.asked.header
     if search.head is not None and asked is not False:
-        return [text.lstrip("#").strip() for text in search.head[1]], rows
+        return [text.lstrip("#%").strip() for text in search.head[1]], rows
     line, first = rows[0]
     body = [fields for _, fields in rows[1:] if len(fields) == width]
     if len(first) not in (width, width - 1) and asked is not False and not any(map(number, first)) and body:
@@ -156,7 +156,7 @@ def explain(search: Search, names: Row | None, first: Row, trailing: bool, skip:
 
 
 def typed(search: Search, sample: Sample, found: Layout, given: Mapping[int, Kind]) -> list[Kind]:
-    """The kinds of the columns: number if half of the fields given are numbers. Raises UsageError."""
+    """The kinds of the columns. Raises UsageError."""
     rows = [fields for i, fields in search.rows if i >= found.line - 1]
     for text in () if found.wide else sample.spread(found.encoding):
         rows += [fields for _, fields in records(physical(text), found.delimiter, found.quote, found.comment)]
@@ -170,10 +170,14 @@ def typed(search: Search, sample: Sample, found: Layout, given: Mapping[int, Kin
 
 def kind_of(search: Search, found: Layout, column: int, values: Sequence[str]) -> Kind:
     """The kind of a column. Raises UsageError if numbers are meant that must be rewritten."""
-    numbers, texts, _ = shares(values, found.missing, found.decimal)
-    if texts > numbers and (text := meant(values, found.missing, found.decimal)):
+    count = shares(values, found.missing, found.decimal)
+    if count.texts > count.numbers and (text := meant(values, found.missing, found.decimal)):
         alike = (i for i, row in search.rows if len(row) == found.width and row[found.skipped + column] == text)
         place = next((f"line {i + 1}, " for i in alike if i >= found.line - 1), "")
         cure = f'or set data.types.{found.key(column)} = "category" to read text'
         raise UsageError(f"{search.where}: {place}column {found.called(column)}: {cause(text, found.decimal)}; {cure}")
-    return "number" if numbers >= texts else "text"
+    if count.numbers >= count.texts and count.codes:
+        said = f"{count.texts} of {count.numbers + count.texts} sampled fields are no numbers, so it is read as text"
+        place = f"{search.where}: column {found.called(column)}"
+        search.warnings.append(f'{place}: {said}; set data.types.{found.key(column)} = "category" if that is right')
+    return "number" if count.numbers >= count.texts and not count.codes else "text"

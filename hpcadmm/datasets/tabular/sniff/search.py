@@ -16,7 +16,7 @@ Row = Sequence[str]
 class Search:
     """The sample's lines, of which those before `start` are skipped, and what has been found so far.
 
-    head: the number of a line and its fields, if it is a header behind a "#", as numpy.savetxt writes it.
+    head: the number of a line and its fields, if it is a header behind a "#" or "%", as numpy.savetxt writes it.
     """
 
     where: str
@@ -63,7 +63,7 @@ def delimit(search: Search) -> None:
 def comment_of(search: Search) -> str:
     """The beginning of comment lines: they stand above the table, or have another number of fields than its rows.
 
-    The last line above the table may be its header behind a "#".
+    The last line above the table may be its header behind the sign.
     """
     lines = [(i, line) for i, line in enumerate(search.lines) if i >= search.start and not line.isspace()]
     for prefix in PREFIXES:
@@ -75,7 +75,7 @@ def comment_of(search: Search) -> str:
         above = [i for i in marked if i < plain[0]]
         if any(len(search.fields(search.lines[i])) == width > 1 for i in marked[len(above) :]):
             continue  # rows that begin so
-        last = search.fields(search.lines[above[-1]].lstrip()[1:]) if above and prefix == "#" else []
+        last = search.fields(search.lines[above[-1]].lstrip()[1:]) if above and prefix in "#%" else []
         if len(last) == width > 1:
             search.head = above[-1], last
         return prefix
