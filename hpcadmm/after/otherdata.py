@@ -51,7 +51,7 @@ def choose(trained: Trained, overrides: Sequence[str], world: World) -> Choice:
     whole = False
     if {"name", "path", "train"} & given.keys() and not {"split", "test"} & given.keys():
         with world.together("reading the data"):
-            whole = dataset.sources(trained.job.head.seed)[1] is None
+            whole = not dataset.has_test()
     return Choice(dataset, whole)
 
 
@@ -120,6 +120,7 @@ def load(trained: Trained, choice: Choice, world: World) -> Loaded:
         ones=trained.network.bias,
         transform=scaled,
         columns=trained.columns,
+        classes=trained.classes > 0,
     )
     if bool(loaded.classes) != bool(trained.classes):
         given, known = ("classes" if classes else "real targets" for classes in (loaded.classes, trained.classes))

@@ -15,8 +15,9 @@ from hpcadmm.comm.launch import phase
 from hpcadmm.comm.world import World
 from hpcadmm.datasets import DATASETS
 from hpcadmm.datasets.base import Dataset
+from hpcadmm.datasets.columns import Columns
 from hpcadmm.datasets.disk.lookup import check_there
-from hpcadmm.datasets.formats.text import Csv
+from hpcadmm.datasets.formats.tables import Csv
 from hpcadmm.datasets.inputs import Block, blocks, dealt
 from hpcadmm.datasets.recognise import format_of
 from hpcadmm.datasets.table import Table
@@ -57,15 +58,16 @@ def predict(
         encode, write = FORMATS[kind(out, FORMATS)]
         if world.first:
             absent(out, force)
-    with phase("reading the input"), world.together("reading the input"):
-        table, factor = opened(trained, source, how)
-    if world.first:
-        for line in table.warnings:
-            warn(line)
+    with phase("reading the input"):
+        table, factor = opened(trained, source, how, world)
+        tiles = dealt(table, world)
+        how_read = trained.transform.inputs, trained.dtype, trained.network.bias, factor
+        found = blocks(table, tiles, *how_read, world)
+    lines = (*table.warnings, *table.remarks(world))
+    for line in lines if world.first else ():
+        warn(line)
     with spool(out) as mine:
-        inputs = trained.transform.inputs
         with phase("predicting"), world.together("predicting"), threadpool_limits(trained.job.head.threads):
-            found = blocks(table, dealt(table, world), inputs, trained.dtype, trained.network.bias, factor)
             for z in outputs(trained, found):
                 with spoken(f"write {out}"):
                     mine.write(encode(sheet, z))
@@ -85,10 +87,11 @@ def outputs(trained: Trained, found: Iterator[Block]) -> Iterator[Array]:
         yield z
 
 
-def opened(trained: Trained, source: Path, how: Reading) -> tuple[Table, int]:
-    """The table of the features, and the factor by which its images are down-sampled."""
-    like = reader(trained, source, how)
-    return table_for(source, like, trained.transform, trained.columns, how.column), like.downsample
+def opened(trained: Trained, source: Path, how: Reading, world: World) -> tuple[Table, int]:
+    """The table of the features, and the factor by which its images are down-sampled. Collective."""
+    with world.together("reading the input"):
+        like = reader(trained, source, how)
+    return table_for(source, like, trained.transform, trained.columns, how.column, world), like.downsample
 
 
 def reader(trained: Trained, source: Path, how: Reading) -> Dataset:
@@ -101,7 +104,7 @@ def reader(trained: Trained, source: Path, how: Reading) -> Dataset:
             raise UsageError(f"{source}: the format {name} has no options; remove --set")
         return own
     options: dict[str, Any] = asdict(own) if own.name == name else {"downsample": own.downsample}
-    if name == Csv.name != own.name and trained.columns is not None:
+    if name == Csv.name != own.name and isinstance(trained.columns, Columns):
         options["target"] = trained.columns.place  # as in the training table
     options = {key: value for key, value in (options | given).items() if value is not None}
     faults: list[str] = []

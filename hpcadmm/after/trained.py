@@ -12,6 +12,7 @@ from hpcadmm.comm.launch import phase
 from hpcadmm.comm.world import World
 from hpcadmm.datasets.columns import Columns
 from hpcadmm.datasets.loaded import Transform
+from hpcadmm.datasets.tabular.schema import Schema, columns_of
 from hpcadmm.errors import UsageError
 from hpcadmm.job.job import Job, parse
 from hpcadmm.model.network import Network
@@ -47,7 +48,7 @@ class Trained:
     classes: int
     names: list[str]
     transform: Transform
-    columns: Columns | None = None
+    columns: Schema | Columns | None = None
     best: str = ""
 
     @property
@@ -131,7 +132,7 @@ def made(meta: dict[str, Any], weights: Sequence[Array], run: Path) -> Trained:
         network = Network(tuple(meta["network"]["sizes"]), job.activation, bool(meta["network"]["bias"]))
         classes, names = int(meta["classes"]), [str(name) for name in meta["names"] or []]
         transform = Transform.of(meta["transform"])
-        columns = Columns.of(meta["columns"]) if "columns" in meta else None
+        columns = columns_of(meta["columns"]) if "columns" in meta else None
         best = str(meta["best"]["metric"]) if "best" in meta else ""
         W = [None, *weights]
         trained = Trained(job, int(meta["iteration"]), network, W, classes, names, transform, columns, best)

@@ -139,9 +139,11 @@ def is_parallel(words: Sequence[str]) -> bool:
 
     >>> is_parallel(["train", "a.toml"]), is_parallel(["train", "--print-job"]), is_parallel(["show", "train"])
     (True, False, False)
+    >>> is_parallel(["data", "convert", "a.csv", "a.h5"]), is_parallel(["data", "inspect", "convert"])
+    (True, False)
     """
-    command = next((word for word in words if not word.startswith("-")), "")
-    return command in PARALLEL and not SERIAL & set(words)
+    command, sub = [*(word for word in words if not word.startswith("-")), "", ""][:2]
+    return (command in PARALLEL or (command, sub) == ("data", "convert")) and not SERIAL & set(words)
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""`hpcadmm data`: list, download, convert and inspect datasets. Serial: no MPI, no ranks."""
+"""`hpcadmm data`: list, download, convert and inspect datasets. Only convert runs on several ranks."""
 
 import json
 from pathlib import Path
@@ -62,11 +62,13 @@ def download(name: str, to: Path | None, url_base: str | None, force: bool) -> N
 def convert(source: str, out: Path, kind: str | None, settings: tuple[str, ...], notes: tuple[str, ...],
             **options: Any) -> None:  # fmt: skip
     """Convert IN, a dataset's name or a file, to the HDF5 file OUT: X, y and, with a test part, X_test, y_test."""
+    from hpcadmm.comm.launch import launched_world
     from hpcadmm.datasets.convert import convert as write
     from hpcadmm.datasets.convert import noted
 
-    written = write(chosen(source, kind, settings), out, notes=noted(notes), **options)
-    for part, (samples, features) in written.items():
+    world = launched_world()
+    written = write(chosen(source, kind, settings), out, world, notes=noted(notes), **options)
+    for part, (samples, features) in written.items() if world.first else ():
         click.echo(f"{out}: {part} {samples} x {features}")
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from hpcadmm.comm.agreement import Meeting
     from hpcadmm.comm.world import World
 
-__all__ = ["check_launcher", "guarded", "phase", "refuse_launcher", "start_mpi"]
+__all__ = ["check_launcher", "guarded", "launched_world", "phase", "refuse_launcher", "start_mpi"]
 
 PATIENCE = 3.0  # seconds that a failed rank waits for the others to fail or end too
 
@@ -44,6 +44,13 @@ def start_mpi(*, check: bool = True) -> "World":
     if _watchdogs:
         world.beat = _watchdogs[0].beat
     return world
+
+
+def launched_world() -> "World":
+    """The world of a launcher's ranks; without a launcher one of this process, and MPI does not start."""
+    from hpcadmm.comm.world import World
+
+    return start_mpi() if launcher.expected_size() > 1 else World.without_mpi()
 
 
 def refuse_launcher() -> None:

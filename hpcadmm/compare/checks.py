@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 from typing import Any
 
+from hpcadmm.comm.world import World
 from hpcadmm.compare.vary import Vary
 from hpcadmm.datasets import DATASETS
 from hpcadmm.errors import UsageError
@@ -28,7 +29,7 @@ Try = Callable[[Sequence[str]], Job]  # the job with these overrides; raises Usa
 
 def regression(job: Job) -> bool:
     """Do the job's data have real targets, not classes? Opens the files; UsageError or OSError if that fails."""
-    train, _ = job.data.sources(job.head.seed)
+    train, _ = job.data.sources(job.head.seed, World.without_mpi())
     return train.table.targets > 0
 
 

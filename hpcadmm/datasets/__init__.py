@@ -17,7 +17,9 @@ DATASETS = Registry(
         "california": "hpcadmm.datasets.public.california:California",
         "hdf5": "hpcadmm.datasets.formats.hdf5:Hdf5",
         "npz": "hpcadmm.datasets.formats.npz:Npz",
-        "csv": "hpcadmm.datasets.formats.text:Csv",
+        "csv": "hpcadmm.datasets.formats.tables:Csv",
+        "parquet": "hpcadmm.datasets.formats.tables:Parquet",
+        "arrow": "hpcadmm.datasets.formats.tables:Arrow",
         "libsvm": "hpcadmm.datasets.formats.libsvm:Libsvm",
     },
 )

@@ -1,6 +1,5 @@
 """A dataset is its [data] table: a frozen dataclass of options that loads one rank's columns."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,12 +7,14 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Le, Lt
 
+from hpcadmm.comm import memory
+from hpcadmm.comm.world import World
 from hpcadmm.datasets import loading
 from hpcadmm.datasets.choose import Order, check_parts, first, held_out, ordered, split, subset
 from hpcadmm.datasets.disk.lookup import find, missing, places, there
 from hpcadmm.datasets.labels import Labelling, distinct
 from hpcadmm.datasets.lean.window import amount
-from hpcadmm.datasets.table import Source, Table
+from hpcadmm.datasets.table import Parts, Source, Table
 from hpcadmm.errors import UsageError
 
 Count = Annotated[int, Ge(1)]
@@ -37,7 +38,7 @@ class Remote:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dataset(ABC):
+class Dataset:
     """The options of every dataset, applied in this order: classes, split, order, first, validation, positive,
     downsample, scale.
 
@@ -83,10 +84,10 @@ class Dataset(ABC):
     test: str | None = None
     scale: Scale = "auto"
     standardise: bool | Literal["auto"] = False
-    standardise_targets: bool = False
+    standardise_targets: bool | Literal["auto"] = False
     downsample: Count = 1
-    classes: list[int] | None = None
-    positive: list[int] | None = None
+    classes: list[int | str] | None = None
+    positive: list[int | str] | None = None
     split: Annotated[float, Gt(0), Le(1)] | None = None
     split_seed: Annotated[int, Ge(0)] = 0
     shuffle: bool = True
@@ -131,16 +132,33 @@ class Dataset(ABC):
         """The path of the one file of the dataset, which data.path may name itself."""
         return next(filter(there, self.searched), None) or self.located(self.train or self.expects[0])
 
-    @abstractmethod
-    def sources(self, seed: int) -> tuple[Source, Source | None]:
-        """The train and the test part of the files, headers checked; None if there is no test part."""
+    def sources(self, seed: int, world: World, classes: bool | None = None, columns: Any = None) -> Parts:
+        """The train and the test part of the files, headers checked; None if there is no test part.
+
+        classes: the loss needs classes (True) or real targets (False), for a table whose target may be read as either.
+        columns: those of a training. Collective; raises UsageError on all ranks.
+        """
+        with world.together("reading the data"), memory.spared("the rows"):
+            train, test = self.parts(seed)
+            for part in (train, test):
+                if part is not None and columns is not None:
+                    part.table.expect(columns)
+        return train, test
+
+    def parts(self, seed: int) -> Parts:
+        """What `sources` returns, for a dataset whose files each rank opens by itself."""
+        raise NotImplementedError
+
+    def has_test(self) -> bool:
+        """Do the files have a test part of their own?"""
+        return True
 
     def select(self, train: Source, test: Source | None) -> tuple[Source, Source]:
         """Both parts after the options classes, split, order, first and validation."""
         if self.classes is not None:
             self.refuse_targets(train.table, "classes")
-            train = subset(train, self.classes)
-            test = test and (test if self.validation else subset(test, self.classes))
+            train = self.of_classes(train)
+            test = test and (test if self.validation else self.of_classes(test))
         if test is None:
             train, test = split(train, self.split or ONE_PART, self.shuffle, self.split_seed)
         elif self.split is not None:
@@ -150,6 +168,13 @@ class Dataset(ABC):
         if self.validation is not None:
             return held_out(train, self.validation, self.split_seed)
         return train, first(test, self.first_test, "first_test")
+
+    def of_classes(self, source: Source) -> Source:
+        """The rows with one of the labels data.classes."""
+        return subset(source, source.table.codes(self.classes or [], "classes"), self.classes)
+
+    def learn(self, train: Source, test: Source, world: World, columns: Any = None) -> None:
+        """Learn from the chosen rows how columns become features, for tables that need it. Collective."""
 
     def refuse_targets(self, table: Table, key: str) -> None:
         """Raise UsageError if the table has no classes."""
@@ -162,6 +187,8 @@ class Dataset(ABC):
             if self.positive is not None:
                 self.refuse_targets(tables[0], "positive")
             return None
-        if self.standardise_targets:
+        if self.standardise_targets is True:
             raise UsageError(f"data.standardise_targets: {tables[0].where} has classes, not real targets")
-        return Labelling.of(distinct(tables), tables[0].names, self.classes, self.positive)
+        keys = {"classes": self.classes, "positive": self.positive}
+        codes = [None if given is None else tables[0].codes(given, key) for key, given in keys.items()]
+        return Labelling.of(distinct(tables), tables[0].names, *codes)

@@ -39,11 +39,11 @@ def labels_of(source: Source) -> NDArray[Any]:
     return labels[rows.start : rows.stop] if isinstance(rows, range) else labels[rows]
 
 
-def subset(source: Source, classes: list[int]) -> Source:
-    """The rows whose label is one of `classes`, in file order."""
+def subset(source: Source, classes: list[int], given: object) -> Source:
+    """The rows whose label is one of `classes`, which the user calls `given`, in file order."""
     chosen = pick(source.rows, np.flatnonzero(np.isin(labels_of(source), classes)))
     if not chosen.size:
-        raise UsageError(f"data.classes = {classes}: {source.table.where} has no sample with these labels")
+        raise UsageError(f"data.classes = {given}: {source.table.where} has no sample with these labels")
     return Source(source.table, chosen)
 
 

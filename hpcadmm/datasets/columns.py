@@ -1,7 +1,7 @@
 """The columns of a training's table as checkpoints up to version 0.3.0 keep them, and names in messages."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 SHOWN = 12  # names in a message
@@ -17,6 +17,10 @@ class Columns:
     features: list[str]
     target: str | None = None
     place: int | None = None
+
+    def record(self) -> dict[str, Any]:
+        """As JSON, for a checkpoint."""
+        return asdict(self)
 
     @classmethod
     def of(cls, record: dict[str, Any]) -> "Columns":

@@ -1,14 +1,19 @@
 """From raw rows of a table to the columns of one rank, block by block."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hpcadmm.comm import memory
+from hpcadmm.comm.world import World
+from hpcadmm.datasets.choose import pick
 from hpcadmm.datasets.labels import Labelling
 from hpcadmm.datasets.loaded import Samples
-from hpcadmm.datasets.table import Array, Rows, Source, Table, step
+from hpcadmm.datasets.table import Array, Read, Rows, Source, Table, empty_labels, step
+from hpcadmm.datasets.tabular.exchange import READING, arriving, edges_of
 from hpcadmm.datasets.transform import Affine
 from hpcadmm.errors import UsageError
 from hpcadmm.model.tiles import Tiles
@@ -17,54 +22,106 @@ Index = slice | NDArray[np.int64]
 
 
 def filled(
-    source: Source,
+    sources: Sequence[Source],
     labelling: Labelling | None,
-    tiles: Tiles,
+    tiles: Sequence[Tiles],
     dtype: Any,
     ones: bool,
     factor: int = 1,
     transform: Affine | None = None,
-) -> Samples:
-    """This rank's columns of one part, down-sampled by `factor` and transformed (None: raw); targets are raw.
+    *,
+    world: World,
+) -> list[Samples]:
+    """This rank's columns of each part, down-sampled by `factor` and transformed (None: raw); targets are raw.
 
-    x is a view of an array that `transform.narrowed` can shrink.
+    x is a view of an array that `transform.narrowed` can shrink. Parts of one table are read together. Collective;
+    raises UsageError on all ranks.
     """
-    table, rows = source.table, source.rows[tiles.lo : tiles.hi]
-    features = width(table, factor)
-    size = features + ones, len(rows)
-    x = np.empty(size[0] * size[1], dtype).reshape(size, order="F")
-    x[features:] = 1
-    labels = empty_labels(table, len(rows))
-    if len(rows):
-        with table.reader() as read:
-            gather(table, read, rows, x.T[:, :features], labels, factor, transform)
-    if labelling is not None:
-        labelling.encode(labels, table, rows)
-    elif table.targets == 1:
-        labels = labels[:, 0]
-    return Samples(tiles.n, tiles, x, labels.T)
+    with world.together(READING), memory.spared("the samples"):
+        made = [Destination.of(s, t, dtype, ones, factor, transform) for s, t in zip(sources, tiles, strict=True)]
+    for to in made:
+        if to.direct:
+            with world.together(READING), memory.spared("the samples"):
+                to.read()
+    for table in dict.fromkeys(s.table for s in sources):
+        receive([to for to in made if to.source.table is table and not to.direct], world)
+    with world.together(READING):
+        return [to.samples(labelling) for to in made]
 
 
-def gather(
-    table: Table, read: Any, rows: Rows, out: Array, labels: Array, factor: int = 1, transform: Affine | None = None
-) -> None:
-    """Read rows in their order into `out` (samples, features) and `labels`, in blocks.
+def receive(made: "Sequence[Destination]", world: World) -> None:
+    """Read parts of one table, each rank a share, and send the rows to their owners. Collective."""
+    if not made:
+        return
+    for arrivals in arriving([to.source for to in made], [edges_of(to.tiles) for to in made], world):
+        with world.together(READING):
+            for to, arrival in zip(made, arrivals, strict=True):
+                columns = arrival.columns - to.tiles.lo
+                to.store(arrival.features, arrival.labels, pick(to.rows, columns), columns)
 
-    transform: of the features, computed in float64 before they are cast to the type of `out`.
-    """
-    for start, stop, got, put in visits(rows, step(table.features)):
-        raw, found = read(start, stop)
-        raw, found = raw[got], found[got]
+
+@dataclass(frozen=True)
+class Destination:
+    """Where this rank's rows of a part go: x (features + ones, samples) and labels; how they are changed."""
+
+    source: Source
+    tiles: Tiles
+    rows: Rows
+    x: Array
+    labels: Array
+    factor: int
+    transform: Affine | None
+
+    @classmethod
+    def of(
+        cls, source: Source, tiles: Tiles, dtype: Any, ones: bool, factor: int, transform: Affine | None
+    ) -> "Destination":
+        rows = source.rows[tiles.lo : tiles.hi]
+        features = width(source.table, factor)
+        size = features + ones, len(rows)
+        x = np.empty(size[0] * size[1], dtype).reshape(size, order="F")
+        x[features:] = 1
+        return cls(source, tiles, rows, x, empty_labels(source.table, len(rows)), factor, transform)
+
+    @property
+    def direct(self) -> bool:
+        """Does this rank read its own rows?"""
+        return self.source.table.apart and isinstance(self.rows, range)
+
+    def read(self) -> None:
+        """Read this rank's own rows."""
+        if len(self.rows):
+            with self.source.table.reader() as read:
+                self.gather(read)
+
+    def gather(self, read: Read) -> None:
+        """Read the rows in their order, in blocks."""
+        for start, stop, got, put in visits(self.rows, step(self.source.table.features)):
+            raw, found = read(start, stop)
+            self.store(raw[got], found[got], np.arange(start, stop)[got], put)
+
+    def store(self, raw: Array, found: Array, rows: Array, put: Index) -> None:
+        """Write the raw features and labels of the table's `rows` to the samples `put`.
+
+        The transform of the features is computed in float64 before they are cast.
+        """
+        table, factor = self.source.table, self.factor
         values = averaged(raw, check_image(table, factor), factor) if factor > 1 else raw
         with np.errstate(over="ignore", invalid="ignore"):
-            scaled = values if transform is None else transform.rows(values)
-            block = scaled.astype(out.dtype, copy=False)
-        rows_read = np.arange(start, stop)[got]
-        check_finite(block, raw, table, rows_read)
+            scaled = values if self.transform is None else self.transform.rows(values)
+            block = scaled.astype(self.x.dtype, copy=False)
+        check_finite(block, raw, table, rows)
         if table.targets:
-            check_finite(found, found, table, rows_read, target=True)
-        out[put] = block
-        labels[put] = found
+            check_finite(found, found, table, rows, target=True)
+        self.x.T[put, : block.shape[1]] = block
+        self.labels[put] = found
+
+    def samples(self, labelling: Labelling | None) -> Samples:
+        """The part, its labels encoded."""
+        if labelling is not None:
+            labelling.encode(self.labels, self.source.table, self.rows)
+        labels = self.labels[:, 0] if self.source.table.targets == 1 else self.labels.T
+        return Samples(self.tiles.n, self.tiles, self.x, labels)
 
 
 def visits(rows: Rows, stride: int) -> Iterator[tuple[int, int, Index, Index]]:
@@ -119,11 +176,6 @@ def width(table: Table, factor: int) -> int:
     return table.features // factor**2
 
 
-def empty_labels(table: Table, count: int) -> Array:
-    """An array for `count` labels: int64 (count,), or float64 targets (count, targets)."""
-    return np.empty((count, table.targets)) if table.targets else np.empty(count, np.int64)
-
-
 def check_finite(block: Array, read: Array, table: Table, rows: Array, target: bool = False) -> None:
     """Raise UsageError for the first value of a cast block (samples, features or targets) that is not finite."""
     if np.isfinite(block).all():
@@ -135,3 +187,14 @@ def check_finite(block: Array, read: Array, table: Table, rows: Array, target: b
     at = f"target {column + 1}" if target else f"column {table.feature(column) if same else column + 1}"
     where = f"{table.where}: row {int(rows[row]) + 1}, {at}"
     raise UsageError(f"{where} (counted from 1): {raw} {cause} {block.dtype}; correct or remove that row")
+
+
+def check_range(x: Array, dtype: Any, source: Source, tiles: Tiles) -> None:
+    """Raise UsageError for the first sample of x (features, samples) with a value beyond the range of dtype."""
+    if x.dtype == dtype or not x.size or max(x.max(), -x.min()) <= np.finfo(dtype).max:
+        return
+    column = int(np.flatnonzero((np.abs(x) > np.finfo(dtype).max).any(axis=0))[0])
+    with np.errstate(over="ignore"):
+        block = x[:, [column]].T.astype(dtype)
+    rows = source.rows[tiles.lo : tiles.hi]
+    check_finite(block, x[:, [column]].T, source.table, np.array([rows[column]]))

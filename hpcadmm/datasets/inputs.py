@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 
 from hpcadmm.comm.world import World
-from hpcadmm.datasets.fill import empty_labels, gather, width
+from hpcadmm.datasets.fill import Destination, filled, width
 from hpcadmm.datasets.loaded import Samples
-from hpcadmm.datasets.table import Table, step
+from hpcadmm.datasets.table import Source, Table, empty_labels, step
+from hpcadmm.datasets.tabular.table import RawTable
 from hpcadmm.datasets.transform import Affine
 from hpcadmm.model.state import Array
 from hpcadmm.model.tiles import Tiles, tile_width
@@ -22,8 +23,21 @@ def dealt(table: Table, world: World) -> Tiles:
     return Tiles(table.rows, min(tile_width(table.rows), widest), world.size, world.rank)
 
 
-def blocks(table: Table, tiles: Tiles, inputs: Affine, dtype: Any, ones: bool, factor: int = 1) -> Iterator[Block]:
-    """This rank's samples in the order of the rows, transformed and down-sampled by `factor`; one block in memory."""
+def blocks(
+    table: Table, tiles: Tiles, inputs: Affine, dtype: Any, ones: bool, factor: int, world: World
+) -> Iterator[Block]:
+    """This rank's samples in the order of the rows, transformed and down-sampled by `factor`. Collective.
+
+    Iterating over them is not; it reads the file, one block in memory, unless the table is in memory already.
+    """
+    if isinstance(table, RawTable):
+        (samples,) = filled([Source.whole(table)], None, [tiles], dtype, ones, factor, inputs, world=world)
+        return whole(samples)
+    return reading(table, tiles, inputs, dtype, ones, factor)
+
+
+def reading(table: Table, tiles: Tiles, inputs: Affine, dtype: Any, ones: bool, factor: int) -> Iterator[Block]:
+    """The blocks, each read when it is asked for."""
     features = width(table, factor)
     with table.reader() as read:
         for group in grouped([t for _, t in tiles], step(table.features)):
@@ -31,7 +45,8 @@ def blocks(table: Table, tiles: Tiles, inputs: Affine, dtype: Any, ones: bool, f
             x = np.empty((features + ones, stop - start), dtype, order="F")
             x[features:] = 1
             rows = range(tiles.lo + start, tiles.lo + stop)
-            gather(table, read, rows, x.T[:, :features], empty_labels(table, stop - start), factor, inputs)
+            labels = empty_labels(table, stop - start)
+            Destination(Source.whole(table), tiles, rows, x, labels, factor, inputs).gather(read)
             yield x, [slice(t.start - start, t.stop - start) for t in group]
 
 

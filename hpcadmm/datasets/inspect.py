@@ -1,10 +1,12 @@
 """What the user can learn about datasets: which are registered and where their files are; sizes, values and classes."""
 
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
+from hpcadmm.comm.world import World
 from hpcadmm.datasets.base import Dataset
 from hpcadmm.datasets.columns import shown
 from hpcadmm.datasets.convert import batches, chosen
@@ -52,20 +54,21 @@ def found(dataset: type[Dataset]) -> str:
 
 def inspect(dataset: Dataset) -> dict[str, Any]:
     """A description of the raw data for JSON, and how a job would scale them: {format, scaling, train, test}."""
-    sources = chosen(dataset)
-    parts = dict(zip(("train", "test"), map(described, sources), strict=False))
+    world = World.without_mpi()
+    sources = chosen(dataset, world)
+    parts = {name: described(source, world) for name, source in zip(("train", "test"), sources, strict=False)}
     kind = kind_of(dataset, sources[0].table) or ("none" if parts["train"]["zeros"] >= SPARSE else "standard")
     return {"format": dataset.name, "scaling": kind, **parts}
 
 
-def described(source: Source) -> dict[str, Any]:
+def described(source: Source, world: World) -> dict[str, Any]:
     """One part: samples, features and their names, dtype, image, per-feature minimum, maximum and mean, its labels."""
     table, n = source.table, len(source.rows)
     low, high = np.full(table.features, np.inf), np.full(table.features, -np.inf)
     total, zeros = np.zeros(table.features), 0
     counts: dict[int, int] = {}
     least, largest, mean = np.inf, -np.inf, 0.0
-    for _, values, labels in batches(source):
+    for _, values, labels in chain.from_iterable(batches(source, world)):
         low, high = np.minimum(low, values.min(axis=0)), np.maximum(high, values.max(axis=0))
         total += values.sum(axis=0, dtype=np.float64)
         zeros += values.size - int(np.count_nonzero(values))

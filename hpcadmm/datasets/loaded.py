@@ -12,6 +12,7 @@ from hpcadmm.model.tiles import Tiles
 
 if TYPE_CHECKING:
     from hpcadmm.datasets.base import Dataset
+    from hpcadmm.datasets.tabular.schema import Schema
 
 
 @dataclass
@@ -68,6 +69,6 @@ class Loaded:
     real: str
     digest: str = ""
     former: str = ""
-    columns: Columns = field(default_factory=lambda: Columns([]))
+    columns: "Schema | Columns" = field(default_factory=lambda: Columns([]))
     facts: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)

@@ -13,13 +13,15 @@ from hpcadmm.datasets import digest, scaling, weights
 from hpcadmm.datasets.choose import dealt
 from hpcadmm.datasets.columns import Columns
 from hpcadmm.datasets.disk.lookup import places
-from hpcadmm.datasets.fill import filled, width
+from hpcadmm.datasets.fill import check_range, filled, width
 from hpcadmm.datasets.labels import Labelling
 from hpcadmm.datasets.lean import sparse, streamed
 from hpcadmm.datasets.lean.keeping import ANY, Keeping
 from hpcadmm.datasets.lean.window import Window, window_for
 from hpcadmm.datasets.loaded import Loaded, Samples, Transform
-from hpcadmm.datasets.table import Source, Table
+from hpcadmm.datasets.table import Parts, Source, Table
+from hpcadmm.datasets.tabular.exchange import READING
+from hpcadmm.datasets.tabular.schema import Schema
 from hpcadmm.datasets.transform import Affine, Kind, fitted, narrowed
 from hpcadmm.errors import UsageError
 from hpcadmm.model.inputs import Inputs
@@ -41,9 +43,10 @@ def load(
     tile: int = 64,
     parts: int = 0,
     transform: Transform | None = None,
-    columns: Columns | None = None,
+    columns: Schema | Columns | None = None,
     keeping: Keeping = ANY,
     training: bool = False,
+    classes: bool | None = None,
 ) -> Loaded:
     """Read this rank's columns; collective.
 
@@ -54,13 +57,16 @@ def load(
     columns: those of a training, matched by name (None: unknown).
     keeping: whether x may stay in the file if it takes more than data.memory.
     training: compute the digest, and the transform of the targets unless given; always true without `transform`.
+    classes: the loss needs classes (True) or real targets (False); None: either.
     Raises UsageError, on all ranks, for invalid options, files or values, and for too little memory.
     """
     training = training or transform is None
-    sources = chosen(dataset, seed, columns, world)
+    if training and isinstance(columns, Schema):
+        columns = replace(columns, target=None)  # the labels may be others
+    sources = chosen(dataset, seed, columns, world, classes)
     tiles = (dealt(len(sources[0].rows), world, tile, parts), dealt(len(sources[1].rows), world, tile))
     table = sources[0].table
-    with world.together("reading the data"), memory.spared("the labels"):
+    with world.together(READING), memory.spared("the labels"):
         features = width(table, dataset.downsample)
         if transform and len(transform.inputs.shift) != features:
             known = len(transform.inputs.shift)
@@ -75,8 +81,7 @@ def load(
     window = window_for(most, table, tiles, column, keeping, world)
     held = window, stays, cure(table, keeping)
     loading = Loading(dataset, world, dtype, ones, sources, tiles, labelling, features, *held)
-    train, inputs, kind = loading.train(kind, known_inputs)
-    test = loading.part(1, dtype, inputs)
+    (train, test), inputs, kind = loading.both(kind, known_inputs)
     targets = transform.targets if transform else None
     if training and (targets is None or len(targets.shift) != table.targets):
         targets = scaling.of_targets(dataset, train, table, world)
@@ -88,6 +93,7 @@ def load(
     done.columns = table.named()
     done.facts, done.warnings = ([line for t in tables for line in getattr(t, key)] for key in ("facts", "warnings"))
     done.facts += weights.weigh(dataset.weight, (train, test), sources, names, world, training=training)
+    done.warnings += [line for table in tables for line in table.remarks(world)]
     return recorded(done, kind, sources, seed, world) if training else done
 
 
@@ -100,17 +106,26 @@ def cure(table: Table, keeping: Keeping) -> str:
     return CURE
 
 
-def chosen(dataset: "Dataset", seed: int, columns: Columns | None, world: World) -> tuple[Source, Source]:
+def opened(dataset: "Dataset", seed: int, columns: Any, world: World, classes: bool | None = None) -> Parts:
+    """Both parts of the files, with all labels where they choose rows; collective."""
+    train, test = dataset.sources(seed, world, classes, columns)
+    if dataset.classes is not None or dataset.order == "labels":
+        for table in dict.fromkeys(part.table for part in (train, test) if part is not None):
+            table.gather_labels(world)
+    return train, test
+
+
+def chosen(
+    dataset: "Dataset", seed: int, columns: Schema | Columns | None, world: World, classes: bool | None = None
+) -> tuple[Source, Source]:
     """Both parts, their headers checked and their rows chosen; collective."""
-    with world.together("reading the data"), memory.spared("the rows"):
-        train, test = dataset.sources(seed)
-        for part in (train, test):
-            if part is not None and columns is not None:
-                part.table.expect(columns)
+    train, test = opened(dataset, seed, columns, world, classes)
     rows = train.table.rows if test is None or dataset.validation or dataset.order != "file" else 0
     memory.check(world, {"row numbers": 16.0 * rows}, CURE)
-    with world.together("reading the data"), memory.spared("the rows"):
-        return dataset.select(train, test)
+    with world.together(READING), memory.spared("the rows"):
+        train, test = dataset.select(train, test)
+    dataset.learn(train, test, world, columns)
+    return train, test
 
 
 @dataclass
@@ -129,28 +144,32 @@ class Loading:
     sparse: bool = False
     cure: str = CURE
 
+    def parts(self, dtype: Any, inputs: Affine | None) -> list[Samples]:
+        """Both parts in memory, their features transformed, or raw; collective."""
+        how = self.dataset.downsample, inputs
+        return filled(self.sources, self.labelling, self.tiles, dtype, self.ones, *how, world=self.world)
+
     def part(self, index: int, dtype: Any, inputs: Affine | None) -> Samples:
-        """The train (0) or the test (1) part, its features transformed, or raw; collective."""
-        with self.world.together("reading the data"), memory.spared("the samples"):
-            source, factor = self.sources[index], self.dataset.downsample
-            labelling, tiles = self.labelling, self.tiles[index]
-            if self.window is not None:
-                return streamed.samples(source, labelling, tiles, self.window, dtype, self.ones, factor, inputs)
-            if self.sparse:
+        """The train (0) or the test (1) part, streamed or sparse; collective."""
+        with self.world.together(READING), memory.spared("the samples"):
+            source, labelling, tiles = self.sources[index], self.labelling, self.tiles[index]
+            if self.window is None:
                 return sparse.samples(source, labelling, tiles, dtype, self.ones, inputs)
-            return filled(source, labelling, tiles, dtype, self.ones, factor, inputs)
+            how = dtype, self.ones, self.dataset.downsample, inputs
+            return streamed.samples(source, labelling, tiles, self.window, *how)
 
-    def train(self, kind: Kind | None, known: Affine | None) -> tuple[Samples, Affine, Kind]:
-        """The train part, its transform and the kind of scaling; collective.
+    def both(self, kind: Kind | None, known: Affine | None) -> tuple[list[Samples], Affine, Kind]:
+        """Both parts, the transform of the features and the kind of scaling; collective.
 
-        Until its transform is known, the part is held in float64, unless a cast to the final type is exact.
+        Until the transform is known, the parts are held in float64, unless a cast to the final type is exact.
         """
         table = self.sources[0].table
         exact = np.can_cast(table.dtype, self.dtype, "safe") and self.dataset.downsample == 1
         held = self.dtype if known is not None or exact else np.float64
         self.check_memory(held)
-        train, inputs = self.part(0, held, known), known
-        raw = train.x[: self.features]
+        dense, inputs = self.window is None and not self.sparse, known
+        parts = self.parts(held, known) if dense else [self.part(0, held, known)]
+        raw = parts[0].x[: self.features]
         if kind is None:
             nonzero, size = self.world.sum(np.array([nonzeros(raw), raw.size]))[0]
             kind = "standard" if nonzero > (1 - scaling.SPARSE) * size else "none"
@@ -158,25 +177,40 @@ class Loading:
             if self.sparse and inputs is None:
                 raise UsageError(sparse.SHIFTED)
         if inputs is None:
-            inputs = fitted(kind, raw, train.tiles, self.world)
-            if self.window is not None:
-                train.x = streamed.transformed(train.x, inputs, self.dtype, self.world)
-            elif not self.sparse:
-                inputs.apply(raw)
-        if self.sparse and known is None:
+            inputs = fitted(kind, raw, self.tiles[0], self.world)
+        if not dense:
+            return [self.kept(parts[0], inputs, known), self.part(1, self.dtype, inputs)], inputs, kind
+        if known is None:
+            del raw
+            self.finish(parts, inputs)
+        return parts, inputs, kind
+
+    def kept(self, train: Samples, inputs: Affine, known: Affine | None) -> Samples:
+        """The streamed or sparse train part, transformed. Collective."""
+        if known is None and self.window is not None:
+            train.x = streamed.transformed(train.x, inputs, self.dtype, self.world)
+        elif known is None:
             train.x = sparse.transformed(train.x, inputs, self.dtype)
-        elif self.window is None and not self.sparse:
-            train.x = narrowed(train.x, self.dtype)
-        return train, inputs, kind
+        return train
+
+    def finish(self, parts: Sequence[Samples], inputs: Affine) -> None:
+        """Transform raw features in memory and cast them, in place. Collective."""
+        with self.world.together(READING):
+            for part, source in zip(parts, self.sources, strict=True):
+                inputs.apply(part.x[: self.features])
+                check_range(part.x[: self.features], self.dtype, source, part.tiles)
+        for part in parts:
+            part.x = narrowed(part.x, self.dtype)
 
     def check_memory(self, held: Any) -> None:
         """Raise UsageError if the samples do not fit the memory of a node; collective."""
-        train, test = (t.hi - t.lo for t in self.tiles)
-        sizes = train * np.dtype(held).itemsize, test * np.dtype(self.dtype).itemsize
-        x = (self.features + self.ones) * sum(sizes) if self.window is None else self.window.size
+        samples = sum(t.hi - t.lo for t in self.tiles)
+        x: float = (self.features + self.ones) * samples * np.dtype(held).itemsize
+        if self.window is not None:
+            x = self.window.size
         if self.sparse:
             x = sum(sparse.share(source, t) for source, t in zip(self.sources, self.tiles, strict=True))
-        memory.check(self.world, {"samples": x + 8.0 * (train + test)}, self.cure)
+        memory.check(self.world, {"samples": x + 8.0 * samples}, self.cure)
 
 
 def nonzeros(x: Any) -> int:
@@ -187,7 +221,7 @@ def nonzeros(x: Any) -> int:
 def recorded(loaded: Loaded, kind: Kind, sources: Sequence[Source], seed: int, world: World) -> Loaded:
     """Add what a run saves about its data: the options without "auto", digests, warnings; collective."""
     given, table = loaded.dataset, sources[0].table
-    loaded.dataset = scaling.settled(anchored(given, table.files), kind)
+    loaded.dataset = scaling.settled(anchored(given, table.files), kind, table)
     parts = (loaded.train, loaded.test)
     loaded.digest = digest.contents(parts, world) if table.files else digest.drawn(loaded.dataset, seed)
     loaded.former = digest.former(given, seed, sources)

@@ -11,11 +11,11 @@ from hpcadmm.datasets.formats.hdf5 import Hdf5
 from hpcadmm.datasets.formats.libsvm import Libsvm, pairs_or_numbers
 from hpcadmm.datasets.formats.lines import lines
 from hpcadmm.datasets.formats.npz import Npz
-from hpcadmm.datasets.formats.text import Csv
+from hpcadmm.datasets.formats.tables import Arrow, Csv, Parquet
 from hpcadmm.datasets.public.cifar import PIXELS, Cifar, CifarTable
 from hpcadmm.datasets.public.idx import IdxTable, labels_of
 from hpcadmm.datasets.public.svhn import SvhnTable
-from hpcadmm.datasets.table import Source, Table
+from hpcadmm.datasets.table import Parts, Source, Table
 from hpcadmm.errors import UsageError
 from hpcadmm.registry import Registry
 
@@ -29,7 +29,10 @@ class OneFile(Dataset):
     name: ClassVar[str] = "file"
     what: ClassVar[str] = "one file of images"
 
-    def sources(self, seed: int) -> tuple[Source, Source | None]:
+    def has_test(self) -> bool:
+        return False
+
+    def parts(self, seed: int) -> Parts:
         return Source.whole(image_table(Path(self.path or ""))), None
 
 
@@ -55,6 +58,10 @@ def format_of(path: Path, own: type[Dataset] | None = None) -> type[Dataset]:
         raise UsageError(f"{path}: the file is empty")
     if top.startswith(b"\x89HDF\r\n\x1a\n"):
         return Hdf5
+    if top.startswith(b"PAR1"):
+        return Parquet
+    if top.startswith(b"ARROW1"):
+        return Arrow
     if top.startswith(b"PK\x03\x04"):
         return Npz
     if top[:3] == b"\0\0\x08" or top.startswith(b"MATLAB"):
@@ -67,7 +74,7 @@ def format_of(path: Path, own: type[Dataset] | None = None) -> type[Dataset]:
     if what := foreign(top):
         raise UsageError(f"{path}: {what}")
     if binary:
-        known = "text, HDF5, npz, IDX, SVHN's .mat and CIFAR-10 batches"
+        known = "text, HDF5, npz, Parquet, Arrow, IDX, SVHN's .mat and CIFAR-10 batches"
         raise UsageError(f"{path}: unknown format; known are {known}")
     return text_of(path, own)
 

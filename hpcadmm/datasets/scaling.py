@@ -42,11 +42,20 @@ def planned(dataset: "Dataset") -> "Dataset":
     return replace(dataset, standardise=True) if dataset.plain else dataset
 
 
-def settled(dataset: "Dataset", kind: Kind) -> "Dataset":
+def settled(dataset: "Dataset", kind: Kind, table: Table) -> "Dataset":
     """The dataset with options that select this scaling for any files."""
+    if dataset.standardise_targets == "auto":
+        dataset = replace(dataset, standardise_targets=standardises_targets(dataset, table))
     if kind == "standard":
         return replace(dataset, standardise=True, scale="none")
     return replace(dataset, standardise=False, scale=kind)
+
+
+def standardises_targets(dataset: "Dataset", table: Table) -> bool:
+    """Are the targets standardised? "auto": those of a mixed table, unless scale = "max" divides them."""
+    if dataset.standardise_targets == "auto":
+        return table.mixed and table.targets > 0 and dataset.scale != "max"
+    return dataset.standardise_targets
 
 
 def known(kind: Kind | None, table: Table, features: int) -> Affine | None:
@@ -63,8 +72,9 @@ def of_targets(dataset: "Dataset", train: Samples, table: Table, world: World) -
     if not table.targets:
         return None
     targets = np.atleast_2d(train.labels)
-    if dataset.standardise_targets or dataset.scale == "max":
-        return transforms.fitted("standard" if dataset.standardise_targets else "max", targets, train.tiles, world)
+    standard = standardises_targets(dataset, table)
+    if standard or dataset.scale == "max":
+        return transforms.fitted("standard" if standard else "max", targets, train.tiles, world)
     return Affine.identity(len(targets))
 
 

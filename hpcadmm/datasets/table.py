@@ -10,15 +10,19 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hpcadmm.comm.world import World
 from hpcadmm.datasets.columns import Columns
 from hpcadmm.datasets.disk.stream import Stream, take
 from hpcadmm.errors import UsageError
+from hpcadmm.model.tiles import block
 
 Array = NDArray[Any]
 Rows = range | NDArray[np.int64]  # row numbers of a table, in the order wanted
 Read = Callable[[int, int], tuple[Array, Array]]  # (start, stop) -> the rows' features and labels
+Span = tuple[int, int]  # rows start <= row < stop of a table
 
 BLOCK = 1 << 22  # bytes of float64 in one block of rows
+ROUND = 1 << 24  # bytes of rows that a rank sends in one round
 
 
 def step(features: int) -> int:
@@ -39,6 +43,8 @@ class Table(ABC):
     maximum: the largest possible raw value if known (255 for bytes; the least is 0).
     values, names: class labels fixed by the format, and their names.
     facts, warnings: lines for the user about how the file is read.
+    mixed: the features were made of a table's columns of any kind.
+    apart: rows can be read from anywhere in the file; else the first rank reads them and sends them to the others.
     sparse: the format leaves out zeros. streams: rows need not be kept, since any can be read again.
     real: why the targets are real, to tell a user who meant classes.
     """
@@ -54,6 +60,8 @@ class Table(ABC):
     names: Sequence[str] | None = None
     facts: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    mixed: bool = False
+    apart: bool = True
     sparse: bool = False
     streams: bool = False
     real: str = 'the data are a regression: use loss.name = "squared"'
@@ -65,6 +73,19 @@ class Table(ABC):
         It returns raw features (stop - start, features) and int64 labels (stop - start,) or float64 targets
         (stop - start, targets).
         """
+
+    def spans(self, world: World) -> list[Span]:
+        """The share of the rows that this rank reads, in increasing pieces of at most ROUND bytes."""
+        lo, hi = block(self.rows, world.size, world.rank) if self.apart else (0, self.rows * world.first)
+        size = max(1, ROUND // (self.features * np.dtype(self.dtype).itemsize))
+        return [(start, min(start + size, hi)) for start in range(lo, hi, size)]
+
+    def remarks(self, world: World) -> list[str]:
+        """Warnings of what was met while the rows were read. Collective."""
+        return []
+
+    def gather_labels(self, world: World) -> None:  # noqa: B027 (most read them where they are needed)
+        """Let every rank know the labels of all rows, before `labels` is called. Collective."""
 
     def labels(self) -> Iterator[Array]:
         """The labels of all rows, in blocks."""
@@ -81,15 +102,21 @@ class Table(ABC):
         said = "this format has no columns to take weights from; name a text file with one weight a line"
         raise Unweighted(f"data.weight = {key!r}: {self.where}: {said}")
 
+    def codes(self, wanted: Sequence[int | str], key: str) -> list[int]:
+        """The labels as data.classes or data.positive give them. Raises UsageError for what is no label."""
+        if strange := [one for one in wanted if isinstance(one, str)]:
+            raise UsageError(f"data.{key}: {self.where} has whole numbers as labels, no {strange}")
+        return [int(one) for one in wanted]
+
     def feature(self, index: int) -> str:
         """The name for the user of a feature (counted from 0): its column in the file, counted from 1."""
         return str(index + 1)
 
-    def named(self) -> Columns:
-        """The names of the columns, for `expect` of another file."""
+    def named(self) -> Any:
+        """The Schema or Columns of the features, for `expect` of another file and for a checkpoint."""
         return Columns([])
 
-    def expect(self, columns: Columns) -> None:  # noqa: B027 (a format without names has nothing to do)
+    def expect(self, columns: Any) -> None:  # noqa: B027 (a format without names has nothing to do)
         """Order the columns as in the training, by name, if the format has names. Raises UsageError if they differ."""
 
     @property
@@ -108,6 +135,14 @@ class Source:
     @classmethod
     def whole(cls, table: Table) -> "Source":
         return cls(table, range(table.rows))
+
+
+Parts = tuple[Source, Source | None]  # train and test
+
+
+def empty_labels(table: Table, count: int) -> Array:
+    """An array for `count` labels: int64 (count,), or float64 targets (count, targets)."""
+    return np.empty((count, table.targets)) if table.targets else np.empty(count, np.int64)
 
 
 def records(file: IO[bytes] | Stream, path: Path, offset: int, width: int, start: int, stop: int) -> NDArray[np.uint8]:

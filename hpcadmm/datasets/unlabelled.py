@@ -1,6 +1,7 @@
 """Samples without labels, to predict from: any file whose rows match those of the training."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,15 @@ from hpcadmm.datasets.disk.lookup import check_there
 from hpcadmm.datasets.fill import filled
 from hpcadmm.datasets.formats.generic import Arrays, Generic
 from hpcadmm.datasets.formats.libsvm import Libsvm, LibsvmTable
-from hpcadmm.datasets.formats.text import Csv, TextTable
+from hpcadmm.datasets.formats.tables import Tabular
 from hpcadmm.datasets.loaded import Samples, Transform
 from hpcadmm.datasets.public.cifar import Cifar, CifarTable
 from hpcadmm.datasets.recognise import OneFile, format_of, image_table
 from hpcadmm.datasets.table import Source, Table
+from hpcadmm.datasets.tabular.options import position
+from hpcadmm.datasets.tabular.raw import Raw
+from hpcadmm.datasets.tabular.schema import Schema
+from hpcadmm.datasets.tabular.table import RawTable
 from hpcadmm.errors import UsageError
 
 
@@ -30,71 +35,90 @@ def load_inputs(
     dtype: Any,
     *,
     ones: bool,
-    columns: Columns | None = None,
+    columns: Schema | Columns | None = None,
     ignored: int | str | None = None,
     warn: Callable[[str], None] = lambda line: None,
 ) -> Samples:
     """This rank's columns of the file, as `Dataset.load` returns them; all labels are 0. Collective.
 
     like: the dataset of the job, for its options. transform, columns: those of the training.
-    A text file has the columns of the features, matched by name or else by position; the target's column, if there is
-    one, is left out. ignored: a column of a csv file to leave out. HDF5 and npz files hold the features in `inputs`
-    (X).
+    A table has the columns of the training, found by name or else by position; the target's column, if there is one,
+    is left out. ignored: a column of a table to leave out. HDF5 and npz files hold the features in `inputs` (X).
     """
-    with world.together(f"reading {path}"):
-        table = table_for(path, like, transform, columns, ignored)
-        tiles = dealt(table.rows, world)
-        samples = filled(Source.whole(table), None, tiles, dtype, ones, like.downsample, transform.inputs)
+    table = table_for(path, like, transform, columns, ignored, world)
+    how = like.downsample, transform.inputs
+    (samples,) = filled([Source.whole(table)], None, [dealt(table.rows, world)], dtype, ones, *how, world=world)
     samples.labels = np.zeros(samples.x.shape[1], np.int64)
-    for line in table.warnings:
+    for line in (*table.warnings, *table.remarks(world)):
         warn(line)
     return samples
 
 
 def table_for(
-    path: Path, like: Dataset, transform: Transform, columns: Columns | None, ignored: int | str | None = None
+    path: Path,
+    like: Dataset,
+    transform: Transform,
+    columns: Schema | Columns | None,
+    ignored: int | str | None,
+    world: World,
 ) -> Table:
-    """The file as a table of the features of the training; see `load_inputs`."""
+    """The file as a table of the features of the training; see `load_inputs`. Collective."""
     features = len(transform.inputs.shift) * like.downsample**2
-    table = table_of(path, like, features, columns, ignored)
-    if table.features != features:
-        raise UsageError(f"{path}: {table.features} features, but the network was trained on {features}")
+    with world.together(f"reading {path}"):
+        check_there(path)
+        kind = format_of(path, type(like))
+    if issubclass(kind, Tabular):
+        table: Table = raw_table(path, kind, like, columns, features, ignored, world)
+    else:
+        with world.together(f"reading {path}"):
+            if ignored is not None:
+                raise UsageError(f"--ignore {ignored}: is for tables; {path} is {kind.name}: its labels are never read")
+            table = opened_table(path, kind, like, features)
+    with world.together(f"reading {path}"):
+        if isinstance(like, Generic) and like.image:
+            table.image = (like.image[0], like.image[1], like.image[2])
+        if table.features != features:
+            raise UsageError(f"{path}: {table.features} features, but the network was trained on {features}")
     table.targets = 0
     return table
 
 
-def table_of(path: Path, like: Dataset, features: int, columns: Columns | None, ignored: int | str | None) -> Table:
-    """The file as a table, by its content; text that fits several formats is read as the job's own."""
-    check_there(path)
-    kind = format_of(path, type(like))
-    if kind is Csv:
-        table: Table = text_table(path, like if isinstance(like, Csv) else Csv(), features, columns, ignored)
-    elif ignored is not None:
-        raise UsageError(f"--ignore {ignored}: is for csv; {path} is {kind.name}, whose labels are never read")
-    else:
-        table = opened_table(path, kind, like, features)
-    if isinstance(like, Generic) and like.image:
-        table.image = (like.image[0], like.image[1], like.image[2])
+def raw_table(
+    path: Path,
+    kind: type[Tabular],
+    like: Dataset,
+    columns: Schema | Columns | None,
+    features: int,
+    ignored: int | str | None,
+    world: World,
+) -> RawTable:
+    """A table without its target, or without the ignored column. Collective."""
+    own = like if isinstance(like, kind) else kind(missing=like.missing) if isinstance(like, Tabular) else kind()
+    kinds = columns.kinds if isinstance(columns, Schema) else {}
+    raw = own.read(path, world, {**own.kinds, **kinds})
+    with world.together(f"reading {path}"):
+        if ignored is not None:
+            raw = without(raw, position(raw, ignored, "ignore"))
+        schema = columns if isinstance(columns, Schema) else plain(columns or Columns([]), raw, own, features)
+        table = RawTable(raw, None)
+        table.use(schema.matched(raw))
     return table
 
 
-def text_table(path: Path, like: Csv, features: int, columns: Columns | None, ignored: int | str | None) -> TextTable:
-    """A csv file without its target, or without the ignored column."""
-    table = TextTable(path, None, True, like.style)
-    known = columns or Columns([])
-    by_name = bool(table.header and known.features)
-    if ignored is not None:
-        left_out = table.column(ignored)
-        table = TextTable(path, table.first[left_out] if table.header else left_out, False, like.style)
-        if table.features != features and not by_name:
-            said = f"{table.features} features without the column {ignored}"
-            raise UsageError(f"{path}: {said}, but the network was trained on {features}")
-    elif table.columns == features + 1 and not by_name:
-        place = known.place if isinstance(like.target, str) and not table.header else None
-        table = TextTable(path, like.target if place is None else place, False, like.style)
-    if columns is not None:
-        table.expect(columns)
-    return table
+def plain(columns: Columns, raw: Raw, own: Tabular, features: int) -> Schema:
+    """The schema of a run of an earlier version, or of one that was trained on arrays."""
+    if columns.place is None and len(raw.names) == features + 1:
+        columns = replace(columns, place=position(raw, own.targets[0], "target"))
+    return Schema.plain(columns, features)
+
+
+def without(raw: Raw, place: int) -> Raw:
+    """The file without one of its columns."""
+    for shard in raw.shards:
+        del shard.columns[place]
+    kept = [k for k in range(len(raw.names)) if k != place]
+    names, kinds = [raw.names[k] for k in kept], [raw.kinds[k] for k in kept]
+    return replace(raw, names=names, kinds=kinds, place=lambda row, column: raw.place(row, column + (column >= place)))
 
 
 def opened_table(path: Path, kind: type[Dataset], like: Dataset, features: int) -> Table:

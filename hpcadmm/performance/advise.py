@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from hpcadmm.comm.world import World
 from hpcadmm.datasets.fill import width
+from hpcadmm.datasets.loading import chosen
 from hpcadmm.errors import UsageError
 from hpcadmm.experiments.plan import resolved, source
 from hpcadmm.job.job import Job
@@ -43,7 +45,7 @@ def case_of(job: Job) -> Case:
     if job.head.threads > 1:
         raise UsageError(f"threads = {job.head.threads}: the model knows one thread a rank; --set threads=1")
     job.solver.check_billed()
-    train, test = job.data.select(*job.data.sources(job.head.seed))
+    train, test = chosen(job.data, job.head.seed, None, World.without_mpi())
     labelling = job.data.labelling(list(dict.fromkeys((train.table, test.table))))
     classes = len(labelling.names) if labelling else 0
     outputs = job.loss.outputs(classes)

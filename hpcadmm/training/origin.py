@@ -1,15 +1,16 @@
 """Fine-tuning: a run that begins with the weights of another one, `hpcadmm train JOB --from RUN`."""
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from hpcadmm.comm.world import World
-from hpcadmm.datasets.columns import Columns, shown
+from hpcadmm.datasets.columns import shown
 from hpcadmm.datasets.loaded import Loaded, Transform
+from hpcadmm.datasets.tabular.schema import columns_of
 from hpcadmm.errors import UsageError
 from hpcadmm.job.job import Job
 from hpcadmm.model.network import Network
@@ -39,7 +40,7 @@ class Origin:
         """As JSON, for the run folder."""
         said = {"run": str(self.run.absolute()), "iteration": self.iteration, "weights_sha256": self.sha256}
         columns = self.given.columns
-        return said | {"transform": self.given.transform.record(), "columns": columns and asdict(columns)}
+        return said | {"transform": self.given.transform.record(), "columns": columns and columns.record()}
 
 
 def kept(folder: Path, world: World) -> Given | None:
@@ -59,7 +60,7 @@ def kept(folder: Path, world: World) -> Given | None:
 
 def _given(record: dict[str, Any]) -> Given:
     columns = record["columns"]
-    return Given(Transform.of(record["transform"]), None if columns is None else Columns.of(columns))
+    return Given(Transform.of(record["transform"]), None if columns is None else columns_of(columns))
 
 
 def continued(job: Job, origin: Origin) -> Job:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -123,7 +123,7 @@ def described(t: "Training") -> dict[str, Any]:
         "classes": problem.classes,
         "names": data.names,
         "transform": data.transform.record(),
-        "columns": asdict(data.columns),
+        "columns": data.columns.record(),
         "totals": t.clock.row(),
         "row": t.row,
         "stopping": t.stopping.state(),

@@ -15,6 +15,7 @@ from hpcadmm.comm.world import World
 from hpcadmm.datasets.columns import Columns
 from hpcadmm.datasets.lean.keeping import Keeping
 from hpcadmm.datasets.loaded import Loaded, Samples, Transform
+from hpcadmm.datasets.tabular.schema import Schema
 from hpcadmm.errors import UsageError
 from hpcadmm.job.job import Job
 from hpcadmm.model.network import Network
@@ -39,7 +40,7 @@ class Given:
     """
 
     transform: Transform
-    columns: Columns | None
+    columns: Schema | Columns | None
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ def set_up(job: Job, world: World, given: Given | None = None) -> Setup:
             columns=given.columns if given else None,
             training=True,
             keeping=keeping(job),
+            classes=needs_classes(job),
         )
     check_data(job, data, world)
     outputs = outputs_of(job, data)
@@ -101,6 +103,15 @@ def keeping(job: Job) -> Keeping:
 
     streaming, sparsely = (partial(names, kind) for kind in ("streamed", "sparse"))
     return Keeping(solver.streams(L, job.loss.name), solver.sparse, solver.name, streaming, sparsely)
+
+
+def needs_classes(job: Job) -> bool:
+    """Does the loss need classes?"""
+    try:
+        job.loss.outputs(0)
+    except UsageError:
+        return True
+    return False
 
 
 def outputs_of(job: Job, data: Loaded) -> int:

@@ -88,7 +88,7 @@ def test_the_shipped_digits_can_be_made_again(tmp_path: Path) -> None:
     np.savetxt("digits.csv", np.column_stack([sklearn.data, sklearn.target]), "%d", ",")
     options = ("--dtype", "uint8", "--compress", "--set", "image=[1,8,8]", "--set", "maximum=16.0")
     run("convert", "digits.csv", "again.h5", *options)
-    shipped = DATASETS["digits"]().sources(0)[0].table.files[0]
+    shipped = DATASETS["digits"]().parts(0)[0].table.files[0]
     with h5py.File(shipped) as one, h5py.File("again.h5") as two:
         for name in ("X", "y"):
             np.testing.assert_array_equal(one[name][...], two[name][...])
@@ -120,7 +120,7 @@ def test_convert_refuses(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["mnist", "cifar-10", "svhn", "higgs", "hdf5", "npz", "csv", "libsvm"])
 def test_inspect_knows_formats_by_their_bytes(name: str, pack: bool, tmp_path: Path) -> None:
     dataset: Dataset = samples.made(name, tmp_path / "in", pack=pack)
-    table = dataset.sources(0)[0].table
+    table = dataset.parts(0)[0].table
     odd = ("--set", "target=0") if name == "higgs" else ()
     found = json.loads(run("inspect", table.files[0], "--json", *odd))
     kind = {"mnist": "file", "cifar-10": "file", "svhn": "file", "higgs": "csv"}.get(name, name)

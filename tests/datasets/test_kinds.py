@@ -20,7 +20,7 @@ from hpcadmm.comm.world import World
 from hpcadmm.datasets import DATASETS
 from hpcadmm.datasets.disk import stream
 from hpcadmm.datasets.formats.libsvm import Libsvm
-from hpcadmm.datasets.formats.text import Csv
+from hpcadmm.datasets.formats.tables import Csv
 from hpcadmm.datasets.inspect import catalogue
 from hpcadmm.datasets.recognise import format_of, recognised
 from hpcadmm.errors import UsageError
@@ -195,9 +195,9 @@ def test_a_folder_that_may_not_be_read_does_not_hide_another(tmp_path: Path, mon
     (tmp_path / "cache" / "hpcadmm").mkdir(parents=True)
     made("mnist", tmp_path / "cache" / "hpcadmm" / "mnist")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    assert DATASETS["mnist"]().sources(0)[0].table.rows == 203
+    assert DATASETS["mnist"]().parts(0)[0].table.rows == 203
     with pytest.raises(UsageError, match="too many symbolic links"):
-        DATASETS["kmnist"]().sources(0)
+        DATASETS["kmnist"]().parts(0)
     assert "too many symbolic links" in {entry.name: entry.found for entry in catalogue(DATASETS)}["kmnist"]
 
 

@@ -89,7 +89,7 @@ def test_the_digits_are_the_known_ones() -> None:
 def test_the_digits_say_where_they_come_from() -> None:
     import h5py
 
-    source, _ = DATASETS["digits"]().sources(0)
+    source, _ = DATASETS["digits"]().parts(0)
     with h5py.File(source.table.files[0]) as file:
         assert {"source", "licence", "citation"} <= set(file.attrs)
         assert "CC BY 4.0" in file.attrs["licence"]

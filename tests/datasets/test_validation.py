@@ -127,4 +127,4 @@ def test_what_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"data.validation = 0.001: holds out 0 of the 203 samples"):
         alone(made("npz", tmp_path, validation=0.001))
     with pytest.raises(UsageError, match=r"data.validation: the raw values are written"):
-        chosen(made("npz", tmp_path, validation=0.25))
+        chosen(made("npz", tmp_path, validation=0.25), World.alone())

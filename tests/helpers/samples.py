@@ -2,12 +2,14 @@
 
 import gzip
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from scipy.io import savemat
 
 from hpcadmm.datasets import DATASETS
@@ -116,6 +118,26 @@ def csv(folder: Path, pack: bool) -> dict[str, Any]:
     return {"train": "train.csv", "test": "test.csv"}
 
 
+def tables(folder: Path) -> Iterator[tuple[str, pa.Table]]:
+    for name, n, seed in (("train", TRAIN, 1), ("test", TEST, 2)):
+        x, y = rows(n, 7, seed)
+        yield name, pa.table({**dict(zip("abcdefg", x.T, strict=True)), "y": y})
+
+
+def parquet(folder: Path, pack: bool) -> dict[str, Any]:
+    for name, table in tables(folder):
+        pq.write_table(table, folder / f"{name}.pq", row_group_size=100, compression="zstd" if pack else "none")
+    return {"train": "train.pq", "test": "test.pq"}
+
+
+def arrow(folder: Path, pack: bool) -> dict[str, Any]:
+    for name, table in tables(folder):
+        options = pa.ipc.IpcWriteOptions(compression="lz4" if pack else None)
+        with pa.ipc.new_file(str(folder / f"{name}.arrow"), table.schema, options=options) as file:
+            file.write_table(table, max_chunksize=100)
+    return {"train": "train.arrow", "test": "test.arrow"}
+
+
 def libsvm(folder: Path, pack: bool) -> dict[str, Any]:
     for name, n, seed in (("train", TRAIN, 1), ("test", TEST, 2)):
         x, y = rows(n, 7, seed)
@@ -149,6 +171,8 @@ MAKERS: Mapping[str, Callable[[Path, bool], dict[str, Any]]] = {
     "hdf5": hdf5,
     "npz": npz,
     "csv": csv,
+    "parquet": parquet,
+    "arrow": arrow,
     "libsvm": libsvm,
 }
 assert list(MAKERS) == list(DATASETS), "a dataset was registered: add a maker of small files in its format"

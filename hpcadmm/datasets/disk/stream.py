@@ -23,7 +23,6 @@ ZSTD, LZ4 = b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18"
 UTF8 = "save it as UTF-8"
 ARRAYS = "save the arrays as npz or HDF5"
 PIXELS = "save the pixels as npz or HDF5"
-TABLE = "save it as csv, npz or HDF5"
 KINDS: tuple[tuple[tuple[bytes, ...], str, str], ...] = (  # first bytes, what the file is, what to do
     ((b"\xff\xfe\0\0", b"\0\0\xfe\xff"), "UTF-32 text", UTF8),
     ((b"\xff\xfe", b"\xfe\xff"), "UTF-16 text", UTF8),
@@ -39,9 +38,9 @@ KINDS: tuple[tuple[tuple[bytes, ...], str, str], ...] = (  # first bytes, what t
     ((b"LZIP",), "packed with lzip", "unpack it: lzip -d"),
     ((b"7z\xbc\xaf\x27\x1c",), "a 7z archive", "unpack it"),
     ((b"Rar!\x1a\x07",), "a rar archive", "unpack it"),
-    ((b"PAR1",), "a Parquet file", TABLE),
-    ((b"ARROW1",), "an Arrow file", TABLE),
-    ((b"FEA1",), "a Feather file", TABLE),
+    ((b"PAR1",), "a Parquet file", "set data.name = 'parquet'"),
+    ((b"ARROW1",), "an Arrow file", "set data.name = 'arrow'"),
+    ((b"FEA1",), "a Feather file of version 1", "save it as Feather version 2, Parquet or csv"),
     ((b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",), "an old Office file (.xls)", "save it as csv"),
     ((b"SQLite format 3\0",), "an SQLite database", "save the table as csv"),
     ((b"MATLAB 5.0",), "a Matlab file", ARRAYS),

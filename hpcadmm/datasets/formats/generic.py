@@ -1,6 +1,6 @@
 """Datasets made of the user's own files."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from annotated_types import Gt, Len
 from hpcadmm.datasets.base import Count, Dataset
 from hpcadmm.datasets.disk.lookup import expanded, find, folder, missing, places, there
 from hpcadmm.datasets.labels import whole_numbers
-from hpcadmm.datasets.table import Array, Source, Table, Unweighted
+from hpcadmm.datasets.table import Array, Parts, Source, Table, Unweighted
 from hpcadmm.errors import UsageError
 
 
@@ -44,6 +44,9 @@ class Generic(Dataset):
             raise UsageError(f"data.name = {self.name!r}: {said}")
         raise missing(self.name, [Path(self.path).name], [p.parent for p in where], "see data.path")
 
+    def has_test(self) -> bool:
+        return self.test is not None
+
     def tested(self, train: Path) -> Path | None:
         """The path of the test file, if one is named."""
         if self.test is None:
@@ -72,7 +75,7 @@ class Generic(Dataset):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Arrays(Generic):
+class Arrays(Generic, ABC):
     """A file of named arrays.
 
     inputs, targets: the arrays (samples, features), and (samples,) or (samples, targets).
@@ -93,7 +96,10 @@ class Arrays(Generic):
     def holds(self, path: Path, name: str) -> bool:
         """Does the file have an array of this name?"""
 
-    def sources(self, seed: int) -> tuple[Source, Source | None]:
+    def has_test(self) -> bool:
+        return super().has_test() or self.holds(self.trained(), self.test_inputs)
+
+    def parts(self, seed: int) -> Parts:
         train = self.trained()
         test = self.tested(train)
         part = self.described(self.table(train, self.inputs, self.targets, self.task))

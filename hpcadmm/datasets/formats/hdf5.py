@@ -1,147 +1,23 @@
-"""Untrusted HDF5 files: hard links only, no external storage, shapes checked against the file's size."""
+"""HDF5 files of arrays, with what `convert` writes beside them."""
 
-import fcntl
 import json
-import mmap
-import os
-import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import h5py
 import numpy as np
 
-from hpcadmm.datasets.disk.lookup import reason
+from hpcadmm.datasets.columns import Columns, shown
+from hpcadmm.datasets.disk.hdf5 import dataset, follow, opened_file, required
 from hpcadmm.datasets.formats.generic import Arrays, as_labels, check_shapes, check_weights, targets_of
 from hpcadmm.datasets.table import Array, Read, Table, step
+from hpcadmm.datasets.tabular.schema import Schema
 from hpcadmm.errors import UsageError
 
-INFLATION = 2000  # deflate packs zeros about 1000 to 1
-LARGEST_CHUNK = 1 << 30  # bytes
-DEPTH = 4  # virtual datasets of virtual datasets
-BROKEN = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError)  # h5py raises these for damaged files
-LARGEST = 1 << 26  # bytes of a file that is searched for heaps; random damage rarely hits those of a larger one
-SIGNATURE = b"GCOL\x01\0\0\0"
-HEAD, OBJECT = 16, 16  # bytes of the heads of a heap and of an object in it
-
-
-@contextmanager
-def opened_file(path: Path) -> Iterator[h5py.File]:
-    """The file, open for reading without a lock. Raises UsageError if HDF5 cannot read it or a program writes it."""
-    try:
-        check_idle(path)
-        check_heaps(path)
-        with h5py.File(path, "r", locking=False) as file:
-            yield file
-    except BROKEN as error:
-        if isinstance(error, OSError) and error.errno:
-            raise UsageError(f"{path}: {reason(error)}") from error
-        if "already open for" in str(error):  # a writer's mark in the file's own header
-            cure = "a program writes to it, or was killed while writing; wait, or clear the mark: h5clear -s FILE"
-            raise UsageError(f"{path}: in use: {cure}") from error
-        raise UsageError(f"{path}: is not an HDF5 file, or is damaged: {error}") from error
-
-
-def check_idle(path: Path) -> None:
-    """Raise BlockingIOError if a program holds the file for writing; a file system without locks cannot tell."""
-    if os.environ.get("HDF5_USE_FILE_LOCKING", "").upper() in ("FALSE", "0"):
-        return
-    with path.open("rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise
-        except OSError:
-            return
-
-
-def check_heaps(path: Path) -> None:
-    """Raise UsageError for damaged global heaps, which the HDF5 library would read for ever.
-
-    HDF5 File Format Specification 3.0, III.E: a heap is GCOL, version 1, 3 bytes, its size, then objects: index and
-    references (2 bytes each), 4 bytes, a size. Object 0 is free space; its size counts from its own beginning.
-    """
-    if not HEAD < path.stat().st_size <= LARGEST:
-        return
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        lengths = data[10] if data[8] >= 2 else data[14]  # depends on the version of the superblock
-        if data[:4] == b"\x89HDF" and lengths != 8:
-            raise UsageError(f"{path}: damaged: its lengths have {lengths} bytes, not 8; get it again")
-        at = data.find(SIGNATURE)
-        while at >= 0:
-            if not ends(data[at : at + LARGEST]):
-                raise UsageError(f"{path}: damaged: the objects of the heap at byte {at} do not end; get it again")
-            at = data.find(SIGNATURE, at + 1)
-
-
-def ends(heap: bytes) -> bool:
-    """Does the list of objects in a heap, which begins here, come to an end?
-
-    >>> head = SIGNATURE + (48).to_bytes(8, "little")
-    >>> ends(head + bytes(8) + (32).to_bytes(8, "little") + bytes(16)), ends(head + bytes(32))
-    (True, False)
-    """
-    (size,) = struct.unpack_from("<Q", heap.ljust(HEAD), 8)
-    at = HEAD
-    while at + OBJECT <= min(size, len(heap)):
-        index, length = struct.unpack_from("<H6xQ", heap, at)
-        need = OBJECT + (length + 7) // 8 * 8 if index else length
-        if need % (1 << 64) == 0 or at + need >= 1 << 63:
-            return False
-        at += need
-    return True
-
-
-def follow(file: h5py.File, name: str, path: Path) -> Any:
-    """The object `name`, by hard links only; None if there is none."""
-    here: Any = file
-    for part in name.strip("/").split("/"):
-        link = here.get(part, getlink=True) if isinstance(here, h5py.Group) else None
-        if link is None:
-            return None
-        if not isinstance(link, h5py.HardLink):
-            raise UsageError(f"{path}: {name} is a soft or external link; copy the data into the file")
-        here = here[part]
-    return here
-
-
-def dataset(file: h5py.File, name: str, path: Path, depth: int = DEPTH) -> h5py.Dataset | None:
-    """A dataset of plain numbers in this file, checked; None if there is none."""
-    found = follow(file, name, path)
-    if found is None:
-        return None
-    if not isinstance(found, h5py.Dataset):
-        raise UsageError(f"{path}: {name} is a group; name a dataset in it")
-    if found.dtype.kind not in "iufb" or found.dtype.itemsize > 8:
-        raise UsageError(f"{path}: {name} holds {found.dtype}; must be integers or floats of at most 8 bytes")
-    if found.external:
-        raise UsageError(f"{path}: {name} is stored in other files; copy the data into this file")
-    claimed, size = found.size * found.dtype.itemsize, path.stat().st_size
-    if found.is_virtual:
-        for source in found.virtual_sources():
-            if source.file_name != "." or not depth or dataset(file, source.dset_name, path, depth - 1) is None:
-                raise UsageError(f"{path}: {name} is a virtual view of other files; copy the data into this file")
-        if claimed > INFLATION * size + (1 << 20):
-            raise UsageError(f"{path}: {name} claims the shape {found.shape}, far more than the file holds; refused")
-        return found
-    stored = found.id.get_storage_size()
-    if claimed > INFLATION * stored + (1 << 16) or stored > size:
-        raise UsageError(f"{path}: {name} claims the shape {found.shape}, but holds {stored} bytes; refused")
-    if found.chunks and np.prod(found.chunks, dtype=object) * found.dtype.itemsize > LARGEST_CHUNK:
-        raise UsageError(f"{path}: {name} has chunks {found.chunks} above {LARGEST_CHUNK} bytes; rechunk it")
-    return found
-
-
-def required(file: h5py.File, name: str, path: Path) -> h5py.Dataset:
-    """A checked dataset that must exist."""
-    found = dataset(file, name, path)
-    if found is None or not found.shape:
-        held = ", ".join(list(file)[:20]) or "nothing"
-        raise UsageError(f"{path}: no dataset {name!r}; the file has {held}; set data.inputs and data.targets")
-    return found
+SCHEMA = "schema"  # the dataset of text that holds how a table's columns became features
 
 
 def names_of(labels: h5py.Dataset) -> list[str] | None:
@@ -162,6 +38,20 @@ def numbers(found: h5py.Dataset, attribute: str) -> list[float]:
     return [float(v) for v in values.reshape(-1)] if values.dtype.kind in "iuf" else []
 
 
+def schema_of(file: h5py.File, path: Path, features: int) -> Schema | None:
+    """How the features were made of a table's columns, as `convert` writes it; None if the file does not say."""
+    found = follow(file, SCHEMA, path)
+    if not isinstance(found, h5py.Dataset) or found.shape != () or found.dtype.kind != "S":
+        return None
+    try:
+        schema = Schema.of(json.loads(bytes(found[()]).decode()))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UsageError(f"{path}: {SCHEMA} was not written by `hpcadmm data convert`: {error!r}") from error
+    if schema.features != features:
+        raise UsageError(f"{path}: {SCHEMA} describes {schema.features} features, the file has {features}")
+    return schema
+
+
 class Hdf5Table(Table):
     """A dataset of rows, and one of labels (None: no labels, all are 0)."""
 
@@ -180,7 +70,21 @@ class Hdf5Table(Table):
             shape = [int(v) for v in numbers(x, "image")] or ([1, *x.shape[1:]] if x.ndim == 3 else [])
             self.image = (shape[0], shape[1], shape[2]) if len(shape) == 3 else None
             of_bytes = 255.0 if self.image and x.dtype == np.uint8 else None
+            self.schema = schema_of(file, path, self.features)
+            self.mixed = self.schema is not None
             self.maximum = next((v for v in numbers(x, "maximum") if v > 0 and np.isfinite(v)), of_bytes)
+
+    def feature(self, index: int) -> str:
+        return self.schema.names[index] if self.schema else super().feature(index)
+
+    def named(self) -> Schema | Columns:
+        return self.schema or super().named()
+
+    def expect(self, columns: Schema | Columns) -> None:
+        """Raise UsageError if the features were made of other columns than those of the training."""
+        if self.schema and isinstance(columns, Schema) and self.schema.names != columns.names:
+            said = f"{shown(self.schema.names)}; those of the training are {shown(columns.names)}"
+            raise UsageError(f"{self.where}: the features differ from those of the training: {said}")
 
     def both(self, file: h5py.File) -> tuple[h5py.Dataset, h5py.Dataset | None]:
         """The two datasets, checked against each other."""
@@ -231,11 +135,16 @@ class Hdf5Table(Table):
 
 @dataclass(frozen=True, kw_only=True)
 class Hdf5(Arrays):
-    """An HDF5 file; the options name datasets."""
+    """An HDF5 file; the options name datasets.
+
+    standardise_targets: "auto" standardises the targets of a regression if `convert` made the file of a table.
+    """
 
     name: ClassVar[str] = "hdf5"
     what: ClassVar[str] = "your HDF5 file with X, y and perhaps X_test, y_test (what convert writes)"
     table: ClassVar[type[Any]] = Hdf5Table
+
+    standardise_targets: bool | Literal["auto"] = "auto"
 
     def holds(self, path: Path, name: str) -> bool:
         with opened_file(path) as file:

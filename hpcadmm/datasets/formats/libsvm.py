@@ -18,7 +18,7 @@ from hpcadmm.datasets.base import Count
 from hpcadmm.datasets.disk.stream import Stream, opened
 from hpcadmm.datasets.formats.generic import Generic, as_labels
 from hpcadmm.datasets.formats.lines import lines, number
-from hpcadmm.datasets.table import Array, Read, Source, Table, step
+from hpcadmm.datasets.table import Array, Parts, Read, Table, step
 from hpcadmm.errors import UsageError
 
 MOST = 10_000_000  # features of a dense row
@@ -164,7 +164,7 @@ class Libsvm(Generic):
     zero_based: bool = False
     sparse: bool | Literal["auto"] = "auto"
 
-    def sources(self, seed: int) -> tuple[Source, Source | None]:
+    def parts(self, seed: int) -> Parts:
         train = self.trained()
         test = self.tested(train)
         tables = [LibsvmTable(p, int(not self.zero_based), self.task == "classification") for p in (train, test) if p]

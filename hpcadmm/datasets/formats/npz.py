@@ -62,7 +62,7 @@ def absent(path: Path, name: str, file: zipfile.ZipFile) -> UsageError:
 
 
 class Member:
-    """One array of an archive: shape, dtype, and its rows."""
+    """One array of an archive: shape, dtype, is it packed, and its rows."""
 
     def __init__(self, path: Path, name: str) -> None:
         self.path, self.name, self.where = path, f"{name}.npy", f"{path}: {name}"
@@ -72,6 +72,7 @@ class Member:
             info = file.getinfo(self.name)
             if info.compress_type not in (STORED, DEFLATED):
                 raise UsageError(f"{self.where}: numpy does not use this compression; save it with numpy.savez")
+            self.packed = info.compress_type != STORED
             with file.open(info) as stream:
                 self.shape, self.dtype, self.offset = header(stream, self.where)
             needed = self.offset + int(np.prod(self.shape, dtype=object)) * self.dtype.itemsize
@@ -98,6 +99,7 @@ class NpzTable(Table):
         self.rows, self.features, self.dtype = self.x.shape[0], self.x.width, self.x.dtype
         if self.y is not None:
             self.targets, self.real = targets_of(task, self.y.shape, self.y.dtype, str(path))
+        self.apart = not self.x.packed
         if len(self.x.shape) == 3:
             self.image = (1, self.x.shape[1], self.x.shape[2])
             self.maximum = 255.0 if self.x.dtype == np.uint8 else None

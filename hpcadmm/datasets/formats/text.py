@@ -16,7 +16,7 @@ from hpcadmm.datasets.disk.stream import opened
 from hpcadmm.datasets.formats import header as headers
 from hpcadmm.datasets.formats.generic import Generic, as_labels
 from hpcadmm.datasets.formats.lines import Style, delimiter_of, fault, first_line, number, separated
-from hpcadmm.datasets.table import Array, Read, Source, Table, step
+from hpcadmm.datasets.table import Array, Parts, Read, Table, step
 from hpcadmm.errors import UsageError
 
 TOP = 20  # records that show the delimiter
@@ -211,7 +211,7 @@ class Csv(Generic):
         """How its files are written."""
         return Style(self.delimiter, self.header, self.comment)
 
-    def sources(self, seed: int) -> tuple[Source, Source | None]:
+    def parts(self, seed: int) -> Parts:
         train = self.table(self.trained())
         test = self.tested(train.files[0])
         if test is None:

@@ -4,13 +4,14 @@ R. K. Pace, R. Barry: Sparse spatial autoregressions, Statistics and Probability
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from hpcadmm.comm.world import World
 from hpcadmm.datasets.base import Dataset, Remote
-from hpcadmm.datasets.formats.lines import Style
-from hpcadmm.datasets.formats.text import TextTable
-from hpcadmm.datasets.table import Source
-from hpcadmm.errors import UsageError
+from hpcadmm.datasets.public.numbers import learn_numbers, number_table
+from hpcadmm.datasets.table import Parts, Source
+from hpcadmm.datasets.tabular.exchange import READING
+from hpcadmm.datasets.tabular.options import Asked
 
 COLUMNS = 9
 
@@ -37,10 +38,14 @@ class California(Dataset):
 
     columns: list[int] | None = None
 
-    def sources(self, seed: int) -> tuple[Source, Source | None]:
-        table = TextTable(self.only_file(), -1, False, Style(header=False))
-        if table.columns != COLUMNS:
-            raise UsageError(f"{table.where}: {table.columns} columns, must be {COLUMNS}: 8 features, then the target")
-        if self.columns is not None:
-            table.only(self.columns)
-        return Source.whole(table), None
+    def has_test(self) -> bool:
+        return False
+
+    def sources(self, seed: int, world: World, classes: bool | None = None, columns: Any = None) -> Parts:
+        with world.together(READING):
+            path = self.only_file()
+        table = number_table(path, Asked(target=-1, task="regression"), COLUMNS, world)
+        return table.whole(), None
+
+    def learn(self, train: Source, test: Source, world: World, columns: Any = None) -> None:
+        learn_numbers(train, COLUMNS, world, self.columns)

@@ -15,8 +15,8 @@ import numpy as np
 
 from hpcadmm.datasets.base import Dataset, Remote
 from hpcadmm.datasets.disk.lookup import find
-from hpcadmm.datasets.disk.stream import length, opened
-from hpcadmm.datasets.table import Array, Read, Source, Table, records
+from hpcadmm.datasets.disk.stream import length, opened, packing
+from hpcadmm.datasets.table import Array, Parts, Read, Source, Table, records
 from hpcadmm.errors import UsageError
 
 PIXELS = 3 * 32 * 32
@@ -39,6 +39,7 @@ class CifarTable(Table):
         self.values, self.names = values, names
         self.starts = [0, *accumulate(self.count(path) for path in files)]
         self.rows = self.starts[-1]
+        self.apart = all(packing(path) is None for path in files)
 
     def count(self, path: Path) -> int:
         """Records in one file (a gzip is read through)."""
@@ -93,7 +94,7 @@ class Cifar10(Cifar):
         ),
     )
 
-    def sources(self, seed: int) -> tuple[Source, Source | None]:
+    def parts(self, seed: int) -> Parts:
         train = [self.located(self.train or BATCHES[0])]
         if self.train is None:
             train += [path for name in BATCHES[1:5] if (path := find([name], self.searched))]
@@ -123,7 +124,7 @@ class Cifar100(Cifar):
 
     labels: Literal["fine", "coarse"] = "fine"
 
-    def sources(self, seed: int) -> tuple[Source, Source | None]:
+    def parts(self, seed: int) -> Parts:
         return self.part(self.train or self.expects[0]), self.part(self.test or self.expects[1])
 
     def part(self, name: str) -> Source:

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from hpcadmm.datasets.base import Dataset
 from hpcadmm.datasets.formats.hdf5 import Hdf5Table
-from hpcadmm.datasets.table import Source
+from hpcadmm.datasets.table import Parts, Source
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +21,10 @@ class Digits(Dataset):
     what: ClassVar[str] = "handwritten digits, 1,797 grey images 8 x 8, 10 classes; part of the package"
     expects: ClassVar[tuple[str, ...]] = ("digits.h5",)
 
-    def sources(self, seed: int) -> tuple[Source, Source | None]:
+    def has_test(self) -> bool:
+        return False
+
+    def parts(self, seed: int) -> Parts:
         self.refuse_files()
         path = Path(str(resources.files("hpcadmm.datasets") / "files" / "digits.h5"))
         return Source.whole(Hdf5Table(path, "X", "y", "classification")), None

@@ -5,12 +5,14 @@ Nature Communications 5 (2014) 4308. UCI, CC BY 4.0, doi:10.24432/C5V312.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from hpcadmm.comm.world import World
 from hpcadmm.datasets.base import Count, Dataset, Remote
-from hpcadmm.datasets.formats.lines import Style
-from hpcadmm.datasets.formats.text import TextTable
-from hpcadmm.datasets.table import Source
+from hpcadmm.datasets.public.numbers import learn_numbers, number_table
+from hpcadmm.datasets.table import Parts, Source
+from hpcadmm.datasets.tabular.exchange import READING
+from hpcadmm.datasets.tabular.options import Asked
 from hpcadmm.errors import UsageError
 
 COLUMNS = 29  # the label and 28 features
@@ -20,8 +22,7 @@ COLUMNS = 29  # the label and 28 features
 class Higgs(Dataset):
     """The last test_rows rows are the test part (default: 500,000).
 
-    Each rank unpacks the whole text twice and parses its own rows. For many runs or ranks convert it to HDF5 first:
-    `hpcadmm data convert higgs higgs.h5`.
+    For many runs convert it to HDF5 first: `hpcadmm data convert higgs higgs.h5`.
     """
 
     name: ClassVar[str] = "higgs"
@@ -37,11 +38,16 @@ class Higgs(Dataset):
 
     test_rows: Count = 500_000
 
-    def sources(self, seed: int) -> tuple[Source, Source | None]:
-        table = TextTable(self.only_file(), 0, True, Style(header=False))
-        if table.columns != COLUMNS or table.rows <= self.test_rows:
-            needed = f"must have {COLUMNS} columns and more rows than data.test_rows = {self.test_rows}"
-            raise UsageError(f"{table.where}: {table.rows} rows of {table.columns} columns; {needed}")
-        table.values, table.names = (0, 1), ("background", "signal")
+    def sources(self, seed: int, world: World, classes: bool | None = None, columns: Any = None) -> Parts:
+        with world.together(READING):
+            path = self.only_file()
+        table = number_table(path, Asked(target=0, task="classification"), COLUMNS, world)
+        if table.rows <= self.test_rows:
+            needed = f"must have more rows than data.test_rows = {self.test_rows}"
+            raise UsageError(f"{table.where}: {table.rows} rows; {needed}")
+        table.names = ("background", "signal") if table.names == ["0", "1"] else table.names
         cut = table.rows - self.test_rows
         return Source(table, range(cut)), Source(table, range(cut, table.rows))
+
+    def learn(self, train: Source, test: Source, world: World, columns: Any = None) -> None:
+        learn_numbers(train, COLUMNS, world)

@@ -13,8 +13,8 @@ from typing import ClassVar
 import numpy as np
 
 from hpcadmm.datasets.base import Dataset, Remote
-from hpcadmm.datasets.disk.stream import check_length, opened, take
-from hpcadmm.datasets.table import Array, Read, Source, Table, records
+from hpcadmm.datasets.disk.stream import check_length, opened, packing, take
+from hpcadmm.datasets.table import Array, Parts, Read, Source, Table, records
 from hpcadmm.errors import UsageError
 
 FILES = tuple(f"{part}-{what}-ubyte" for part in ("train", "t10k") for what in ("images-idx3", "labels-idx1"))
@@ -51,6 +51,7 @@ class IdxTable(Table):
         self.files = (images, labels) if labels else (images,)
         self.image = (1, height, width)
         self.features = height * width
+        self.apart = all(packing(path) is None for path in self.files)
         self.names, self.values = names, values
 
     @contextmanager
@@ -79,7 +80,7 @@ class Idx(Dataset):
     expects: ClassVar[tuple[str, ...]] = FILES
     names: ClassVar[tuple[str, ...] | None] = None
 
-    def sources(self, seed: int) -> tuple[Source, Source | None]:
+    def parts(self, seed: int) -> Parts:
         return self.part(self.train or FILES[0]), self.part(self.test or FILES[2])
 
     def part(self, images: str) -> Source:

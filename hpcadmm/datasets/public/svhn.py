@@ -13,7 +13,7 @@ import numpy as np
 
 from hpcadmm.datasets.base import Dataset, Remote
 from hpcadmm.datasets.disk.stream import INFLATION, length, opened
-from hpcadmm.datasets.table import Array, Read, Source, Table
+from hpcadmm.datasets.table import Array, Parts, Read, Source, Table
 from hpcadmm.errors import UsageError
 
 URL = "http://ufldl.stanford.edu/housenumbers/"
@@ -37,13 +37,14 @@ def matlab(path: Path) -> Iterator[IO[bytes]]:
 
 
 class SvhnTable(Table):
-    """A .mat file. The format cannot be read in parts, so each rank holds all of X (225 MB for the train part) while
+    """A .mat file. The format cannot be read in parts: the first rank holds all of X (225 MB in the train part) while
     it reads; `hpcadmm data convert svhn svhn.h5` makes a file that avoids this."""
 
     dtype = np.uint8
     maximum = 255.0
     features = 3 * 32 * 32
     image = (3, 32, 32)
+    apart = False
     values = range(10)
 
     def __init__(self, path: Path) -> None:
@@ -90,6 +91,6 @@ class Svhn(Dataset):
         Remote(f"{URL}{name}", name, sha256) for name, sha256 in zip(FILES, HASHES, strict=True)
     )
 
-    def sources(self, seed: int) -> tuple[Source, Source | None]:
+    def parts(self, seed: int) -> Parts:
         train, test = self.train or FILES[0], self.test or FILES[1]
         return Source.whole(SvhnTable(self.located(train))), Source.whole(SvhnTable(self.located(test)))

@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from hpcadmm.comm import memory
 from hpcadmm.datasets.base import Count, Dataset
-from hpcadmm.datasets.table import Array, Read, Source, Table
+from hpcadmm.datasets.table import Array, Parts, Read, Source, Table
 from hpcadmm.errors import UsageError
 
 BLOCK = 64  # rows drawn together on any number of ranks; divides the width of every tile
@@ -104,7 +104,7 @@ class Synthetic(Dataset):
         if self.task == "classification" and self.outputs < 2:
             raise UsageError(f"data.outputs = {self.outputs}: a classification needs 2 or more")
 
-    def sources(self, seed: int) -> tuple[Source, Source | None]:
+    def parts(self, seed: int) -> Parts:
         self.refuse_files()
         sizes = [self.features, *self.hidden, self.outputs]
         need, free = 8 * sum(n * m for n, m in pairwise(sizes)), memory.available()

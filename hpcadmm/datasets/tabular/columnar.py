@@ -1,0 +1,154 @@
+"""Parquet and Arrow (Feather) files as a Raw: row groups, or record batches, dealt to the ranks."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import accumulate
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hpcadmm.comm import memory
+from hpcadmm.comm.world import World
+from hpcadmm.datasets.columns import shown
+from hpcadmm.datasets.disk.lookup import reason
+from hpcadmm.datasets.tabular.columns.values import as_number
+from hpcadmm.datasets.tabular.raw import Kind, Raw, Shard
+from hpcadmm.errors import UsageError
+from hpcadmm.model.tiles import block
+
+if TYPE_CHECKING:
+    import pyarrow
+
+DAY = 86_400_000_000  # microseconds
+READING = "reading the data"
+# An open file: its schema, its number of parts, and a function that reads one part.
+Parts = tuple["pyarrow.Schema", int, Callable[[int], Any]]
+
+
+@contextmanager
+def blamed(path: Path, what: str) -> Iterator[None]:
+    """Turn pyarrow's errors into a UsageError that names the file."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except MemoryError as error:  # also pyarrow.ArrowMemoryError
+        raise UsageError(f"{path}: reading it needs more memory than is free; the file may be damaged") from error
+    except OSError as error:
+        if error.errno:
+            raise UsageError(f"{path}: {reason(error)}") from error
+        raise UsageError(f"{path}: is not {what}, or is damaged: {line(error)}") from error
+    except pa.ArrowException as error:
+        raise UsageError(f"{path}: is not {what}, or is damaged: {line(error)}") from error
+
+
+def line(error: Exception) -> str:
+    """The first line of an error."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+
+
+def parquet(path: Path) -> Parts:
+    """The row groups of a Parquet file."""
+    from pyarrow.parquet import ParquetFile
+
+    file = ParquetFile(path)
+    return file.schema_arrow, file.num_row_groups, lambda k: file.read_row_group(k, use_threads=False)
+
+
+def arrow(path: Path) -> Parts:
+    """The record batches of an Arrow file."""
+    import pyarrow as pa
+
+    file = pa.ipc.open_file(pa.OSFile(str(path)))
+    return file.schema, file.num_record_batches, lambda k: pa.Table.from_batches([file.get_batch(k)])
+
+
+FORMATS: dict[str, tuple[str, Callable[[Path], Parts]]] = {
+    "parquet": ("a Parquet file", parquet),
+    "arrow": ("an Arrow file", arrow),
+}
+
+
+def read_columnar(path: Path, form: str, missing: Sequence[str], world: World) -> Raw:
+    """Read a file; each rank reads a contiguous share of its parts. Collective.
+
+    missing: further texts, and numbers as text, that mark a missing value.
+    """
+    what, opened = FORMATS[form]
+    with world.together(READING), memory.spared("the table"), blamed(path, what):
+        schema, count, read = opened(path)
+        names = list(schema.names)
+        check_names(names, path)
+        kinds = [kind_of(field, path) for field in schema]
+        own = [columns_of(read(k), missing, path) for k in range(*block(count, world.size, world.rank))]
+    sizes = world.gather([len(columns[0]) for columns in own])
+    before, total = sum(map(sum, sizes[: world.rank])), sum(map(sum, sizes))
+    if not total:
+        raise UsageError(f"{path}: {len(names)} columns and no rows")
+    starts = accumulate(sizes[world.rank], initial=before)
+    shards = [Shard(start, columns) for start, columns in zip(starts, own, strict=False) if len(columns[0])]
+    facts = (f"{path}: {what}, {total} rows x {len(names)} columns in {count} parts",)
+
+    def place(row: int, column: int) -> str:
+        return f"{path}: row {row + 1}, column {column + 1} ({shown([names[column]])})"
+
+    return Raw(path, names, True, kinds, total, shards, place, facts)
+
+
+def check_names(names: Sequence[str], path: Path) -> None:
+    """Raise UsageError if there are no columns, or two of one name."""
+    if not names:
+        raise UsageError(f"{path}: has no columns")
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
+        raise UsageError(f"{path}: has the column {twice[0]!r} twice; rename one")
+
+
+def kind_of(field: "pyarrow.Field", path: Path) -> Kind:
+    """What a column of this type is read as. Raises UsageError for one that is no number, text or date."""
+    from pyarrow import types
+
+    kind = field.type.value_type if types.is_dictionary(field.type) else field.type
+    if types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind) or types.is_decimal(kind):
+        return "number"
+    if types.is_date(kind) or types.is_timestamp(kind):
+        return "date"
+    if types.is_null(kind):
+        return "number"
+    if not texts(kind):
+        cure = "leave it out when the file is written, or give each of its values a column"
+        raise UsageError(f"{path}: column {shown([field.name])} holds {field.type}: no number, text or date; {cure}")
+    return "text"
+
+
+def texts(kind: Any) -> bool:
+    """Is it a type of text?"""
+    from pyarrow import types
+
+    return any(is_one(kind) for is_one in (types.is_string, types.is_large_string, types.is_string_view))
+
+
+def columns_of(part: "pyarrow.Table", missing: Sequence[str], path: Path) -> "list[pyarrow.Array]":
+    """The columns of a part as those of a Shard."""
+    return [one_array(column, kind_of(field, path), missing) for field, column in zip(part.schema, part, strict=True)]
+
+
+def one_array(column: "pyarrow.ChunkedArray", kind: Kind, missing: Sequence[str]) -> "pyarrow.Array":
+    """One column as a Shard holds it."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    whole = column.combine_chunks()
+    whole = whole.chunk(0) if isinstance(whole, pa.ChunkedArray) else whole
+    if kind == "text":
+        plain = pc.utf8_trim_whitespace(whole.cast(pa.string()))
+        gone = pc.is_in(plain, pa.array(["", *missing]))
+        return pc.if_else(gone, pa.scalar(None, pa.string()), plain).dictionary_encode()
+    if kind == "date":
+        micro = pc.cast(pc.cast(whole, pa.timestamp("us"), safe=False), pa.int64())
+        return pc.divide(pc.cast(micro, pa.float64(), safe=False), DAY)
+    numbers = pc.cast(whole, pa.float64(), safe=False)
+    marks = [value for value in map(as_number, missing) if value is not None]
+    gone = pc.or_(pc.is_nan(numbers), pc.is_in(numbers, pa.array(marks, pa.float64())))
+    return pc.if_else(gone, pa.scalar(None, pa.float64()), numbers)

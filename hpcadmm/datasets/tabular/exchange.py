@@ -1,0 +1,115 @@
+"""Each rank reads a share of a table once and sends its rows to the ranks that own them, in bounded rounds."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpcadmm.comm import memory
+from hpcadmm.comm.world import World
+from hpcadmm.datasets.table import Array, Rows, Source, Span, Table, empty_labels
+from hpcadmm.model.tiles import Tiles
+
+READING = "reading the data"
+Index = NDArray[Any]  # whole numbers
+
+
+@dataclass(frozen=True)
+class Route:
+    """Where the rows of one part go: row rows[p] of the table becomes column p, which lies on one rank.
+
+    places: the column of each row of the table, -1 if the part does not have it; None if `rows` is a range.
+    edges: the first column of each rank, and n.
+    """
+
+    rows: Rows
+    places: Index | None
+    edges: Index
+    rank: int
+
+    @classmethod
+    def of(cls, source: Source, edges: Index, rank: int) -> "Route":
+        rows, places = source.rows, None
+        if not isinstance(rows, range):
+            places = np.full(source.table.rows, -1, np.int32 if source.table.rows < 2**31 else np.int64)
+            places[rows] = np.arange(len(rows))
+        return cls(rows, places, edges, rank)
+
+    def columns(self, span: Span) -> tuple[Index, Index]:
+        """The rows within the span that the part has, increasing, and their columns."""
+        if isinstance(self.rows, range):
+            rows = np.arange(max(span[0], self.rows.start), min(span[1], self.rows.stop))
+            return rows, rows - self.rows.start
+        assert self.places is not None
+        columns = self.places[slice(*span)]
+        kept = np.flatnonzero(columns >= 0)
+        return kept + span[0], columns[kept]
+
+    def sorted(self, span: Span) -> tuple[Index, Index]:
+        """The rows within the span, sorted by the rank that gets them, and how many each gets."""
+        rows, columns = self.columns(span)
+        owners = np.searchsorted(self.edges, columns, "right") - 1
+        return rows[np.argsort(owners, kind="stable")], np.bincount(owners, minlength=len(self.edges) - 1)
+
+    def expected(self, spans: Sequence[Span]) -> tuple[list[int], Index]:
+        """How many rows of each span are this rank's, and their columns."""
+        lo, hi = self.edges[self.rank : self.rank + 2]
+        found = [columns[(columns >= lo) & (columns < hi)] for columns in (self.columns(span)[1] for span in spans)]
+        return [part.size for part in found], np.concatenate(found)
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """Some of this rank's columns of one part, counted over all ranks, with their raw features and labels."""
+
+    columns: Index
+    features: Array
+    labels: Array
+
+
+def edges_of(tiles: Tiles) -> Index:
+    """The first column of each rank, and n."""
+    return np.array([*(tiles.of(tiles.size, rank).lo for rank in range(tiles.size)), tiles.n])
+
+
+def arriving(sources: Sequence[Source], edges: Sequence[Index], world: World) -> Iterator[list[Arrival]]:
+    """Parts of one table, round by round: what arrives of each part. Collective; raises UsageError on all ranks.
+
+    edges: of each part, the first column of each rank, and n. A rank reads and sends at most ROUND bytes in a round.
+    """
+    table = sources[0].table
+    with world.together(READING), memory.spared("the rows"):
+        routes = [Route.of(source, own, world.rank) for source, own in zip(sources, edges, strict=True)]
+    mine = table.spans(world)
+    every = world.gather(mine)
+    with ExitStack() as stack:
+        with world.together(READING), memory.spared("the rows"):
+            read = stack.enter_context(table.reader()) if mine else None
+        for k in range(max(map(len, every))):
+            now = [spans[k] if k < len(spans) else (0, 0) for spans in every]
+            with world.together(READING), memory.spared("the rows"):
+                sending = packed(table, read, [route.sorted(now[world.rank])[0] for route in routes])
+            yield [exchanged(route, now, *one, world) for route, one in zip(routes, sending, strict=True)]
+
+
+def packed(table: Table, read: Any, wanted: Sequence[Index]) -> list[tuple[Array, Array]]:
+    """The features and labels of the rows of each part, read at once."""
+    features, labels = np.empty((0, table.features), table.dtype), empty_labels(table, 0)
+    some = [rows for rows in wanted if rows.size]
+    if not some:
+        return [(features, labels)] * len(wanted)
+    start, stop = int(min(map(np.min, some))), int(max(map(np.max, some))) + 1
+    raw, found = read(start, stop)
+    typed = [(raw[rows - start], found[rows - start]) for rows in wanted]
+    return [(np.ascontiguousarray(x, features.dtype), np.ascontiguousarray(y, labels.dtype)) for x, y in typed]
+
+
+def exchanged(route: Route, spans: Sequence[Span], features: Array, labels: Array, world: World) -> Arrival:
+    """Send the rows of this rank's span; what arrives. Collective."""
+    counts = route.sorted(spans[world.rank])[1]
+    expected, columns = route.expected(spans)
+    arrived = world.exchange(features, counts, expected)
+    return Arrival(columns, arrived, world.exchange(labels, counts, expected))
