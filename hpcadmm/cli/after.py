@@ -52,9 +52,10 @@ def to_file(endings: str) -> Any:
 @which
 @JSON
 def evaluate(run: Path, overrides: tuple[str, ...], part: str | None, iteration: "Which", as_json: bool) -> None:
-    """Measure the network of RUN: accuracy, metrics per class and confusion matrix, or regression errors.
+    """Measure the network of RUN: accuracy, log loss, ROC AUC, scores per class, confusion matrix; or errors of values.
 
-    Uses the run's own data, or other data scaled like the training data. Runs on all ranks of mpirun.
+    Uses the run's own data, or other data scaled like the training data. Errors are in the unit of the target; with
+    data.weight samples count by their weight. Runs on all ranks of mpirun.
     """
     world = start_mpi()
     from hpcadmm.after import evaluate as evaluating
