@@ -99,7 +99,7 @@ class Table(ABC):
 
     def weights_of(self, key: int | str) -> AbstractContextManager[Callable[[slice], Array]]:
         """Open the column or array `key` of weights: rows -> their weights (rows,). Raises Unweighted."""
-        said = "this format has no columns to take weights from; name a text file with one weight a line"
+        said = "this format has no columns to take weights from"
         raise Unweighted(f"data.weight = {key!r}: {self.where}: {said}")
 
     def codes(self, wanted: Sequence[int | str], key: str) -> list[int]:

@@ -1,7 +1,7 @@
 """data.weight: how often each sample counts, by its class, a column or array of the data, or a text file."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -129,11 +129,17 @@ def of_rows(key: int | str, source: Source, part: Samples) -> Vector:
     one weight for each of its rows."""
     rows = source.rows[part.tiles.lo : part.tiles.hi]
     found, table = np.empty(len(rows)), source.table
-    file = beside(key, table)
-    with table.weights_of(key) if file is None else nullcontext(lines(file, table).__getitem__) as read:
+    with ExitStack() as stack:
+        try:
+            read, where = stack.enter_context(table.weights_of(key)), table.where
+        except Unweighted as error:
+            file = beside(key, table)
+            if file is None:
+                raise Unweighted(f"{error}; nor is there a text file of this name") from None
+            read, where = lines(file, table).__getitem__, str(file)
         for start, stop, got, put in visits(rows, step(1)):
             found[put] = np.asarray(read(slice(start, stop)), np.float64).reshape(-1)[got]
-    check(found, np.asarray(rows), f"data.weight = {key!r}: {file or table.where}")
+    check(found, np.asarray(rows), f"data.weight = {key!r}: {where}")
     return found
 
 

@@ -31,11 +31,6 @@ class Part:
         """sum_i w_i over all ranks; without weights the number of samples."""
         return self.tiles.n if self.weight is None else self.sum
 
-    @property
-    def scored(self) -> Weight:
-        """How often each column counts in metrics; None: each counts once."""
-        return None if self.by_class else self.weight
-
 
 @dataclass(frozen=True)
 class Problem:
