@@ -69,6 +69,7 @@ class Dataset:
     (then `weight`_test is that of the test part), or a text file of one weight a line; metrics are weighted, too.
     "balanced": by class, n / (k n_c) for k classes, n_c of the n training samples in class c. {class = weight, ...}: by
     class, 1 for classes that are not named. Class weights are for training only, metrics count each sample once.
+    Scaling and the values for missing numbers count each row once.
     """
 
     name: ClassVar[str]
