@@ -88,7 +88,7 @@ def test_a_solver_that_counts_every_sample_once_is_refused(monkeypatch: pytest.M
     monkeypatch.setattr(BlockDescent, "weighted", False)
     SOLVERS.add(BlockDescent)
     job = JOB.format(path="data.npz", solver="block-descent")
-    with pytest.raises(UsageError, match='data.weight: solver.name = "block-descent" counts every sample once'):
+    with pytest.raises(UsageError, match=r'data.weight: solver.name = "block-descent" counts every sample once'):
         parse(job, ["data.weight=balanced"])
     assert parse(job).data.weight is None
 
