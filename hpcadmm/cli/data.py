@@ -78,7 +78,11 @@ def convert(source: str, out: Path, kind: str | None, settings: tuple[str, ...],
 @KEYS
 @click.option("--json", "as_json", is_flag=True, help="Print JSON with all features.")
 def inspect(source: str, kind: str | None, settings: tuple[str, ...], as_json: bool) -> None:
-    """Describe FILE, or a dataset given by name: sizes, classes, and each feature's range and mean."""
+    """Describe FILE, or a dataset given by name: sizes, classes, and each feature's range and mean.
+
+    Of a table: how the file is read, and each column's type, missing and distinct values, range or most frequent texts,
+    and what it becomes.
+    """
     from hpcadmm.datasets.inspect import inspect as look
 
     found = look(chosen(source, kind, settings))
@@ -105,11 +109,15 @@ def chosen(source: str, kind: str | None, settings: tuple[str, ...]) -> Any:
 
 
 def show(found: dict[str, Any]) -> None:
-    """Print the description of a dataset: a paragraph and a table of features for each part."""
-    from hpcadmm.datasets.inspect import feature_rows, summary
+    """Print the description of a dataset: a paragraph and a table of columns or features for each part."""
+    from hpcadmm.datasets.inspect import column_rows, feature_rows, summary
+    from hpcadmm.datasets.tabular.report import HEAD
 
     for part in ("train", "test"):
         if part in found:
             head = f"{part} ({found['format']}, scaling {found['scaling']}): {summary(found[part])}"
             click.echo("\n".join([head, *found[part]["facts"]]))
-            table(("feature", "minimum", "maximum", "mean"), feature_rows(found[part]))
+            if found[part]["table"]:
+                table(HEAD, column_rows(found[part]), whole=True)
+            else:
+                table(("feature", "minimum", "maximum", "mean"), feature_rows(found[part]))

@@ -71,14 +71,16 @@ def report(result: Any, as_json: bool, parts: Callable[[int], "Iterable[Renderab
         out.print(part, soft_wrap=isinstance(part, str))
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table."""
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], whole: bool = False) -> None:
+    """Print a table. whole: cut no text off, and use long lines if the output is no terminal."""
     from rich.table import Table
 
-    made = Table(*head)
+    made = Table()
+    for name in head:
+        made.add_column(name, overflow="fold" if whole else "ellipsis")
     for row in rows:
         made.add_row(*row)
-    console().print(made)
+    console(WIDE if whole and not sys.stdout.isatty() else None).print(made)
 
 
 def warn(line: str) -> None:

@@ -12,11 +12,15 @@ from hpcadmm.datasets.columns import shown
 from hpcadmm.datasets.convert import batches, chosen
 from hpcadmm.datasets.disk.lookup import find, places
 from hpcadmm.datasets.scaling import SPARSE, kind_of
-from hpcadmm.datasets.table import Source
+from hpcadmm.datasets.table import Source, Table
+from hpcadmm.datasets.tabular import report
+from hpcadmm.datasets.tabular.schema import Schema
+from hpcadmm.datasets.tabular.table import RawTable
 from hpcadmm.errors import UsageError
 from hpcadmm.registry import Registry
 
 SHOWN = 20  # features, and classes, in a text
+COLUMNS = 200  # columns of a table
 
 
 @dataclass(frozen=True)
@@ -53,12 +57,25 @@ def found(dataset: type[Dataset]) -> str:
 
 
 def inspect(dataset: Dataset) -> dict[str, Any]:
-    """A description of the raw data for JSON, and how a job would scale them: {format, scaling, train, test}."""
+    """A description of the data for JSON, and how a job would scale them: {format, scaling, train, test}.
+
+    Of a table of mixed columns, `table` describes the columns of the file; the rest of a part is about the features
+    that they become.
+    """
     world = World.without_mpi()
     sources = chosen(dataset, world)
-    parts = {name: described(source, world) for name, source in zip(("train", "test"), sources, strict=False)}
+    named = dict(zip(("train", "test"), sources, strict=False))
+    columns = {name: columns_of(source.table) for name, source in named.items()}
+    parts = {name: described(source, world) | {"table": columns[name]} for name, source in named.items()}
     kind = kind_of(dataset, sources[0].table) or ("none" if parts["train"]["zeros"] >= SPARSE else "standard")
     return {"format": dataset.name, "scaling": kind, **parts}
+
+
+def columns_of(table: Table) -> list[dict[str, Any]] | None:
+    """The columns of a table of mixed columns; None for other data."""
+    if not isinstance(table, RawTable):
+        return None
+    return report.described(table.raw, table.known)
 
 
 def described(source: Source, world: World) -> dict[str, Any]:
@@ -78,23 +95,30 @@ def described(source: Source, world: World) -> dict[str, Any]:
         else:
             for label, count in zip(*np.unique(labels, return_counts=True), strict=True):
                 counts[int(label)] = counts.get(int(label), 0) + int(count)
+    names = dict(enumerate(table.names or [])) if isinstance(table, RawTable) else {}
     targets = {"count": table.targets, "minimum": least, "maximum": largest, "mean": mean}
     return {
         "files": [str(path) for path in table.files],
         "facts": [*table.facts, *(f"warning: {line}" for line in table.warnings)],
-        "columns": table.named().features,
+        "columns": feature_names(table),
         "samples": n,
         "features": table.features,
         "dtype": str(np.dtype(table.dtype)),
         "image": list(table.image) if table.image else None,
         "zeros": zeros / max(n * table.features, 1),
         "range": [0, table.maximum] if table.maximum else None,
-        "classes": {str(label): counts[label] for label in sorted(counts)},
+        "classes": {names.get(label, str(label)): counts[label] for label in sorted(counts)},
         "targets": targets if table.targets else None,
         "minimum": low.tolist(),
         "maximum": high.tolist(),
         "mean": (total / n).tolist(),
     }
+
+
+def feature_names(table: Table) -> list[str]:
+    """The names of the features; empty if there are none."""
+    known = table.named()
+    return known.names if isinstance(known, Schema) else known.features
 
 
 def summary(part: dict[str, Any]) -> str:
@@ -108,6 +132,14 @@ def summary(part: dict[str, Any]) -> str:
         counts = ", ".join(f"{label}: {count}" for label, count in list(part["classes"].items())[:SHOWN])
         said.append(f"{len(part['classes'])} classes ({counts})")
     return "; ".join(said)
+
+
+def column_rows(part: dict[str, Any]) -> list[tuple[str, ...]]:
+    """Rows of a table of the file's first columns, and one about the others."""
+    rows = [report.as_row(row) for row in part["table"][:COLUMNS]]
+    if more := part["table"][COLUMNS:]:
+        rows.append((f"{len(more)} more", "", "", "", "", "", str(sum(row["features"] for row in more))))
+    return rows
 
 
 def feature_rows(part: dict[str, Any]) -> list[tuple[str, ...]]:

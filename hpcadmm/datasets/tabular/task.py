@@ -96,7 +96,7 @@ class Task:
         if rows := sum(map(len, gone)):
             warnings.append(f"{self.where}: {rows} rows without a target are left out")
         if labels and len(labels) > max(MANY, sum(self.counts.values()) / 5):
-            real = 'for a regression set loss.name = "squared" and data.task = "regression"'
-            instead = "name another column in data.target if this is no label" if self.text else real
+            otherwise = 'for a regression set loss.name = "squared" and data.task = "regression"'
+            instead = "name another column in data.target if this is no label" if self.text else otherwise
             warnings.append(f"{self.where}: {len(labels)} classes in {sum(self.counts.values())} rows; {instead}")
         return tuple(facts), tuple(warnings)
