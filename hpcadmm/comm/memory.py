@@ -1,5 +1,6 @@
 """Free memory of this node, and a check that the allocations of all its ranks fit."""
 
+import ctypes
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -66,6 +67,12 @@ def check(world: World, needs: Mapping[str, float], cure: str, free: float | Non
             sizes = ", ".join(f"{what} {size(bytes_)}" for what, bytes_ in needs.items())
             ranks = f"{len(own)} rank{'s' if len(own) > 1 else ''} on {host}"
             raise UsageError(f"memory: {ranks} need {size(need)}, but {size(left)} are free ({sizes} per rank); {cure}")
+
+
+def trim() -> None:
+    """Give memory that was freed back to the system, where the C library can (glibc)."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 @contextmanager

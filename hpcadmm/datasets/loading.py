@@ -17,6 +17,7 @@ from hpcadmm.datasets.fill import check_range, filled, width
 from hpcadmm.datasets.labels import Labelling
 from hpcadmm.datasets.lean import sparse, streamed
 from hpcadmm.datasets.lean.keeping import ANY, Keeping
+from hpcadmm.datasets.lean.piecewise import Pieces, large
 from hpcadmm.datasets.lean.window import Window, window_for
 from hpcadmm.datasets.loaded import Loaded, Samples, Transform
 from hpcadmm.datasets.table import Parts, Source, Table
@@ -168,6 +169,14 @@ class Loading:
         held = self.dtype if known is not None or exact else np.float64
         self.check_memory(held)
         dense, inputs = self.window is None and not self.sparse, known
+        if (
+            dense
+            and kind is not None
+            and self.dataset.downsample == 1
+            and large(self.sources, self.features, self.world)
+        ):
+            pieces = self.sources, self.labelling, self.tiles, self.dtype, self.ones, self.features, self.world
+            return *Pieces(*pieces).read(kind, known), kind
         parts = self.parts(held, known) if dense else [self.part(0, held, known)]
         raw = parts[0].x[: self.features]
         if kind is None:

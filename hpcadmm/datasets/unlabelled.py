@@ -21,7 +21,7 @@ from hpcadmm.datasets.public.cifar import Cifar, CifarTable
 from hpcadmm.datasets.recognise import OneFile, format_of, image_table
 from hpcadmm.datasets.table import Source, Table
 from hpcadmm.datasets.tabular.options import position
-from hpcadmm.datasets.tabular.raw import Raw
+from hpcadmm.datasets.tabular.raw import Raw, Shard
 from hpcadmm.datasets.tabular.schema import Schema
 from hpcadmm.datasets.tabular.table import RawTable
 from hpcadmm.errors import UsageError
@@ -114,11 +114,12 @@ def plain(columns: Columns, raw: Raw, own: Tabular, features: int) -> Schema:
 
 def without(raw: Raw, place: int) -> Raw:
     """The file without one of its columns."""
-    for shard in raw.shards:
-        del shard.columns[place]
     kept = [k for k in range(len(raw.names)) if k != place]
     names, kinds = [raw.names[k] for k in kept], [raw.kinds[k] for k in kept]
-    return replace(raw, names=names, kinds=kinds, place=lambda row, column: raw.place(row, column + (column >= place)))
+    shards = [Shard(shard.start, [shard.columns[k] for k in kept]) for shard in raw.shards]
+    at = raw.place
+    made = Raw(raw.path, names, raw.header, kinds, raw.rows, shards, lambda row, column: at(row, kept[column]))
+    return replace(made, facts=raw.facts, warnings=raw.warnings)
 
 
 def opened_table(path: Path, kind: type[Dataset], like: Dataset, features: int) -> Table:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     import pyarrow
@@ -27,6 +27,14 @@ class Shard:
     @property
     def rows(self) -> int:
         return len(self.columns[0])
+
+    def forget(self, places: Sequence[int]) -> None:
+        """Free the values of these columns; they become null."""
+        import pyarrow as pa
+
+        held: Any = getattr(self.columns, "held", self.columns)
+        for place in places:
+            held[place] = pa.nulls(self.rows)
 
 
 @dataclass

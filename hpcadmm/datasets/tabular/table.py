@@ -4,8 +4,9 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,28 @@ from hpcadmm.datasets.tabular.raw import Raw, Shard
 from hpcadmm.datasets.tabular.schema import Schema
 from hpcadmm.datasets.tabular.target import Target
 from hpcadmm.errors import UsageError
+
+
+class Piece(Shard):
+    """Some rows of a shard; a column is unpacked when it is used."""
+
+    def __init__(self, shard: Shard, start: int, stop: int) -> None:
+        super().__init__(start, Slices(shard.columns, start - shard.start, stop - start))
+
+
+@dataclass(frozen=True)
+class Slices(Sequence[Any]):
+    """The same rows of some columns."""
+
+    columns: Sequence[Any]
+    first: int
+    rows: int
+
+    def __len__(self) -> int:
+        return len(self.columns)
+
+    def __getitem__(self, place: Any) -> Any:
+        return self.columns[place].slice(self.first, self.rows)
 
 
 class RawTable(Table):
@@ -94,9 +117,7 @@ class RawTable(Table):
         starts = [shard.start for shard in self.raw.shards]
 
         def read(start: int, stop: int) -> tuple[Array, Array]:
-            shard = self.raw.shards[bisect_right(starts, start) - 1]
-            lo = start - shard.start
-            piece = Shard(start, [column.slice(lo, stop - start) for column in shard.columns])
+            piece = Piece(self.raw.shards[bisect_right(starts, start) - 1], start, stop)
             return schema.encode(piece), self.labelled(piece)
 
         return read
@@ -176,8 +197,5 @@ class RawTable(Table):
 
     def release(self) -> None:
         """Forget the values of the columns that this view encodes; no other reads them."""
-        import pyarrow as pa
-
         for shard in self.raw.shards:
-            for column in self.known.at:
-                shard.columns[column] = pa.nulls(len(shard.columns[column]))
+            shard.forget(self.known.at)
