@@ -120,12 +120,12 @@ def test_convert_refuses(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["mnist", "cifar-10", "svhn", "higgs", "hdf5", "npz", "csv", "libsvm"])
 def test_inspect_knows_formats_by_their_bytes(name: str, pack: bool, tmp_path: Path) -> None:
     dataset: Dataset = samples.made(name, tmp_path / "in", pack=pack)
-    table = dataset.parts(0)[0].table
+    table = dataset.sources(0, World.alone())[0].table
     odd = ("--set", "target=0") if name == "higgs" else ()
     found = json.loads(run("inspect", table.files[0], "--json", *odd))
     kind = {"mnist": "file", "cifar-10": "file", "svhn": "file", "higgs": "csv"}.get(name, name)
     assert found["format"] == kind
-    assert found["train"]["features"] == table.features
+    assert found["train"]["features"] == load(dataset).features
     assert sum(found["train"]["classes"].values()) == found["train"]["samples"]
     raw = DATASETS[name](**{**samples.MAKERS[name](tmp_path / "in", pack), "scale": "none"}, **folder(name, tmp_path))
     if name not in ("higgs", "cifar-10"):
