@@ -81,6 +81,22 @@ def table(path: Path, scale: float, classes: bool = False) -> Path:
     return path
 
 
+def csv(path: Path, names: list[str], classes: list[str]) -> Path:
+    """A table with these of its columns, in this order; the target y has these classes."""
+    random = np.random.default_rng(3)
+    known = {
+        "x": [f"{x:.3f}" for x in random.standard_normal(80)],
+        "colour": [["red", "blue"][k % 2] for k in range(80)],
+    }
+    known |= {
+        "age": [str(k % 50) if k % 7 else "?" for k in range(80)],
+        "y": [classes[k % len(classes)] for k in range(80)],
+    }
+    lines = [names, *zip(*(known[name] for name in names), strict=True)]
+    path.write_text("".join(",".join(line) + "\n" for line in lines))
+    return path
+
+
 def origin(run: Path) -> Origin:
     return origin_of(run, None, WORLD, pytest.fail)
 
@@ -166,6 +182,27 @@ def test_a_regression_becomes_a_classification_and_back(runs: dict[str, Path], t
     assert (abs(y.mean()) < 1e-12, abs(y.std() - 1) < 1e-12) == (True, True)
     assert setup.data.transform.inputs.record() == start.given.transform.inputs.record()
     assert np.array_equal(W[1], between.weights[1])
+
+
+def test_a_table_is_encoded_as_in_the_first_training(tmp_path: Path) -> None:
+    """Columns in another order, further ones, other classes."""
+    text = FIRST.replace('name = "digits"\nfirst = 100', 'name = "csv"\npath = "{path}"\ntarget = "y"\nshuffle = false')
+    old = csv(tmp_path / "old.csv", ["x", "colour", "age", "y"], ["a", "b"])
+    new = csv(tmp_path / "new.csv", ["y", "age", "colour", "x"], ["u", "v", "w"])
+    loop.train(job(text=text.format(path=old)), tmp_path / "old", WORLD, QUIET)
+    start = origin(tmp_path / "old")
+    first = set_up(job(text=text.format(path=old)), WORLD)
+    setup, _ = begun(job(text=text.format(path=new)), start)
+    assert np.array_equal(setup.problem.x, first.problem.x)
+    assert setup.data.names == ["u", "v", "w"]
+    loop.train(job(text=text.format(path=new)), tmp_path / "new", WORLD, QUIET, start)
+    again = loop.resume(tmp_path / "new", ["stop.iterations=4"], WORLD, QUIET)
+    assert again["iterations"] == 4
+    assert read(tmp_path / "new", None, WORLD, pytest.fail).columns.record()["target"]["labels"] == ["u", "v", "w"]
+    with pytest.raises(UsageError, match="the target colour is a feature of the training"):
+        begun(job("data.target=colour", text=text.format(path=new)), start)
+    with pytest.raises(UsageError, match="the columns differ from those of the training; missing: age"):
+        begun(job(text=text.format(path=csv(tmp_path / "less.csv", ["x", "colour", "y"], ["a", "b"]))), start)
 
 
 @pytest.mark.parametrize(

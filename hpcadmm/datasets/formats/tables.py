@@ -16,7 +16,7 @@ from hpcadmm.datasets.table import Parts, Source
 from hpcadmm.datasets.tabular.columnar import read_columnar
 from hpcadmm.datasets.tabular.dialect import Dialect
 from hpcadmm.datasets.tabular.exchange import READING
-from hpcadmm.datasets.tabular.options import Asked
+from hpcadmm.datasets.tabular.options import Asked, shown
 from hpcadmm.datasets.tabular.raw import Kind, Raw
 from hpcadmm.datasets.tabular.schema import Schema, unknown_labels
 from hpcadmm.datasets.tabular.table import RawTable
@@ -118,13 +118,19 @@ def encoded(raw: Raw, schema: Schema, world: World) -> RawTable:
 
 
 def as_trained(table: RawTable, columns: Schema | Columns) -> Schema:
-    """The features of a training, with the table's own target; those of runs of earlier versions were numbers."""
+    """The features of a training, with the places and the target of this table. Those of runs of earlier versions were
+    numbers."""
     assert table.target is not None
     if isinstance(columns, Columns):
         place = table.target.places[0] if columns.place is None else columns.place
         features = len(columns.features) or len(table.raw.names) - 1
         columns = Schema.plain(Columns(columns.features, columns.target, place), features)
-    return replace(columns.matched(table.raw), target=table.target, target_at=table.at)
+    own = replace(columns, target=table.target).matched(table.raw)
+    if twice := sorted(set(own.at) & set(table.at)):
+        names = shown([table.raw.names[place] for place in twice])
+        raise UsageError(f"{table.raw.path}: the target {names} is a feature of the training; name another data.target")
+    placed = [replace(column, place=place) for column, place in zip(own.columns, own.at, strict=True)]
+    return replace(own, columns=placed, header=table.raw.header, width=len(table.raw.names), target_at=table.at)
 
 
 @dataclass(frozen=True, kw_only=True)
