@@ -102,6 +102,10 @@ class Table(ABC):
         said = "this format has no columns to take weights from"
         raise Unweighted(f"data.weight = {key!r}: {self.where}: {said}")
 
+    def spot(self, row: int, key: int | str) -> str:
+        """Where a weight is, for messages; rows are counted from 0."""
+        return f"{self.where}: row {row + 1} of {key}"
+
     def codes(self, wanted: Sequence[int | str], key: str) -> list[int]:
         """The labels as data.classes or data.positive give them. Raises UsageError for what is no label."""
         if strange := [one for one in wanted if isinstance(one, str)]:

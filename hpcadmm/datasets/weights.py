@@ -1,7 +1,8 @@
 """data.weight: how often each sample counts, by its class, a column or array of the data, or a text file."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -129,17 +130,18 @@ def of_rows(key: int | str, source: Source, part: Samples) -> Vector:
     one weight for each of its rows."""
     rows = source.rows[part.tiles.lo : part.tiles.hi]
     found, table = np.empty(len(rows)), source.table
+    spot: Callable[[int], str] = partial(table.spot, key=key)
     with ExitStack() as stack:
         try:
-            read, where = stack.enter_context(table.weights_of(key)), table.where
+            read = stack.enter_context(table.weights_of(key))
         except Unweighted as error:
             file = beside(key, table)
             if file is None:
                 raise Unweighted(f"{error}; nor is there a text file of this name") from None
-            read, where = lines(file, table).__getitem__, str(file)
+            read, spot = lines(file, table).__getitem__, lambda row: f"{file}: weight {row + 1}"
         for start, stop, got, put in visits(rows, step(1)):
             found[put] = np.asarray(read(slice(start, stop)), np.float64).reshape(-1)[got]
-    check(found, np.asarray(rows), f"data.weight = {key!r}: {where}")
+    check(found, np.asarray(rows), spot)
     return found
 
 
@@ -164,10 +166,11 @@ def lines(path: Path, table: Table) -> Vector:
     raise Unweighted(f"{path}: {values.size} weights, but {table.where} has {table.rows} rows; must be one for each")
 
 
-def check(weights: Vector, rows: NDArray[np.int64], where: str) -> None:
-    """Raise UsageError for the first row whose weight is not from 0 to MOST."""
+def check(weights: Vector, rows: NDArray[np.int64], spot: Callable[[int], str]) -> None:
+    """Raise UsageError for the first row whose weight is not from 0 to MOST; spot(row) says where it is."""
     bad = np.flatnonzero(~((weights >= 0) & (weights <= MOST)))
     if bad.size:
         first = bad[np.argmin(rows[bad])]
-        said = f"row {int(rows[first]) + 1} has the weight {weights[first]:g}"
-        raise UsageError(f"{where}: {said}; must be from 0 to {MOST:g}; correct or remove that row")
+        given = "is missing" if np.isnan(weights[first]) else f"is {weights[first]:g}"
+        must = f"must be from 0 to {MOST:g}; correct it, or remove that row"
+        raise UsageError(f"data.weight: {spot(int(rows[first]))} {given}; {must}")

@@ -147,8 +147,8 @@ def _faults(error: ValidationError, table: dict[str, Any], dot: str) -> list[str
 
 def _telling(errors: list[Any]) -> list[Any]:
     """The errors that say what is wrong. Of a key that takes several types each type complains: errors about entries of
-    a list, or about a value of the right type, tell most."""
-    entries = [one for one in errors if one["loc"] and isinstance(one["loc"][-1], int)]
+    a list or table, or about a value of the right type, tell most."""
+    entries = [one for one in errors if one["loc"] and (isinstance(one["loc"][-1], int) or len(one["loc"]) > 2)]
     right = [one for one in errors if not one["type"].endswith("_type")]
     return entries or right or errors
 

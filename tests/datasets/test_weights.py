@@ -104,7 +104,8 @@ def test_a_text_file_beside_the_data(tmp_path: Path, arrays: dict[str, Any]) -> 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -0.5, 1e300])
 def test_bad_weights_are_named_with_their_row(tmp_path: Path, arrays: dict[str, Any], kind: str, bad: float) -> None:
     arrays["w"][101] = bad
-    assert f"row 102 has the weight {bad:g}; must be from 0 to 1e+30" in refused(written(tmp_path, kind, arrays), "w")
+    told = "is missing" if np.isnan(bad) else f"is {bad:g}"
+    assert f"row 102 of w {told}; must be from 0 to 1e+30" in refused(written(tmp_path, kind, arrays), "w")
 
 
 def test_weights_that_cannot_be(tmp_path: Path, arrays: dict[str, Any]) -> None:
@@ -130,3 +131,19 @@ def test_any_number_of_ranks_has_the_same_weights(tmp_path: Path, arrays: dict[s
     parts = on_ranks(3, work)
     np.testing.assert_array_equal(np.concatenate([w for w, _ in parts]), whole)
     assert {told for _, told in parts} == {digest}
+
+
+def test_a_column_of_a_table_is_no_feature_and_its_faults_have_a_line(tmp_path: Path) -> None:
+    lines = [f"{k % 5},{'ab'[k % 2]},{k % 4},{'yes' if k % 3 else 'no'}" for k in range(60)]
+
+    def table(*rows: str) -> Any:
+        (tmp_path / "a.csv").write_text("\n".join(["x,kind,w,y", *rows]))
+        dataset = DATASETS["csv"](path=str(tmp_path / "a.csv"), weight="w", shuffle=False)
+        return dataset.load(0, World.alone(), np.float64, ones=False)
+
+    loaded = table(*lines)
+    np.testing.assert_array_equal(np.r_[loaded.train.weight, loaded.test.weight], np.arange(60) % 4)
+    assert [name.partition(" ")[0] for name in loaded.columns.names] == ["x", "kind", "kind"]
+    for weight, told in (("-2", "is -2"), ("", "is missing")):
+        with pytest.raises(UsageError, match=rf"a.csv: line 9, column 3 \(w\) {told}; must be from 0"):
+            table(*lines[:7], f"1,a,{weight},no", *lines[8:])

@@ -156,7 +156,7 @@ class RawTable(Table):
 
         Collective.
         """
-        if not isinstance(key, int) and not (isinstance(key, str) and key in self.raw.names):
+        if not isinstance(key, int) and (key == "balanced" or key not in self.raw.names):
             return []
         with world.together(READING):
             at = position(self.raw, key, "weight")
@@ -171,6 +171,9 @@ class RawTable(Table):
         if self.weights is None:
             raise Unweighted(f"data.weight = {key!r}: {self.where}: the columns are {shown(self.raw.names)}")
         yield self.weights.__getitem__
+
+    def spot(self, row: int, key: int | str) -> str:
+        return self.raw.place(row, position(self.raw, key, "weight"))
 
     def labels(self) -> Iterator[Array]:
         assert self.every is not None, "gather_labels comes first"
