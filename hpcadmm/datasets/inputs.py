@@ -47,13 +47,18 @@ def reading(table: Table, tiles: Tiles, inputs: Affine, dtype: Any, ones: bool, 
             rows = range(tiles.lo + start, tiles.lo + stop)
             labels = empty_labels(table, stop - start)
             Destination(Source.whole(table), tiles, rows, x, labels, factor, inputs).gather(read)
-            yield x, [slice(t.start - start, t.stop - start) for t in group]
+            yield x, moved(group)
 
 
 def whole(samples: Samples) -> Iterator[Block]:
-    """The same of samples in memory: one block."""
-    if len(samples.tiles):
-        yield samples.x, [t for _, t in samples.tiles]
+    """The same of samples in memory."""
+    for group in grouped([t for _, t in samples.tiles], step(len(samples.x))):
+        yield samples.x[:, group[0].start : group[-1].stop], moved(group)
+
+
+def moved(group: list[slice]) -> list[slice]:
+    """Consecutive tiles, counted from the first of them."""
+    return [slice(t.start - group[0].start, t.stop - group[0].start) for t in group]
 
 
 def grouped(tiles: list[slice], most: int) -> Iterator[list[slice]]:

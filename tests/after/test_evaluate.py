@@ -207,5 +207,5 @@ def test_columns_of_other_data_are_found_by_their_names(run: Run, tmp_path: Path
     straight = result(folder, str(named(tmp_path, "a,b,c,d,label")))
     for columns in ("d,c,b,a,label", "label,b,a,d,c"):
         assert result(folder, str(named(tmp_path, columns)))["confusion"] == straight["confusion"]
-    with pytest.raises(UsageError, match="missing: label"):
+    with pytest.raises(UsageError, match="the target label is missing"):
         result(folder, str(named(tmp_path, "d,c,b,a")))

@@ -211,7 +211,7 @@ def linked(folder: Path) -> Path:
     ("source", "why"),
     [
         (hostile, "never objects"),
-        (broken, "nan is not a finite float64"),
+        (broken, "line 1, column 64: the value is missing"),
         (linked, "link"),
         (lambda folder: folder, "is a folder; name a file in it"),
     ],
@@ -225,7 +225,7 @@ def test_hostile_inputs_are_refused(run: Run, tmp_path: Path, source: Callable[[
 @pytest.mark.parametrize(
     ("how", "why"),
     [
-        ({"ignored": "0"}, "63 features without the column 0, but the network was trained on 64"),
+        ({"ignored": "0"}, "63 columns, but the training has 64"),
         ({"ignored": "label"}, "there is no header line"),
         ({"settings": ["nonsense=1"]}, "data.nonsense: unknown key"),
         ({"settings": ["nonsense"]}, "must be key=value"),
@@ -246,7 +246,7 @@ def test_a_wrong_number_of_features(run: Run, tmp_path: Path, name: str) -> None
 
 def test_columns_of_a_table_are_found_by_their_names(run: Run, tmp_path: Path) -> None:
     folder, warnings = run("table"), list[str]()
-    assert "the first line is a header: a, b, c, d, label; target: column 5 (label)" in (folder / "log.txt").read_text()
+    assert "target label: 3 classes, 0, 1, 2" in (folder / "log.txt").read_text()
     answers = []
     for columns in ("a,b,c,d", "d,b,a,c", "label,d,c,b,a"):
         told(folder, named(tmp_path, columns), tmp_path / "out.csv", force=True)
@@ -257,7 +257,7 @@ def test_columns_of_a_table_are_found_by_their_names(run: Run, tmp_path: Path) -
     predict(folder, bare, tmp_path / "out.csv", Reading(), True, None, World.alone(), warnings.append)
     assert (tmp_path / "out.csv").read_text() == answers[0]
     assert warnings == [f"{bare}: no header; its columns are read in the order of the training: a, b, c, d"]
-    with pytest.raises(UsageError, match="missing: c; the training has a, b, c, d"):
+    with pytest.raises(UsageError, match="missing: c; the file has a, b, d"):
         told(folder, named(tmp_path, "a,b,d"), tmp_path / "no.csv")
     with pytest.raises(UsageError, match=r"header = true, but the first line holds numbers.*set header = false"):
         told(folder, bare, tmp_path / "no.csv", settings=["header=true"])
