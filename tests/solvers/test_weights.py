@@ -34,6 +34,7 @@ VARIANTS = [
     full("pdadmm", schedule="balanced", period=1),
     full("pdadmm", penalty="l1", decay=0.1),
     full("mpadmm", decay=0.1, average=0.9),
+    full("mpadmm", grid="layers"),
     full("gadmm", local="adam", local_steps=3),
     full("qgadmm", bits=8),
     full("qgd", bits=8, decay=0.1),
@@ -95,7 +96,10 @@ def test_weights_of_one_change_no_bit(solver, dtype):
     assert plain[1] == ones[1]
 
 
-@every
+MINIBATCHES = [full("adam", batch=32, cut=2), full("mpadmm", batch=32, cut=2), full("gadmm", local="adam", batch=8)]
+
+
+@pytest.mark.parametrize("solver", [*VARIANTS, *MINIBATCHES], ids=lambda solver: solver.name)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_ranks_agree(solver, dtype):
     weight = np.random.default_rng(0).exponential(size=COUNT)
