@@ -17,7 +17,7 @@ from hpcadmm.datasets.lean.mapped import near, place, suits
 from hpcadmm.datasets.lean.window import Window
 from hpcadmm.datasets.loaded import Samples
 from hpcadmm.datasets.table import Array, Source, step
-from hpcadmm.datasets.transform import Affine
+from hpcadmm.datasets.transform import BLOCK, Affine
 from hpcadmm.model.inputs import Coming, Inputs
 from hpcadmm.model.tiles import Tiles
 
@@ -136,8 +136,8 @@ class Streamed(Inputs):
         return block
 
     def stretches(self, columns: slice) -> list[slice]:
-        edges = range(columns.start, columns.stop, self.capacity)
-        return [slice(lo, min(lo + self.capacity, columns.stop)) for lo in edges]
+        wide = max(1, min(self.capacity, BLOCK // self.shape[0]))
+        return [slice(lo, min(lo + wide, columns.stop)) for lo in range(columns.start, columns.stop, wide)]
 
     def min(self, axis: int, initial: float) -> Array:
         return np.minimum(self.extremes[0], initial).astype(self.dtype)
