@@ -16,7 +16,7 @@ from hpcadmm.comm.world import World
 from hpcadmm.datasets.base import Dataset
 from hpcadmm.datasets.choose import first, ordered, pick
 from hpcadmm.datasets.fill import check_finite
-from hpcadmm.datasets.formats.hdf5 import SCHEMA
+from hpcadmm.datasets.formats.hdf5 import MIXED, SCHEMA
 from hpcadmm.datasets.loading import opened
 from hpcadmm.datasets.table import Array, Source, empty_labels
 from hpcadmm.datasets.tabular.exchange import READING, arriving
@@ -205,7 +205,8 @@ def convert(
         with world.together("writing"), how.blamed():
             schema = parts[""].table.named()
             if file is not None and isinstance(schema, Schema):
-                file.create_dataset(SCHEMA, data=np.bytes_(json.dumps(schema.record()).encode()))
+                text = file.create_dataset(SCHEMA, data=np.bytes_(json.dumps(schema.record()).encode()))
+                text.attrs[MIXED] = int(dataset.standardise_targets == "auto")
                 file.create_dataset("features", data=np.array([name.encode() for name in schema.names]))
         for suffix, source in parts.items():
             write_part(file, suffix, source, how, world)

@@ -106,6 +106,8 @@ class Destination:
         The transform of the features is computed in float64 before they are cast.
         """
         table, factor = self.source.table, self.factor
+        if not len(raw):
+            return
         values = averaged(raw, check_image(table, factor), factor) if factor > 1 else raw
         with np.errstate(over="ignore", invalid="ignore"):
             scaled = values if self.transform is None else self.transform.rows(values)

@@ -22,7 +22,7 @@ Read = Callable[[int, int], tuple[Array, Array]]  # (start, stop) -> the rows' f
 Span = tuple[int, int]  # rows start <= row < stop of a table
 
 BLOCK = 1 << 22  # bytes of float64 in one block of rows
-ROUND = 1 << 24  # bytes of rows that a rank sends in one round
+ROUND = 1 << 23  # bytes of float64 in the rows that a rank sends in one round
 
 
 def step(features: int) -> int:
@@ -75,9 +75,9 @@ class Table(ABC):
         """
 
     def spans(self, world: World) -> list[Span]:
-        """The share of the rows that this rank reads, in increasing pieces of at most ROUND bytes."""
+        """The share of the rows that this rank reads, in increasing pieces of at most ROUND bytes in float64."""
         lo, hi = block(self.rows, world.size, world.rank) if self.apart else (0, self.rows * world.first)
-        size = max(1, ROUND // (self.features * np.dtype(self.dtype).itemsize))
+        size = max(1, ROUND // (8 * self.features))
         return [(start, min(start + size, hi)) for start in range(lo, hi, size)]
 
     def remarks(self, world: World) -> list[str]:

@@ -103,20 +103,13 @@ def test_svhn_that_is_none(tmp_path: Path) -> None:
     ("content", "said"),
     [
         (b"", "the file is empty: 0 rows of 0 columns"),
-        (b"a,b,y\n", "0 rows of 3 columns"),
-        (b"1\n2\n", "rows of 1 columns; at least 1 row of 2"),
-        (b"1,2,0\n3,4\n", "row 2 has 2 columns, the others have 3"),
-        (b"1,2,0\n3,4,1,5\n", "row 2 has 4 columns, the others have 3"),
-        (b"1,2,0\n3,x,1\n", r"row 2, column 2 \(counted from 1\): 'x' is not a number"),
-        (b"a,b,y\n1,2,0\n3,,1\n", r"row 2, column 2 \(counted from 1\): '' is not a number"),
-        (b"1,2,0\n3,nan,1\n", "row 2, column 2 .*: nan is not a finite"),
-        (b"1,2,0\n3,-inf,1\n", "row 2, column 2 .*: -inf is not a finite"),
-        (
-            b"1,2,0\n3,4,1.5\n",
-            "row 2 has the label 1.5: classes are whole numbers; for real targets",
-        ),
-        (b"1,2,0\n3,4,nan\n", "row 2 has the label nan"),
-        (b"1,2,0\n3,\xff\xfe,1\n", "row 2, column 2"),
+        (b"a,b,y\n", "0 rows"),
+        (b"1\n2\n", "no column is left as a feature"),
+        (b"1,2,0\n3,4\n", "line 2: has 2 columns, the others have 3"),
+        (b"1,2,0\n3,4,1\n3,4,1,5\n", "line 3: has 4 columns, the others have 3"),
+        (b"1,2,0\n3,x,1\n", "line 2, column 2: 'x' is not a number"),
+        (b"1,2,0\n3,-inf,1\n", "line 2, column 2: '-inf' is not a number: it is not finite"),
+        (b"1,2,0\n3,\xff\xfe,1\n", "line 2, column 2"),
     ],
 )
 def test_csv(content: bytes, said: str, tmp_path: Path) -> None:
@@ -126,7 +119,7 @@ def test_csv(content: bytes, said: str, tmp_path: Path) -> None:
 
 def test_a_regression_target_that_is_no_number(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(b"1,2,0\n3,4,inf\n")
-    refused(DATASETS["csv"](path=str(tmp_path / "a.csv"), task="regression"), "row 2, target 1 .*inf is not a finite")
+    refused(DATASETS["csv"](path=str(tmp_path / "a.csv"), task="regression"), "line 2, column 3: 'inf' is not a number")
 
 
 def test_a_value_too_large_for_the_precision(tmp_path: Path) -> None:
@@ -140,15 +133,15 @@ def test_higgs_and_california_of_a_wrong_width(tmp_path: Path) -> None:
     for name, file in (("higgs", "HIGGS.csv"), ("california", "cal_housing.data")):
         dataset = made(name, tmp_path)
         (tmp_path / file).write_bytes(text(np.ones((60, 5))))
-        refused(dataset, "of 5 columns|5 columns, must be 9")
+        refused(dataset, "5 columns, must be")
     (tmp_path / "HIGGS.csv").write_bytes(text(np.ones((37, 29))))
     refused(DATASETS["higgs"](path=str(tmp_path), test_rows=37), "more rows than data.test_rows = 37")
 
 
 def test_parts_of_different_width(tmp_path: Path) -> None:
     dataset = made("csv", tmp_path)
-    (tmp_path / "test.csv").write_bytes(text(np.ones((9, 5))))
-    refused(dataset, "4 features .* but the train part has 7 features")
+    (tmp_path / "test.csv").write_bytes(text(np.ones((9, 5)), "a,b,c,d,y\n"))
+    refused(dataset, "test.csv: the columns differ from those of the training; missing: e, f, g")
 
 
 @pytest.mark.parametrize(

@@ -63,13 +63,10 @@ def npy() -> bytes:
 
 
 FOREIGN: dict[str, tuple[bytes, str]] = {
-    "utf-16": (CSV.decode().encode("utf-16"), "is UTF-16 text; save it as UTF-8"),
-    "utf-16 without mark": (CSV.decode().encode("utf-16-be"), "is UTF-16 text; save it as UTF-8"),
-    "utf-32": (CSV.decode().encode("utf-32"), "is UTF-32 text; save it as UTF-8"),
     "zip": (zipped(), "zip archive.*unpack it"),
     "twice": (gzip.compress(gzip.compress(CSV)), "is packed twice; unpack it once"),
     "bzip2 in gzip": (gzip.compress(bz2.compress(CSV)), "is packed twice"),
-    "zstd": (b"\x28\xb5\x2f\xfd" + CSV, "packed with zstd; unpack it: zstd -d"),
+    "zstd": (b"\x28\xb5\x2f\xfd" + CSV, "the zstd file is damaged or incomplete"),
     "npy": (npy(), r"one numpy array.*numpy\.savez"),
     "parquet": (b"PAR1" + bytes(40), "a Parquet file"),
     "html": (b"<!DOCTYPE html><html>", "an HTML page"),

@@ -59,7 +59,7 @@ def test_what_is_refused(tmp_path: Path) -> None:
     dataset, transform = trained(tmp_path)
     (tmp_path / "narrow.csv").write_bytes(text(X[:, :4]))
     for path, said in (
-        (tmp_path / "narrow.csv", "4 features, but the network was trained on 7"),
+        (tmp_path / "narrow.csv", "4 columns, but the training has 7"),
         (tmp_path / "none.csv", "there is no such file"),
     ):
         with pytest.raises(UsageError, match=said):

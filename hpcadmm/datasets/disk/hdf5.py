@@ -38,7 +38,7 @@ def opened_file(path: Path) -> Iterator[h5py.File]:
         if "already open for" in str(error):  # a writer's mark in the file's own header
             cure = "a program writes to it, or was killed while writing; wait, or clear the mark: h5clear -s FILE"
             raise UsageError(f"{path}: in use: {cure}") from error
-        if "lock" in str(error):  # the variable asks for locks in spite of locking=False
+        if "unable to lock" in str(error):  # the variable asks for locks in spite of locking=False
             cure = "the file system has no locks, or another program holds one; set HDF5_USE_FILE_LOCKING=FALSE"
             raise UsageError(f"{path}: cannot be locked: {cure}") from error
         raise UsageError(f"{path}: is not an HDF5 file, or is damaged: {error}") from error

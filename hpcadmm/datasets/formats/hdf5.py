@@ -18,6 +18,7 @@ from hpcadmm.datasets.tabular.schema import Schema
 from hpcadmm.errors import UsageError
 
 SCHEMA = "schema"  # the dataset of text that holds how a table's columns became features
+MIXED = "mixed"  # its attribute: was data.standardise_targets "auto"?
 
 
 def names_of(labels: h5py.Dataset) -> list[str] | None:
@@ -71,7 +72,7 @@ class Hdf5Table(Table):
             self.image = (shape[0], shape[1], shape[2]) if len(shape) == 3 else None
             of_bytes = 255.0 if self.image and x.dtype == np.uint8 else None
             self.schema = schema_of(file, path, self.features)
-            self.mixed = self.schema is not None
+            self.mixed = self.schema is not None and bool(sum(numbers(file[SCHEMA], MIXED)))
             self.maximum = next((v for v in numbers(x, "maximum") if v > 0 and np.isfinite(v)), of_bytes)
 
     def feature(self, index: int) -> str:

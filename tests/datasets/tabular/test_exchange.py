@@ -79,7 +79,7 @@ def test_each_row_is_read_by_one_rank(tmp_path: Path, monkeypatch: pytest.Monkey
                 np.testing.assert_array_equal(arrival.features[:, 0], 3 * part.rows[arrival.columns])
         return seen
 
-    assert sorted(sum(on_ranks(3, read), [])) == list(range(100))
+    assert sorted(row for rows in on_ranks(3, read) for row in rows) == list(range(100))
 
 
 @pytest.mark.parametrize("size", [1, 3])
