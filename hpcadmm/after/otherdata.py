@@ -13,8 +13,8 @@ from hpcadmm.comm.world import World
 from hpcadmm.datasets import DATASETS
 from hpcadmm.datasets.base import Dataset
 from hpcadmm.datasets.disk.lookup import expanded, there
+from hpcadmm.datasets.given.recognise import recognised
 from hpcadmm.datasets.loaded import Loaded, Transform
-from hpcadmm.datasets.recognise import recognised
 from hpcadmm.datasets.transform import Affine
 from hpcadmm.errors import UsageError
 from hpcadmm.job.tables import named, toml_file

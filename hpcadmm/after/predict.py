@@ -18,10 +18,10 @@ from hpcadmm.datasets.base import Dataset
 from hpcadmm.datasets.columns import Columns
 from hpcadmm.datasets.disk.lookup import check_there
 from hpcadmm.datasets.formats.tables import Csv
-from hpcadmm.datasets.inputs import Block, blocks, dealt
-from hpcadmm.datasets.recognise import format_of
+from hpcadmm.datasets.given.inputs import Block, blocks, dealt
+from hpcadmm.datasets.given.recognise import format_of
+from hpcadmm.datasets.given.unlabelled import table_for
 from hpcadmm.datasets.table import Table
-from hpcadmm.datasets.unlabelled import table_for
 from hpcadmm.errors import UsageError
 from hpcadmm.job.tables import named
 from hpcadmm.job.typed import options as keys

@@ -25,7 +25,7 @@ def list_command(as_json: bool) -> None:
     from dataclasses import asdict
 
     from hpcadmm.datasets import DATASETS
-    from hpcadmm.datasets.inspect import catalogue
+    from hpcadmm.datasets.given.inspect import catalogue
 
     entries = catalogue(DATASETS)
     if as_json:
@@ -63,8 +63,8 @@ def convert(source: str, out: Path, kind: str | None, settings: tuple[str, ...],
             **options: Any) -> None:  # fmt: skip
     """Convert IN, a dataset's name or a file, to the HDF5 file OUT: X, y and, with a test part, X_test, y_test."""
     from hpcadmm.comm.launch import launched_world
-    from hpcadmm.datasets.convert import convert as write
-    from hpcadmm.datasets.convert import noted
+    from hpcadmm.datasets.given.convert import convert as write
+    from hpcadmm.datasets.given.convert import noted
 
     world = launched_world()
     written = write(chosen(source, kind, settings), out, world, notes=noted(notes), **options)
@@ -83,7 +83,7 @@ def inspect(source: str, kind: str | None, settings: tuple[str, ...], as_json: b
     Of a table: how the file is read, and each column's type, missing and distinct values, range or most frequent texts,
     and what it becomes.
     """
-    from hpcadmm.datasets.inspect import inspect as look
+    from hpcadmm.datasets.given.inspect import inspect as look
 
     found = look(chosen(source, kind, settings))
     if as_json:
@@ -95,7 +95,7 @@ def inspect(source: str, kind: str | None, settings: tuple[str, ...], as_json: b
 def chosen(source: str, kind: str | None, settings: tuple[str, ...]) -> Any:
     """The dataset that the user names. Its options are checked as in a job file."""
     from hpcadmm.datasets import DATASETS
-    from hpcadmm.datasets.recognise import recognised
+    from hpcadmm.datasets.given.recognise import recognised
     from hpcadmm.errors import UsageError
     from hpcadmm.job.tables import plain
     from hpcadmm.job.typed import options as given
@@ -110,7 +110,7 @@ def chosen(source: str, kind: str | None, settings: tuple[str, ...]) -> Any:
 
 def show(found: dict[str, Any]) -> None:
     """Print the description of a dataset: a paragraph and a table of columns or features for each part."""
-    from hpcadmm.datasets.inspect import column_rows, feature_rows, summary
+    from hpcadmm.datasets.given.inspect import column_rows, feature_rows, summary
     from hpcadmm.datasets.tabular.report import HEAD
 
     for part in ("train", "test"):

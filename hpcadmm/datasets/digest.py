@@ -1,17 +1,20 @@
-"""A digest of the data. A resumed run compares it with the digest of its first session."""
+"""What a run saves about its data, and their digest, which a resumed run compares with that of its first session."""
 
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hpcadmm.comm.world import World
-from hpcadmm.datasets.loaded import Samples
+from hpcadmm.datasets import scaling
+from hpcadmm.datasets.disk.lookup import places
+from hpcadmm.datasets.loaded import Loaded, Samples
 from hpcadmm.datasets.table import Source
+from hpcadmm.datasets.transform import Kind
 from hpcadmm.model import inputs
 
 if TYPE_CHECKING:
@@ -76,3 +79,24 @@ def fingerprint(path: Path) -> list[object]:
         file.seek(max(0, size - 4096))
         ends += file.read(4096)
     return [path.name, size, hashlib.sha256(ends).hexdigest()]
+
+
+def recorded(loaded: Loaded, kind: Kind, sources: Sequence[Source], seed: int, world: World) -> Loaded:
+    """Add what a run saves about its data: the options without "auto", digests, warnings; collective."""
+    given, table = loaded.dataset, sources[0].table
+    loaded.dataset = scaling.settled(anchored(given, table.files), kind, table)
+    parts = (loaded.train, loaded.test)
+    loaded.digest = contents(parts, world) if table.files else drawn(loaded.dataset, seed)
+    loaded.former = former(given, seed, sources)
+    loaded.warnings += scaling.remarks(kind, loaded.train, table, loaded.features, world)
+    return loaded
+
+
+def anchored(dataset: "Dataset", files: Sequence[Path]) -> "Dataset":
+    """With `path` made absolute if the files were found relative to the working folder, so that a run finds them from
+    any folder."""
+    if dataset.path is None or not files:
+        return dataset
+    place = places(dataset.path, dataset.name)[0]
+    inside = any(place in (file, *file.parents) for file in files)
+    return replace(dataset, path=str(place)) if inside else dataset

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +11,6 @@ from hpcadmm.comm.world import World
 from hpcadmm.datasets import digest, scaling, weights
 from hpcadmm.datasets.choose import dealt
 from hpcadmm.datasets.columns import Columns
-from hpcadmm.datasets.disk.lookup import places
 from hpcadmm.datasets.fill import check_range, filled, width
 from hpcadmm.datasets.labels import Labelling
 from hpcadmm.datasets.lean import sparse, streamed
@@ -72,8 +70,7 @@ def load(
         if transform and len(transform.inputs.shift) != features:
             known = len(transform.inputs.shift)
             raise UsageError(f"{table.where}: {features} features, but the network was trained on {known}")
-        tables = list(dict.fromkeys(s.table for s in sources))
-        labelling = dataset.labelling(tables)
+        labelling = dataset.labelling(list(dict.fromkeys(s.table for s in sources)))
     column = (features + ones) * np.dtype(dtype).itemsize
     kind = scaling.kind_of(dataset, table) or ("none" if transform else None)
     known_inputs = transform.inputs if transform else scaling.known(kind, table, features)
@@ -82,7 +79,16 @@ def load(
     window = window_for(most, table, tiles, column, keeping, world)
     held = window, stays, cure(table, keeping)
     loading = Loading(dataset, world, dtype, ones, sources, tiles, labelling, features, *held)
-    (train, test), inputs, kind = loading.both(kind, known_inputs)
+    return _read(loading, kind, known_inputs, transform, training, seed)
+
+
+def _read(
+    loading: "Loading", kind: Any, known: Affine | None, transform: Transform | None, training: bool, seed: int
+) -> Loaded:
+    """Both parts, read and transformed, with their weights, and what a run keeps of the data. Collective."""
+    dataset, world, sources, labelling = loading.dataset, loading.world, loading.sources, loading.labelling
+    table, tables = sources[0].table, list(dict.fromkeys(s.table for s in sources))
+    (train, test), inputs, kind = loading.both(kind, known)
     targets = transform.targets if transform else None
     if training and (targets is None or len(targets.shift) != table.targets):
         targets = scaling.of_targets(dataset, train, table, world)
@@ -90,12 +96,14 @@ def load(
         for part in (train, test):
             targets.apply(np.atleast_2d(part.labels))
     names = labelling.names if labelling else None
-    done = Loaded(train, test, features, len(names or ()), names, Transform(inputs, targets), dataset, table.real)
+    done = Loaded(
+        train, test, loading.features, len(names or ()), names, Transform(inputs, targets), dataset, table.real
+    )
     done.columns = table.named()
     done.facts, done.warnings = ([line for t in tables for line in getattr(t, key)] for key in ("facts", "warnings"))
     done.facts += weights.weigh(dataset.weight, (train, test), sources, names, world, training=training)
     done.warnings += [line for table in tables for line in table.remarks(world)]
-    return recorded(done, kind, sources, seed, world) if training else done
+    return digest.recorded(done, kind, sources, seed, world) if training else done
 
 
 def cure(table: Table, keeping: Keeping) -> str:
@@ -225,24 +233,3 @@ class Loading:
 def nonzeros(x: Any) -> int:
     """The entries of x that are not 0."""
     return x.nonzeros if isinstance(x, Inputs) else int(np.count_nonzero(x))
-
-
-def recorded(loaded: Loaded, kind: Kind, sources: Sequence[Source], seed: int, world: World) -> Loaded:
-    """Add what a run saves about its data: the options without "auto", digests, warnings; collective."""
-    given, table = loaded.dataset, sources[0].table
-    loaded.dataset = scaling.settled(anchored(given, table.files), kind, table)
-    parts = (loaded.train, loaded.test)
-    loaded.digest = digest.contents(parts, world) if table.files else digest.drawn(loaded.dataset, seed)
-    loaded.former = digest.former(given, seed, sources)
-    loaded.warnings += scaling.remarks(kind, loaded.train, table, loaded.features, world)
-    return loaded
-
-
-def anchored(dataset: "Dataset", files: Sequence[Path]) -> "Dataset":
-    """With `path` made absolute if the files were found relative to the working folder, so that a run finds them from
-    any folder."""
-    if dataset.path is None or not files:
-        return dataset
-    place = places(dataset.path, dataset.name)[0]
-    inside = any(place in (file, *file.parents) for file in files)
-    return replace(dataset, path=str(place)) if inside else dataset

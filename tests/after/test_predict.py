@@ -18,7 +18,8 @@ from hpcadmm.after import predict as predicting
 from hpcadmm.after import sheet, spool
 from hpcadmm.after.predict import Reading, predict
 from hpcadmm.comm.world import World
-from hpcadmm.datasets import DATASETS, inputs
+from hpcadmm.datasets import DATASETS
+from hpcadmm.datasets.given import inputs
 from hpcadmm.errors import UsageError
 from hpcadmm.model.losses.base import decide
 from tests.helpers.threads import on_ranks

@@ -21,8 +21,8 @@ from hpcadmm.datasets import DATASETS
 from hpcadmm.datasets.disk import stream
 from hpcadmm.datasets.formats.libsvm import Libsvm
 from hpcadmm.datasets.formats.tables import Csv
-from hpcadmm.datasets.inspect import catalogue
-from hpcadmm.datasets.recognise import format_of, recognised
+from hpcadmm.datasets.given.inspect import catalogue
+from hpcadmm.datasets.given.recognise import format_of, recognised
 from hpcadmm.errors import UsageError
 from tests.helpers.samples import made, rows, text
 

@@ -10,7 +10,7 @@ import pytest
 
 from hpcadmm.comm.world import World
 from hpcadmm.datasets import DATASETS
-from hpcadmm.datasets.inspect import inspect
+from hpcadmm.datasets.given.inspect import inspect
 from hpcadmm.datasets.loaded import Loaded
 from hpcadmm.datasets.scaling import planned
 from hpcadmm.datasets.transform import moments

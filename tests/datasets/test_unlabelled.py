@@ -10,7 +10,7 @@ import pytest
 from hpcadmm.comm.world import World
 from hpcadmm.datasets import DATASETS
 from hpcadmm.datasets.base import Dataset
-from hpcadmm.datasets.unlabelled import load_inputs
+from hpcadmm.datasets.given.unlabelled import load_inputs
 from hpcadmm.errors import UsageError
 from tests.helpers.samples import made, rows, text
 from tests.helpers.threads import on_ranks

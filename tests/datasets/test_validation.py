@@ -13,7 +13,7 @@ from hpcadmm.comm.world import World
 from hpcadmm.datasets import DATASETS
 from hpcadmm.datasets.base import Dataset
 from hpcadmm.datasets.choose import held_out, ordered, shuffled
-from hpcadmm.datasets.convert import chosen
+from hpcadmm.datasets.given.convert import chosen
 from hpcadmm.datasets.loaded import Loaded
 from hpcadmm.datasets.table import Source
 from hpcadmm.errors import UsageError

@@ -18,11 +18,11 @@ from scipy.io import savemat
 from hpcadmm.comm.world import World
 from hpcadmm.datasets import DATASETS
 from hpcadmm.datasets.columns import Columns
-from hpcadmm.datasets.inspect import feature_rows, inspect, summary
+from hpcadmm.datasets.given.inspect import feature_rows, inspect, summary
+from hpcadmm.datasets.given.recognise import recognised
+from hpcadmm.datasets.given.unlabelled import load_inputs
 from hpcadmm.datasets.loaded import Transform
-from hpcadmm.datasets.recognise import recognised
 from hpcadmm.datasets.transform import Affine
-from hpcadmm.datasets.unlabelled import load_inputs
 from tests.fuzz.harness import Target
 
 ROWS, FEATURES = 12, 4

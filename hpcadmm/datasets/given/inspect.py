@@ -9,8 +9,8 @@ import numpy as np
 from hpcadmm.comm.world import World
 from hpcadmm.datasets.base import Dataset
 from hpcadmm.datasets.columns import shown
-from hpcadmm.datasets.convert import batches, chosen
 from hpcadmm.datasets.disk.lookup import find, places
+from hpcadmm.datasets.given.convert import batches, chosen
 from hpcadmm.datasets.scaling import SPARSE, kind_of
 from hpcadmm.datasets.table import Source, Table
 from hpcadmm.datasets.tabular import report

@@ -16,9 +16,9 @@ from hpcadmm.datasets.fill import filled
 from hpcadmm.datasets.formats.generic import Arrays, Generic
 from hpcadmm.datasets.formats.libsvm import Libsvm, LibsvmTable
 from hpcadmm.datasets.formats.tables import Tabular
+from hpcadmm.datasets.given.recognise import OneFile, format_of, image_table
 from hpcadmm.datasets.loaded import Samples, Transform
 from hpcadmm.datasets.public.cifar import Cifar, CifarTable
-from hpcadmm.datasets.recognise import OneFile, format_of, image_table
 from hpcadmm.datasets.table import Source, Table
 from hpcadmm.datasets.tabular.options import position
 from hpcadmm.datasets.tabular.raw import Raw, Shard

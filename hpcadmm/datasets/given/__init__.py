@@ -1,0 +1,1 @@
+"""Files that a command is given, not a job: recognised, inspected, converted, and those to predict."""
