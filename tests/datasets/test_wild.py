@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hpcadmm.errors import UsageError
 from tests.helpers import wild
 from tests.helpers.rounds import Round, accuracy, rmse, trained
 from tests.helpers.wild import Look
@@ -70,3 +71,17 @@ def test_libsvm(tmp_path: Path) -> None:
     data = {"name": "libsvm", "path": str(tmp_path), "train": "a9a", "test": "a9a.t"}
     done = trained(tmp_path, data, "cross-entropy")
     assert accuracy(done.predicted(tmp_path / "a9a.t"), labels[40:]) == done.evaluated(part="test")["accuracy"]
+
+
+def test_columns_of_ids_alone_are_named_or_refused(tmp_path: Path) -> None:
+    n = 100
+    ids = {"key": [f"id-{k}" for k in range(n)], "y": wild.texts(n, "a", "b")}
+    with pytest.raises(UsageError, match="no column is left as a feature: key: a different text in nearly each row"):
+        around(tmp_path, Look(ids, "y"))
+    done = around(tmp_path, Look({"row": [str(k) for k in range(n)], **ids}, "y"))
+    assert "the only features are columns of ids, which count rows: row" in " ".join(done.said)
+
+
+def test_a_target_without_any_value_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no row has a target: the column y is empty"):
+        around(tmp_path, Look({"x": wild.numbers(40), "y": ["?"] * 40}, "y"))

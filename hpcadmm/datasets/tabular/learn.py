@@ -53,6 +53,9 @@ def learn(
         if columns:
             schema = Schema(raw.header, len(raw.names), columns, left_out | learner.left_out, target)
             facts, warnings = learner.facts(), learner.warnings
+            if keep_ids:
+                only = shown([column.name for column in columns])
+                warnings.append(f"{raw.path}: the only features are columns of ids, which count rows: {only}")
             return replace(schema.matched(raw), facts=facts, warnings=tuple(warnings))
     raise UsageError(f"{raw.path}: no column is left as a feature: {learner.reasons(left_out) or 'there is none'}")
 
@@ -91,7 +94,7 @@ class Part:
 
 @dataclass
 class Learner:
-    """Decides what each column becomes. keep_ids: also ids become features."""
+    """Decides what each column becomes. keep_ids: also numbers that count rows become features, for want of others."""
 
     part: Part
     surveys: dict[int, Survey]
@@ -131,7 +134,7 @@ class Learner:
             return None
         different = len(survey.counts)
         many = different > max(self.most, NEARLY * survey.valid) and survey.valid >= ENOUGH
-        if many and not told and not self.keep_ids:
+        if many and not told:
             self.leave(name, "a different text in nearly each row, like an id", cure(name, "category"))
             return None
         if different == 1 and not missing and not told:

@@ -114,6 +114,8 @@ def target_of(raw: Raw, others: Sequence[Raw], asked: Asked, needs_classes: bool
         gaps = [lacking(file, at) for file, at in zip(files, each, strict=True)]
     labels = merged(counts, world)
     gone = [np.concatenate([part.view(np.int64) for part in world.gather_bytes(own.view(np.uint8))]) for own in gaps]
+    if gone[0].size == raw.rows:
+        raise UsageError(f"{raw.path}: no row has a target: the column {shown(plain.names)} is empty")
     with world.together("reading the target"):
         text = [name for name, place in zip(plain.names, places, strict=True) if raw.kinds[place] == "text"]
         where = f"{raw.path}: target {shown(plain.names)}"
