@@ -160,10 +160,10 @@ class Loading:
 
     def part(self, index: int, dtype: Any, inputs: Affine | None) -> Samples:
         """The train (0) or the test (1) part, streamed or sparse; collective."""
+        source, labelling, tiles = self.sources[index], self.labelling, self.tiles[index]
+        if self.window is None:
+            return sparse.samples(source, labelling, tiles, dtype, self.ones, inputs, self.world)
         with self.world.together(READING), memory.spared("the samples"):
-            source, labelling, tiles = self.sources[index], self.labelling, self.tiles[index]
-            if self.window is None:
-                return sparse.samples(source, labelling, tiles, dtype, self.ones, inputs)
             how = dtype, self.ones, self.dataset.downsample, inputs
             return streamed.samples(source, labelling, tiles, self.window, *how)
 

@@ -1,5 +1,6 @@
 """Sparse samples stay sparse in memory, and train as dense ones do."""
 
+import gzip
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from hpcadmm.comm.world import World
 from hpcadmm.datasets import DATASETS
+from hpcadmm.datasets.disk.share import Section
 from hpcadmm.datasets.tabular.pairs import parsed
 from hpcadmm.errors import UsageError
 from hpcadmm.job.job import parse
@@ -152,3 +154,43 @@ def test_products() -> None:
 @pytest.mark.parametrize("line", ["1 2:3 4", "1 +2:3", "1 2:x", "1,2 3:4", "3:4 5:6", "1 -1:4", "1 2: 3", "1 2:+-3"])
 def test_what_the_fast_reader_leaves_to_the_careful_one(line: str) -> None:
     assert parsed(["-1 1:2 3:4e-1", line]) is None
+
+
+@pytest.mark.parametrize("density", [0.05, 0.6])
+@pytest.mark.parametrize("how", ["plain", "packed", "carriage returns", "no end", "tiny"])
+def test_ranks_share_the_lines(how: str, density: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = Path(file(tmp_path, density))
+    text = path.read_bytes()
+    if how == "tiny":
+        text = b"".join(text.splitlines(keepends=True)[:2]) + b"1 3:2\n-1 1:1\n"
+    new = {"carriage returns": text.replace(b"\n", b"\r"), "no end": text[:-1], "packed": gzip.compress(text)}
+    path.write_bytes(new.get(how, text))
+    read: list[int] = []
+    monkeypatch.setattr(Section, "read", counting(read, Section.read))
+    alone = loaded(str(path), World.alone(), scale="none", split=1.0)
+    several = on_ranks(3, lambda w: loaded(str(path), w, scale="none", split=1.0))
+    assert {one.digest for one in several} == {alone.digest}
+    assert sum(read) == len(text) - (how == "no end")
+
+
+def counting(read: list[int], of: Any) -> Any:
+    def counted(self: Any, count: int) -> bytes:
+        data = of(self, count)
+        read.append(len(data))
+        return data
+
+    return counted
+
+
+def test_a_fault_has_its_row_on_all_ranks(tmp_path: Path) -> None:
+    path = Path(file(tmp_path))
+    path.write_text(path.read_text() + "# a comment\n1 3:x\n")
+
+    def said(world: World) -> str:
+        with pytest.raises(UsageError) as caught:
+            loaded(str(path), world)
+        return str(caught.value)
+
+    messages = {*on_ranks(3, said), said(World.alone())}
+    assert len(messages) == 1
+    assert f"a.svm: row {ROWS + 1}: '3:x' is not index:value" in messages.pop()

@@ -8,17 +8,21 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hpcadmm.comm import memory
+from hpcadmm.comm.world import World
 from hpcadmm.datasets.base import Count
+from hpcadmm.datasets.disk.share import part_of
 from hpcadmm.datasets.disk.stream import Stream, opened
 from hpcadmm.datasets.formats.generic import Generic, as_labels
 from hpcadmm.datasets.formats.lines import lines, number
-from hpcadmm.datasets.table import Array, Parts, Read, Table, step
+from hpcadmm.datasets.table import ROUND, Array, Parts, Read, Span, Table, step
 from hpcadmm.errors import UsageError
 
 MOST = 10_000_000  # features of a dense row
@@ -32,27 +36,68 @@ Block = tuple[
 
 
 class LibsvmTable(Table):
-    """A file of lines, read once.
+    """A file of lines, read once: by every rank, or with a `world` of several each rank its share (collective).
 
-    y: the label of each row. starts: (rows + 1,), where the entries of each row begin. at, data: of the entries, the
-    feature (from 0) and the value.
+    y: the labels of all rows. The rows held here begin with `first`; starts: (rows held + 1,), where the entries of
+    each begin. at, data: of the entries, the feature (from 0) and the value. shares: the rows that each rank holds;
+    None: every rank holds all. total: entries of all rows.
     """
 
     sparse = True
 
-    def __init__(self, path: Path, lowest: int, classes: bool) -> None:
+    def __init__(self, path: Path, lowest: int, classes: bool, world: World | None = None) -> None:
         self.files, self.lowest, self.targets = (path,), lowest, 0 if classes else 1
-        found: list[Block] = []
-        self.rows = 0
-        with opened(path) as file:
-            for some in batches(file):
-                found.append(self.entries(some, self.rows))
-                self.rows += len(some)
+        self.first = 0
+        self.shares: list[Span] | None = None
+        if world is None or world.size == 1:
+            with opened(path) as file:
+                self.hold(file)
+            self.rows, self.total = len(self.y), len(self.data)
+            self.features = int(self.at.max(initial=0)) + 1
+        else:
+            self.share(world)
         if not self.rows:
             raise UsageError(f"{path}: no rows; the file is empty, or holds only comments")
+
+    def hold(self, file: Stream) -> None:
+        """Parse all lines of a stream."""
+        found: list[Block] = [(np.zeros(0), np.zeros(0, np.int64), np.zeros(0, np.int32), np.zeros(0))]
+        row = 0
+        for some in batches(file):
+            found.append(self.entries(some, row))
+            row += len(some)
         self.y, counts, self.at, self.data = (np.concatenate(each) for each in zip(*found, strict=True))
         self.starts = np.concatenate([[0], np.cumsum(counts)])
-        self.features = int(self.at.max(initial=0)) + 1
+
+    def share(self, world: World) -> None:
+        """Parse this rank's share of the lines, and learn what the others have. Collective.
+
+        A packed file is read by the first rank. A fault is sought again by the first rank, which counts the rows."""
+        path, failure = self.files[0], None
+        try:
+            with part_of(path, world.rank, world.size) as file:
+                self.hold(file)
+        except Exception as error:  # noqa: BLE001 (all ranks must hear of any)
+            failure = error
+        if world.max(float(failure is not None))[0]:
+            with world.together("reading the data"):
+                if world.first:
+                    LibsvmTable(path, self.lowest, not self.targets)
+                if failure is not None:
+                    raise failure
+        every = world.gather([len(self.y), len(self.data), int(self.at.max(initial=0))])
+        edges = np.cumsum([0, *(rows for rows, *_ in every)]).tolist()
+        self.shares, self.first, self.rows = list(pairwise(edges)), edges[world.rank], edges[-1]
+        self.total, self.features = sum(one[1] for one in every), max(one[2] for one in every) + 1
+        self.y = np.concatenate([labels.view(np.float64) for labels in world.gather_bytes(self.y.view(np.uint8))])
+        self.apart = False
+
+    def spans(self, world: World) -> list[Span]:
+        if self.shares is None:
+            return super().spans(world)
+        lo, hi = self.shares[world.rank]
+        size = max(1, ROUND // (8 * self.features))
+        return [(start, min(start + size, hi)) for start in range(lo, hi, size)]
 
     def entries(self, some: list[str], row: int) -> Block:
         """The labels and entries of these lines, of which the first is this row; checked."""
@@ -105,8 +150,9 @@ class LibsvmTable(Table):
     def reader(self) -> Iterator[Read]:
         def read(start: int, stop: int) -> tuple[Array, Array]:
             out: NDArray[np.float64] = np.zeros((stop - start, self.features))
-            held = slice(self.starts[start], self.starts[stop])
-            row = np.repeat(np.arange(stop - start), np.diff(self.starts[start : stop + 1]))
+            starts = self.starts[start - self.first : stop - self.first + 1]
+            held = slice(starts[0], starts[-1])
+            row = np.repeat(np.arange(stop - start), np.diff(starts))
             out[row, self.at[held]] = self.data[held]
             return out, as_labels(self.y[start:stop], self.targets, self.where, start)
 
@@ -164,14 +210,19 @@ class Libsvm(Generic):
     zero_based: bool = False
     sparse: bool | Literal["auto"] = "auto"
 
-    def parts(self, seed: int) -> Parts:
-        train = self.trained()
-        test = self.tested(train)
-        tables = [LibsvmTable(p, int(not self.zero_based), self.task == "classification") for p in (train, test) if p]
+    def sources(self, seed: int, world: World, classes: bool | None = None, columns: Any = None) -> Parts:
+        reading = "reading the data"
+        with world.together(reading):
+            paths = [self.trained()]
+            paths += [path for path in [self.tested(paths[0])] if path]
+        lowest = int(not self.zero_based)
+        with memory.spared("the rows"):
+            tables = [LibsvmTable(path, lowest, self.task == "classification", world) for path in paths]
         width = max(table.features for table in tables)
-        if self.features is not None and width > self.features:
-            raise UsageError(f"data.features = {self.features}: the highest index needs {width}; set this or more")
-        for table in tables:
-            table.features = self.features or width
-        parts = [self.described(table) for table in tables]
-        return parts[0], parts[1] if test else None
+        with world.together(reading):
+            if self.features is not None and width > self.features:
+                raise UsageError(f"data.features = {self.features}: the highest index needs {width}; set this or more")
+            for table in tables:
+                table.features = self.features or width
+            found = [self.described(table) for table in tables]
+        return found[0], found[1] if len(found) > 1 else None

@@ -4,12 +4,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hpcadmm.comm import memory
+from hpcadmm.comm.world import World
 from hpcadmm.datasets.choose import labels_of
 from hpcadmm.datasets.fill import check_finite
 from hpcadmm.datasets.labels import Labelling
 from hpcadmm.datasets.lean.keeping import Keeping
 from hpcadmm.datasets.loaded import Samples
 from hpcadmm.datasets.table import Array, Source, Table
+from hpcadmm.datasets.tabular.exchange import READING, Route, edges_of
 from hpcadmm.datasets.transform import Affine, Kind
 from hpcadmm.errors import UsageError
 from hpcadmm.model.tiles import Tiles
@@ -34,7 +37,7 @@ def wanted(dataset: "Dataset", table: Table, kind: Kind | None, transform: Affin
     if asked is True and (shifts or dataset.downsample > 1):
         raise UsageError(SHIFTED)
     held: Any = table
-    density = len(held.data) / max(table.rows * table.features, 1)
+    density = held.total / max(table.rows * table.features, 1)
     return keeping.sparse and not shifts and dataset.downsample == 1 and (asked is True or density < DENSITY)
 
 
@@ -44,43 +47,84 @@ def samples(
     tiles: Tiles,
     dtype: Any,
     ones: bool,
-    transform: Affine | None = None,
+    transform: Affine | None,
+    world: World,
 ) -> Samples:
-    """This rank's columns of one part, as `fill.filled`, with x sparse."""
+    """This rank's columns of one part, as `fill.filled`, with x sparse. Collective."""
     table, rows = source.table, np.asarray(source.rows[tiles.lo : tiles.hi], np.int64)
-    labels = labels_of(Source(table, rows))
-    if labelling is not None:
-        labelling.encode(labels, table, rows)
-    elif table.targets == 1:
-        check_finite(labels, labels, table, rows, target=True)
-        labels = labels[:, 0]
-    x: Any = entries(table, rows, dtype, ones, transform)
+    with world.together(READING), memory.spared("the labels"):
+        labels = labels_of(Source(table, rows))
+        if labelling is not None:
+            labelling.encode(labels, table, rows)
+        elif table.targets == 1:
+            check_finite(labels, labels, table, rows, target=True)
+            labels = labels[:, 0]
+    with memory.spared("the samples"):
+        counts, at, data = owned(source, tiles, world)
+    with world.together(READING), memory.spared("the samples"):
+        starts = np.concatenate([[0], np.cumsum(counts)])
+        with np.errstate(over="ignore"):
+            values = data if transform is None else data / transform.divisor[at]
+            cast = values.astype(dtype)
+        if not np.isfinite(cast).all():
+            column = int(np.searchsorted(starts, np.argmin(np.isfinite(cast)), side="right")) - 1
+            name_fault(table, rows[column : column + 1], slice(*starts[column : column + 2]), at, data, dtype)
+        x: Any = with_ones(counts, at, cast, table.features, ones)
     return Samples(tiles.n, tiles, x, labels.T)
 
 
-def entries(table: Any, rows: Array, dtype: Any, ones: bool, transform: Affine | None) -> "Sparse":
-    """x (features + ones, rows) of a table of entries: of each row its own entries, then one of the row of ones."""
+def owned(source: Source, tiles: Tiles, world: World) -> tuple[Array, Array, Array]:
+    """The number of entries of each of this rank's columns, and the features and values of all of them. Collective."""
+    table: Any = source.table
+    if table.shares is None:
+        rows = np.asarray(source.rows[tiles.lo : tiles.hi], np.int64)
+        taken = entries_of(table.starts, rows)
+        return np.diff(table.starts)[rows], table.at[taken], table.data[taken]
+    route = Route.of(source, edges_of(tiles), world.rank)
+    rows, sent = route.sorted(table.shares[world.rank])
+    expected, columns = route.expected(table.shares)
+    rows = rows - table.first
+    counts, taken = np.diff(table.starts)[rows], entries_of(table.starts, rows)
+    arrived = world.exchange(counts, sent, expected)
+    totals = totalled(counts, sent), totalled(arrived, expected)
+    at, data = (world.exchange(array[taken], *totals) for array in (table.at, table.data))
+    order = np.argsort(columns)
+    back = entries_of(np.concatenate([[0], np.cumsum(arrived)]), order)
+    return arrived[order], at[back], data[back]
+
+
+def entries_of(starts: Array, rows: Array) -> Array:
+    """Where the entries of these rows are, one row after the other.
+
+    >>> entries_of(np.array([0, 2, 2, 5]), np.array([2, 0])).tolist()
+    [2, 3, 4, 0, 1]
+    """
+    counts = np.diff(starts)[rows]
+    return np.repeat(starts[rows] - (np.cumsum(counts) - counts), counts) + np.arange(int(counts.sum()))
+
+
+def totalled(counts: Array, rows: Any) -> Array:
+    """The entries to or from each rank, from those of its rows."""
+    return np.diff(np.concatenate([[0], np.cumsum(counts)])[np.concatenate([[0], np.cumsum(rows)])])
+
+
+def with_ones(counts: Array, at: Array, data: Array, features: int, ones: bool) -> "Sparse":
+    """x (features + ones, columns): the entries of each column, then one of the row of ones."""
     from hpcadmm.model.sparse import Sparse
 
-    counts = np.diff(table.starts)[rows]
-    ends = np.cumsum(counts)
-    taken = np.repeat(table.starts[rows] - (ends - counts), counts) + np.arange(int(counts.sum()))
-    starts = np.concatenate([[0], ends + ones * np.arange(1, len(rows) + 1)])
-    put = np.arange(len(taken)) + ones * np.repeat(np.arange(len(rows)), counts)
-    at = np.full(starts[-1], table.features, np.int32)
-    data = np.ones(starts[-1], np.float64)
-    at[put], data[put] = table.at[taken], table.data[taken]
-    found = Sparse.of(data, at, starts, table.features + ones)
-    found = found if transform is None else transformed(found, transform, np.float64)
+    starts = np.concatenate([[0], np.cumsum(counts + ones)])
+    put = np.arange(len(at)) + ones * np.repeat(np.arange(len(counts)), counts)
+    every, held = np.full(starts[-1], features, np.int32), np.ones(starts[-1], data.dtype)
+    every[put], held[put] = at, data
+    return Sparse.of(held, every, starts, features + ones)
+
+
+def name_fault(table: Table, row: Array, held: slice, at: Array, data: Array, dtype: Any) -> None:
+    """Raise UsageError for the first value of a row that is not finite in `dtype`."""
+    raw = np.zeros((1, table.features))
+    raw[0, at[held]] = data[held]
     with np.errstate(over="ignore"):
-        cast = found.matrix.data.astype(dtype)
-    if not np.isfinite(cast).all():
-        row = int(np.searchsorted(starts, np.flatnonzero(~np.isfinite(cast))[0], side="right")) - 1
-        with table.reader() as read:
-            raw = read(int(rows[row]), int(rows[row]) + 1)[0]
-        with np.errstate(over="ignore"):
-            check_finite(raw.astype(dtype), raw, table, rows[row : row + 1])
-    return Sparse.of(cast, at, starts, table.features + ones)
+        check_finite(raw.astype(dtype), raw, table, row)
 
 
 def transformed(x: Any, transform: Affine, dtype: Any) -> Any:
@@ -96,4 +140,4 @@ def transformed(x: Any, transform: Affine, dtype: Any) -> Any:
 def share(source: Source, tiles: Tiles) -> float:
     """Bytes of the entries of this rank's columns, as float64 and their features."""
     table: Any = source.table
-    return 12.0 * len(table.data) * (tiles.hi - tiles.lo) / max(table.rows, 1)
+    return 12.0 * table.total * (tiles.hi - tiles.lo) / max(table.rows, 1)
