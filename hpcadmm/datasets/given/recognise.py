@@ -16,6 +16,7 @@ from hpcadmm.datasets.public.cifar import PIXELS, Cifar, CifarTable
 from hpcadmm.datasets.public.idx import IdxTable, labels_of
 from hpcadmm.datasets.public.svhn import SvhnTable
 from hpcadmm.datasets.table import Parts, Source, Table
+from hpcadmm.datasets.tabular.sniff.encoding import wide_text
 from hpcadmm.errors import UsageError
 from hpcadmm.registry import Registry
 
@@ -71,6 +72,8 @@ def format_of(path: Path, own: type[Dataset] | None = None) -> type[Dataset]:
     binary = any(byte in CONTROL for byte in top)
     if top[0] < 10 and (binary or ".bin" in path.suffixes) and length(path) % (PIXELS + 1) == 0:
         return OneFile
+    if wide_text(top):
+        return Csv
     if what := foreign(top):
         raise UsageError(f"{path}: {what}")
     if binary:

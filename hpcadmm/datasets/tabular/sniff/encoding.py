@@ -48,6 +48,15 @@ def zeros(data: bytes) -> str | None:
     return None
 
 
+def wide_text(top: bytes) -> bool:
+    """Are these the first bytes of UTF-16 or UTF-32 text?"""
+    name = next((name for bom, name in BOMS[1:] if top.startswith(bom)), None) or (zeros(top) if b"\0" in top else None)
+    if name is None:
+        return False
+    text = codecs.getincrementaldecoder(name)("replace").decode(top)
+    return not CONTROL.search(text) and "\ufffd" not in text
+
+
 def check_latin(data: bytes, at: int, where: str) -> None:
     """Raise UsageError unless all bytes beyond ASCII are Western European letters; at: the first that is not UTF-8."""
     place = f"{where}: {line_of(data, at)}"

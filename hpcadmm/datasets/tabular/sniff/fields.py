@@ -37,10 +37,7 @@ REPAIRS = (  # pattern, replacement, how the field is then written
     ),
 )
 CERTAIN = (2, 3, 4, 5, 7, 8, 9)  # repairs of what is meant as a number
-CURES = (
-    (("true", "false", "yes", "no"), "write 1 and 0"),
-    (("inf", "infinity"), 'it is not finite: remove the row, or set data.missing = ["{0}"]'),
-)
+INFINITE = ("inf", "infinity")
 
 
 def number(text: str, decimal: str = ".") -> bool:
@@ -120,9 +117,8 @@ def cause(text: str, decimal: str) -> str:
     "'1,234' is not a number: write it without the thousands separator, 1234"
     """
     said = f"{text[:SHOWN]!r} is not a number"
-    for words, cure in CURES:
-        if text.lower().lstrip("+-") in words:
-            return f"{said}: {cure.format(text)}"
+    if text.lower().lstrip("+-") in INFINITE:
+        return f"{said}: it is not finite"
     if decimal == "," and NUMBER.fullmatch(text):
         return f'{said} with a decimal comma; set data.decimal = "." if all columns have points'
     if found := repaired(text, decimal=decimal):

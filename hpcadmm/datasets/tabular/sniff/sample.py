@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hpcadmm.datasets.disk.stream import Stream, foreign, opened, packing
-from hpcadmm.datasets.tabular.sniff.encoding import encoding_of
+from hpcadmm.datasets.tabular.sniff.encoding import encoding_of, wide_text
 from hpcadmm.errors import UsageError
 
 TOP = 1 << 20  # bytes of the beginning, more if it has fewer lines than LINES
@@ -73,7 +73,7 @@ def sampled(path: Path) -> Iterator[Sample]:
         packed = packing(path) is not None
         size = path.stat().st_size
         top = beginning(file, SMALL + 1 if not packed and size <= SMALL else TOP)
-        if (what := foreign(top)) and "UTF-" not in what:
+        if not wide_text(top[: 1 << 12]) and (what := foreign(top)):
             raise UsageError(f"{path}: {what}")
         more = file.read(1)
         whole, top = not more, top + more

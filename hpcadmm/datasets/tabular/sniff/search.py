@@ -7,6 +7,7 @@ from functools import cached_property
 
 from hpcadmm.datasets.tabular.dialect import Dialect
 from hpcadmm.datasets.tabular.sniff.delimiter import LINES, PREFIXES, delimiter_of, quote_of
+from hpcadmm.datasets.tabular.sniff.fields import number
 from hpcadmm.datasets.tabular.sniff.records import records, starts
 
 Row = Sequence[str]
@@ -83,6 +84,12 @@ def comment_of(search: Search) -> str:
 
 
 def usual(rows: Iterable[Row]) -> int:
-    """The most frequent number of fields."""
-    counts = Counter(map(len, rows))
-    return max(counts, key=lambda one: (counts[one], one), default=0)
+    """The most frequent number of fields; of equals that of the first row if it holds a number, else the largest.
+
+    >>> usual([["1", "2"], ["3"]]), usual([["a"], ["1", "2"]]), usual([["1"], ["2", "3"]])
+    (2, 2, 1)
+    """
+    every = list(rows)
+    counts = Counter(map(len, every))
+    first = len(every[0]) if every and any(map(number, every[0])) else 0
+    return max(counts, key=lambda one: (counts[one], one == first, one), default=0)
