@@ -4,6 +4,7 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 
 from hpcadmm.comm.world import World
 from hpcadmm.solvers import SOLVERS
@@ -138,3 +139,18 @@ def copied(part):
     """x and w of a part, whose x the next one reuses."""
     x, _, w = part
     return x.copy(), w
+
+
+def test_the_minimum_is_that_of_scikit_learn():
+    """C of scikit-learn is 1 / (m decay), m the sum of the weights."""
+    linear = pytest.importorskip("sklearn.linear_model")
+    weight = np.random.default_rng(1).exponential(size=COUNT)
+    world, solver = World.alone(), SOLVERS["lbfgs"](decay=0.1, tolerance=1e-9)
+    p = problem(world, (), "cross-entropy", samples=COUNT, weight=weight)
+    state = started(solver, p, world)
+    for _ in range(60):
+        solver.step(state, p, world)
+    x, C = p.x[:-1].T, 1 / (0.1 * p.total)
+    found = linear.LogisticRegression(C=C, tol=1e-10, max_iter=1000).fit(x, p.train.labels, sample_weight=weight)
+    probabilities = softmax(p.network.forward(state.W, p.x), axis=0)
+    np.testing.assert_allclose(probabilities, found.predict_proba(x).T, atol=1e-6)
