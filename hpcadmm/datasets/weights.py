@@ -14,7 +14,7 @@ from hpcadmm.datasets.columns import shown
 from hpcadmm.datasets.disk.lookup import expanded, reason, there
 from hpcadmm.datasets.fill import visits
 from hpcadmm.datasets.loaded import Samples
-from hpcadmm.datasets.table import Source, Table, Unweighted, step
+from hpcadmm.datasets.table import Rows, Source, Table, Unweighted, step
 from hpcadmm.errors import UsageError
 
 Vector = NDArray[np.float64]
@@ -107,7 +107,7 @@ def by_row(
     for part, source, of in zip(parts, sources, keys(key, *(source.table for source in sources)), strict=True):
         with world.together("reading the weights"):
             try:
-                part.weight = of_rows(of, source, part)
+                part.weight = of_rows(of, source.table, source.rows[part.tiles.lo : part.tiles.hi])
             except Unweighted as error:
                 if training and part is parts[0]:
                     raise
@@ -125,11 +125,10 @@ def keys(key: int | str, train: Table, test: Table) -> tuple[int | str, int | st
     return key, key.replace(train.files[0].name, test.files[0].name)
 
 
-def of_rows(key: int | str, source: Source, part: Samples) -> Vector:
-    """The weights of this rank's rows of one part, in their order: a column or array of the table, or a text file with
-    one weight for each of its rows."""
-    rows = source.rows[part.tiles.lo : part.tiles.hi]
-    found, table = np.empty(len(rows)), source.table
+def of_rows(key: int | str, table: Table, rows: Rows) -> Vector:
+    """The weights of some rows, in their order: a column or array of the table, or a text file with one weight for each
+    of its rows."""
+    found = np.empty(len(rows))
     spot: Callable[[int], str] = partial(table.spot, key=key)
     with ExitStack() as stack:
         try:

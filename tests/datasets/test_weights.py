@@ -1,5 +1,6 @@
 """data.weight: weights of samples from classes, arrays and text files."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from hpcadmm.comm.world import World
 from hpcadmm.datasets import DATASETS
+from hpcadmm.datasets.convert import convert
 from hpcadmm.datasets.loaded import Loaded
 from hpcadmm.errors import UsageError
 from tests.helpers.threads import on_ranks
@@ -147,3 +149,17 @@ def test_a_column_of_a_table_is_no_feature_and_its_faults_have_a_line(tmp_path: 
     for weight, told in (("-2", "is -2"), ("", "is missing")):
         with pytest.raises(UsageError, match=rf"a.csv: line 9, column 3 \(w\) {told}; must be from 0"):
             table(*lines[:7], f"1,a,{weight},no", *lines[8:])
+
+
+def test_convert_keeps_the_weights_of_a_table(tmp_path: Path) -> None:
+    lines = [f"{k % 5},{'ab'[k % 2]},{k % 4},{'yes' if k % 3 else 'no'}" for k in range(60)]
+    (tmp_path / "a.csv").write_text("\n".join(["x,kind,w,y", *lines]))
+    table = DATASETS["csv"](path=str(tmp_path / "a.csv"), weight="w")
+    convert(table, tmp_path / "a.h5", World.alone(), dtype=None, compress=False, notes={}, force=False)
+    one, other = table.load(0, World.alone(), np.float64, ones=False), load(tmp_path / "a.h5", "weight")
+    np.testing.assert_array_equal(one.train.weight, other.train.weight)
+    np.testing.assert_array_equal(one.test.weight, other.test.weight)
+    np.testing.assert_allclose(one.train.x, other.train.x[:-1], rtol=1e-6)
+    with pytest.raises(UsageError, match=r"data.weight: the raw values are written; set this option in the job"):
+        convert(replace(table, weight="balanced"), tmp_path / "b.h5", World.alone(), dtype=None, compress=False,
+                notes={}, force=False)  # fmt: skip

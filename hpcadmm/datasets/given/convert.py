@@ -18,10 +18,11 @@ from hpcadmm.datasets.choose import first, ordered, pick
 from hpcadmm.datasets.fill import check_finite
 from hpcadmm.datasets.formats.hdf5 import MIXED, SCHEMA
 from hpcadmm.datasets.loading import opened
-from hpcadmm.datasets.table import Array, Source, empty_labels
+from hpcadmm.datasets.table import Array, Source, Unweighted, empty_labels
 from hpcadmm.datasets.tabular.exchange import READING, arriving
 from hpcadmm.datasets.tabular.schema import Schema
 from hpcadmm.datasets.tabular.table import RawTable
+from hpcadmm.datasets.weights import keys, of_rows
 from hpcadmm.errors import UsageError
 
 BATCH = 1 << 26  # bytes of rows held at a time
@@ -31,8 +32,9 @@ Piece = tuple[slice, Array, Array]  # where rows go, their features and labels
 
 def chosen(dataset: Dataset, world: World, seed: int = 0) -> list[Source]:
     """The train and the test part, or the one part unsplit if data.split is not set. Collective."""
-    later = ("scale", "standardise", "standardise_targets", "downsample", "positive", "validation", "weight")
-    for key in later:
+    later = ("scale", "standardise", "standardise_targets", "downsample", "positive", "validation")
+    classes = ["weight"] if dataset.weight == "balanced" or isinstance(dataset.weight, dict) else []
+    for key in (*later, *classes):
         if getattr(dataset, key) != getattr(type(dataset), key):
             raise UsageError(f"data.{key}: the raw values are written; set this option in the job that reads the file")
     train, test = opened(dataset, seed, None, world)
@@ -122,6 +124,14 @@ def write_part(file: h5py.File | None, suffix: str, source: Source, how: "Writin
                 y[at] = labels if source.table.targets else cast(labels, np.int32, source.table.where)
 
 
+def write_weights(file: h5py.File, parts: Mapping[str, Source], key: int | str) -> None:
+    """Write `weight` and, if the test part has weights, `weight_test`."""
+    sources = list(parts.values())
+    for suffix, source, of in zip(parts, sources, keys(key, sources[0].table, sources[-1].table), strict=False):
+        with suppress(*[Unweighted] * bool(suffix)):
+            file[f"weight{suffix}"] = of_rows(of, source.table, source.rows)
+
+
 @dataclass(frozen=True)
 class Writing:
     """How a file is written. dtype: of X (None: unchanged). classes: the only labels in it (None: all)."""
@@ -185,7 +195,8 @@ def convert(
 ) -> dict[str, tuple[int, int]]:
     """Write the dataset to `out`, whole or not at all; return {part: (samples, features)}. Collective.
 
-    The ranks read; the first one writes. dtype: of X (default: unchanged). notes: attributes of the file, such as
+    The ranks read; the first one writes. With data.weight, a column or a text file, the arrays `weight` and
+    `weight_test` hold the weights of the rows. dtype: of X (default: unchanged). notes: attributes of the file, such as
     source and licence.
     """
     with world.together("writing"):
@@ -212,6 +223,8 @@ def convert(
             write_part(file, suffix, source, how, world)
         with world.together("writing"), how.blamed():
             if file is not None:
+                if isinstance(dataset.weight, int | str):
+                    write_weights(file, parts, dataset.weight)
                 file.close()
                 os.replace(aside, out)
     return {f"X{suffix}": (len(s.rows), s.table.features) for suffix, s in parts.items()}
