@@ -10,7 +10,7 @@ import pytest
 
 from hpcadmm.comm.world import World
 from hpcadmm.datasets import DATASETS
-from hpcadmm.datasets.convert import convert
+from hpcadmm.datasets.given.convert import convert
 from hpcadmm.datasets.loaded import Loaded
 from hpcadmm.errors import UsageError
 from tests.helpers.threads import on_ranks
