@@ -33,7 +33,12 @@ name = "cross-entropy"
 [solver]
 name = "{solver}"
 """
-SOLVERS = {"adam": ["solver.batch=60", "solver.cut=3"], "sgd": ["solver.batch=0"], "lbfgs": [], "cg": []}
+SOLVERS = {
+    "adam": ["solver.batch=60", "solver.cut=3", "data.weight=balanced"],
+    "sgd": ["solver.batch=0"],
+    "lbfgs": ["data.weight=balanced"],
+    "cg": [],
+}
 
 
 def file(folder: Path, density: float = 0.05) -> str:

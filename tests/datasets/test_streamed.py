@@ -41,11 +41,11 @@ name = "{solver}"
 """
 SOLVERS = {
     "adam": ["solver.batch=100", "solver.cut=3"],
-    "sgd": ["solver.batch=0"],
+    "sgd": ["solver.batch=0", "data.weight=balanced"],
     "mpadmm": ["solver.batch=300", "solver.cut=3"],
     "lbfgs": [],
     "gadmm": ["solver.workers=3", "solver.batch=40"],
-    "qgadmm": ["solver.workers=3", "solver.batch=40"],
+    "qgadmm": ["solver.workers=3", "solver.batch=40", "data.weight=balanced"],
 }
 
 

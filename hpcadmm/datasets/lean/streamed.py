@@ -29,18 +29,25 @@ class Streamed(Inputs):
     """
 
     def __init__(
-        self, source: Source, window: Window, dtype: Any, ones: bool, factor: int = 1, transform: Affine | None = None
+        self,
+        source: Source,
+        window: Window,
+        dtype: Any,
+        ones: bool,
+        factor: int = 1,
+        transform: Affine | None = None,
+        mapped: Any = None,
     ) -> None:
         self.source, self.window, self.ones, self.factor, self.transform = source, window, ones, factor, transform
         self.features, self.dtype = width(source.table, factor), np.dtype(dtype)
         self.shape = self.features + ones, len(source.rows)
         self.capacity = window.capacity(self.shape[0] * self.dtype.itemsize)
-        self._mapped: Any = source.table.mapped()
+        self._mapped: Any = source.table.mapped() if mapped is None else mapped
         self._extremes: tuple[Array, Array] | None = None
 
     def like(self, source: Source, dtype: Any, ones: bool, transform: Affine | None) -> "Streamed":
         """Other rows or values of the same table, in the same buffer."""
-        return Streamed(source, self.window, dtype, ones, self.factor, transform)
+        return Streamed(source, self.window, dtype, ones, self.factor, transform, self._mapped)
 
     def transformed(self, transform: Affine, dtype: Any) -> "Streamed":
         return self.like(self.source, dtype, self.ones, transform)
