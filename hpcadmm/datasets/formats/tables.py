@@ -4,10 +4,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
-from annotated_types import Len
 
 from hpcadmm.comm.world import World
 from hpcadmm.datasets.columns import Columns
@@ -140,7 +139,7 @@ class Csv(Tabular):
     header: does the first line name the columns? Columns of files with a header are matched by name.
     delimiter: one character, or "tab", "space", "comma", "semicolon"; a space stands for any run of blanks.
     quote: around fields: a double or a single quote; "": none.
-    comment: beginning of lines to skip.
+    comment: beginning of lines to skip; "": none.
     encoding: such as "utf-8" or "cp1252".
     decimal: "." or ",".
     """
@@ -151,7 +150,7 @@ class Csv(Tabular):
     header: bool | None = None
     delimiter: str | None = None
     quote: str | None = None
-    comment: Annotated[str, Len(1)] | None = None
+    comment: str | None = None
     encoding: str | None = None
     decimal: str | None = None
 
