@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import platform
 import time
 from collections.abc import Callable, Iterator
@@ -200,7 +199,7 @@ class World:
         if self.size == 1:
             return rows
         out = np.empty((int(np.sum(expected)), *rows.shape[1:]), rows.dtype)
-        row = rows.dtype.itemsize * math.prod(rows.shape[1:])
+        row = rows.dtype.itemsize * int(np.prod(rows.shape[1:]))
         sent, received = (array.reshape(-1).view(np.uint8) for array in (rows, out))
         with self.counted("exchange", rows.nbytes):
             self.mpi.Alltoallv([sent, np.multiply(counts, row)], [received, np.multiply(expected, row)])
