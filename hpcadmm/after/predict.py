@@ -49,7 +49,7 @@ def predict(
     """Write the predictions for the samples in `source` to `out`, in their order; returns their number and columns.
 
     Every rank reads and predicts its own rows; the first rank writes. The file does not depend on the number of ranks,
-    and the memory not on that of the samples; but tables (csv, Parquet) are in memory, spread over the ranks. Collective.
+    and the memory not on that of the samples; but tables (csv, Parquet) lie in memory, over all ranks. Collective.
     Raises UsageError, on all ranks, for an invalid run, input or output.
     """
     trained = read(run, iteration, world, warn)

@@ -32,7 +32,7 @@ SCORES = {
     "precision": Score("precision", "two classes"),
     "recall": Score("recall", "two classes"),
     "f1": Score("F1", "two classes"),
-    "error": Score("mean squared error", "values", rises=False),
+    "error": Score("mean squared error (scaled targets)", "values", rises=False),
     "rmse": Score("RMSE", "values", rises=False),
     "mae": Score("MAE", "values", rises=False),
     "r2": Score("R^2", "values"),

@@ -34,6 +34,9 @@ def test_the_panels_and_curves(run: Run) -> None:
         "primal residual",
         "accuracy (%)",
         "mean squared error\n(target units, squared)",
+        "RMSE",
+        "MAE",
+        "R^2",
     }
     assert {axes.get_xlabel() for axes in figure.axes} == {"", "iteration", "solver time (s)"}
     drawn_lines = [line.get_ydata() for line in named["accuracy (%)"].lines if len(line.get_ydata())]
