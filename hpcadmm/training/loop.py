@@ -76,7 +76,7 @@ def train(job: Job, out: Path | None, world: World, progress: Progress, origin: 
             clock = Clock(world)
             stopping = Stopping(job.stop, metric_of(job, setup.problem.classes))
             t = Training(job, setup, state, run, progress, clock, stopping, kernels_seconds=kernels_seconds)
-            return _finish(t, signals)
+            return _complete(t, signals)
 
 
 def resume(folder: Path, overrides: Sequence[str], world: World, progress: Progress) -> dict[str, Any]:
@@ -97,7 +97,7 @@ def resume(folder: Path, overrides: Sequence[str], world: World, progress: Progr
             t = Training(job, setup, state, run, progress, clock, stopping, meta["iteration"], meta["row"])
             t.saved, t.saved_at, t.kernels_seconds = t.iteration, clock.total_seconds, kernels_seconds
             run.cut_metrics(t.iteration, t.row)
-            return _finish(t, signals)
+            return _complete(t, signals)
 
 
 def _prepare_kernels(job: Job, setup: Setup, run: Run, progress: Progress, done: int) -> float:
@@ -110,7 +110,7 @@ def _prepare_kernels(job: Job, setup: Setup, run: Run, progress: Progress, done:
     return seconds
 
 
-def _finish(t: Training, signals: Signals) -> dict[str, Any]:
+def _complete(t: Training, signals: Signals) -> dict[str, Any]:
     """Prepare, loop, and write the summary."""
     _prepare(t)
     with t.progress.of(t.job, t.iteration), t.run.telling(lambda: t.saved):
