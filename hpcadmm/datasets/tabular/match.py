@@ -47,7 +47,7 @@ def by_place(schema: "Schema", raw: Raw) -> Match:
     count, full, bare = len(raw.names), schema.width, schema.width - len(targets)
     if count not in (full, bare):
         allowed = f"{full}, or {bare} without the target" if targets else f"{full}"
-        why = "one of the two files has no header, so the columns are matched by position"
+        why = "columns are matched by position unless both files have a header"
         raise UsageError(f"{raw.path}: {count} columns, but the training has {allowed}; {why}")
     if count == bare:
         places = [place - sum(target < place for target in targets) for place in places]
