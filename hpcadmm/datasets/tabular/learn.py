@@ -11,7 +11,7 @@ from hpcadmm.datasets.tabular.columns.base import Column, Here
 from hpcadmm.datasets.tabular.columns.category import Category
 from hpcadmm.datasets.tabular.columns.date import SWAPPED, Date, pattern
 from hpcadmm.datasets.tabular.columns.number import Number
-from hpcadmm.datasets.tabular.columns.select import all_distinct, median
+from hpcadmm.datasets.tabular.columns.select import all_distinct, median, medians
 from hpcadmm.datasets.tabular.columns.survey import LIMIT, Piece, Survey, merged, surveyed
 from hpcadmm.datasets.tabular.columns.values import Vector
 from hpcadmm.datasets.tabular.options import Asked, cure, shown
@@ -20,7 +20,8 @@ from hpcadmm.datasets.tabular.schema import Schema
 from hpcadmm.datasets.tabular.target import Target
 from hpcadmm.errors import UsageError
 
-SAMPLE = 1 << 18  # rows that give the median of a column without missing values
+SAMPLE = 1 << 16  # rows that give the median of a column without missing values
+ROOM = 1 << 21  # numbers that travel at once
 ENOUGH = 30  # rows from which a column of different values is an id
 NEARLY = 0.9  # share of different texts that makes a column an id
 
@@ -51,6 +52,7 @@ def learn(
         learner = Learner(part, surveys, text, given, asked.categories.most, keep_ids)
         columns = [column for place in used if (column := learner.column(place)) is not None]
         if columns:
+            columns = learner.completed(columns)
             schema = Schema(raw.header, len(raw.names), columns, left_out | learner.left_out, target)
             facts, warnings = learner.facts(), learner.warnings
             if keep_ids:
@@ -80,16 +82,18 @@ class Part:
         for shard, train in self.shards:
             yield shard.columns[place], train
 
-    def numbers(self, column: Number, every: int) -> list[Vector]:
-        """The values of a column of numbers in the train part, of every `every`-th row of the file. Collective."""
-        found = []
+    def values(self, columns: Sequence[Number], every: Sequence[int]) -> list[list[Vector]]:
+        """The values of columns of numbers in the train part, of every `every`-th row of the file. Collective."""
         with self.world.together("learning the columns"):
-            for shard, train in self.shards:
-                here = Here(self.raw.place, column.place, shard.start, self.raw.kinds[column.place])
-                picked = slice(-shard.start % every, None, every)
-                values = column.numbers(shard.columns[column.place], here)[picked][train[picked]]
-                found.append(values[~np.isnan(values)])
-        return found
+            return [[*self.numbers(column, step)] for column, step in zip(columns, every, strict=True)]
+
+    def numbers(self, column: Number, every: int) -> Iterator[Vector]:
+        """The values of one column, shard by shard."""
+        for shard, train in self.shards:
+            here = Here(self.raw.place, column.place, shard.start, self.raw.kinds[column.place])
+            picked = slice(-shard.start % every, None, every)
+            values = column.numbers(shard.columns[column.place], here)[picked][train[picked]]
+            yield values[~np.isnan(values)]
 
 
 @dataclass
@@ -158,7 +162,7 @@ class Learner:
         span = survey.high - survey.low + 1
         if self.keep_ids or not survey.whole or survey.valid < ENOUGH or not survey.valid <= span <= 2 * survey.valid:
             return False
-        parts = self.part.numbers(Number("", place), 1)
+        (parts,) = self.part.values([Number("", place)], [1])
         return all_distinct(parts, survey.low, survey.high, self.part.world)
 
     def date(self, place: int, name: str) -> str | None:
@@ -185,19 +189,32 @@ class Learner:
         return formats[0]
 
     def settled(self, column: Number) -> Number:
-        """With the median of the train part. Collective.
-
-        If the train part has no missing value, at most about SAMPLE rows of the file, evenly spaced, give the median.
-        """
+        """With an indicator if the train part has missing values."""
         missing = self.surveys[column.place].missing > 0
-        every = 1 if missing else -(-self.part.raw.rows // SAMPLE)
-        found = median(self.part.numbers(column, every), self.part.world)
-        if found is None:
-            found = median(self.part.numbers(column, 1), self.part.world)
         if missing:
             what = "missing numbers become the median of the train part, with an indicator"
             self.lines.setdefault(what, []).append(column.name)
-        return replace(column, median=found, indicator=missing)
+        return replace(column, indicator=missing)
+
+    def completed(self, columns: Sequence[Column]) -> list[Column]:
+        """With the medians of the train part. Collective.
+
+        Where the train part has no missing value, about SAMPLE rows of the file, evenly spaced, give the median.
+        """
+        every = -(-self.part.raw.rows // SAMPLE)
+        numbers = [column for column in columns if isinstance(column, Number)]
+        few = [column for column in numbers if not column.indicator or self.surveys[column.place].valid <= SAMPLE]
+        found: dict[int, float | None] = {}
+        wide = max(1, ROOM // max(1, min(self.part.raw.rows, SAMPLE)))
+        for start in range(0, len(few), wide):
+            block = few[start : start + wide]
+            values = self.part.values(block, [1 if column.indicator else every for column in block])
+            own = medians([np.concatenate([np.empty(0), *parts]) for parts in values], self.part.world)
+            found |= {column.place: one for column, one in zip(block, own, strict=True)}
+        for column in numbers:
+            if found.get(column.place) is None:
+                found[column.place] = median(self.part.values([column], [1])[0], self.part.world)
+        return [replace(c, median=found[c.place]) if isinstance(c, Number) else c for c in columns]
 
     def facts(self) -> tuple[str, ...]:
         """What happens to columns, in a line each."""

@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hpcadmm.datasets.tabular import learn
 from hpcadmm.datasets.tabular.columns import select
 from hpcadmm.datasets.tabular.columns.date import FORMATS, days
-from hpcadmm.datasets.tabular.columns.select import all_distinct, median, selected
+from hpcadmm.datasets.tabular.columns.select import all_distinct, median, medians, selected
 from hpcadmm.datasets.tabular.options import Asked, Categories
 from hpcadmm.errors import UsageError
 from tests.datasets.tabular.test_schema import encoded, learned
@@ -30,6 +31,28 @@ def test_the_median_over_ranks() -> None:
         assert found == [np.median(values[:rows])] * 3
     assert on_ranks(2, lambda w: median([], w)) == [None, None]
     assert on_ranks(2, lambda w: median([values[:1]] if w.first else [], w)) == [values[0]] * 2
+
+
+def test_medians_of_several_columns_over_ranks() -> None:
+    columns = [np.arange(7.0), np.empty(0), np.array([3.0]), np.arange(6.0)[::-1]]
+    for size in (1, 3):
+        found = on_ranks(size, lambda w, size=size: medians([values[w.rank :: size] for values in columns], w))
+        assert found == [[3.0, None, 3.0, 2.5]] * size
+
+
+@pytest.mark.parametrize("rows", [9, 1 << 16])
+def test_the_median_of_some_rows_where_none_is_missing(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(learn, "SAMPLE", rows)
+    monkeypatch.setattr(learn, "ROOM", 2 * rows)  # two columns at once
+    x = np.random.default_rng(2).standard_normal((40, 5))
+    columns = {f"x{i}": x[:, i].tolist() for i in range(5)} | {"y": ["a", "b"] * 20}
+    columns["x2"][7] = None
+    for size in (1, 2):
+        for _, schema in on_ranks(size, lambda w: learned(columns, w)):
+            every = -(-40 // rows)
+            expected = [np.median(x[::every, i]) for i in range(5)]
+            expected[2] = np.median(np.delete(x[:, 2], 7))
+            assert [column.median for column in schema.columns] == expected
 
 
 def test_repeated_values_over_ranks(monkeypatch: pytest.MonkeyPatch) -> None:

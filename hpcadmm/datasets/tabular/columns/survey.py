@@ -99,7 +99,7 @@ def common(formats: Sequence[str], values: list[str]) -> list[str]:
 
 def surveyed(pieces: Iterable[Piece], text: bool, limit: float) -> Survey:
     """The survey of one column of this rank's shards, as text or as numbers."""
-    found = Survey()
+    found = Survey() if text else Survey(formats=[])
     for piece in pieces:
         if text:
             found.add_texts(piece, limit)
