@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from hpcadmm.errors import UsageError
-from tests.helpers import wild
+from tests.helpers import looks, wild, wilder
+from tests.helpers.looks import Look
 from tests.helpers.rounds import Round, accuracy, rmse, trained
-from tests.helpers.wild import Look
 
 
 @pytest.fixture(autouse=True)
 def same_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wild, "random", np.random.default_rng(14))
+    monkeypatch.setattr(looks, "random", np.random.default_rng(14))
 
 
 def around(place: Path, look: Look) -> Round:
@@ -33,8 +33,8 @@ def assert_same_numbers(done: Round, look: Look, path: Path) -> None:
         assert rmse(values, look.columns[target]) == pytest.approx(found["targets"][0]["rmse"], rel=1e-9)
 
 
-@pytest.mark.parametrize("maker", [*wild.REAL, *wild.OTHERS], ids=lambda maker: maker.__name__)
-def test_raw_rows_are_predicted_as_in_the_training(tmp_path: Path, maker: wild.Maker) -> None:
+@pytest.mark.parametrize("maker", [*wild.REAL, *wilder.OTHERS], ids=lambda maker: maker.__name__)
+def test_raw_rows_are_predicted_as_in_the_training(tmp_path: Path, maker: looks.Maker) -> None:
     """Also with the columns in another order, or without the target."""
     look = maker()
     done = around(tmp_path, look)
@@ -75,7 +75,7 @@ def test_libsvm(tmp_path: Path) -> None:
 
 def test_columns_of_ids_alone_are_named_or_refused(tmp_path: Path) -> None:
     n = 100
-    ids = {"key": [f"id-{k}" for k in range(n)], "y": wild.texts(n, "a", "b")}
+    ids = {"key": [f"id-{k}" for k in range(n)], "y": looks.texts(n, "a", "b")}
     with pytest.raises(UsageError, match="no column is left as a feature: key: a different text in nearly each row"):
         around(tmp_path, Look(ids, "y"))
     done = around(tmp_path, Look({"row": [str(k) for k in range(n)], **ids}, "y"))
@@ -84,4 +84,4 @@ def test_columns_of_ids_alone_are_named_or_refused(tmp_path: Path) -> None:
 
 def test_a_target_without_any_value_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no row has a target: the column y is empty"):
-        around(tmp_path, Look({"x": wild.numbers(40), "y": ["?"] * 40}, "y"))
+        around(tmp_path, Look({"x": looks.numbers(40), "y": ["?"] * 40}, "y"))
