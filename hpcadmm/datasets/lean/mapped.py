@@ -2,7 +2,7 @@
 
 import mmap
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from typing import Any
 
 import numpy as np
@@ -34,21 +34,29 @@ def suits(raw: Array) -> bool:
 
 
 def near(mapped: Array, rows: Array) -> Iterator[slice]:
-    """Slices of increasing rows, those of each within TOUCHED bytes of the mapped file; its pages are given back."""
+    """Slices of increasing rows, those of each within TOUCHED bytes of the mapped file; its pages are given back.
+
+    The system reads the bytes of the next slice meanwhile."""
     if not len(rows):
         return
     firsts = np.arange(rows[0], rows[-1] + 1, max(1, TOUCHED // mapped.strides[0]))
-    edges = np.append(np.searchsorted(rows, firsts), len(rows))
-    for lo, hi in pairwise(edges):
-        if lo < hi:
-            yield slice(int(lo), int(hi))
-            give_back(mapped)
+    edges = [*np.unique(np.searchsorted(rows, firsts)).tolist(), len(rows)]
+    every = [slice(lo, hi) for lo, hi in pairwise(edges)]
+    for now, after in zip_longest(every, every[1:]):
+        if after is not None:
+            advise(mapped, "MADV_WILLNEED", int(rows[after.start]), int(rows[after.stop - 1]) + 1)
+        yield now
+        advise(mapped, "MADV_DONTNEED", 0, len(mapped))
 
 
-def give_back(mapped: Array) -> None:
-    """Let the pages of a mapped file no longer count as this process's memory; the system's cache keeps them."""
+def advise(mapped: Array, what: str, start: int, stop: int) -> None:
+    """Tell the system what will happen to rows of a mapped file, where it can be told. With MADV_DONTNEED their pages
+    no longer count as this process's memory; the system's cache keeps them."""
     base: Any = mapped
     while not isinstance(base, mmap.mmap) and base is not None:
         base = getattr(base, "base", None)
-    if base is not None and hasattr(mmap, "MADV_DONTNEED"):
-        base.madvise(mmap.MADV_DONTNEED)
+    if base is not None and hasattr(mmap, what):
+        ahead = mapped.ctypes.data - np.frombuffer(base, np.uint8, 1).ctypes.data
+        lo, hi = (ahead + row * mapped.strides[0] for row in (start, stop))
+        lo -= lo % mmap.PAGESIZE
+        base.madvise(getattr(mmap, what), lo, hi - lo)
