@@ -28,13 +28,15 @@ def matched(schema: "Schema", raw: Raw) -> Match:
 def by_name(schema: "Schema", raw: Raw) -> Match:
     """The columns in any order; further ones are ignored."""
     wanted = [column.name for column in schema.columns]
-    if missing := [name for name in wanted if name not in raw.names]:
+    position = {name: at for at, name in enumerate(raw.names)}
+    if missing := [name for name in wanted if name not in position]:
         said = f"missing: {shown(missing)}; the file has {shown(raw.names)}"
         raise UsageError(f"{raw.path}: the columns differ from those of the training; {said}")
-    at = [raw.names.index(name) for name in wanted]
+    at = [position[name] for name in wanted]
     targets = schema.target.names if schema.target else []
     facts = []
-    if extra := [name for name in raw.names if name not in {*wanted, *targets, *schema.left_out}]:
+    known = {*wanted, *targets, *schema.left_out}
+    if extra := [name for name in raw.names if name not in known]:
         facts.append(f"{raw.path}: columns that the training does not have are ignored: {shown(extra)}")
     if at != sorted(at):
         facts.append(f"{raw.path}: the columns are reordered by name to match the training")
