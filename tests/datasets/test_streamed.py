@@ -120,13 +120,15 @@ def test_columns_in_any_order_and_width(tmp_path: Path) -> None:
 
 
 def test_what_is_read_ahead_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    x = loaded({"path": file(tmp_path), "memory": SMALL}, World.alone(), np.float32).train.x
+    given = {"path": file(tmp_path)}
+    memory, x = (loaded(given | more, World.alone(), np.float32).train.x for more in ({}, {"memory": SMALL}))
     fills: list[int] = []
     fill = Streamed._fill
     monkeypatch.setattr(Streamed, "_fill", lambda self, coming: (fills.append(1), fill(self, coming))[1])
     batches = list(np.random.default_rng(0).permutation(960).reshape(96, 10))
     for k, columns in enumerate(batches):
-        x.taken(columns, made, partial(iter, batches[k:]))
+        found = x.taken(columns, made, partial(iter, batches[k:]))
+        np.testing.assert_array_equal(found, memory[:, columns])
     assert len(fills) == -(-96 // (x.capacity // 10))
 
 
