@@ -24,7 +24,7 @@ from hpcadmm.datasets.tabular.table import RawTable
 from hpcadmm.datasets.transform import Affine, Kind, fitted
 from hpcadmm.model.tiles import Tiles
 
-HELD = 1 << 26  # bytes of float64 features that a rank holds at a time
+HELD = 1 << 25  # bytes of float64 features that a rank holds at a time
 STRETCH = 1 << 15  # columns that are put together at a time
 
 
@@ -53,6 +53,7 @@ class Pieces:
         found, lo, labelled = [], 0, []
         inputs = []
         for sources in views:
+            memory.trim()
             hi = lo + sources[0].table.features
             parts = filled(sources, self.labelling, self.tiles, np.float64, False, world=self.world)
             own = known and Affine(known.shift[lo:hi], known.divisor[lo:hi])
@@ -61,7 +62,7 @@ class Pieces:
                 found.append([self.cast(*one, inputs[-1]) for one in zip(parts, sources, strict=True)])
             lo, labelled = hi, [part.labels for part in parts]
             del parts
-            memory.trim()
+        memory.trim()
         with self.world.together(READING), memory.spared("the samples"):
             whole = [self.whole(p, found, labels) for p, labels in enumerate(labelled)]
         return whole, Affine(*(np.concatenate([getattr(a, key) for a in inputs]) for key in ("shift", "divisor")))
@@ -87,9 +88,8 @@ class Pieces:
         """A part put together from its stretches, which are freed on the way."""
         tiles = self.tiles[index]
         x = np.empty((self.features + self.ones, tiles.hi - tiles.lo), self.dtype, order="F")
-        x[self.features :] = 1
         for k, (a, b) in enumerate(pairwise(stretches(x.shape[1]))):
-            lo = 0
+            lo, x[self.features :, a:b] = 0, 1
             for group in found:
                 piece = group[index][k]
                 x[lo : lo + len(piece), a:b] = piece

@@ -14,6 +14,7 @@ from hpcadmm.datasets.table import Array, Rows, Source, Span, Table, empty_label
 from hpcadmm.model.tiles import Tiles
 
 READING = "reading the data"
+STRETCH = 1 << 18  # rows that are placed at a time
 Index = NDArray[Any]  # whole numbers
 
 
@@ -35,7 +36,9 @@ class Route:
         rows, places = source.rows, None
         if not isinstance(rows, range):
             places = np.full(source.table.rows, -1, np.int32 if source.table.rows < 2**31 else np.int64)
-            places[rows] = np.arange(len(rows))
+            for lo in range(0, len(rows), STRETCH):
+                some = rows[lo : lo + STRETCH]
+                places[some] = np.arange(lo, lo + len(some))
         return cls(rows, places, edges, rank)
 
     def columns(self, span: Span) -> tuple[Index, Index]:
@@ -91,8 +94,10 @@ def arriving(sources: Sequence[Source], edges: Sequence[Index], world: World) ->
         for k in range(max(map(len, every))):
             now = [spans[k] if k < len(spans) else (0, 0) for spans in every]
             with world.together(READING), memory.spared("the rows"):
-                sending = packed(table, read, [route.sorted(now[world.rank])[0] for route in routes])
-            yield [exchanged(route, now, *one, world) for route, one in zip(routes, sending, strict=True)]
+                own = [route.sorted(now[world.rank]) for route in routes]
+                sending = packed(table, read, [rows for rows, _ in own])
+            cut = zip(routes, own, sending, strict=True)
+            yield [exchanged(route, now, counts, *sent, world) for route, (_, counts), sent in cut]
 
 
 def packed(table: Table, read: Any, wanted: Sequence[Index]) -> list[tuple[Array, Array]]:
@@ -107,9 +112,10 @@ def packed(table: Table, read: Any, wanted: Sequence[Index]) -> list[tuple[Array
     return [(np.ascontiguousarray(x, features.dtype), np.ascontiguousarray(y, labels.dtype)) for x, y in typed]
 
 
-def exchanged(route: Route, spans: Sequence[Span], features: Array, labels: Array, world: World) -> Arrival:
-    """Send the rows of this rank's span; what arrives. Collective."""
-    counts = route.sorted(spans[world.rank])[1]
+def exchanged(
+    route: Route, spans: Sequence[Span], counts: Index, features: Array, labels: Array, world: World
+) -> Arrival:
+    """Send the rows of this rank's span, `counts` to each rank; what arrives. Collective."""
     expected, columns = route.expected(spans)
     arrived = world.exchange(features, counts, expected)
     return Arrival(columns, arrived, world.exchange(labels, counts, expected))
