@@ -80,11 +80,21 @@ def words(raw: Raw, place: int) -> Row:
 def as_row(row: Row) -> tuple[str, ...]:
     """One column as the table shows it."""
     if row["minimum"] is not None:
-        values = f"{row['minimum']:g} to {row['maximum']:g}"
+        say = day if row["type"] == "date" else "{:g}".format
+        values = f"{say(row['minimum'])} to {say(row['maximum'])}"
     else:
         values = ", ".join(f"{shown([text])} ({count})" for text, count in row["frequent"].items())
     name, kind, becomes = shown([row["column"]]), row["type"], row["becomes"]
     return (name, kind, str(row["missing"]), str(row["distinct"]), values, becomes, str(row["features"]))
+
+
+def day(days: float) -> str:
+    """The date that is some days after 1970-01-01.
+
+    >>> day(19723.5)
+    '2024-01-01'
+    """
+    return str(np.datetime64(int(np.floor(days)), "D"))
 
 
 HEAD = ("column", "type", "missing", "distinct", "range, or most frequent", "becomes", "features")
