@@ -65,9 +65,10 @@ def warn_of_data(trained: Trained, choice: Choice, loaded: Loaded, warn: Warn) -
 def classified(trained: Trained, parts: Sequence[Samples], world: World) -> dict[str, Any]:
     """The scores of a classification, a row per class, and the confusion matrix: rows are true classes."""
     names, answers = trained.names, [answered(trained.network, trained.weights, part, world) for part in parts]
-    table, areas = confusion(answers, len(names), world), aucs(answers, len(names), world)
+    meaning = Meaning(trained.job.loss.name, names)
+    table, areas = confusion(answers, len(names), world), aucs(answers, meaning, world)
     found: Found = dict(of_confusion(table, names))
-    found |= {"log_loss": log_loss(answers, Meaning(trained.job.loss.name, names), world), "roc_auc": area(areas)}
+    found |= {"log_loss": log_loss(answers, meaning, world), "roc_auc": area(areas)}
     rows = [{"name": name, **row} for name, row in zip(names, by_class(table), strict=True)]
     macro = {key: mean([row[key] for row in rows]) for key in ("precision", "recall", "f1")}
     rows = [{**row, "roc_auc": one} for row, one in zip(rows, areas, strict=True)]

@@ -119,16 +119,18 @@ def log_losses(z: Array, labels: Array) -> Vector:
     return np.log(np.exp(above).sum(axis=0)) - above[labels, np.arange(labels.size)]
 
 
-def rankings(z: Array) -> Array:
-    """What orders the samples by their probability of each class, for outputs z (n_L, m): (classes, m) in float64.
+def rankings(z: Array, loss: str) -> Array:
+    """What orders the samples by how sure each class is, for outputs z (n_L, m): (classes, m) in float64.
 
-    Of two classes z_1 - z_0, or the only output; else log p_c / (1 - p_c) of p = softmax(z), which also tells apart
-    probabilities that round to 1.
+    Of two classes z_1 - z_0, or the only output; else z_c. With cross-entropy log p_c / (1 - p_c), p = softmax(z),
+    which also tells apart probabilities that round to 1.
     """
     z = z.astype(np.float64)
     if len(z) <= 2:
         above = z[-1] - (z[0] if len(z) == 2 else 0)
         return np.stack([-above, above])
+    if loss != "cross-entropy":
+        return z
     largest = z.argmax(axis=0), np.arange(z.shape[1])
     z -= z[largest]
     e = np.exp(z)

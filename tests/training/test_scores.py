@@ -63,7 +63,7 @@ def found(wanted: Any, meaning: Meaning, *data: Any, ranks: int = 1) -> dict[str
     return values[0]
 
 
-def expected(z: np.ndarray, y: np.ndarray, w: np.ndarray | None) -> dict[str, float]:
+def expected(z: np.ndarray, y: np.ndarray, w: np.ndarray | None, loss: str) -> dict[str, float]:
     """What scikit-learn says."""
     told, of = decide(z), {"sample_weight": w}
     macro = {"average": "macro", **of}
@@ -78,20 +78,21 @@ def expected(z: np.ndarray, y: np.ndarray, w: np.ndarray | None) -> dict[str, fl
         pair = {"precision": metrics.precision_score, "recall": metrics.recall_score, "f1": metrics.f1_score}
         said |= {key: score(y, told, **of) for key, score in pair.items()}
         return said | {"roc_auc": metrics.roc_auc_score(y, z[-1] - (z[0] if len(z) == 2 else 0), **of)}
-    each = [metrics.roc_auc_score(y == c, rankings(z)[c], **of) for c in range(len(z))]
+    order = rankings(z, loss) if loss == "cross-entropy" else z
+    each = [metrics.roc_auc_score(y == c, order[c], **of) for c in range(len(z))]
     return said | {"roc_auc": float(np.mean(each))}
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("n_L", [1, 2, 5])
-def test_classes_are_scored_as_scikit_learn_does(n_L: int, weighted: bool) -> None:
+@pytest.mark.parametrize(("n_L", "loss"), [(1, "hinge"), (2, "cross-entropy"), (5, "cross-entropy"), (5, "squared")])
+def test_classes_are_scored_as_scikit_learn_does(n_L: int, loss: str, weighted: bool) -> None:
     z, y, w = outputs(n_L), labels_of(max(n_L, 2)), weights() if weighted else None
     names = [f"c{i}" for i in range(max(n_L, 2))]
-    loss = "hinge" if n_L == 1 else "cross-entropy"
-    wanted = [name for name in (PAIR if len(names) == 2 else CLASSES) if n_L > 1 or name != "log_loss"]
+    scores = PAIR if len(names) == 2 else CLASSES
+    wanted = [name for name in scores if loss == "cross-entropy" or name != "log_loss"]
     said = found(wanted, Meaning(loss, names), z, y, w)
-    reference = expected(z, y, w)
-    if n_L > 1:
+    reference = expected(z, y, w, loss)
+    if loss == "cross-entropy":
         reference["log_loss"] = metrics.log_loss(y, softmax(z, axis=0).T, sample_weight=w, labels=range(n_L))
     assert list(said) == wanted
     np.testing.assert_allclose([said[key] for key in wanted], [reference[key] for key in wanted], rtol=1e-12)
@@ -161,7 +162,7 @@ def test_where_a_score_has_no_value() -> None:
     assert said["log_loss"] == "the outputs of the hinge loss are no probabilities"
     assert said["roc_auc"] == "a ROC curve needs samples of two classes, and finite outputs"
     z, y = outputs(3), labels_of(2)
-    each = aucs([answers(World.alone(), z, y)], 3, World.alone())
+    each = aucs([answers(World.alone(), z, y)], Meaning("hinge", list("abc")), World.alone())
     assert each[2] is None
     assert None not in each[:2]
     z[0, 5] = np.nan

@@ -46,7 +46,7 @@ def of_classes(wanted: Collection[str], parts: Sequence[Answers], meaning: Meani
     if "log_loss" in wanted:
         found["log_loss"] = log_loss(parts, meaning, world)
     if "roc_auc" in wanted:
-        found["roc_auc"] = area(aucs(parts, len(meaning.names), world))
+        found["roc_auc"] = area(aucs(parts, meaning, world))
     return {name: found[name] for name in wanted}
 
 
@@ -63,9 +63,10 @@ def log_loss(parts: Sequence[Answers], meaning: Meaning, world: World) -> float 
     return mean_loss if np.isfinite(mean_loss) else Undefined("the outputs are not finite")
 
 
-def aucs(parts: Sequence[Answers], classes: int, world: World) -> list[float | None]:
+def aucs(parts: Sequence[Answers], meaning: Meaning, world: World) -> list[float | None]:
     """The area under the ROC curve of each class against the rest; None where one of the two has no weight."""
-    orders = np.concatenate([rankings(part.z) for part in parts], axis=1)
+    classes = len(meaning.names)
+    orders = np.concatenate([rankings(part.z, meaning.loss) for part in parts], axis=1)
     if float(world.max(np.isnan(orders).any())[0]):
         return [None] * classes
     labels = np.concatenate([part.labels for part in parts])
