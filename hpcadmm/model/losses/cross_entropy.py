@@ -14,6 +14,8 @@ from hpcadmm.model.losses.softmax_prox import softmax_prox
 from hpcadmm.model.state import Array
 from hpcadmm.model.weighted import Weight
 
+ONE = {np.dtype(kind): np.ones(1, kind) for kind in (np.float32, np.float64)}
+
 
 @kernel
 def softmax_minus(z, y, lam):  # type: ignore[no-untyped-def]
@@ -31,8 +33,8 @@ def softmax_minus(z, y, lam):  # type: ignore[no-untyped-def]
 
 @kernel
 def summed_loss(z, y, w):  # type: ignore[no-untyped-def]
-    """sum_j w_j (log sum_i exp z_ji - <z_j, y_j>) in float64; rows are samples."""
-    loss = 0.0
+    """sum_j w_j (log sum_i exp z_ji - <z_j, y_j>) in float64; rows are samples. One weight: that of all."""
+    loss, each = 0.0, 0 if w.size == 1 else 1
     for j in range(z.shape[0]):
         top, total, inner = np.float64(z[j, 0]), 0.0, 0.0
         for i in range(1, z.shape[1]):
@@ -40,7 +42,7 @@ def summed_loss(z, y, w):  # type: ignore[no-untyped-def]
         for i in range(z.shape[1]):
             total += exp(z[j, i] - top)
             inner += (z[j, i] - top) * y[j, i]
-        loss += w[j] * (log(total) - inner)
+        loss += w[j * each] * (log(total) - inner)
     return loss
 
 
@@ -68,7 +70,7 @@ class CrossEntropy:
         return y
 
     def value(self, z: Array, y: Array, w: Weight = None) -> float:
-        return float(summed_loss(z.T, y.T, np.ones(z.shape[1], z.dtype) if w is None else w))
+        return float(summed_loss(z.T, y.T, ONE[z.dtype] if w is None else w))
 
     def gradient(self, z: Array, y: Array) -> Array:
         lam = np.empty_like(z, order="F")
