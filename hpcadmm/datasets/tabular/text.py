@@ -73,6 +73,7 @@ class Reading:
         if self.packed or self.layout.wide or not self.shared():
             self.parsed, self.fault = [], None
             self.dealt()
+        self.parser.release()
         return self.gathered()
 
     def shared(self) -> bool:

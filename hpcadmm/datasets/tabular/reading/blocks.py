@@ -13,7 +13,7 @@ from hpcadmm.datasets.disk.stream import Stream, blamed
 from hpcadmm.datasets.tabular.dialect import Layout
 from hpcadmm.datasets.tabular.reading.lexer import WITHIN, last_end
 
-BLOCK = 1 << 23  # bytes read and parsed at a time
+BLOCK = 1 << 22  # bytes read and parsed at a time
 LEAST = 1 << 22  # bytes of the file for each rank that reads
 LONGEST = 1 << 26  # bytes of a record
 PROBE = 1 << 12  # bytes to look for a line end in

@@ -1,4 +1,4 @@
-"""Columns of numbers held in one to five bytes a value where that loses no bit, and unpacked when they are used."""
+"""Columns of numbers held in one to five bytes a value, where that loses no bit, and unpacked when they are used."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,16 +13,21 @@ Floats = NDArray[np.float64]
 MOST = 13  # decimals
 BOUND = 2.0**39  # of whole numbers in five bytes
 FEW = 64  # values that show the form
+FAR = 12  # bytes of a value that is far; where one in so many is, five bytes a value are no more
 
 
 @dataclass(frozen=True)
 class Packed:
-    """low + 2^32 high: float32, or whole numbers of 10^-decimals. valid: Arrow's bitmap of those that are there."""
+    """low + 2^32 high: float32, or whole numbers of 10^-decimals. valid: Arrow's bitmap of those that are there.
+
+    far: the places and the values of a few that four bytes cannot hold.
+    """
 
     low: NDArray[Any]
     high: NDArray[np.int8] | None
     decimals: int
     valid: Any
+    far: tuple[NDArray[np.int32], Floats] | None = None
 
     @classmethod
     def of(cls, array: Any) -> "Packed":
@@ -39,6 +44,11 @@ class Packed:
                 single = values.astype(np.float32)
             if same(single.astype(np.float64), values):
                 return cls(single, None, 0, valid)
+        if found is not None and high is not None:
+            places = np.flatnonzero(np.abs(found) >= 2.0**31).astype(np.int32)
+            if FAR * len(places) < len(found):
+                found[places] = 0
+                return cls(found.astype(np.int32), None, decimals, valid, (places, values[places]))
         return cls(low, high, decimals, valid)
 
     def array(self) -> Any:
@@ -48,6 +58,8 @@ class Packed:
             values += self.high * 2.0**32
         if self.decimals:
             values /= 10.0**self.decimals
+        if self.far is not None:
+            values[self.far[0]] = self.far[1]
         return pa.Array.from_buffers(pa.float64(), len(values), [self.valid, pa.py_buffer(values)])
 
 

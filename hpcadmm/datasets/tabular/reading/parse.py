@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
+from hpcadmm.comm import memory
 from hpcadmm.datasets.tabular.dialect import Layout
 from hpcadmm.datasets.tabular.sniff.fields import BESIDE_NUMBERS, MISSING, NUMBER, SPELLED, number, value
 
@@ -67,6 +68,11 @@ class Parser:
                     plain, without_blanks = BLANK_LINE.sub(b"", plain), True
                 else:
                     raise Refused(str(error)) from error
+
+    def release(self) -> None:
+        """Give the memory of the parsing back to the system."""
+        pa.default_memory_pool().release_unused()
+        memory.trim()
 
     def kind(self, c: int) -> str:
         return self.layout.kinds[c - self.layout.skipped]
