@@ -5,7 +5,6 @@ import csv
 import gzip
 import io
 import lzma
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,30 +15,15 @@ from hypothesis import strategies as st
 
 from hpcadmm.comm.world import World
 from hpcadmm.datasets.tabular.dialect import Dialect
-from hpcadmm.datasets.tabular.raw import Kind, Raw
+from hpcadmm.datasets.tabular.raw import Kind
 from hpcadmm.datasets.tabular.reading import blocks
 from hpcadmm.datasets.tabular.sniff import sample
 from hpcadmm.datasets.tabular.sniff.fields import MISSING
 from hpcadmm.datasets.tabular.text import detected, read_text
-from tests.helpers.threads import on_ranks
+from tests.helpers.text_tables import read, values
 
 NAMES = ["age", "city", "height"]
 ROWS = [[1.0, "Köln", 1.5], [2.0, "Oslo, N", -0.25], [30.0, "", 1e-3], [4.0, "Rome", None]]
-
-
-def read(path: Path, ranks: int = 1, kinds: Mapping[str, Kind] | None = None, **asked: Any) -> list[Raw]:
-    return on_ranks(ranks, lambda world: read_text(path, Dialect(**asked), world, kinds or {}))
-
-
-def values(raws: list[Raw]) -> list[list[Any]]:
-    """The rows of all ranks, in the file's order; checks that the shards fit together."""
-    shards = sorted((shard for raw in raws for shard in raw.shards), key=lambda shard: shard.start)
-    rows: list[list[Any]] = []
-    for shard in shards:
-        assert shard.start == len(rows)
-        rows += map(list, zip(*(column.to_pylist() for column in shard.columns), strict=True))
-    assert all(raw.rows == len(rows) for raw in raws)
-    return rows
 
 
 def written(delimiter: str, quote: str = '"', decimal: str = ".", end: str = "\n", pad: str = "") -> str:
@@ -121,77 +105,6 @@ def test_single_quotes_without_a_header(tmp_path: Path) -> None:
     assert values([raw])[:2] == [["a", 0.0], ["b", 1.0]]
     assert raw.names == ["1", "2"]
     assert raw.place(3, 1) == f"{tmp_path}/a.csv: line 4, column 2"
-
-
-def test_row_names_of_r_are_left_out(tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_text('"x" "y"\n"one" 1 2\n"two" 3 4\n')
-    (raw,) = read(tmp_path / "a.csv")
-    assert values([raw]) == [[1, 2], [3, 4]]
-    assert (raw.names, raw.place(1, 0)) == (["x", "y"], f"{tmp_path}/a.csv: line 3, column 2 (x)")
-    assert "row names" in raw.facts[-1]
-
-
-FAMOUS = {
-    "Ticket,Fare": (['"A/5 2117",7.25', "113803,53.1", "373450,8.05", "17463,51.9", "349909,21"] * 9, "tn"),
-    "seeds": (["15.26\t14.84\t5", "14.88\t14.57\t\t5", "1\t2\t5", "1\t2\t5"] * 9, "nnn"),
-    "auto-mpg": ([f'18.0   8   3{i}.0      12.0   70\t"chevrolet chevelle {i}"' for i in range(30)], "nnnnnt"),
-    "housing": ([f" 0.00632  18.00   2.310  0  0.5{i}" for i in range(30)], "nnnnn"),
-    "blanks and decimal commas": ([f"{i},5 {i},25 3" for i in range(30)], "nnn"),
-    "times": ([f"2020-01-01 12:{i}:00,red" for i in range(10, 40)], "tt"),
-    "car": (["vhigh,2,2,low", "vhigh,3,4,low", "low,5more,4,med", "low,4,more,med"] * 9, "tttt"),
-    "a list": ([f'"[1, 2, {i}]",1' for i in range(30)], "tn"),
-    "dotted": ([f"192.168.1.{i},1.2.{i}" for i in range(30)], "tt"),
-    "zips": ([f"0{2000 + i},x" for i in range(30)], "nt"),
-    "messages": ([f'{"ham" if i % 3 else "spam"}\tGo, now.. "Only {i}; {i}' for i in range(30)], "tt"),
-    "passwd": ([f"u{i}:x:{i}:Some Name:/home/u{i}" for i in range(30)], "ttntt"),
-}
-
-
-@pytest.mark.parametrize("name", FAMOUS)
-def test_tables_that_are_often_used(name: str, tmp_path: Path) -> None:
-    lines, kinds = FAMOUS[name]
-    (tmp_path / "a.csv").write_text("\n".join([name, *lines] if name.count(",") else lines) + "\n")
-    (raw,) = read(tmp_path / "a.csv")
-    assert "".join(kind[0] for kind in raw.kinds) == kinds
-    assert raw.rows == len(lines)
-    assert sum(column.null_count for shard in raw.shards for column in shard.columns) == 0
-
-
-def test_years_that_may_be_names(tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_text("country,1990,1991,1992\nA,1.5,2,3\nB,2.5,3,4\n")
-    assert "if these are names, set data.header = true" in read(tmp_path / "a.csv")[0].warnings[0]
-    assert read(tmp_path / "a.csv", header=True)[0].names == ["country", "1990", "1991", "1992"]
-
-
-def test_arff(tmp_path: Path) -> None:
-    head = "% note\n@relation 'a b'\n@ATTRIBUTE 'my x' real\n@attribute kind {one, 'or two'}\n"
-    text = f"{head}\n@data\n1.5,one\n?,'or two'\n"
-    (tmp_path / "a.arff").write_text(text)
-    (raw,) = read(tmp_path / "a.arff")
-    assert values([raw]) == [[1.5, "one"], [None, "or two"]]
-    assert raw.names == ["my x", "kind"]
-    assert raw.place(1, 1) == f"{tmp_path}/a.arff: line 8, column 2 (kind)"
-
-
-@pytest.mark.parametrize(
-    ("text", "names"),
-    [
-        ("a,b\n1,x\n2,y\n", ["a", "b"]),
-        ("3,b\n1,x\n2,y\n", None),
-        ("a,b\nc,d\na,d\n", None),
-        ("who,what\nbob,red\nann,blue\n", ["who", "what"]),
-        ("x,1\ny,2\n", None),
-        (",a\n0,x\n1,y\n", ["column 1", "a"]),
-        ("?,7\n1,?\n2,8\n", None),
-    ],
-)
-def test_which_first_line_is_a_header(text: str, names: list[str] | None, tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_text(text)
-    (raw,) = read(tmp_path / "a.csv")
-    assert raw.header == (names is not None)
-    assert raw.names == (names or ["1", "2"])
-    if names is None:
-        assert len(values([raw])) == text.count("\n")
 
 
 @pytest.mark.parametrize(
@@ -294,39 +207,3 @@ def test_pyarrow_is_imported_only_where_a_table_is_read(mpirun: Any) -> None:
 def test_alone_is_enough(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("1,2\n3,4\n")
     assert read_text(tmp_path / "a.csv", Dialect(), World.alone()).rows == 2
-
-
-@pytest.mark.parametrize(
-    ("column", "bytes_"),
-    [
-        ([1, -127, 0], 1),
-        ([0.25, 300.125, None], 4),
-        ([0.125730221, -2.325030775, None], 5),
-        ([0.125730221] * 20 + [-2.325030775, None], 4),
-        ([0.1, 31999.9], 4),
-        ([-0.001, 0.999], 2),
-        ([0.1 + 0.2, 1e300], 8),
-        ([-0.0, 0.1], 8),
-        ([2.0**39, 0.1], 8),
-        ([], 1),
-        ([None, None], 1),
-    ],
-)
-def test_packed_columns_lose_no_bit(column: list[float | None], bytes_: int) -> None:
-    from hpcadmm.datasets.tabular.reading.packed import Columns, Packed
-
-    array = pa.array(column, pa.float64())
-    held = Packed.of(array)
-    assert held.low.itemsize + (held.high is not None) == bytes_
-    for one in (array, pa.array([7.5, *column], pa.float64())[1:]):
-        (back,) = Columns([one])
-        assert back.is_valid().to_pylist() == array.is_valid().to_pylist()
-        assert [v and v.hex() for v in back.to_pylist()] == [v and float(v).hex() for v in column]
-        assert str(back.to_pylist()) == str(array.to_pylist())
-
-
-@given(values=st.lists(st.floats(allow_nan=False, allow_infinity=False) | st.decimals(-999, 999, places=7).map(float)))
-def test_any_column_comes_back(values: list[float]) -> None:
-    from hpcadmm.datasets.tabular.reading.packed import Packed
-
-    assert list(map(repr, Packed.of(pa.array(values, pa.float64())).array().to_pylist())) == list(map(repr, values))
