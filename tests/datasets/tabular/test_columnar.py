@@ -36,9 +36,20 @@ COLUMNS = {
     "null": pa.nulls(N),
 }
 WANTED = {
-    **{"int8": [None, 1, 2], "uint64": [0, 1, 2], "half": [0, 1, 2], "nan": [None, 1, 2], "bool": [1, None, 1]},
-    **{"decimal": [1.25] * 3, "string": ["a", None, "b"], "large": ["x", None, "x"], "dictionary": ["u", None, "u"]},
-    **{"codes": [3, None, 3], "date32": [1] * 3, "date64": [1] * 3, "stamp": [19782.5] * 3, "zone": [19782.5] * 3},
+    "int8": [None, 1, 2],
+    "uint64": [0, 1, 2],
+    "half": [0, 1, 2],
+    "nan": [None, 1, 2],
+    "bool": [1, None, 1],
+    "decimal": [1.25] * 3,
+    "string": ["a", None, "b"],
+    "large": ["x", None, "x"],
+    "dictionary": ["u", None, "u"],
+    "codes": [3, None, 3],
+    "date32": [1] * 3,
+    "date64": [1] * 3,
+    "stamp": [19782.5] * 3,
+    "zone": [19782.5] * 3,
     "null": [None] * 3,
 }
 
