@@ -13,7 +13,7 @@ from hpcadmm.datasets.choose import pick
 from hpcadmm.datasets.labels import Labelling
 from hpcadmm.datasets.loaded import Samples
 from hpcadmm.datasets.table import Array, Read, Rows, Source, Table, empty_labels, step
-from hpcadmm.datasets.tabular.exchange import READING, arriving, edges_of
+from hpcadmm.datasets.tabular.exchange import READING, Plan, arriving, edges_of
 from hpcadmm.datasets.transform import Affine
 from hpcadmm.errors import UsageError
 from hpcadmm.model.tiles import Tiles
@@ -31,11 +31,12 @@ def filled(
     transform: Affine | None = None,
     *,
     world: World,
+    plans: dict[int, Plan] | None = None,
 ) -> list[Samples]:
     """This rank's columns of each part, down-sampled by `factor` and transformed (None: raw); targets are raw.
 
-    x is a view of an array that `transform.narrowed` can shrink. Parts of one table are read together. Collective;
-    raises UsageError on all ranks.
+    x is a view of an array that `transform.narrowed` can shrink. Parts of one table are read together. plans: of
+    exchanges, kept for the same rows of other views of a table. Collective; raises UsageError on all ranks.
     """
     with world.together(READING), memory.spared("the samples"):
         made = [Destination.of(s, t, dtype, ones, factor, transform) for s, t in zip(sources, tiles, strict=True)]
@@ -44,16 +45,22 @@ def filled(
             with world.together(READING), memory.spared("the samples"):
                 to.read()
     for table in dict.fromkeys(s.table for s in sources):
-        receive([to for to in made if to.source.table is table and not to.direct], world)
+        receive(
+            [to for to in made if to.source.table is table and not to.direct], world, {} if plans is None else plans
+        )
     with world.together(READING):
         return [to.samples(labelling) for to in made]
 
 
-def receive(made: "Sequence[Destination]", world: World) -> None:
+def receive(made: "Sequence[Destination]", world: World, plans: dict[int, Plan]) -> None:
     """Read parts of one table, each rank a share, and send the rows to their owners. Collective."""
     if not made:
         return
-    for arrivals in arriving([to.source for to in made], [edges_of(to.tiles) for to in made], world):
+    table = made[0].source.table
+    key = id(getattr(table, "raw", table))
+    if key not in plans:
+        plans[key] = Plan.of([to.source for to in made], [edges_of(to.tiles) for to in made], world)
+    for arrivals in arriving(table, plans[key], world):
         with world.together(READING):
             for to, arrival in zip(made, arrivals, strict=True):
                 columns = arrival.columns - to.tiles.lo

@@ -19,7 +19,7 @@ from hpcadmm.datasets.fill import check_finite
 from hpcadmm.datasets.formats.hdf5 import MIXED, SCHEMA
 from hpcadmm.datasets.loading import opened
 from hpcadmm.datasets.table import Array, Source, Unweighted, empty_labels
-from hpcadmm.datasets.tabular.exchange import READING, arriving
+from hpcadmm.datasets.tabular.exchange import READING, Plan, arriving
 from hpcadmm.datasets.tabular.schema import Schema
 from hpcadmm.datasets.tabular.table import RawTable
 from hpcadmm.datasets.weights import keys, of_rows
@@ -78,7 +78,7 @@ def batches(source: Source, world: World) -> Iterator[list[Piece]]:
 def checked(source: Source, world: World) -> Iterator[tuple[Array, Array, Array]]:
     """`arriving` with all columns on the first rank, and only finite values."""
     edges = np.array([0] + [len(source.rows)] * world.size)
-    for (arrival,) in arriving([source], [edges], world):
+    for (arrival,) in arriving(source.table, Plan.of([source], [edges], world), world):
         columns, values, labels = arrival.columns, arrival.features, arrival.labels
         with world.together(READING):
             rows = pick(source.rows, columns)

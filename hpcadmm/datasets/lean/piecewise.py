@@ -19,7 +19,7 @@ from hpcadmm.datasets.fill import check_range, filled
 from hpcadmm.datasets.labels import Labelling
 from hpcadmm.datasets.loaded import Samples
 from hpcadmm.datasets.table import Array, Source
-from hpcadmm.datasets.tabular.exchange import READING
+from hpcadmm.datasets.tabular.exchange import READING, Plan
 from hpcadmm.datasets.tabular.table import RawTable
 from hpcadmm.datasets.transform import Affine, Kind, fitted
 from hpcadmm.model.tiles import Tiles
@@ -51,11 +51,11 @@ class Pieces:
         rows = sum(len(source.rows) for source in self.sources)
         views = self.views(max(2, HELD * self.world.size // (8 * rows)))
         found, lo, labelled = [], 0, []
-        inputs = []
+        inputs, plans = [], dict[int, Plan]()
         for sources in views:
             memory.trim()
             hi = lo + sources[0].table.features
-            parts = filled(sources, self.labelling, self.tiles, np.float64, False, world=self.world)
+            parts = filled(sources, self.labelling, self.tiles, np.float64, False, world=self.world, plans=plans)
             own = known and Affine(known.shift[lo:hi], known.divisor[lo:hi])
             inputs.append(own or fitted(kind, parts[0].x, self.tiles[0], self.world))
             with self.world.together(READING), memory.spared("the samples"):

@@ -78,26 +78,61 @@ def edges_of(tiles: Tiles) -> Index:
     return np.array([*(tiles.of(tiles.size, rank).lo for rank in range(tiles.size)), tiles.n])
 
 
-def arriving(sources: Sequence[Source], edges: Sequence[Index], world: World) -> Iterator[list[Arrival]]:
+@dataclass(frozen=True)
+class Turn:
+    """What this rank does for one part in one round. rows: to send, sorted by receiver, `counts` to each rank.
+
+    columns: that arrive, `expected` from each rank.
+    """
+
+    rows: Index
+    counts: Index
+    columns: Index
+    expected: list[int]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which rows of a table this rank sends and receives, for all rounds. turns: of each round, one for each part."""
+
+    reads: bool
+    turns: list[list[Turn]]
+
+    @classmethod
+    def of(cls, sources: Sequence[Source], edges: Sequence[Index], world: World) -> "Plan":
+        """For parts of one table. edges: of each part, the first column of each rank, and n. Collective."""
+        table = sources[0].table
+        small = np.int32 if table.rows < 2**31 else np.int64
+        mine = table.spans(world)
+        every = world.gather(mine)
+        turns = []
+        with world.together(READING), memory.spared("the rows"):
+            routes = [Route.of(source, own, world.rank) for source, own in zip(sources, edges, strict=True)]
+            for k in range(max(map(len, every))):
+                now = [spans[k] if k < len(spans) else (0, 0) for spans in every]
+                turns.append([cls.turn(route, now, world.rank, small) for route in routes])
+        return cls(bool(mine), turns)
+
+    @staticmethod
+    def turn(route: Route, spans: Sequence[Span], rank: int, small: Any) -> Turn:
+        """One round of a part, held in small whole numbers."""
+        rows, counts = route.sorted(spans[rank])
+        expected, columns = route.expected(spans)
+        return Turn(rows.astype(small), counts, columns.astype(small), expected)
+
+
+def arriving(table: Table, plan: Plan, world: World) -> Iterator[list[Arrival]]:
     """Parts of one table, round by round: what arrives of each part. Collective; raises UsageError on all ranks.
 
-    edges: of each part, the first column of each rank, and n. A rank reads and sends at most ROUND bytes in a round.
+    A rank reads and sends at most ROUND bytes in a round.
     """
-    table = sources[0].table
-    with world.together(READING), memory.spared("the rows"):
-        routes = [Route.of(source, own, world.rank) for source, own in zip(sources, edges, strict=True)]
-    mine = table.spans(world)
-    every = world.gather(mine)
     with ExitStack() as stack:
         with world.together(READING), memory.spared("the rows"):
-            read = stack.enter_context(table.reader()) if mine else None
-        for k in range(max(map(len, every))):
-            now = [spans[k] if k < len(spans) else (0, 0) for spans in every]
+            read = stack.enter_context(table.reader()) if plan.reads else None
+        for turns in plan.turns:
             with world.together(READING), memory.spared("the rows"):
-                own = [route.sorted(now[world.rank]) for route in routes]
-                sending = packed(table, read, [rows for rows, _ in own])
-            cut = zip(routes, own, sending, strict=True)
-            yield [exchanged(route, now, counts, *sent, world) for route, (_, counts), sent in cut]
+                sending = packed(table, read, [turn.rows for turn in turns])
+            yield [exchanged(turn, *sent, world) for turn, sent in zip(turns, sending, strict=True)]
 
 
 def packed(table: Table, read: Any, wanted: Sequence[Index]) -> list[tuple[Array, Array]]:
@@ -112,10 +147,7 @@ def packed(table: Table, read: Any, wanted: Sequence[Index]) -> list[tuple[Array
     return [(np.ascontiguousarray(x, features.dtype), np.ascontiguousarray(y, labels.dtype)) for x, y in typed]
 
 
-def exchanged(
-    route: Route, spans: Sequence[Span], counts: Index, features: Array, labels: Array, world: World
-) -> Arrival:
-    """Send the rows of this rank's span, `counts` to each rank; what arrives. Collective."""
-    expected, columns = route.expected(spans)
-    arrived = world.exchange(features, counts, expected)
-    return Arrival(columns, arrived, world.exchange(labels, counts, expected))
+def exchanged(turn: Turn, features: Array, labels: Array, world: World) -> Arrival:
+    """Send the rows of a turn; what arrives. Collective."""
+    arrived = world.exchange(features, turn.counts, turn.expected)
+    return Arrival(turn.columns, arrived, world.exchange(labels, turn.counts, turn.expected))

@@ -11,7 +11,7 @@ from hpcadmm.datasets import DATASETS
 from hpcadmm.datasets.base import Dataset
 from hpcadmm.datasets.loaded import Loaded
 from hpcadmm.datasets.table import Source
-from hpcadmm.datasets.tabular.exchange import Route, arriving, edges_of
+from hpcadmm.datasets.tabular.exchange import Plan, Route, arriving, edges_of
 from hpcadmm.model.tiles import Tiles
 from tests.helpers.samples import made
 from tests.helpers.threads import on_ranks
@@ -74,7 +74,7 @@ def test_each_row_is_read_by_one_rank(tmp_path: Path, monkeypatch: pytest.Monkey
         rows = np.random.default_rng(0).permutation(100)
         parts = [Source(source.table, rows[:80]), Source(source.table, rows[80:])]
         edges = [edges_of(Tiles(len(part.rows), 16, world.size, world.rank)) for part in parts]
-        for arrivals in arriving(parts, edges, world):
+        for arrivals in arriving(source.table, Plan.of(parts, edges, world), world):
             for part, arrival in zip(parts, arrivals, strict=True):
                 np.testing.assert_array_equal(arrival.features[:, 0], 3 * part.rows[arrival.columns])
         return seen
