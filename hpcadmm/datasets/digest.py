@@ -14,6 +14,7 @@ from hpcadmm.datasets import scaling
 from hpcadmm.datasets.disk.lookup import places
 from hpcadmm.datasets.loaded import Loaded, Samples
 from hpcadmm.datasets.table import Source
+from hpcadmm.datasets.tabular.exchange import READING
 from hpcadmm.datasets.transform import Kind
 from hpcadmm.model import inputs
 
@@ -87,7 +88,8 @@ def recorded(loaded: Loaded, kind: Kind, sources: Sequence[Source], seed: int, w
     loaded.dataset = scaling.settled(anchored(given, table.files), kind, table)
     parts = (loaded.train, loaded.test)
     loaded.digest = contents(parts, world) if table.files else drawn(loaded.dataset, seed)
-    loaded.former = former(given, seed, sources)
+    with world.together(READING):
+        loaded.former = former(given, seed, sources)
     loaded.warnings += scaling.remarks(kind, loaded.train, table, loaded.features, world)
     return loaded
 
