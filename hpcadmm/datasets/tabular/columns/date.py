@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MONTH_FIRST, DAY_FIRST = "%m/%d/%Y", "%d/%m/%Y"
 FORMATS = (
     "%Y-%m-%d", "%Y/%m/%d", MONTH_FIRST, DAY_FIRST, "%d.%m.%Y", "%m-%d-%Y", "%d-%m-%Y", "%m/%d/%y", "%d/%m/%y",
-    "%d.%m.%y", "%d-%b-%Y", "%d %b %Y", "%b %d, %Y", "%d-%b-%y",
+    "%d.%m.%y", "%d-%b-%Y", "%d %b %Y", "%b %d, %Y", "%d-%b-%y", "%Y-%m", "%Y/%m", "%b-%Y", "%b %Y",
 )  # fmt: skip
 SWAPPED = {MONTH_FIRST: DAY_FIRST, "%m-%d-%Y": "%d-%m-%Y", "%m/%d/%y": "%d/%m/%y"}  # both may fit
 FIELDS = {
@@ -83,6 +83,8 @@ def days(different: list[str], form: str) -> Vector:
 
     >>> days(["1970-01-02", "2024-02-29T12:00", "2023-02-29", "x"], "%Y-%m-%d").tolist()
     [1.0, 19782.5, nan, nan]
+    >>> days(["1970-02", "1970-13"], "%Y-%m").tolist()  # the first day of the month
+    [31.0, nan]
     """
     import pyarrow as pa
     import pyarrow.compute as pc
