@@ -61,10 +61,14 @@ class Dataset:
     first, first_test: use only the first n samples of the train and the test part.
     validation: hold out this fraction of the train part, drawn from split_seed; it replaces the test part, which is
     not read. Use it to choose hyperparameters.
-    memory: bytes of samples that a rank may hold, as "2 GB" (default: all). If a rank's samples take more, they stay in
-    the file (HDF5), and a buffer of this size holds those of the next minibatches, with the same results. The solvers
-    sgd, adam, adagrad, adadelta, mpadmm, cg, lbfgs, and gadmm and qgadmm with local = "adam" can do so. Labels and
-    row numbers stay in memory. A file whose rows are not packed and not chunked is read fastest.
+    memory: bytes of samples that a rank may hold, as "2 GB" (default: all). If a rank's samples take more, they stay on
+    disk, and a buffer of this size holds those of the next minibatches, with the same results. The solvers sgd, adam,
+    adagrad, adadelta, mpadmm, cg, lbfgs, and gadmm and qgadmm with local = "adam" can do so. Labels and row numbers
+    stay in memory. HDF5 is read from the file itself, fastest if its rows are not packed and not chunked. Other formats
+    are read once into a scratch file of each rank in the folder TMPDIR (default /tmp), which should be on a disk and
+    must hold the samples in their raw type, float64 for a table; it is gone when the process ends, however it ends.
+    Columns of Parquet, Arrow and text beyond this size wait in such a file, too, until they become features; the
+    entries of a LIBSVM file are in memory while it is read.
     weight: how often each sample counts in training: as the same row so many times. A column, or array of hdf5 and npz
     (then `weight`_test is that of the test part), or a text file of one weight a line; metrics are weighted, too.
     "balanced": by class, n / (k n_c) for k classes, n_c of the n training samples in class c. {class = weight, ...}: by
@@ -110,6 +114,11 @@ class Dataset:
             amount(self.memory)
         if self.standardise is True and self.scale not in ("auto", "none"):
             raise UsageError(f"data.standardise = true and data.scale = {self.scale!r}: choose one of the two")
+
+    @property
+    def held(self) -> int | None:
+        """Bytes of samples that a rank may hold (None: all)."""
+        return None if self.memory is None else amount(self.memory)
 
     def refuse_files(self) -> None:
         """For datasets that read none of the user's files."""

@@ -32,14 +32,17 @@ def filled(
     *,
     world: World,
     plans: dict[int, Plan] | None = None,
+    form: "type[Destination] | None" = None,
 ) -> list[Samples]:
     """This rank's columns of each part, down-sampled by `factor` and transformed (None: raw); targets are raw.
 
     x is a view of an array that `transform.narrowed` can shrink. Parts of one table are read together. plans: of
-    exchanges, kept for the same rows of other views of a table. Collective; raises UsageError on all ranks.
+    exchanges, kept for the same rows of other views of a table. form: where the rows go; None: into memory.
+    Collective; raises UsageError on all ranks.
     """
     with world.together(READING), memory.spared("the samples"):
-        made = [Destination.of(s, t, dtype, ones, factor, transform) for s, t in zip(sources, tiles, strict=True)]
+        of = (form or Destination).of
+        made = [of(s, t, dtype, ones, factor, transform) for s, t in zip(sources, tiles, strict=True)]
     for to in made:
         if to.direct:
             with world.together(READING), memory.spared("the samples"):
@@ -84,11 +87,19 @@ class Destination:
         cls, source: Source, tiles: Tiles, dtype: Any, ones: bool, factor: int, transform: Affine | None
     ) -> "Destination":
         rows = source.rows[tiles.lo : tiles.hi]
-        features = width(source.table, factor)
-        size = features + ones, len(rows)
-        x = np.empty(size[0] * size[1], dtype).reshape(size, order="F")
-        x[features:] = 1
+        x = cls.room(width(source.table, factor), len(rows), ones, dtype)
         return cls(source, tiles, rows, x, empty_labels(source.table, len(rows)), factor, transform)
+
+    @staticmethod
+    def room(features: int, rows: int, ones: bool, dtype: Any) -> Any:
+        """The place for the features, with a last row of ones if `ones`."""
+        x = np.empty((features + ones) * rows, dtype).reshape((features + ones, rows), order="F")
+        x[features:] = 1
+        return x
+
+    def put(self, block: Array, columns: Index) -> None:
+        """Keep transformed features (samples, features) as these columns of x."""
+        self.x.T[columns, : block.shape[1]] = block
 
     @property
     def direct(self) -> bool:
@@ -122,7 +133,7 @@ class Destination:
         check_finite(block, raw, table, rows)
         if table.targets:
             check_finite(found, found, table, rows, target=True)
-        self.x.T[put, : block.shape[1]] = block
+        self.put(block, put)
         self.labels[put] = found
 
     def samples(self, labelling: Labelling | None) -> Samples:

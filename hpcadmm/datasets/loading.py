@@ -13,7 +13,7 @@ from hpcadmm.datasets.choose import dealt
 from hpcadmm.datasets.columns import Columns
 from hpcadmm.datasets.fill import check_range, filled, width
 from hpcadmm.datasets.labels import Labelling
-from hpcadmm.datasets.lean import sparse, streamed
+from hpcadmm.datasets.lean import scratch, sparse, streamed
 from hpcadmm.datasets.lean.keeping import ANY, Keeping
 from hpcadmm.datasets.lean.piecewise import Pieces, large
 from hpcadmm.datasets.lean.window import Window, window_for
@@ -76,7 +76,7 @@ def load(
     known_inputs = transform.inputs if transform else scaling.known(kind, table, features)
     stays = sparse.wanted(dataset, table, kind, transform.inputs if transform else None, keeping)
     most = None if stays else dataset.memory
-    window = window_for(most, table, tiles, column, keeping, world)
+    window = window_for(most, tiles, column, keeping, world)
     held = window, stays, cure(table, keeping)
     loading = Loading(dataset, world, dtype, ones, sources, tiles, labelling, features, *held)
     return _read(loading, kind, known_inputs, transform, training, seed)
@@ -101,6 +101,8 @@ def _read(
     )
     done.columns = table.named()
     done.facts, done.warnings = ([line for t in tables for line in getattr(t, key)] for key in ("facts", "warnings"))
+    if loading.spools:
+        done.facts.append(scratch.said(sources, loading.features, dataset.downsample))
     done.facts += weights.weigh(dataset.weight, (train, test), sources, names, world, training=training)
     done.warnings += [line for table in tables for line in table.remarks(world)]
     return digest.recorded(done, kind, sources, seed, world) if training else done
@@ -108,8 +110,8 @@ def _read(
 
 def cure(table: Table, keeping: Keeping) -> str:
     """What helps where samples do not fit."""
-    if table.streams and keeping.streams:
-        return f'{CURE}, or data.memory = "2 GB", which leaves them in the file'
+    if keeping.streams and (table.streams or not table.sparse):
+        return f'{CURE}, or data.memory = "2 GB", which leaves them on the disk'
     if table.sparse and not keeping.sparse:
         return f"{CURE}, or a solver that keeps them sparse: {', '.join(keeping.keeping())}"
     return CURE
@@ -152,6 +154,7 @@ class Loading:
     window: Window | None = None
     sparse: bool = False
     cure: str = CURE
+    spooled: scratch.Kept | None = None
 
     def parts(self, dtype: Any, inputs: Affine | None) -> list[Samples]:
         """Both parts in memory, their features transformed, or raw; collective."""
@@ -163,9 +166,19 @@ class Loading:
         source, labelling, tiles = self.sources[index], self.labelling, self.tiles[index]
         if self.window is None:
             return sparse.samples(source, labelling, tiles, dtype, self.ones, inputs, self.world)
+        if self.spools and self.spooled is None:
+            own = self.sources, self.labelling, self.tiles, self.window, self.dataset.downsample
+            self.spooled = scratch.Kept.of(*own, self.world)
         with self.world.together(READING), memory.spared("the samples"):
+            if self.spooled:
+                return self.spooled.streamed(index, dtype, self.ones, inputs)
             how = dtype, self.ones, self.dataset.downsample, inputs
             return streamed.samples(source, labelling, tiles, self.window, *how)
+
+    @property
+    def spools(self) -> bool:
+        """Do the samples go to scratch files?"""
+        return self.window is not None and not all(source.table.streams for source in self.sources)
 
     def both(self, kind: Kind | None, known: Affine | None) -> tuple[list[Samples], Affine, Kind]:
         """Both parts, the transform of the features and the kind of scaling; collective.

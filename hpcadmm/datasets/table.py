@@ -45,7 +45,7 @@ class Table(ABC):
     facts, warnings: lines for the user about how the file is read.
     mixed: the features were made of a table's columns of any kind.
     apart: rows can be read from anywhere in the file; else the first rank reads them and sends them to the others.
-    sparse: the format leaves out zeros. streams: rows need not be kept, since any can be read again.
+    sparse: the format leaves out zeros. streams: any rows can be read again at any time.
     real: why the targets are real, to tell a user who meant classes.
     """
 
@@ -92,6 +92,10 @@ class Table(ABC):
         with self.reader() as read:
             for start in range(0, self.rows, step(self.features)):
                 yield read(start, min(start + step(self.features), self.rows))[1]
+
+    def origin(self, rows: Array) -> "tuple[Table, Array]":
+        """The table and its rows that these rows are, for messages."""
+        return self, rows
 
     def mapped(self) -> Array | None:
         """The raw features (rows, features) mapped from the file; None if they do not lie there as numbers."""

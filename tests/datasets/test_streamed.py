@@ -174,12 +174,6 @@ def test_a_solver_that_needs_all_samples_names_those_that_do_not(tmp_path: Path)
     set_up(parse(job.to_toml(), ["data.memory=1 MB"]), World.alone())
 
 
-def test_a_format_that_cannot_be_streamed_says_how_to_convert_it(tmp_path: Path) -> None:
-    np.savez(tmp_path / "a.npz", X=np.ones((300, 4)), y=np.arange(300) % 2)
-    with pytest.raises(UsageError, match=r"a.npz cannot be streamed; .*hpcadmm data convert"):
-        DATASETS["npz"](path=str(tmp_path / "a.npz"), memory=100).load(0, World.alone(), np.float64, ones=True)
-
-
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_value_that_is_no_number_ends_all_ranks(dtype: Any, tmp_path: Path) -> None:
     path = file(tmp_path)

@@ -167,7 +167,7 @@ class Csv(Tabular):
         return Dialect(*given, tuple(self.missing))
 
     def read(self, path: Path, world: World, kinds: Mapping[str, Kind]) -> Raw:
-        return read_text(path, self.dialect, world, kinds)
+        return read_text(path, self.dialect, world, kinds, self.held)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,7 +178,7 @@ class Parquet(Tabular):
     what: ClassVar[str] = "your Parquet file"
 
     def read(self, path: Path, world: World, kinds: Mapping[str, Kind]) -> Raw:
-        return read_columnar(path, "parquet", self.missing, world)
+        return read_columnar(path, "parquet", self.missing, world, self.held)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,4 +189,4 @@ class Arrow(Tabular):
     what: ClassVar[str] = "your Arrow or Feather file"
 
     def read(self, path: Path, world: World, kinds: Mapping[str, Kind]) -> Raw:
-        return read_columnar(path, "arrow", self.missing, world)
+        return read_columnar(path, "arrow", self.missing, world, self.held)

@@ -139,7 +139,8 @@ class Streamed(Inputs):
         with np.errstate(over="ignore", invalid="ignore"):
             scaled = values if self.transform is None else self.transform.rows(values)
             block = scaled.astype(self.dtype, copy=False)
-        check_finite(block, raw, table, rows)
+        if not np.isfinite(block).all():
+            check_finite(block, raw, *table.origin(rows))
         return block
 
     def stretches(self, columns: slice) -> list[slice]:

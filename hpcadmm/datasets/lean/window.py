@@ -9,7 +9,7 @@ import numpy as np
 from hpcadmm.comm.memory import size
 from hpcadmm.comm.world import World
 from hpcadmm.datasets.lean.keeping import Keeping
-from hpcadmm.datasets.table import Array, Table
+from hpcadmm.datasets.table import Array
 from hpcadmm.errors import UsageError
 from hpcadmm.model.tiles import Tiles
 
@@ -20,7 +20,6 @@ UNITS = {"": 1, "B": 1} | {
 }
 AMOUNT = re.compile(r"(\d+(?:\.\d*)?) *([kKMGT]?i?B?)")
 BESIDE = 48  # bytes of a column in the buffer for its numbers in the part and in the file, and their order
-FORMATS = "an HDF5 file (hpcadmm data convert FILE OUT.h5)"
 
 
 def amount(given: int | str) -> int:
@@ -69,11 +68,11 @@ class Window:
 
 
 def window_for(
-    memory: int | str | None, table: Table, parts: Sequence[Tiles], column: int, keeping: Keeping, world: World
+    memory: int | str | None, parts: Sequence[Tiles], column: int, keeping: Keeping, world: World
 ) -> Window | None:
     """The buffer for the parts' columns of this many bytes, None if they fit into `memory` on every rank. Collective.
 
-    Raises UsageError, on all ranks, if they do not fit and the solver or the format cannot stream.
+    Raises UsageError, on all ranks, if they do not fit and the solver cannot stream.
     """
     if memory is None:
         return None
@@ -84,6 +83,4 @@ def window_for(
     if not keeping.streams:
         cure = f"use more ranks, more data.memory, or a solver that streams: {', '.join(keeping.streaming())}"
         raise UsageError(f"{said}, and {keeping.who} cannot stream them: it needs them all in every iteration; {cure}")
-    if not table.streams:
-        raise UsageError(f"{said}, and {table.where} cannot be streamed; stream from {FORMATS}, or use more ranks")
     return Window(most)

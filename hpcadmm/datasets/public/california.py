@@ -44,7 +44,7 @@ class California(Dataset):
     def sources(self, seed: int, world: World, classes: bool | None = None, columns: Any = None) -> Parts:
         with world.together(READING):
             path = self.only_file()
-        table = number_table(path, Asked(target=-1, task="regression"), COLUMNS, world)
+        table = number_table(path, Asked(target=-1, task="regression"), COLUMNS, world, self.held)
         return table.whole(), None
 
     def learn(self, train: Source, test: Source, world: World, columns: Any = None) -> None:

@@ -41,7 +41,7 @@ class Higgs(Dataset):
     def sources(self, seed: int, world: World, classes: bool | None = None, columns: Any = None) -> Parts:
         with world.together(READING):
             path = self.only_file()
-        table = number_table(path, Asked(target=0, task="classification"), COLUMNS, world)
+        table = number_table(path, Asked(target=0, task="classification"), COLUMNS, world, self.held)
         if table.rows <= self.test_rows:
             needed = f"must have more rows than data.test_rows = {self.test_rows}"
             raise UsageError(f"{table.where}: {table.rows} rows; {needed}")

@@ -15,10 +15,10 @@ from hpcadmm.datasets.tabular.text import read_text
 from hpcadmm.errors import UsageError
 
 
-def number_table(path: Path, asked: Asked, columns: int, world: World) -> RawTable:
-    """The file, which must have so many columns. Collective."""
+def number_table(path: Path, asked: Asked, columns: int, world: World, most: int | None = None) -> RawTable:
+    """The file, which must have so many columns; most: as in `read_text`. Collective."""
     kinds: dict[str, Kind] = {str(column + 1): "number" for column in range(columns)}
-    raw = read_text(path, Dialect(delimiter=",", header=False), world, kinds)
+    raw = read_text(path, Dialect(delimiter=",", header=False), world, kinds, most)
     if len(raw.names) != columns:
         raise UsageError(f"{path}: {len(raw.names)} columns, must be {columns}")
     return RawTable(raw, target_of(raw, [], asked, None, world))

@@ -1,8 +1,10 @@
 """Parquet and Arrow (Feather) files as a Raw: row groups, or record batches, dealt to the ranks."""
 
+import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +13,7 @@ from hpcadmm.comm import memory
 from hpcadmm.comm.world import World
 from hpcadmm.datasets.columns import shown
 from hpcadmm.datasets.disk.lookup import reason
+from hpcadmm.datasets.table import ROUND
 from hpcadmm.datasets.tabular.columns.values import as_number
 from hpcadmm.datasets.tabular.raw import Kind, Raw, Shard
 from hpcadmm.errors import UsageError
@@ -19,10 +22,11 @@ from hpcadmm.model.tiles import block
 if TYPE_CHECKING:
     import pyarrow
 
+BUFFER = 1 << 16  # bytes of each column that are read at a time
 DAY = 86_400_000_000  # microseconds
 READING = "reading the data"
-# An open file: its schema, its number of parts, and a function that reads one part.
-Parts = tuple["pyarrow.Schema", int, Callable[[int], Any]]
+# An open file: its schema, its number of parts, and a function that reads one part, in tables of at most so many rows.
+Parts = tuple["pyarrow.Schema", int, Callable[[int, int], Iterable[Any]]]
 
 
 @contextmanager
@@ -52,7 +56,14 @@ def parquet(path: Path) -> Parts:
     from pyarrow.parquet import ParquetFile
 
     file = ParquetFile(path)
-    return file.schema_arrow, file.num_row_groups, lambda k: file.read_row_group(k, use_threads=False)
+
+    def read(k: int, rows: int) -> Iterable[Any]:
+        if file.metadata.row_group(k).num_rows <= rows:
+            return [file.read_row_group(k, use_threads=False)]
+        lean = ParquetFile(path, metadata=file.metadata, buffer_size=BUFFER, pre_buffer=False)
+        return map(table_of, lean.iter_batches(rows, [k], use_threads=False))
+
+    return file.schema_arrow, file.num_row_groups, read
 
 
 def arrow(path: Path) -> Parts:
@@ -60,7 +71,19 @@ def arrow(path: Path) -> Parts:
     import pyarrow as pa
 
     file = pa.ipc.open_file(pa.OSFile(str(path)))
-    return file.schema, file.num_record_batches, lambda k: pa.Table.from_batches([file.get_batch(k)])
+
+    def read(k: int, rows: int) -> Iterable[Any]:
+        part = file.get_batch(k)
+        return (table_of(part.slice(lo, rows)) for lo in range(0, part.num_rows, rows))
+
+    return file.schema, file.num_record_batches, read
+
+
+def table_of(batch: Any) -> Any:
+    """A record batch as a table."""
+    import pyarrow as pa
+
+    return pa.Table.from_batches([batch])
 
 
 FORMATS: dict[str, tuple[str, Callable[[Path], Parts]]] = {
@@ -69,24 +92,30 @@ FORMATS: dict[str, tuple[str, Callable[[Path], Parts]]] = {
 }
 
 
-def read_columnar(path: Path, form: str, missing: Sequence[str], world: World) -> Raw:
+def read_columnar(path: Path, form: str, missing: Sequence[str], world: World, most: int | None = None) -> Raw:
     """Read a file; each rank reads a contiguous share of its parts. Collective.
 
-    missing: further texts, and numbers as text, that mark a missing value.
+    missing: further texts, and numbers as text, that mark a missing value. most: bytes of columns that a rank holds in
+    memory; the others go to a scratch file.
     """
+    from hpcadmm.datasets.tabular.reading.spill import Spill
+
     what, opened = FORMATS[form]
     with world.together(READING), memory.spared("the table"), blamed(path, what):
         schema, count, read = opened(path)
         names = list(schema.names)
         check_names(names, path)
         kinds = [kind_of(field, path) for field in schema]
-        own = [columns_of(read(k), missing, path) for k in range(*block(count, world.size, world.rank))]
-    sizes = world.gather([len(columns[0]) for columns in own])
+        rows = sys.maxsize if most is None else max(1, ROUND // (8 * len(names)))
+        spill, mine = Spill(most), range(*block(count, world.size, world.rank))
+        own = [Shard(0, spill.keep(columns_of(part, missing, path))) for k in mine for part in read(k, rows)]
+        spill.release()
+    sizes = world.gather([shard.rows for shard in own])
     before, total = sum(map(sum, sizes[: world.rank])), sum(map(sum, sizes))
     if not total:
         raise UsageError(f"{path}: {len(names)} columns and no rows")
     starts = accumulate(sizes[world.rank], initial=before)
-    shards = [Shard(start, columns) for start, columns in zip(starts, own, strict=False) if len(columns[0])]
+    shards = [replace(shard, start=start) for start, shard in zip(starts, own, strict=False) if shard.rows]
     facts = (f"{path}: {what}, {total} rows x {len(names)} columns in {count} parts",)
 
     def place(row: int, column: int) -> str:

@@ -18,7 +18,7 @@ class Shard:
     start: the number of the first row in the file, from 0; the header and skipped lines do not count.
     columns: one array for each column of the file, null where a value is missing: float64 for a number; a dictionary
     of text (indices int32) for text; float64 days since 1970-01-01 for a date. A reader may unpack them when they are
-    asked for: ask for a column once.
+    asked for: ask for a column once. A sequence of columns that has `rows` need not be asked for one to count them.
     """
 
     start: int
@@ -26,7 +26,8 @@ class Shard:
 
     @property
     def rows(self) -> int:
-        return len(self.columns[0])
+        known: int | None = getattr(self.columns, "rows", None)
+        return len(self.columns[0]) if known is None else known
 
     def forget(self, places: Sequence[int]) -> None:
         """Free the values of these columns; they become null."""

@@ -27,14 +27,17 @@ def detected(path: Path, asked: Dialect) -> Dialect:
     return Dialect(one.delimiter, one.quote, one.header, one.comment, one.encoding, one.decimal, one.missing)
 
 
-def read_text(path: Path, asked: Dialect, world: World, kinds: Mapping[str, Kind] = NONE) -> Raw:
+def read_text(
+    path: Path, asked: Dialect, world: World, kinds: Mapping[str, Kind] = NONE, most: int | None = None
+) -> Raw:
     """The columns of a text table; collective.
 
     A column is "number" if nearly all of its sampled fields are numbers or missing (another one is an error), and
     "text" if most are not, or if it holds codes (`fields.Shares`). kinds: by name, or by number from 1, what the user
-    says instead. Raises UsageError on all ranks.
+    says instead. most: bytes of columns that a rank holds in memory; the others go to a scratch file. Raises UsageError
+    on all ranks.
     """
-    return Reading(path, asked, world, kinds).raw()
+    return Reading(path, asked, world, kinds, most).raw()
 
 
 @dataclass
@@ -50,7 +53,7 @@ class Parsed:
 class Reading:
     """One file being read by all ranks."""
 
-    def __init__(self, path: Path, asked: Dialect, world: World, kinds: Mapping[str, Kind]) -> None:
+    def __init__(self, path: Path, asked: Dialect, world: World, kinds: Mapping[str, Kind], most: int | None) -> None:
         self.path, self.world = path, world
         self.parsed: list[Parsed] = []
         self.fault: tuple[int, Fault] | None = None
@@ -65,15 +68,17 @@ class Reading:
         record, self.packed, self.whole = world.share(record)
         self.layout = Layout.of(record)
         from hpcadmm.datasets.tabular.reading.parse import Parser  # pyarrow, only where a table is read
+        from hpcadmm.datasets.tabular.reading.spill import Spill
 
-        self.parser = Parser(self.layout)
+        self.parser, self.most, self.spill = Parser(self.layout), most, Spill(most)
 
     def raw(self) -> Raw:
         """Read the file; collective."""
         if self.packed or self.layout.wide or not self.shared():
-            self.parsed, self.fault = [], None
+            self.parsed, self.fault, self.spill = [], None, type(self.spill)(self.most)
             self.dealt()
         self.parser.release()
+        self.spill.release()
         return self.gathered()
 
     def shared(self) -> bool:
@@ -124,7 +129,7 @@ class Reading:
             columns = self.parser.columns(block.data)
             ends = block.data.count(self.layout.end.encode())
             lines = ends + (not block.data.endswith(self.layout.end.encode()))
-            self.parsed.append(Parsed(block.number, lines, len(columns[0]), Columns(columns)))
+            self.parsed.append(Parsed(block.number, lines, len(columns[0]), self.spill.keep(columns, Columns)))
         except Refused as refused:
             self.fault = block.number, first_fault(block, self.layout, str(refused))
         except Exception as error:  # noqa: BLE001 (the ranks fail together, when all blocks are dealt)
