@@ -20,11 +20,15 @@ def refused(*overrides, text=LEAST):
     return str(caught.value)
 
 
-@pytest.mark.parametrize("override", ["", "iterations", "=3", "stop.=3", ".x=3", "a.b.c=1", ".=", "stop.iterations"])
+@pytest.mark.parametrize("override", ["", "iterations", "=3", "stop.=3", ".x=3", ".=", "stop.iterations"])
 def test_an_override_that_is_none_is_refused_with_an_example(override):
     message = refused(override)
     assert f"--set {override}:" in message
     assert "--set stop.iterations=50" in message
+
+
+def test_an_override_in_an_unknown_table_names_the_table():
+    assert "a: unknown key" in refused("a.b.c=1")
 
 
 def test_an_override_of_a_value_as_if_it_were_a_table():
