@@ -137,7 +137,7 @@ class Subject:
             "solver": job.solver.name,
             "sizes": [int(n) for n in problem.network.n],
             "samples": problem.tiles.n,
-            "samples_per_iteration": job.solver.samples(problem.tiles.n),
+            "samples_per_iteration": job.solver.samples(problem.tiles.n, problem.network.depth, problem.loss.name),
             "precision": job.head.precision,
             "threads": job.head.threads,
             "ranks": self.world.size,

@@ -41,6 +41,7 @@ class Solver:
     steady: ClassVar[bool] = True  # do all later iterations do the same work?
     streamed: ClassVar[bool] = False  # does it work on minibatches or tiles, so that x may stay in the file?
     sparse: ClassVar[bool] = False  # does it use x in products only, so that x may be sparse?
+    metrics: ClassVar[tuple[str, ...]] = ("objective", "primal_residual")  # of `measure`, that save.best may name
     sums: str = "exact"  # the key `sums`; "plain": ordinary float64 sums over the ranks
     batch: int = 0  # the key `batch`: samples a step; 0: all
 
@@ -173,8 +174,9 @@ class Solver:
         """The name of a variant with costs of its own; the performance model keeps variants apart."""
         return ""
 
-    def samples(self, m: int) -> int:
-        """How many of m training samples an iteration uses."""
+    def samples(self, m: int, L: int, loss: str) -> int:
+        """How many of m training samples an iteration uses, for L weight layers and this loss; a sample that several of
+        its steps use counts for each."""
         return min(self.batch or m, m)
 
 

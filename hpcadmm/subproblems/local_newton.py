@@ -1,4 +1,4 @@
-"""A worker's exact step for the softmax cross entropy of a linear model: Newton from its present theta."""
+"""Linear models by Newton's method: a worker's exact step from its present theta, and sums over samples."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ TOLERANCE = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 1e-10}
 
 
 @dataclass
-class CrossEntropySum:
-    """F(T) = sum_j w_j (log sum exp(T^T x_j) - <y_j, T^T x_j>) + <v, T> + c/2 |T|^2.
+class Sum:
+    """A convex function of Z = T^T X, summed over the samples, plus <v, T> + c/2 |T|^2.
 
-    T: (features, outputs), W transposed. X: (features, m), Y: (outputs, m) one-hot, v as T, w: (m,), None: all 1.
-    Float64.
+    T: (features, outputs), W transposed. X: (features, m), an array or sparse, Y: (outputs, m), v as T, w: (m,), None:
+    all 1. Float64.
     """
 
-    X: Array
+    X: Any
     Y: Array
     v: Array | float = 0.0
     c: float = 0.0
@@ -34,6 +34,47 @@ class CrossEntropySum:
     def total(self) -> float:
         """sum_j w_j, m without weights."""
         return self.X.shape[1] if self.w is None else float(self.w.sum())
+
+    def squares(self) -> Array:
+        """sum w x^2 of each feature, (features,)."""
+        if isinstance(self.X, np.ndarray):
+            return np.einsum("ij,ij->i", self.X, times(self.X, self.w))
+        found: Array = self.X.power(2) @ (np.ones(self.X.shape[1]) if self.w is None else self.w)
+        return found
+
+    @staticmethod
+    def unit(mean: float) -> float:
+        """The size of a sample's gradient by Z, from the mean of the function at T = 0."""
+        return 1.0
+
+
+class SquaredSum(Sum):
+    """F(T) = 1/2 sum_j w_j |T^T x_j - y_j|^2 + <v, T> + c/2 |T|^2."""
+
+    def at(self, T: Array) -> tuple[float, Array, None]:
+        """Value and gradient."""
+        E = T.T @ self.X - self.Y
+        weighted = times(E, self.w)
+        value = 0.5 * float((E * weighted).sum()) + float((self.v * T).sum() + 0.5 * self.c * (T * T).sum())
+        return value, self.X @ weighted.T + self.v + self.c * T, None
+
+    def bend(self, _: None, V: Array) -> Array:
+        """The Hessian times V."""
+        bent: Array = self.X @ times(V.T @ self.X, self.w).T + self.c * V
+        return bent
+
+    def bregman(self, T: Array, best: Array) -> float:
+        """F(T) - F(best) - <gradient at best, T - best> of the part without v and c."""
+        D = (T - best).T @ self.X
+        return 0.5 * float((D * times(D, self.w)).sum())
+
+    @staticmethod
+    def unit(mean: float) -> float:
+        return float(np.sqrt(2 * mean))
+
+
+class CrossEntropySum(Sum):
+    """F(T) = sum_j w_j (log sum exp(T^T x_j) - <y_j, T^T x_j>) + <v, T> + c/2 |T|^2, Y one-hot."""
 
     def at(self, T: Array) -> tuple[float, Array, Array]:
         """Value, gradient, and softmax(T^T x)."""
@@ -50,10 +91,6 @@ class CrossEntropySum:
         bent: Array = self.X @ times(S * D, self.w).T + self.c * V
         return bent
 
-    def squares(self) -> Array:
-        """sum w x^2 of each feature, (features,)."""
-        return np.einsum("ij,ij->i", self.X, times(self.X, self.w))
-
     def bregman(self, T: Array, best: Array) -> float:
         """F(T) - F(best) - <gradient at best, T - best> of the part without v and c: each sample's term is >= 0,
         not formed as a difference of large numbers where T is close to best."""
@@ -69,16 +106,19 @@ class CrossEntropySum:
 
 
 class LocalNewton:
-    """theta_n = argmin f_n(theta) + <v_n, theta> + c_n/2 |theta|^2, f_n the cross entropy of W X_n, summed over the
-    samples; theta = W as a vector by columns, (d,). X_n: (features, m_n), Y_n: (outputs, m_n) one-hot; c: (k,); weights
+    """theta_n = argmin f_n(theta) + <v_n, theta> + c_n/2 |theta|^2, f_n the function `kind` of W X_n, summed over the
+    samples; theta = W as a vector by columns, (d,). X_n: (features, m_n), Y_n: (outputs, m_n); c: (k,); weights
     w_n: (m_n,).
 
     Each worker's variables are scaled to the curvature, so the steps depend on the scale of a feature only through c_n.
     """
 
-    def __init__(self, X: list[Array], Y: list[Array], c: Array, w: Sequence[Weight] | None = None) -> None:
+    def __init__(
+        self, X: list[Any], Y: list[Array], c: Array, w: Sequence[Weight] | None = None, kind: Any = CrossEntropySum
+    ) -> None:
         every = zip(X, Y, c, w or [None] * len(X), strict=True)
-        self.sums = [CrossEntropySum(wide(x), wide(y), 0.0, float(k), wide(v)) for x, y, k, v in every]
+        self.kind = kind
+        self.sums = [kind(wide(x), wide(y), 0.0, float(k), wide(v)) for x, y, k, v in every]
         self.scales = [scale(one.squares(), one.c, one.total) for one in self.sums]
         self.shape = len(X[0]), len(Y[0])
 
@@ -108,9 +148,9 @@ class LocalNewton:
         return np.array([f.at(best)[1] for f in self.alone])
 
     @property
-    def alone(self) -> list[CrossEntropySum]:
+    def alone(self) -> list[Any]:
         """f_n without v_n and c_n."""
-        return [CrossEntropySum(one.X, one.Y, w=one.w) for one in self.sums]
+        return [self.kind(one.X, one.Y, w=one.w) for one in self.sums]
 
     def shaped(self, theta: Array) -> Array:
         """theta (k, d) as (k, features, outputs) in float64."""
@@ -123,5 +163,6 @@ def scale(squares: Array, c: float, m: float) -> Array:
 
 
 def wide(x: Any) -> Any:
-    """x in float64; None for None."""
-    return None if x is None else x.astype(np.float64, copy=False)
+    """x in float64, of sparse inputs the matrix; None for None."""
+    held: Any = getattr(x, "matrix", x)
+    return None if held is None else held.astype(np.float64, copy=False)

@@ -9,7 +9,6 @@ from hpcadmm.job.job import Job
 from hpcadmm.model.scores import keyed, rises
 
 COUNTS = ("iteration", "seconds", "bytes", "messages", "scale")  # numbers of a row that measure no network
-SOLVERS = ("objective", "primal_residual", "dual_residual", "objective_error", "mean_error")  # of some solver or all
 
 
 def metric_of(job: Job, classes: int) -> str:
@@ -45,12 +44,18 @@ def check(job: Job, classes: int, test: int) -> None:
         return
     score = "accuracy" if classes else "error"
     chosen = ["_".join(keyed(name)) for name in job.metrics]
-    known = list(dict.fromkeys([f"test_{score}", f"train_{score}", *chosen, *SOLVERS]))
+    known = list(dict.fromkeys([f"test_{score}", f"train_{score}", *chosen, *of_solver(job)]))
     if metric not in known:
         raise unknown(metric, known)
     if metric.startswith("test_") and not test:
         cure = "set data.split below 1, name a data.test, or hold samples out by data.validation"
         raise UsageError(f'save.best = "{metric}" needs a test part, and there are no test samples: {cure}')
+
+
+def of_solver(job: Job) -> list[str]:
+    """The metrics that the solver measures of this job."""
+    errors = job.solver.knows_optimum(len(job.layers.hidden) + 1, job.loss.name)
+    return [*job.solver.metrics, *(["objective_error", "mean_error"] if errors else [])]
 
 
 def unknown(metric: str, known: list[str]) -> UsageError:

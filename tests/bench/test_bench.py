@@ -228,6 +228,13 @@ def test_a_job_on_two_ranks(hpcadmm: Run, job: Path) -> None:
     assert "architecture" in report["environment"]["blas"][0]
 
 
+def test_exact_steps_of_workers_take_all_samples_and_those_of_adam_their_minibatches() -> None:
+    text = JOB.replace('"taylor"', '"gadmm"\nworkers = 3').replace("[8, 5]", "[]").replace('"hinge"', '"cross-entropy"')
+    assert Subject.start(parse(text), World.alone()).problem["samples_per_iteration"] == 700
+    adam = parse(text, ["solver.local=adam", "solver.batch=20", "solver.local_steps=2"])
+    assert Subject.start(adam, World.alone()).problem["samples_per_iteration"] == 2 * 700 // 12
+
+
 def test_lines_and_the_exit_code_of_a_target(hpcadmm: Run, job: Path) -> None:
     arguments = ("bench", job, "--iterations", 2, "--only", "floor", "--target")
     met, missed = hpcadmm(*arguments, 1e9), hpcadmm(*arguments, 1e-9, n=2)

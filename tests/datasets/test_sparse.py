@@ -41,13 +41,14 @@ SOLVERS = {
 }
 
 
-def file(folder: Path, density: float = 0.05) -> str:
+def file(folder: Path, density: float = 0.05, noise: float = 0.0) -> str:
     """Some entries a row, some rows without any, and a feature that no row has."""
     random = np.random.default_rng(1)
     x = random.standard_normal((ROWS, FEATURES)) * (random.random((ROWS, FEATURES)) < density) * 3
     x[:, 11], x[7] = 0, 0
     rows = [" ".join(f"{k + 1}:{v!r}" for k, v in enumerate(row.tolist()) if v) for row in x]
-    lines = [f"{'+1' if row.sum() > 0 else '-1'} {text}\n" for row, text in zip(x, rows, strict=True)]
+    score = x.sum(axis=1) + noise * random.standard_normal(ROWS)
+    lines = [f"{'+1' if one > 0 else '-1'} {text}\n" for one, text in zip(score, rows, strict=True)]
     (folder / "a.svm").write_text("".join(lines))
     return str(folder / "a.svm")
 
@@ -75,7 +76,10 @@ def test_sparse_samples_are_the_dense_ones(dtype: Any, options: dict[str, Any], 
 
 
 def trained(path: str, solver: str, hidden: str, world: World, *more: str) -> tuple[Any, dict[str, Any], Any]:
-    job = parse(JOB.format(path=path, solver=solver, hidden=hidden, scale='scale = "max"'), [*SOLVERS[solver], *more])
+    job = parse(
+        JOB.format(path=path, solver=solver, hidden=hidden, scale='scale = "max"'),
+        [*SOLVERS.get(solver, ["solver.workers=3"]), *more],
+    )
     setup = set_up(job, world)
     one, problem, world = job.solver, setup.problem, setup.world
     state = blank(one, setup)
@@ -85,6 +89,11 @@ def trained(path: str, solver: str, hidden: str, world: World, *more: str) -> tu
         one.step(state, problem, world)
     row = measure(one, state, problem, world)
     return [W.copy() for W in one.weights(state, world)[1:]], row, type(problem.x)
+
+
+def near(row: dict[str, Any]) -> dict[str, Any]:
+    """The same numbers but for the last digits."""
+    return {key: pytest.approx(value, rel=1e-10) for key, value in row.items()}
 
 
 @pytest.mark.parametrize("hidden", ["[]", "[8]"])
@@ -98,10 +107,37 @@ def test_sparse_training_is_dense_training(solver: str, hidden: str, tmp_path: P
     assert one[2] is Sparse
     for mine, theirs in zip(one[0], weights, strict=True):
         np.testing.assert_allclose(mine, theirs, rtol=1e-12, atol=1e-12 * np.abs(theirs).max())
-    assert one[1] == pytest.approx(row, rel=1e-10)
+    assert one[1] == near(row)
     for rank in several:
         for mine, theirs in zip(rank[0], one[0], strict=True):
             np.testing.assert_array_equal(mine, theirs)
+
+
+@pytest.mark.parametrize(
+    ("solver", "hidden", "more"),
+    [
+        ("gd", "[]", ["data.weight=balanced", "solver.rate=lipschitz"]),
+        ("qgd", "[]", ["data.task=regression", "loss.name=squared", "solver.rate=lipschitz"]),
+        ("gd", "[8]", []),
+        ("qgd", "[8]", ["solver.bits=8"]),
+    ],
+)
+def test_workers_around_a_server_need_no_dense_samples(
+    solver: str, hidden: str, more: list[str], tmp_path: Path
+) -> None:
+    """Neither does the rate or the optimum; a rank holds two workers, another one."""
+    path = file(tmp_path, noise=3.0)  # classes that cannot be separated
+    weights, row, _ = trained(path, solver, hidden, World.alone(), "data.sparse=false", *more)
+    one = trained(path, solver, hidden, World.alone(), *more)
+    several = on_ranks(2, lambda w: trained(path, solver, hidden, w, *more))
+    assert {kind for *_, kind in (one, *several)} == {Sparse}
+    for mine, theirs in zip(one[0], weights, strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-12, atol=1e-12 * np.abs(theirs).max())
+    assert ("mean_error" in row) == (hidden == "[]")
+    assert one[1] == near(row)
+    for rank in several:
+        assert all((w == v).all() for w, v in zip(rank[0], one[0], strict=True))
+        assert rank[1] == one[1]
 
 
 def test_a_dense_file_becomes_dense_and_a_solver_may_need_it(tmp_path: Path) -> None:
@@ -110,7 +146,7 @@ def test_a_dense_file_becomes_dense_and_a_solver_may_need_it(tmp_path: Path) -> 
     assert isinstance(loaded(path, World.alone(), sparse=True, scale="none").train.x, Sparse)
     job = JOB.format(path=file(tmp_path), solver="taylor", hidden="[4]", scale="")
     assert isinstance(set_up(parse(job), World.alone()).problem.x, np.ndarray)
-    with pytest.raises(UsageError, match=r"data.sparse = true: taylor needs dense samples; .*: sgd, .*adam, cg, lbfgs"):
+    with pytest.raises(UsageError, match=r"data.sparse = true: taylor needs dense .*: gd, qgd, .*adam, cg, lbfgs"):
         set_up(parse(job, ["data.sparse=true"]), World.alone())
     with pytest.raises(UsageError, match=r"data.sparse = true: the scaling shifts the features"):
         loaded(path, World.alone(), sparse=True, standardise=True)
@@ -127,7 +163,7 @@ def test_news_fit_where_dense_samples_do_not(tmp_path: Path, monkeypatch: pytest
     setup = set_up(parse(job), World.alone())
     assert setup.problem.x.shape == (100_001, 480)
     assert setup.problem.x.nbytes < 480 * 22 * 20
-    with pytest.raises(UsageError, match=r"memory: .* or a solver that keeps them sparse: sgd, "):
+    with pytest.raises(UsageError, match=r"memory: .* or a solver that keeps them sparse: gd, qgd, sgd, "):
         set_up(parse(job, ["solver.name=taylor"]), World.alone())
 
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,14 @@ from hpcadmm.after.trained import read
 from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
 from hpcadmm.job.job import parse
+from hpcadmm.solvers import Solver
 from hpcadmm.storage.folders import BEST, iteration_of, newest
 from hpcadmm.storage.run import read_metrics
 from hpcadmm.training import loop
-from hpcadmm.training.measure import weights_sha256
+from hpcadmm.training.best import check, of_solver
+from hpcadmm.training.measure import measure, weights_sha256
 from hpcadmm.training.progress import Progress
+from hpcadmm.training.setup import blank, set_up
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = [
@@ -152,7 +156,8 @@ def test_a_damaged_best_gives_way_to_the_newest_checkpoint(killed: Path) -> None
 @pytest.mark.parametrize(
     ("metric", "more", "words"),
     [
-        ("test_acuracy", [], "not a metric of this run; its metrics are test_accuracy, train_accuracy, objective"),
+        ("test_acuracy", [], "its metrics are test_accuracy, train_accuracy, objective, primal_residual$"),
+        ("mean_error", [], "not a metric of this run"),
         ("test_error", [], "not a metric of this run"),
         ("seconds", [], "not a metric of this run"),
         ("test_accuracy", ["data.split=1.0"], "needs a test part, and there are no test samples"),
@@ -164,9 +169,32 @@ def test_a_wrong_metric_is_refused_before_the_start(tmp_path: Path, metric: str,
     assert not (tmp_path / "run").exists()
 
 
-def test_a_metric_that_the_solver_does_not_measure_is_refused_at_the_first_row(tmp_path: Path) -> None:
-    """After a checkpoint, so that nothing is lost."""
+@pytest.mark.parametrize(
+    ("solver", "hidden", "last"),
+    [
+        ("adam", "[]", "objective, primal_residual"),
+        ("gd", "[]", "primal_residual, objective_error, mean_error"),
+        ("gadmm", "[]", "primal_residual, dual_residual, objective_error, mean_error"),
+        ("qgadmm", "[5]", "primal_residual, dual_residual"),
+        ("consensus", "[]", "primal_residual, dual_residual, objective_error, mean_error"),
+    ],
+)
+def test_a_wrong_metric_is_answered_with_those_that_the_job_measures(solver: str, hidden: str, last: str) -> None:
+    text = f'[data]\nname = "digits"\n[network]\nhidden = {hidden}\n[solver]\nname = "{solver}"'
+    job = parse(text, ["loss.name=cross-entropy", "save.best=seconds"])
+    with pytest.raises(UsageError, match=f"{last}$"):
+        check(job, 10, 100)
+    setup = set_up(replace(job, save=replace(job.save, best="objective")), World.alone())
+    state = blank(job.solver, setup)
+    job.solver.start(state, setup.problem, World.alone())
+    job.solver.prepare(state, setup.problem, World.alone())
+    assert {*of_solver(job)} <= {*measure(job.solver, state, setup.problem, World.alone())}
+
+
+def test_a_metric_that_rows_lack_is_refused_at_the_first_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a checkpoint, so that nothing is lost. Only a solver of your own can lack what it declares."""
     out = tmp_path / "run"
+    monkeypatch.setattr(Solver, "metrics", (*Solver.metrics, "mean_error"))
     with pytest.raises(UsageError, match=r"mean_error.*its metrics are objective, primal_residual"):
         train(out, 3, "save.best=mean_error")
     assert resume(out, "save.best=objective")["iterations"] == 3

@@ -66,6 +66,7 @@ class Consensus(WorkerSolver):
     paper: ClassVar[str] = "Boyd et al., Foundations and Trends in Machine Learning 2011, section 7.1"
     state_type: ClassVar[Any] = State
     most_layers: ClassVar[int | None] = 1
+    metrics: ClassVar[tuple[str, ...]] = (*WorkerSolver.metrics, "dual_residual")
     losses: ClassVar[tuple[str, ...] | None] = tuple(LOCAL)
 
     workers: Annotated[int, Ge(1)] = 10

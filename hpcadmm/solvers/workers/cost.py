@@ -47,12 +47,22 @@ def exact_steps(place: Place) -> Bill:
 def adam_steps(place: Place) -> Bill:
     """Passes over a minibatch of each worker in each local step; of a mean minibatch of an epoch."""
     case, solver = place.case, place.case.solver
-    steps, minibatches = solver.local_steps, max(1, -(-case.samples // (solver.batch * solver.workers)))
+    steps, minibatches = solver.local_steps, epoch(solver, case.samples)
     bill = Bill(steps * place.columns / minibatches, steps * place.calls, case.item)
     bill.passes(1, far=2 * (case.n[0] + case.n[-1]), calls=4)
     forward_and_back(bill, place, summed=False)
     bill.memory(1, near=8 * case.weights * case.item * bill.calls, calls=12 * bill.calls)
     return bill
+
+
+def epoch(solver: Any, m: int) -> int:
+    """The steps of Adam in which all workers have passed through their samples once."""
+    return max(1, -(-m // (solver.batch * solver.workers)))
+
+
+def samples(solver: Any, m: int, L: int, loss: str) -> int:
+    """All m by exact steps; by those of Adam a minibatch of each worker in each step, in the mean of an epoch."""
+    return m if solver.exact(L, loss) else solver.local_steps * m // epoch(solver, m)
 
 
 def sent(place: Place, iteration: int | None) -> tuple[float, float]:

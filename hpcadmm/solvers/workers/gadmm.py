@@ -90,6 +90,7 @@ class Gadmm(WorkerSolver):
     paper: ClassVar[str] = "Elgabli et al., JMLR 2020"
     state_type: ClassVar[Any] = State
     streamed: ClassVar[bool] = True
+    metrics: ClassVar[tuple[str, ...]] = (*WorkerSolver.metrics, "dual_residual")
 
     workers: Annotated[int, Ge(1)] = 10
     topology: str | list[list[int]] = "chain"
@@ -243,4 +244,5 @@ class Gadmm(WorkerSolver):
 
     measure = measures.of_gadmm
     bill = cost.gadmm
+    samples = cost.samples
     held_bytes = cost.memory

@@ -15,11 +15,12 @@ from annotated_types import Ge, Gt, Lt
 from hpcadmm.comm.exact.sums import Exact, first_grid, sum_exactly
 from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
+from hpcadmm.model.inputs import Inputs
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import WEIGHTS, Array, Arrays, exact_sums, replicated, scalar
 from hpcadmm.model.weighted import Weight, times
 from hpcadmm.solvers.shared.gradient_sums import GradientSums
-from hpcadmm.solvers.workers import cost, measures
+from hpcadmm.solvers.workers import cost, curvature, measures
 from hpcadmm.solvers.workers.local import pose
 from hpcadmm.solvers.workers.optimum import OPTIMA
 from hpcadmm.solvers.workers.workers import Workers, WorkerSolver
@@ -74,7 +75,8 @@ class Gd(WorkerSolver):
         "squared", m / lambda_max(X X^T) (paper), and "cross-entropy", twice that.
     decay: weight decay, >= 0 (default 0).
     optimum: true (default) finds the least f of such models without decay before the first iteration, and the metrics
-        report the distance to it. For the cross entropy of many samples that takes much longer than an iteration.
+        report the distance to it. For the cross entropy of many samples, and for sparse ones, that takes much longer
+        than an iteration.
 
     Linear models start at 0, networks as in He et al.
 
@@ -85,6 +87,7 @@ class Gd(WorkerSolver):
     paper: ClassVar[str] = "Cauchy, Comptes Rendus 1847; as in Elgabli et al., JMLR 2020"
     state_type: ClassVar[Any] = State
     constrained: ClassVar[bool] = False
+    sparse: ClassVar[bool] = True
 
     workers: Annotated[int, Ge(1)] = 10
     rate: Positive | Literal["lipschitz"] = 0.1
@@ -165,6 +168,13 @@ def chunks(lo: int, hi: int) -> list[slice]:
 def lipschitz(p: Problem, work: Work, decay: float, world: World) -> float:
     """The largest curvature of the mean loss of a linear model, BENDS lambda_max(X X^T) / m + decay; 1 if that is 0
     (then all gradients are). The same bits on any number of ranks. Collective."""
+    sparse = isinstance(p.x, Inputs)
+    largest = curvature.largest(p, work.workers, world) if sparse else largest_of_gram(p, work, world)
+    return BENDS[p.loss.name] * max(largest, 0.0) / (p.total or 1) + decay or 1.0
+
+
+def largest_of_gram(p: Problem, work: Work, world: World) -> float:
+    """lambda_max(X X^T) from the matrix itself. Collective."""
     features = len(p.x)
     gram = Exact((features, features), np.float64, work.count, first_grid(p.tiles.n), symmetric=True)
 
@@ -176,8 +186,7 @@ def lipschitz(p: Problem, work: Work, decay: float, world: World) -> float:
 
     add()
     sum_exactly(world, [gram], add)
-    largest = float(np.linalg.eigvalsh(gram.total)[-1])
-    return BENDS[p.loss.name] * max(largest, 0.0) / (p.total or 1) + decay or 1.0
+    return float(np.linalg.eigvalsh(gram.total)[-1])
 
 
 def unbounded(what: str) -> str:

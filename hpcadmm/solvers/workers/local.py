@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 
 from hpcadmm.comm.world import World
-from hpcadmm.model.inputs import part
+from hpcadmm.model.inputs import Inputs, part
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array
 from hpcadmm.model.weighted import Weight
 from hpcadmm.solvers.shared.batches import Batches, Samples, drawn
-from hpcadmm.solvers.workers.optimum import OPTIMA
+from hpcadmm.solvers.workers.optimum import OPTIMA, ByNewton
 from hpcadmm.solvers.workers.workers import Workers
 from hpcadmm.subproblems.local_adam import LocalAdam
 from hpcadmm.subproblems.local_least_squares import LocalLeastSquares
-from hpcadmm.subproblems.local_newton import LocalNewton
+from hpcadmm.subproblems.local_newton import LocalNewton, SquaredSum
 from hpcadmm.subproblems.scratch import Scratch
 
 LOCAL = {"squared": LocalLeastSquares, "cross-entropy": LocalNewton}  # exact steps of linear models, by loss
@@ -24,10 +24,18 @@ LOCAL = {"squared": LocalLeastSquares, "cross-entropy": LocalNewton}  # exact st
 
 def pose(p: Problem, workers: Workers, c: Array | float, world: World) -> tuple[Any, Any]:
     """The exact local problems of a linear model with the penalty c/2 |theta|^2 (of each worker or of all), factored;
-    and the optimum of one model for all samples. Collective."""
+    and the optimum of one model for all samples. Collective.
+
+    Sparse samples are not factored: the squared loss, too, goes by Newton's method, from products with them.
+    """
     X, Y, w = samples(p, workers)
-    local = LOCAL[p.loss.name](X, Y, np.broadcast_to(c, len(workers.mine)), w)
-    return local, OPTIMA[p.loss.name](local, workers, p, world)
+    each = np.broadcast_to(c, len(workers.mine))
+    sparse = isinstance(p.x, Inputs)
+    if sparse and p.loss.name == "squared":
+        local = LocalNewton(X, Y, each, w, SquaredSum)
+        return local, ByNewton(local, workers, p, world)
+    exact: Any = LOCAL[p.loss.name](X, Y, each, w)
+    return exact, OPTIMA[p.loss.name](exact, workers, p, world)
 
 
 def samples(p: Problem, workers: Workers) -> tuple[list[Array], list[Array], list[Weight]]:

@@ -90,17 +90,19 @@ def whole_triangle(triangles: Array, workers: Workers, world: World) -> Array:
     return total
 
 
-class CrossEntropy(Optimum):
-    """By Newton's method over all ranks. Separable classes have no minimiser: `least` is then close to 0."""
+class ByNewton(Optimum):
+    """By Newton's method over all ranks, from products with the samples alone. Separable classes have no minimiser:
+    `least` is then close to 0."""
 
     def __init__(self, local: LocalNewton, workers: Workers, p: Problem, world: World) -> None:
         super().__init__(local, workers, p, world)
         self.sums = local.alone
         self.squares = self.total(np.array([f.squares() for f in self.sums]))
         scales = scale(self.squares, 0.0, p.total)
-        tolerance = TOLERANCE[np.dtype(p.dtype)] * (1 + p.total)
         zero = np.zeros(local.shape)
         self.beginning = self.at(zero)[0]
+        unit = local.kind.unit(self.beginning / (p.total or 1))
+        tolerance = TOLERANCE[np.dtype(p.dtype)] * (1 + p.total) * unit
         self.least, self.theta = minimise(self, zero, tolerance, scales)
         self.slopes = workers.gathered(local.slopes(self.theta), world)
         self.slope = self.slopes.sum(axis=0)
@@ -108,7 +110,7 @@ class CrossEntropy(Optimum):
         self.doubt = 0.5 * abs(float((self.slope * step).sum()))
 
     def at(self, T: Array) -> tuple[float, Array, Any]:
-        """Value, gradient and softmax over all samples. Collective."""
+        """Value, gradient and what `bend` needs, over all samples. Collective."""
         found = [f.at(T) for f in self.sums]
         total = self.total(np.array([np.append(g, value) for value, g, _ in found]))
         return float(total[-1]), total[:-1].reshape(T.shape), [S for _, _, S in found]
@@ -124,4 +126,4 @@ class CrossEntropy(Optimum):
         return float(apart) + float((self.slope * (T - self.theta)).sum())
 
 
-OPTIMA = {"squared": LeastSquares, "cross-entropy": CrossEntropy}
+OPTIMA = {"squared": LeastSquares, "cross-entropy": ByNewton}

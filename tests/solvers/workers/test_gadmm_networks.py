@@ -134,6 +134,15 @@ def test_samples_of_an_epoch_are_a_workers_own_each_once():
     assert all((p.y[:, np.flatnonzero((c == p.x.T).all(axis=1))] == y[:, [i]]).all() for i, c in enumerate(x.T))
 
 
+def test_the_samples_of_an_iteration_are_those_that_its_steps_draw():
+    p = problem(World.alone(), HIDDEN, samples=103, parts=5)
+    batches = LocalBatches(p, list(range(5)), 8, 2)
+    taken = sum(x.shape[1] for k in range(3) for row in range(5) for x, *_ in batches(k, row))
+    solver = Gadmm(workers=5, batch=8, local_steps=2)
+    assert solver.samples(103, 3, "hinge") == taken // 3
+    assert solver.samples(103, 1, "squared") == QGadmm().samples(103, 1, "cross-entropy") == 103
+
+
 def test_only_steps_of_adam_keep_moments():
     assert not network(Gadmm(workers=3), (), loss="squared")[0].moments
     assert [m.shape for m in network(Gadmm(**SHORT))[0].moments] == [(2, sum(LAYERS))] * 5

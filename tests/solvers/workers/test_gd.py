@@ -1,10 +1,14 @@
 """Gradient descent against a plain loop, the optimum of linear models, and itself on other ranks."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from scipy.sparse import csc_array
 
 from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
+from hpcadmm.model.sparse import Sparse
 from hpcadmm.solvers import Gd
 from hpcadmm.solvers.workers import gd
 from hpcadmm.solvers.workers.gd import chunks
@@ -183,3 +187,46 @@ def test_linear_models_start_at_zero_and_networks_as_he_et_al_do():
     s = started(Gd(), p, world)
     for w, he in zip(s.W[1:], p.network.random_weights(p.seed, p.dtype)[1:], strict=True):
         assert (w == he).all()
+
+
+def sparse(p):
+    """The problem with its training samples sparse."""
+    return replace(p, train=replace(p.train, x=Sparse(csc_array(p.x))))
+
+
+@pytest.mark.parametrize("loss", ["squared", "cross-entropy"])
+@pytest.mark.parametrize("few", [{}, {"scale": 1e4, "dtype": np.float32}, {"features": 1, "bias": False}])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_sparse_samples_have_the_rate_and_the_optimum_of_dense_ones(loss, few, weighted):
+    solver = Gd(workers=4, rate="lipschitz")
+    weight = np.linspace(0, 2, 150) if weighted else None
+    convex = {"features": 2, "classes": 3} if loss == "cross-entropy" else {}  # classes that cannot be separated
+    s, p, world = alone(solver, loss=loss, weight=weight, **{**convex, **few})
+    other = started(solver, sparse(p), world)
+    assert other.work.rate == pytest.approx(s.work.rate, rel=1e-12)
+    mine, theirs = other.work.optimum, s.work.optimum
+    assert mine.least == pytest.approx(theirs.least, rel=1e-12)
+    assert mine.beginning == pytest.approx(theirs.beginning, rel=1e-12)
+    for _ in range(3):
+        solver.step(s, p, world)
+        solver.step(other, sparse(p), world)
+    found, known = solver.measure(other, sparse(p), world), solver.measure(s, p, world)
+    close = 1e-10 if p.dtype == np.float64 else 1e-5
+    assert found["objective_error"] == pytest.approx(known["objective_error"], rel=close)
+
+
+def test_sparse_targets_of_any_size_have_their_optimum():
+    solver = Gd(workers=4, rate="lipschitz")
+    p, world = posed(solver, World.alone(), (), loss="squared", classes=0)
+    least = started(solver, sparse(p), world).work.optimum.least
+    for size in (1e-12, 1e9):
+        other = replace(p, train=replace(p.train, y=size * p.y))
+        found = started(solver, sparse(other), world).work.optimum.least
+        assert found / size**2 == pytest.approx(least, rel=1e-12)
+
+
+def test_sparse_inputs_that_are_all_zero_leave_the_rate_finite():
+    solver = Gd(workers=2, rate="lipschitz")
+    p, world = posed(solver, World.alone(), (), loss="squared", classes=0, bias=False)
+    p.x[...] = 0
+    assert started(solver, sparse(p), world).work.rate == 1
