@@ -33,7 +33,6 @@ slurm
 scaling
 data list
 data inspect plain.csv
-data convert plain.csv plain.h5
 train JOB --print-job
 train JOB --print-job --help
 slurm script JOB --out there
@@ -76,6 +75,10 @@ def test_no_such_command_needs_mpi(folder, hpcadmm, spawn):
     assert "job 77" in done.stdout
     assert json.loads((folder / "there.job.json").read_text()) == {"job": "77"}
     assert "start=(srun)" in (folder / "there.sbatch").read_text().splitlines()
+
+
+def test_one_process_converts_without_mpi(folder, hpcadmm):
+    hpcadmm("data", "convert", "plain.csv", "plain.h5", env=NO_MPI).check()
 
 
 def test_under_a_launcher_one_rank_submits(folder, hpcadmm):

@@ -137,6 +137,7 @@ def test_all_is_durable_before_the_rename_and_the_rename_after_it(
     assert re.fullmatch(r"checkpoints/iteration-0000000010\.[0-9a-f]{8}\.partial", partial)
     files = ["shard-0-200.h5", "cells-0-0-200.h5", "sites-0.h5", "checkpoint.h5"]
     assert done == [
+        "fsync .",  # of the new folder of checkpoints
         *(f"fsync {partial}/{name}" for name in files),
         f"fsync {partial}",
         f"rename {partial}",
