@@ -186,14 +186,15 @@ RESUMABLE = (
     "threads",
     "solver.grid",
     "data.memory",
+    "data.sparse",
 )
 
 
 def may_change(override: str) -> bool:
     """Does the override keep the run the same, so that it can resume?
 
-    >>> may_change("stop.iterations = 50"), may_change("seed=1")
-    (True, False)
+    >>> may_change("stop.iterations = 50"), may_change("data.sparse=false"), may_change("seed=1")
+    (True, True, False)
     """
     key = override.partition("=")[0].strip()
     return any(key == known or (known.endswith(".") and key.startswith(known)) for known in RESUMABLE)
