@@ -16,7 +16,8 @@ from hpcadmm.job.job import parse
 from hpcadmm.model.inputs import outer, product
 from hpcadmm.model.sparse import Sparse
 from hpcadmm.training.measure import measure
-from hpcadmm.training.setup import blank, set_up
+from hpcadmm.training.setup import set_up
+from tests.helpers.problems import stepped
 from tests.helpers.threads import on_ranks
 
 ROWS, FEATURES = 301, 60
@@ -82,11 +83,7 @@ def trained(path: str, solver: str, hidden: str, world: World, *more: str) -> tu
     )
     setup = set_up(job, world)
     one, problem, world = job.solver, setup.problem, setup.world
-    state = blank(one, setup)
-    one.start(state, problem, world)
-    one.prepare(state, problem, world)
-    for _ in range(5):
-        one.step(state, problem, world)
+    state = stepped(one, problem, world, 5)
     row = measure(one, state, problem, world)
     return [W.copy() for W in one.weights(state, world)[1:]], row, type(problem.x)
 

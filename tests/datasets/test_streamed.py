@@ -17,7 +17,8 @@ from hpcadmm.errors import UsageError
 from hpcadmm.job.job import parse
 from hpcadmm.model.inputs import stretches
 from hpcadmm.training.measure import measure, weights_sha256
-from hpcadmm.training.setup import blank, set_up
+from hpcadmm.training.setup import set_up
+from tests.helpers.problems import stepped
 from tests.helpers.threads import on_ranks
 
 ROWS, FEATURES = 1203, 5
@@ -141,11 +142,7 @@ def trained(path: str, solver: str, world: World, *more: str) -> tuple[str, dict
     job = parse(JOB.format(path=path, solver=solver), [*SOLVERS[solver], *more])
     setup = set_up(job, world)
     problem, world, solver_ = setup.problem, setup.world, job.solver
-    state = blank(solver_, setup)
-    solver_.start(state, problem, world)
-    solver_.prepare(state, problem, world)
-    for _ in range(3):
-        solver_.step(state, problem, world)
+    state = stepped(solver_, problem, world, 3)
     row = measure(solver_, state, problem, world)
     return weights_sha256(solver_.weights(state, world)), row
 
