@@ -88,7 +88,7 @@ def outputs(trained: Trained, found: Iterator[Block]) -> Iterator[Array]:
 
 
 def opened(trained: Trained, source: Path, how: Reading, world: World) -> tuple[Table, int]:
-    """The table of the features, and the factor by which its images are down-sampled. Collective."""
+    """The table of the features, and the factor of down-sampling of its images. Collective."""
     with world.together("reading the input"):
         like = reader(trained, source, how)
     return table_for(source, like, trained.transform, trained.columns, how.column, world), like.downsample

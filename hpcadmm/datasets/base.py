@@ -14,7 +14,7 @@ from hpcadmm.datasets.choose import Order, check_parts, first, held_out, ordered
 from hpcadmm.datasets.disk.lookup import find, missing, places, there
 from hpcadmm.datasets.labels import Labelling, distinct
 from hpcadmm.datasets.lean.window import amount
-from hpcadmm.datasets.table import Parts, Source, Table
+from hpcadmm.datasets.table import READING, Parts, Source, Table
 from hpcadmm.errors import UsageError
 
 Count = Annotated[int, Ge(1)]
@@ -69,8 +69,9 @@ class Dataset:
     must hold the samples in their raw type, float64 for a table; it is gone when the process ends, however it ends.
     Columns of Parquet, Arrow and text beyond this size wait in such a file, too, until they become features; the
     entries of a LIBSVM file are in memory while it is read.
-    weight: how often each sample counts in training: as the same row so many times. A column, or array of hdf5 and npz
-    (then `weight`_test is that of the test part), or a text file of one weight a line; metrics are weighted, too.
+    weight: how often each sample counts in training; weight 2 equals two copies of the row. A column, or array of
+    hdf5 and npz (then `weight`_test is that of the test part), or a text file of one weight a line; metrics are
+    weighted, too.
     "balanced": by class, n / (k n_c) for k classes, n_c of the n training samples in class c. {class = weight, ...}: by
     class, 1 for classes that are not named. Class weights are for training only, metrics count each sample once.
     Scaling and the values for missing numbers count each row once.
@@ -148,7 +149,7 @@ class Dataset:
         classes: the loss needs classes (True) or real targets (False), for a table whose target may be read as either.
         columns: those of a training. Collective; raises UsageError on all ranks.
         """
-        with world.together("reading the data"), memory.spared("the rows"):
+        with world.together(READING), memory.spared("the rows"):
             train, test = self.parts(seed)
             for part in (train, test):
                 if part is not None and columns is not None:

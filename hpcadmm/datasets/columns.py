@@ -1,5 +1,7 @@
 """The columns of a training's table as checkpoints up to version 0.3.0 keep them, and names in messages."""
 
+import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -39,3 +41,12 @@ def shown(names: Sequence[str]) -> str:
     cut = [name[:40] for name in names[:SHOWN]]
     text = ", ".join(name if name.isprintable() and name and "," not in name else repr(name) for name in cut)
     return text if len(names) <= SHOWN else f"{text}, ... ({len(names)} in all)"
+
+
+def key(name: str) -> str:
+    """A name as a job file writes it in a dotted key.
+
+    >>> key("age"), key("a b")
+    ('age', '"a b"')
+    """
+    return name if re.fullmatch("[A-Za-z0-9_-]+", name) else json.dumps(name, ensure_ascii=False)

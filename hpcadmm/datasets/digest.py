@@ -13,8 +13,7 @@ from hpcadmm.comm.world import World
 from hpcadmm.datasets import scaling
 from hpcadmm.datasets.disk.lookup import places
 from hpcadmm.datasets.loaded import Loaded, Samples
-from hpcadmm.datasets.table import Source
-from hpcadmm.datasets.tabular.exchange import READING
+from hpcadmm.datasets.table import READING, Source
 from hpcadmm.datasets.transform import Kind
 from hpcadmm.model import inputs
 

@@ -12,8 +12,8 @@ from hpcadmm.comm.world import World
 from hpcadmm.datasets.choose import pick
 from hpcadmm.datasets.labels import Labelling
 from hpcadmm.datasets.loaded import Samples
-from hpcadmm.datasets.table import Array, Read, Rows, Source, Table, empty_labels, step
-from hpcadmm.datasets.tabular.exchange import READING, Plan, arriving, edges_of
+from hpcadmm.datasets.table import READING, Array, Read, Rows, Source, Table, empty_labels, step
+from hpcadmm.datasets.tabular.exchange import Plan, arriving, edges_of
 from hpcadmm.datasets.transform import Affine
 from hpcadmm.errors import UsageError
 from hpcadmm.model.tiles import Tiles
@@ -123,13 +123,10 @@ class Destination:
 
         The transform of the features is computed in float64 before they are cast.
         """
-        table, factor = self.source.table, self.factor
+        table = self.source.table
         if not len(raw):
             return
-        values = averaged(raw, check_image(table, factor), factor) if factor > 1 else raw
-        with np.errstate(over="ignore", invalid="ignore"):
-            scaled = values if self.transform is None else self.transform.rows(values)
-            block = scaled.astype(self.x.dtype, copy=False)
+        block = features_of(raw, table, self.factor, self.transform, self.x.dtype)
         check_finite(block, raw, table, rows)
         if table.targets:
             check_finite(found, found, table, rows, target=True)
@@ -138,10 +135,23 @@ class Destination:
 
     def samples(self, labelling: Labelling | None) -> Samples:
         """The part, its labels encoded."""
-        if labelling is not None:
-            labelling.encode(self.labels, self.source.table, self.rows)
-        labels = self.labels[:, 0] if self.source.table.targets == 1 else self.labels.T
+        labels = encoded(self.labels, labelling, self.source.table, self.rows)
         return Samples(self.tiles.n, self.tiles, self.x, labels)
+
+
+def encoded(labels: Array, labelling: Labelling | None, table: Table, rows: Rows) -> Array:
+    """The labels of the table's `rows` as `Samples` holds them: classes (m,), or targets (m,) or (k, m)."""
+    if labelling is not None:
+        labelling.encode(labels, table, rows)
+    return labels[:, 0] if table.targets == 1 else labels.T
+
+
+def features_of(raw: Array, table: Table, factor: int, transform: Affine | None, dtype: Any) -> Array:
+    """Raw rows, down-sampled by `factor`, transformed in float64 (None: not) and cast."""
+    values = averaged(raw, check_image(table, factor), factor) if factor > 1 else raw
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaled = values if transform is None else transform.rows(values)
+        return scaled.astype(dtype, copy=False)
 
 
 def visits(rows: Rows, stride: int) -> Iterator[tuple[int, int, Index, Index]]:

@@ -18,8 +18,7 @@ from hpcadmm.datasets.lean.keeping import ANY, Keeping
 from hpcadmm.datasets.lean.piecewise import Pieces, large
 from hpcadmm.datasets.lean.window import Window, window_for
 from hpcadmm.datasets.loaded import Loaded, Samples, Transform
-from hpcadmm.datasets.table import Parts, Source, Table
-from hpcadmm.datasets.tabular.exchange import READING
+from hpcadmm.datasets.table import READING, Parts, Source, Table
 from hpcadmm.datasets.tabular.schema import Schema
 from hpcadmm.datasets.transform import Affine, Kind, fitted, narrowed
 from hpcadmm.errors import UsageError

@@ -16,6 +16,8 @@ from hpcadmm.datasets.disk.stream import Stream, take
 from hpcadmm.errors import UsageError
 from hpcadmm.model.tiles import block
 
+READING = "reading the data"  # a phase, for messages
+
 Array = NDArray[Any]
 Rows = range | NDArray[np.int64]  # row numbers of a table, in the order wanted
 Read = Callable[[int, int], tuple[Array, Array]]  # (start, stop) -> the rows' features and labels

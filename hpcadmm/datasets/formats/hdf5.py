@@ -1,4 +1,4 @@
-"""HDF5 files of arrays, with what `convert` writes beside them."""
+"""HDF5 files: arrays, and the schema and names that `convert` adds."""
 
 import json
 from collections.abc import Callable, Iterator

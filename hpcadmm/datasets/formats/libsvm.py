@@ -22,7 +22,7 @@ from hpcadmm.datasets.disk.share import part_of
 from hpcadmm.datasets.disk.stream import Stream, opened
 from hpcadmm.datasets.formats.generic import Generic, as_labels
 from hpcadmm.datasets.formats.lines import lines, number
-from hpcadmm.datasets.table import ROUND, Array, Parts, Read, Span, Table, step
+from hpcadmm.datasets.table import READING, ROUND, Array, Parts, Read, Span, Table, step
 from hpcadmm.errors import UsageError
 
 MOST = 10_000_000  # features of a dense row
@@ -80,7 +80,7 @@ class LibsvmTable(Table):
         except Exception as error:  # noqa: BLE001 (all ranks must hear of any)
             failure = error
         if world.max(float(failure is not None))[0]:
-            with world.together("reading the data"):
+            with world.together(READING):
                 if world.first:
                     LibsvmTable(path, self.lowest, not self.targets)
                 if failure is not None:
@@ -100,7 +100,7 @@ class LibsvmTable(Table):
         return [(start, min(start + size, hi)) for start in range(lo, hi, size)]
 
     def entries(self, some: list[str], row: int) -> Block:
-        """The labels and entries of these lines, of which the first is this row; checked."""
+        """The checked labels and entries of these lines; `row`: the number of the first one."""
         from hpcadmm.datasets.tabular.pairs import LABEL, parsed
 
         at, values = parsed(some) or (np.zeros(0, np.int64), np.zeros(0))
@@ -211,15 +211,14 @@ class Libsvm(Generic):
     sparse: bool | Literal["auto"] = "auto"
 
     def sources(self, seed: int, world: World, classes: bool | None = None, columns: Any = None) -> Parts:
-        reading = "reading the data"
-        with world.together(reading):
+        with world.together(READING):
             paths = [self.trained()]
             paths += [path for path in [self.tested(paths[0])] if path]
         lowest = int(not self.zero_based)
         with memory.spared("the rows"):
             tables = [LibsvmTable(path, lowest, self.task == "classification", world) for path in paths]
         width = max(table.features for table in tables)
-        with world.together(reading):
+        with world.together(READING):
             if self.features is not None and width > self.features:
                 raise UsageError(f"data.features = {self.features}: the highest index needs {width}; set this or more")
             for table in tables:

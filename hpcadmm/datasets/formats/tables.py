@@ -11,10 +11,9 @@ import numpy as np
 from hpcadmm.comm.world import World
 from hpcadmm.datasets.columns import Columns
 from hpcadmm.datasets.formats.generic import Generic
-from hpcadmm.datasets.table import Parts, Source
+from hpcadmm.datasets.table import READING, Parts, Source
 from hpcadmm.datasets.tabular.columnar import read_columnar
 from hpcadmm.datasets.tabular.dialect import Dialect
-from hpcadmm.datasets.tabular.exchange import READING
 from hpcadmm.datasets.tabular.options import Asked, shown
 from hpcadmm.datasets.tabular.raw import Kind, Raw
 from hpcadmm.datasets.tabular.schema import Schema, unknown_labels

@@ -18,8 +18,8 @@ from hpcadmm.datasets.choose import first, ordered, pick
 from hpcadmm.datasets.fill import check_finite
 from hpcadmm.datasets.formats.hdf5 import MIXED, SCHEMA
 from hpcadmm.datasets.loading import opened
-from hpcadmm.datasets.table import Array, Source, Unweighted, empty_labels
-from hpcadmm.datasets.tabular.exchange import READING, Plan, arriving
+from hpcadmm.datasets.table import READING, Array, Source, Unweighted, empty_labels
+from hpcadmm.datasets.tabular.exchange import Plan, arriving
 from hpcadmm.datasets.tabular.schema import Schema
 from hpcadmm.datasets.tabular.table import RawTable
 from hpcadmm.datasets.weights import keys, of_rows

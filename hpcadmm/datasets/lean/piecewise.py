@@ -18,8 +18,8 @@ from hpcadmm.comm.world import World
 from hpcadmm.datasets.fill import check_range, filled
 from hpcadmm.datasets.labels import Labelling
 from hpcadmm.datasets.loaded import Samples
-from hpcadmm.datasets.table import Array, Source
-from hpcadmm.datasets.tabular.exchange import READING, Plan
+from hpcadmm.datasets.table import READING, Array, Source
+from hpcadmm.datasets.tabular.exchange import Plan
 from hpcadmm.datasets.tabular.table import RawTable
 from hpcadmm.datasets.transform import Affine, Kind, fitted
 from hpcadmm.model.tiles import Tiles

@@ -17,8 +17,7 @@ from hpcadmm.datasets.labels import Labelling
 from hpcadmm.datasets.lean.streamed import Streamed
 from hpcadmm.datasets.lean.window import Window
 from hpcadmm.datasets.loaded import Samples
-from hpcadmm.datasets.table import Array, Read, Source, Table
-from hpcadmm.datasets.tabular.exchange import READING
+from hpcadmm.datasets.table import READING, Array, Read, Source, Table
 from hpcadmm.datasets.tabular.table import RawTable
 from hpcadmm.datasets.transform import Affine
 from hpcadmm.model.tiles import Tiles

@@ -7,12 +7,12 @@ import numpy as np
 from hpcadmm.comm import memory
 from hpcadmm.comm.world import World
 from hpcadmm.datasets.choose import labels_of
-from hpcadmm.datasets.fill import check_finite
+from hpcadmm.datasets.fill import check_finite, encoded
 from hpcadmm.datasets.labels import Labelling
 from hpcadmm.datasets.lean.keeping import Keeping
 from hpcadmm.datasets.loaded import Samples
-from hpcadmm.datasets.table import Array, Source, Table
-from hpcadmm.datasets.tabular.exchange import READING, Route, edges_of
+from hpcadmm.datasets.table import READING, Array, Source, Table
+from hpcadmm.datasets.tabular.exchange import Route, edges_of
 from hpcadmm.datasets.transform import Affine, Kind
 from hpcadmm.errors import UsageError
 from hpcadmm.model.tiles import Tiles
@@ -54,11 +54,9 @@ def samples(
     table, rows = source.table, np.asarray(source.rows[tiles.lo : tiles.hi], np.int64)
     with world.together(READING), memory.spared("the labels"):
         labels = labels_of(Source(table, rows))
-        if labelling is not None:
-            labelling.encode(labels, table, rows)
-        elif table.targets == 1:
+        if table.targets:
             check_finite(labels, labels, table, rows, target=True)
-            labels = labels[:, 0]
+        labels = encoded(labels, labelling, table, rows)
     with memory.spared("the samples"):
         counts, at, data = owned(source, tiles, world)
     with world.together(READING), memory.spared("the samples"):
@@ -70,7 +68,7 @@ def samples(
             column = int(np.searchsorted(starts, np.argmin(np.isfinite(cast)), side="right")) - 1
             name_fault(table, rows[column : column + 1], slice(*starts[column : column + 2]), at, data, dtype)
         x: Any = with_ones(counts, at, cast, table.features, ones)
-    return Samples(tiles.n, tiles, x, labels.T)
+    return Samples(tiles.n, tiles, x, labels)
 
 
 def owned(source: Source, tiles: Tiles, world: World) -> tuple[Array, Array, Array]:

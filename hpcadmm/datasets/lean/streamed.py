@@ -11,12 +11,12 @@ import numpy as np
 
 from hpcadmm.comm.world import World
 from hpcadmm.datasets.choose import labels_of, pick
-from hpcadmm.datasets.fill import averaged, check_finite, check_image, visits, width
+from hpcadmm.datasets.fill import check_finite, encoded, features_of, visits, width
 from hpcadmm.datasets.labels import Labelling
 from hpcadmm.datasets.lean.mapped import near, place, suits
 from hpcadmm.datasets.lean.window import Window
 from hpcadmm.datasets.loaded import Samples
-from hpcadmm.datasets.table import Array, Source, step
+from hpcadmm.datasets.table import READING, Array, Source, step
 from hpcadmm.datasets.transform import BLOCK, Affine
 from hpcadmm.model.inputs import Coming, Inputs
 from hpcadmm.model.tiles import Tiles
@@ -133,12 +133,9 @@ class Streamed(Inputs):
                 self._values(mapped[some[bad : bad + 1]], some[bad : bad + 1])  # raises the error that names it
 
     def _values(self, raw: Array, rows: Array) -> Array:
-        """The features of raw rows, as `fill.gather` makes them."""
+        """The features of raw rows; raises UsageError for one that is not finite."""
         table = self.source.table
-        values = averaged(raw, check_image(table, self.factor), self.factor) if self.factor > 1 else raw
-        with np.errstate(over="ignore", invalid="ignore"):
-            scaled = values if self.transform is None else self.transform.rows(values)
-            block = scaled.astype(self.dtype, copy=False)
+        block = features_of(raw, table, self.factor, self.transform, self.dtype)
         if not np.isfinite(block).all():
             check_finite(block, raw, *table.origin(rows))
         return block
@@ -181,18 +178,15 @@ def samples(
     labels = labels_of(mine).copy()
     if table.targets:
         check_finite(labels, labels, table, np.asarray(rows), target=True)
-    if labelling is not None:
-        labelling.encode(labels, table, rows)
-    elif table.targets == 1:
-        labels = labels[:, 0]
+    labels = encoded(labels, labelling, table, rows)
     x: Any = Streamed(mine, window, dtype, ones, factor, transform)
     _ = x.extremes
-    return Samples(tiles.n, tiles, x, labels.T)
+    return Samples(tiles.n, tiles, x, labels)
 
 
 def transformed(x: Any, transform: Affine, dtype: Any, world: World) -> Any:
     """Raw streamed features, transformed and cast; every value is looked at once. Collective."""
-    with world.together("reading the data"):
+    with world.together(READING):
         found: Streamed = x.transformed(transform, dtype)
         _ = found.extremes
     return found

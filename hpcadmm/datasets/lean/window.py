@@ -19,7 +19,7 @@ UNITS = {"": 1, "B": 1} | {
     for kind, base in (("B", 1000), ("iB", 1024))
 }
 AMOUNT = re.compile(r"(\d+(?:\.\d*)?) *([kKMGT]?i?B?)")
-BESIDE = 48  # bytes of a column in the buffer for its numbers in the part and in the file, and their order
+BOOKKEEPING = 48  # bytes of bookkeeping for each column: its numbers in the part and in the file, and their order
 
 
 def amount(given: int | str) -> int:
@@ -38,7 +38,7 @@ def amount(given: int | str) -> int:
 class Window:
     """The buffer of a rank: columns of one streamed part. Parts take turns in it.
 
-    size: bytes of the buffer and of what it needs beside it.
+    size: bytes of the buffer and of its bookkeeping.
     """
 
     def __init__(self, size: int) -> None:
@@ -56,7 +56,7 @@ class Window:
 
     def capacity(self, column: int) -> int:
         """Columns of this many bytes that fit."""
-        return max(1, self.size // (column + BESIDE))
+        return max(1, self.size // (column + BOOKKEEPING))
 
     def array(self, rows: int, columns: int, dtype: Any) -> Array:
         """An array (rows, columns) in the buffer, which grows if it must."""

@@ -9,8 +9,7 @@ from typing import Any, ClassVar
 from hpcadmm.comm.world import World
 from hpcadmm.datasets.base import Dataset, Remote
 from hpcadmm.datasets.public.numbers import learn_numbers, number_table
-from hpcadmm.datasets.table import Parts, Source
-from hpcadmm.datasets.tabular.exchange import READING
+from hpcadmm.datasets.table import READING, Parts, Source
 from hpcadmm.datasets.tabular.options import Asked
 
 COLUMNS = 9

@@ -10,8 +10,7 @@ from typing import Any, ClassVar
 from hpcadmm.comm.world import World
 from hpcadmm.datasets.base import Count, Dataset, Remote
 from hpcadmm.datasets.public.numbers import learn_numbers, number_table
-from hpcadmm.datasets.table import Parts, Source
-from hpcadmm.datasets.tabular.exchange import READING
+from hpcadmm.datasets.table import READING, Parts, Source
 from hpcadmm.datasets.tabular.options import Asked
 from hpcadmm.errors import UsageError
 

@@ -16,7 +16,7 @@ from hpcadmm.errors import UsageError
 
 
 def number_table(path: Path, asked: Asked, columns: int, world: World, most: int | None = None) -> RawTable:
-    """The file, which must have so many columns; most: as in `read_text`. Collective."""
+    """The file. columns: that it must have; most: as in `read_text`. Collective."""
     kinds: dict[str, Kind] = {str(column + 1): "number" for column in range(columns)}
     raw = read_text(path, Dialect(delimiter=",", header=False), world, kinds, most)
     if len(raw.names) != columns:

@@ -13,7 +13,7 @@ from hpcadmm.comm import memory
 from hpcadmm.comm.world import World
 from hpcadmm.datasets.columns import shown
 from hpcadmm.datasets.disk.lookup import reason
-from hpcadmm.datasets.table import ROUND
+from hpcadmm.datasets.table import READING, ROUND
 from hpcadmm.datasets.tabular.columns.values import as_number
 from hpcadmm.datasets.tabular.raw import Kind, Raw, Shard
 from hpcadmm.errors import UsageError
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 BUFFER = 1 << 16  # bytes of each column that are read at a time
 DAY = 86_400_000_000  # microseconds
-READING = "reading the data"
-# An open file: its schema, its number of parts, and a function that reads one part, in tables of at most so many rows.
+# An open file: its schema, its number of parts, and a function read(part, rows) that returns
+# tables of at most `rows` rows.
 Parts = tuple["pyarrow.Schema", int, Callable[[int, int], Iterable[Any]]]
 
 

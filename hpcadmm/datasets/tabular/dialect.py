@@ -1,12 +1,10 @@
 """How a text table is written: what the user asks for, and what the reader finds."""
 
 import codecs
-import json
-import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hpcadmm.datasets.columns import key, shown
 from hpcadmm.datasets.tabular.raw import Kind
 from hpcadmm.errors import UsageError
 
@@ -109,8 +107,7 @@ class Layout:
 
     def key(self, column: int) -> str:
         """A column's name as a job file writes it in data.types.NAME."""
-        name = self.names[column]
-        return name if re.fullmatch("[A-Za-z0-9_-]+", name) else json.dumps(name, ensure_ascii=False)
+        return key(self.names[column])
 
 
 def wide(encoding: str) -> bool:
@@ -124,14 +121,3 @@ def wide(encoding: str) -> bool:
     plain, high = bytes(range(128)), bytes(range(128, 256))
     same = plain.decode(encoding, "replace") == plain.decode("ascii")
     return not same or len(high.decode(encoding, "replace")) != len(high)
-
-
-def shown(names: Sequence[str], most: int = 12) -> str:
-    """Some of the names.
-
-    >>> shown(["a", "b, c", ""])
-    "a, 'b, c', ''"
-    """
-    cut = [name[:40] for name in names[:most]]
-    text = ", ".join(name if name.isprintable() and name and "," not in name else repr(name) for name in cut)
-    return text if len(names) <= most else f"{text}, ... ({len(names)} in all)"

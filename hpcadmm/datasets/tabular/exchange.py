@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 
 from hpcadmm.comm import memory
 from hpcadmm.comm.world import World
-from hpcadmm.datasets.table import Array, Rows, Source, Span, Table, empty_labels
+from hpcadmm.datasets.table import READING, Array, Rows, Source, Span, Table, empty_labels
 from hpcadmm.model.tiles import Tiles
 
-READING = "reading the data"
 STRETCH = 1 << 18  # rows that are placed at a time
 Index = NDArray[Any]  # whole numbers
 

@@ -1,13 +1,12 @@
 """What a user may say about the columns of a table: the target, columns to ignore, types, missing values."""
 
-import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge
 
+from hpcadmm.datasets.columns import key
 from hpcadmm.datasets.tabular.raw import Kind, Raw
 from hpcadmm.errors import UsageError, printable
 
@@ -107,5 +106,4 @@ def cure(name: str, kind: str, lead: str = "to keep it, set ") -> str:
     >>> cure("age", "number"), cure("a b", "number", "set ")
     ('; to keep it, set data.types.age = "number"', '; set data.types."a b" = "number"')
     """
-    key = name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name, ensure_ascii=False)
-    return f'; {lead}data.types.{key} = "{kind}"'
+    return f'; {lead}data.types.{key(name)} = "{kind}"'

@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpcadmm.comm.world import World
-from hpcadmm.datasets.table import ROUND, Array, Read, Rows, Source, Span, Table, Unweighted, empty_labels
+from hpcadmm.datasets.table import READING, ROUND, Array, Read, Rows, Source, Span, Table, Unweighted, empty_labels
 from hpcadmm.datasets.tabular.columns.values import floats
-from hpcadmm.datasets.tabular.exchange import READING
 from hpcadmm.datasets.tabular.learn import learn
 from hpcadmm.datasets.tabular.options import Asked, position, shown
 from hpcadmm.datasets.tabular.raw import Raw, Shard

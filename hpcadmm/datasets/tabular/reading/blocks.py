@@ -28,7 +28,7 @@ class Misplaced(Exception):
 class Block:
     """Whole records. number: in the file's order among the blocks of all ranks.
 
-    open: its last quote is not closed. stray: a quote closes a field of several lines, which goes on after it.
+    open: its last quote is not closed. stray: text follows the closing quote of a field of several lines.
     """
 
     number: int

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 
-from hpcadmm.datasets.tabular.dialect import shown
+from hpcadmm.datasets.columns import shown
 from hpcadmm.datasets.tabular.sniff.fields import absent, number, shares
 from hpcadmm.errors import UsageError
 

@@ -4,7 +4,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from hpcadmm.datasets.tabular.dialect import Dialect, Layout, shown, wide
+from hpcadmm.datasets.columns import shown
+from hpcadmm.datasets.tabular.dialect import Dialect, Layout, wide
 from hpcadmm.datasets.tabular.raw import Kind
 from hpcadmm.datasets.tabular.sniff import arff
 from hpcadmm.datasets.tabular.sniff.delimiter import ambiguous, decimal_of
