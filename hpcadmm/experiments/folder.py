@@ -117,8 +117,8 @@ def refuse_others(folder: Folder, facts: dict[str, Any], plan: Sequence[Planned]
     for one in plan:
         file = folder.job(one.name)
         old = file.read_text(encoding="utf-8") if file.exists() and not one.fault else one.text
-        if old != one.text:
-            raise UsageError(f"{folder.path}: {one.name}: {difference(old, one.text) or 'the job differs'}; {CURE}")
+        if differs := difference(old, one.text):
+            raise UsageError(f"{folder.path}: {one.name}: {differs}; {CURE}")
 
 
 def read_plan(file: Path) -> dict[str, Any]:

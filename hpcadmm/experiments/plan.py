@@ -115,14 +115,24 @@ def data(job: Job) -> str:
 def difference(there: str, asked: str) -> str:
     """The first key in which two resolved jobs differ, in words; "" if none does.
 
+    there: perhaps written by an older version; keys that it did not know have today's defaults.
+
     >>> difference("seed = 1\\n[solver]\\ngamma = 1.0", "seed = 1\\n[solver]\\ngamma = 2.0")
     'solver.gamma is 1.0 there and 2.0 here'
     """
-    old, new = (flat(tomllib.loads(text)) for text in (there, asked))
+    old, new = (flat(tomllib.loads(text)) for text in (completed(there), asked))
     for key in [*old, *(key for key in new if key not in old)]:
         if old.get(key) != new.get(key):
             return f"{key} is {old.get(key, 'unset')} there and {new.get(key, 'unset')} here"
     return ""
+
+
+def completed(text: str) -> str:
+    """A job file with every default filled in; as it is if it cannot be read."""
+    try:
+        return parse(text).to_toml()
+    except UsageError:
+        return text
 
 
 def flat(tables: dict[str, Any]) -> dict[str, Any]:

@@ -74,6 +74,13 @@ def test_a_folder_is_taken_again_for_the_same_jobs_and_more_seeds(tmp_path):
     assert json.loads((tmp_path / "out/plan.json").read_text()) == FACTS
 
 
+def test_a_folder_of_a_version_without_some_keys_is_taken_again(tmp_path):
+    claim(tmp_path / "out", FACTS, [planned()]).close()
+    file = tmp_path / "out/jobs/small-0.toml"
+    file.write_text("".join(line for line in file.open() if not line.startswith("metrics")))
+    claim(tmp_path / "out", FACTS, [planned()]).close()
+
+
 def test_a_folder_of_other_things_is_refused(tmp_path):
     out = tmp_path / "out"
     claim(out, FACTS, [planned()]).close()
