@@ -1,5 +1,6 @@
 """The figure of a study: time, efficiency, shares of the time and, of trainings, accuracy against time."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -123,10 +124,22 @@ def across_axis(place: Any, study: Study, across: Axis) -> None:
     ticker = import_module("matplotlib.ticker")
     found = sorted({across.of(row) for row in study.rows})
     plotting.log_axis(place, "x", found, 3 if len(found) > 1 else 20)
-    keep = found[:: -max(1, -(-len(found) // 8))]  # the last always
-    place.xaxis.set_major_locator(ticker.FixedLocator(keep))
+    place.xaxis.set_major_locator(ticker.FixedLocator(apart(found)))
     place.xaxis.set_major_formatter("{x:.0f}")
     place.set_xlabel(across.label)
+
+
+def apart(values: Sequence[int]) -> list[int]:
+    """The increasing values whose labels do not overlap on a logarithmic axis; the last is always one of them.
+
+    >>> apart([500, 1000, 1500, 2000, 2400]), apart([1, 2, 4, 8])
+    ([2400, 1500, 1000, 500], [8, 4, 2, 1])
+    """
+    place, kept = [math.log(value / values[0]) for value in values], [len(values) - 1]
+    for k in reversed(range(len(values) - 1)):
+        if place[kept[-1]] - place[k] > (0.1 + 0.02 * len(f"{values[k]:.0f}")) * place[-1]:
+            kept.append(k)
+    return [values[k] for k in kept]
 
 
 def efficiency_panel(place: Any, study: Study, across: Axis, series: Series) -> None:
