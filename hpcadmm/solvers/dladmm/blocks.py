@@ -17,8 +17,11 @@ from hpcadmm.comm.exact.vectors import carried
 from hpcadmm.comm.world import World
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array
+from hpcadmm.model.weighted import Weight
+from hpcadmm.subproblems.layer_split import pieces
 from hpcadmm.subproblems.norm import square
 from hpcadmm.subproblems.quadratic_bound import move_weights, step_along
+from hpcadmm.subproblems.residual_steps import a_gradient, descend, fit_b, force, force_sums
 from hpcadmm.subproblems.scratch import Scratch
 
 
@@ -59,7 +62,7 @@ class Blocks:
         tile = s.work.scratch("product", *total.shape)
 
         def add(t: slice) -> None:
-            total.add(np.matmul(self._counted_force(l, t), s.a[l - 1][:n, t].T, out=tile))
+            total.add(np.matmul(self._force(l, t, self.p.w(t)), s.a[l - 1][:n, t].T, out=tile))
 
         sum_tiles(self.world, self.p.tiles, [total], add)
         self._move_W(l, total.total)
@@ -71,7 +74,7 @@ class Blocks:
         alpha = move_weights(W, D, self._c(l), solver.decay, solver.penalty == "l1", length, through)
         V = self.s.work.buffer("V", D.shape[0], self.p.x.shape[1])
         for _, t in self.p.tiles:
-            self.s.r[l][:, t] -= V.dtype.type(alpha) * V[:, t]
+            descend(self.s.r[l][:, t], alpha, V[:, t])
 
     def _through(self, l: int, D: Array) -> float:
         """Write V = D a_{l-1} to its buffer; returns |V|^2 over all samples."""
@@ -87,12 +90,12 @@ class Blocks:
             return
         rows = np.zeros((len(self.p.tiles), self.p.network.n[l]))
         for row, (_, t) in zip(rows, self.p.tiles, strict=True):
-            row[...] = self._counted_force(l, t).sum(axis=1, dtype=np.float64)
+            force_sums(self.s.r[l][:, t], self._c(l), self._u(l, t), self.p.w(t), row)
         mean = sum_by_tile(self.world, self.p.tiles, rows) / (self.p.total * self._c(l))
         change = mean.astype(self.p.dtype)
         self.s.W[l][:, -1] += change
         for _, t in self.p.tiles:
-            self.s.r[l][:, t] -= change[:, None]
+            fit_b(self.s.r[l][:, t], change)
 
     def a(self, l: int) -> None:
         """a_l: one step on the quadratic bound of c_{l+1}/2 |r_{l+1}|^2 (+ <u, r_L>) + nu/2 |a_l - f(z_l)|^2."""
@@ -101,26 +104,25 @@ class Blocks:
         g, V = s.work.buffer("g", n, m), s.work.buffer("V", W.shape[0], m)
         norms = np.zeros((len(p.tiles), 2))
         for norm, (_, t) in zip(norms, p.tiles, strict=True):
-            h = p.network.activation.value(s.z[l][:, t], out=s.work.scratch("h", n, t.stop - t.start))
             np.matmul(W.T, self._force(l + 1, t), out=g[:, t])
-            g[:, t] = g.dtype.type(s.nu) * (s.a[l][:n, t] - h) - g[:, t]
+            a_gradient(g[:, t], s.a[l][:n, t], s.z[l][:, t], p.network.activation, s.nu, s.work.scratch)
             norm[...] = square(g[:, t], p.w(t)), square(np.matmul(W, g[:, t], out=V[:, t]), p.w(t))
         size, through = sum_by_tile(self.world, p.tiles, norms)
         alpha = self._length(s.theta_a, l, size, self._c(l + 1) * through + s.nu * size)
         for _, t in p.tiles:
-            s.a[l][:n, t] -= g.dtype.type(alpha) * g[:, t]
-            s.r[l + 1][:, t] += g.dtype.type(alpha) * V[:, t]
+            descend(s.a[l][:n, t], alpha, g[:, t])
+            descend(s.r[l + 1][:, t], -alpha, V[:, t])
 
     def z(self, l: int) -> None:
         """z_l = argmin nu/2 |z - W_l a_{l-1} - b_l|^2 + nu/2 |a_l - f(z)|^2; the last one with R, u and rho."""
-        s = self.s
-        for _, t in self.p.tiles:
+        s, p = self.s, self.p
+        for t in (part for _, tile in p.tiles for part in pieces(p.network.n[l], tile)):
             z, r = s.z[l][:, t], s.r[l][:, t]
             m = np.subtract(z, r, out=s.work.scratch("m", *z.shape))
-            if l < self.p.network.depth:
-                self.p.network.activation.prox(s.a[l][:, t], m, 1.0, 1.0, z)
+            if l < p.network.depth:
+                p.network.activation.prox(s.a[l][:, t], m, 1.0, 1.0, z)
             else:
-                self.p.loss.prox(m, self.p.y[:, t], s.u[:, t], s.rho / 2, z)
+                p.loss.prox(m, p.y[:, t], s.u[:, t], s.rho / 2, z)
             np.subtract(z, m, out=r)
 
     def u(self) -> None:
@@ -131,18 +133,13 @@ class Blocks:
         """c_l."""
         return float(self.s.rho if l == self.p.network.depth else self.s.nu)
 
-    def _force(self, l: int, t: slice) -> Array:
-        """F_l on a tile."""
-        r = self.s.r[l][:, t]
-        F = np.multiply(r, r.dtype.type(self._c(l)), out=self.s.work.scratch("F", *r.shape))
-        if l == self.p.network.depth:
-            F += self.s.u[:, t]
-        return F
+    def _u(self, l: int, t: slice) -> Array | None:
+        """u on a tile, for the last layer."""
+        return self.s.u[:, t] if l == self.p.network.depth else None
 
-    def _counted_force(self, l: int, t: slice) -> Array:
+    def _force(self, l: int, t: slice, w: Weight = None) -> Array:
         """F_l on a tile, each column times its weight."""
-        F, w = self._force(l, t), self.p.w(t)
-        return F if w is None else np.multiply(F, w, out=F)
+        return force(self.s.r[l][:, t], self._c(l), self._u(l, t), w, self.s.work.scratch)
 
     def _length(self, thetas: Array, l: int, norm: float, bend: float) -> float:
         """The step along a gradient with |g|^2 = norm whose quadratic form is bend; updates theta[l]."""
