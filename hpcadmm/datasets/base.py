@@ -63,10 +63,10 @@ class Dataset:
     not read. Use it to choose hyperparameters.
     memory: bytes of samples that a rank may hold, as "2 GB" (default: all). If a rank's samples take more, they stay on
     disk, and a buffer of this size holds those of the next minibatches, with the same results. The solvers sgd, adam,
-    adagrad, adadelta, mpadmm, cg, lbfgs, and gadmm and qgadmm with local = "adam" can do so. Labels and row numbers
-    stay in memory. HDF5 is read from the file itself, fastest if its rows are not packed and not chunked. Other formats
-    are read once into a scratch file of each rank in the folder TMPDIR (default /tmp), which should be on a disk and
-    must hold the samples in their raw type, float64 for a table; it is gone when the process ends, however it ends.
+    adagrad, adadelta, muon, soap, mpadmm, cg, lbfgs, and gadmm and qgadmm with local = "adam" can do so. Labels and row
+    numbers stay in memory. HDF5 is read from the file itself, fastest if its rows are not packed and not chunked. Other
+    formats are read once into a scratch file of each rank in the folder TMPDIR (default /tmp), which should be on a
+    disk and hold the samples in their raw type, float64 for a table; it is gone when the process ends, however it ends.
     Columns of Parquet, Arrow and text beyond this size wait in such a file, too, until they become features; the
     entries of a LIBSVM file are in memory while it is read.
     weight: how often each sample counts in training; weight 2 equals two copies of the row. A column, or array of

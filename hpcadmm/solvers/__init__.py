@@ -21,6 +21,8 @@ SOLVERS = Registry(
         "adadelta": "hpcadmm.solvers.gradients.adadelta:Adadelta",
         "adagrad": "hpcadmm.solvers.gradients.adagrad:Adagrad",
         "adam": "hpcadmm.solvers.gradients.adam:Adam",
+        "muon": "hpcadmm.solvers.gradients.muon:Muon",
+        "soap": "hpcadmm.solvers.gradients.soap:Soap",
         "cg": "hpcadmm.solvers.gradients.cg:Cg",
         "lbfgs": "hpcadmm.solvers.gradients.lbfgs:Lbfgs",
     },

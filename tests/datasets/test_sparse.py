@@ -37,6 +37,7 @@ name = "{solver}"
 SOLVERS = {
     "adam": ["solver.batch=60", "solver.cut=3", "data.weight=balanced"],
     "sgd": ["solver.batch=0"],
+    "muon": ["solver.ends=muon"],
     "lbfgs": ["data.weight=balanced"],
     "cg": [],
 }

@@ -34,6 +34,8 @@ CHANGES: dict[str, list[dict[str, Any]]] = {
     "gd": [{"decay": 0.1}, {"optimum": False}],
     "qgd": [{"adaptive": "adaptive"}],
     "sgd": [{"momentum": 0.9, "nesterov": True, "decay": 0.1, "batch": 40}, {"batch": 0}],
+    "muon": [{"ends": "muon", "nesterov": False, "decay": 0.1, "batch": 40}],
+    "soap": [{"refresh": 1, "decay": 0.1}, {"largest": 6, "batch": 0}],
     "lbfgs": [{"restart": 3, "decay": 0.1}],
     "cg": [{"restart": 3}],
 }

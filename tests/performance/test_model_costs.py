@@ -36,10 +36,12 @@ VARIANTS = {
     ],
     "qgadmm": [{"workers": 6, "bits": 3, **LOCAL}, {"workers": 6, "local": "exact", "topology": "grid"}],
     **{name: [{"batch": 96, "cut": 6}] for name in ("sgd", "adam", "adagrad", "adadelta")},
+    "muon": [{"batch": 96, "cut": 6, "ends": "muon"}],
+    "soap": [{"batch": 96, "cut": 6, "refresh": 3}, {"batch": 96, "cut": 6, "largest": 7}],
 }
 BILLED = [name for name in SOLVERS if SOLVERS[name].billed()]
 CASES = [(name, options) for name in BILLED for options in VARIANTS.get(name, [{}])]
-SIZES = {"sgd": [6], "adagrad": [2], "adadelta": [2], "gd": [2]}  # the others on 1, 2 and 6 ranks
+SIZES = {"sgd": [6]} | {name: [2] for name in ("adagrad", "adadelta", "muon", "soap", "gd")}  # others: 1, 2 and 6 ranks
 
 
 @pytest.fixture

@@ -54,6 +54,12 @@ class Entries:
         """Numbers in the working precision."""
         return [self.w.dtype.type(value) for value in values]
 
+    def gradient(self) -> Array:
+        """The mean gradient with that of the decay, in the working precision."""
+        d = (self.mean * self.g).astype(self.w.dtype)
+        d[: self.weights] += self.decay * self.w[: self.weights]
+        return d
+
 
 @dataclass(frozen=True)
 class Stochastic(Solver):
@@ -103,10 +109,15 @@ class Stochastic(Solver):
         """One step on one minibatch: sum the gradient over the ranks, then move each layer."""
         s.sums.sum(s.W, lambda: s.work.parts(s.steps), world)
         for l in range(1, p.network.depth + 1):
-            self.move(self._entries(s, p, l))
+            self.move_layer(s, p, l)
         s.steps += 1
 
-    def _entries(self, s: State, p: Problem, l: int) -> Entries:
+    def move_layer(self, s: State, p: Problem, l: int) -> None:
+        """Move W_l; by default entry by entry."""
+        self.move(self.entries(s, p, l))
+
+    def entries(self, s: State, p: Problem, l: int) -> Entries:
+        """W_l and what moves it in this step."""
         m, v = (flat(x[l]) if x else None for x in (s.m, s.v))
         rate, decay = p.dtype(self.rate_at(s.steps / s.work.count)), p.dtype(self.decay)
         w, g, mean = flat(s.W[l]), flat(s.sums.gradient[l].total), 1 / s.work.size(s.steps)
