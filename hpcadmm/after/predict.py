@@ -49,7 +49,7 @@ def predict(
     """Write the predictions for the samples in `source` to `out`, in their order; returns their number and columns.
 
     Every rank reads and predicts its own rows; the first rank writes. The file does not depend on the number of ranks,
-    and the memory not on that of the samples; but tables (csv, Parquet) lie in memory, over all ranks. Collective.
+    and the memory not on that of the samples. Text is read twice: first to check and to count its rows. Collective.
     Raises UsageError, on all ranks, for an invalid run, input or output.
     """
     trained = read(run, iteration, world, warn)
@@ -60,22 +60,26 @@ def predict(
             absent(out, force)
     with phase("reading the input"):
         table, factor = opened(trained, source, how, world)
-        tiles = dealt(table, world)
         how_read = trained.transform.inputs, trained.dtype, trained.network.bias, factor
-        found = blocks(table, tiles, *how_read, world)
-    lines = (*table.warnings, *table.remarks(world))
-    for line in lines if world.first else ():
-        warn(line)
+        found = blocks(table, dealt(table, world), *how_read)
+    told(table.warnings, world, warn)
     with spool(out) as mine:
         with phase("predicting"), world.together("predicting"), threadpool_limits(trained.job.head.threads):
             for z in outputs(trained, found):
                 with spoken(f"write {out}"):
                     mine.write(encode(sheet, z))
+        told(table.remarks(world), world, warn)
         collect(mine, out, world)
         with world.together("writing the predictions"):
             if world.first:
                 written(out, lambda aside: write(aside, sheet, mine, table.rows))
     return {"out": str(out), "samples": table.rows, "holds": list(sheet.empty), "which": trained.which}
+
+
+def told(lines: Sequence[str], world: World, warn: Warn) -> None:
+    """Say lines that are the same on all ranks, once."""
+    for line in lines if world.first else ():
+        warn(line)
 
 
 def outputs(trained: Trained, found: Iterator[Block]) -> Iterator[Array]:

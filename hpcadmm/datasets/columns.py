@@ -32,15 +32,15 @@ class Columns:
         return cls(features, None if target is None else str(target), None if place is None else int(place))
 
 
-def shown(names: Sequence[str]) -> str:
-    """Some of the names.
+def shown(names: Sequence[str], most: int = SHOWN) -> str:
+    """Some of the names, as a message lists them.
 
-    >>> shown(["a", "b, c", ""])
-    "a, 'b, c', ''"
+    >>> shown(["a", "b, c", ""]), shown("abc", 2)
+    ("a, 'b, c', ''", 'a, b, ... (3 in all)')
     """
-    cut = [name[:40] for name in names[:SHOWN]]
+    cut = [name[:40] for name in names[:most]]
     text = ", ".join(name if name.isprintable() and name and "," not in name else repr(name) for name in cut)
-    return text if len(names) <= SHOWN else f"{text}, ... ({len(names)} in all)"
+    return text if len(names) <= most else f"{text}, ... ({len(names)} in all)"
 
 
 def key(name: str) -> str:

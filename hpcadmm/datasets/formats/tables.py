@@ -9,12 +9,12 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from hpcadmm.comm.world import World
-from hpcadmm.datasets.columns import Columns
+from hpcadmm.datasets.columns import Columns, shown
 from hpcadmm.datasets.formats.generic import Generic
 from hpcadmm.datasets.table import READING, Parts, Source
 from hpcadmm.datasets.tabular.columnar import read_columnar
 from hpcadmm.datasets.tabular.dialect import Dialect
-from hpcadmm.datasets.tabular.options import Asked, shown
+from hpcadmm.datasets.tabular.options import Asked
 from hpcadmm.datasets.tabular.raw import Kind, Raw
 from hpcadmm.datasets.tabular.schema import Schema, unknown_labels
 from hpcadmm.datasets.tabular.table import RawTable
@@ -38,8 +38,8 @@ class Tabular(Asked, Generic, ABC):
     standardise_targets: bool | Literal["auto"] = "auto"
 
     @abstractmethod
-    def read(self, path: Path, world: World, kinds: Mapping[str, Kind]) -> Raw:
-        """One file. kinds: what columns are read as, by name. Collective."""
+    def read(self, path: Path, world: World, kinds: Mapping[str, Kind], *, kept: bool = True) -> Raw:
+        """One file. kinds: what columns are read as, by name. kept: are the values kept? Collective."""
 
     def sources(
         self, seed: int, world: World, classes: bool | None = None, columns: Schema | Columns | None = None
@@ -165,8 +165,8 @@ class Csv(Tabular):
         given = (self.delimiter, self.quote, self.header, self.comment, self.encoding, self.decimal)
         return Dialect(*given, tuple(self.missing))
 
-    def read(self, path: Path, world: World, kinds: Mapping[str, Kind]) -> Raw:
-        return read_text(path, self.dialect, world, kinds, self.held)
+    def read(self, path: Path, world: World, kinds: Mapping[str, Kind], *, kept: bool = True) -> Raw:
+        return read_text(path, self.dialect, world, kinds, self.held, kept)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,8 +176,8 @@ class Parquet(Tabular):
     name: ClassVar[str] = "parquet"
     what: ClassVar[str] = "your Parquet file"
 
-    def read(self, path: Path, world: World, kinds: Mapping[str, Kind]) -> Raw:
-        return read_columnar(path, "parquet", self.missing, world, self.held)
+    def read(self, path: Path, world: World, kinds: Mapping[str, Kind], *, kept: bool = True) -> Raw:
+        return read_columnar(path, "parquet", self.missing, world, self.held, kept)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,5 +187,5 @@ class Arrow(Tabular):
     name: ClassVar[str] = "arrow"
     what: ClassVar[str] = "your Arrow or Feather file"
 
-    def read(self, path: Path, world: World, kinds: Mapping[str, Kind]) -> Raw:
-        return read_columnar(path, "arrow", self.missing, world, self.held)
+    def read(self, path: Path, world: World, kinds: Mapping[str, Kind], *, kept: bool = True) -> Raw:
+        return read_columnar(path, "arrow", self.missing, world, self.held, kept)

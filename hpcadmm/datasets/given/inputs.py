@@ -1,15 +1,14 @@
 """The features of a table, some whole tiles of samples at a time, so that a file of any size can be predicted from."""
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from hpcadmm.comm.world import World
-from hpcadmm.datasets.fill import Destination, filled, width
-from hpcadmm.datasets.loaded import Samples
+from hpcadmm.datasets.fill import Destination, width
 from hpcadmm.datasets.table import Source, Table, empty_labels, step
-from hpcadmm.datasets.tabular.table import RawTable
 from hpcadmm.datasets.transform import Affine
 from hpcadmm.model.state import Array
 from hpcadmm.model.tiles import Tiles, tile_width
@@ -23,24 +22,14 @@ def dealt(table: Table, world: World) -> Tiles:
     return Tiles(table.rows, min(tile_width(table.rows), widest), world.size, world.rank)
 
 
-def blocks(
-    table: Table, tiles: Tiles, inputs: Affine, dtype: Any, ones: bool, factor: int, world: World
-) -> Iterator[Block]:
-    """This rank's samples in the order of the rows, transformed and down-sampled by `factor`. Collective.
+def blocks(table: Table, tiles: Tiles, inputs: Affine, dtype: Any, ones: bool, factor: int) -> Iterator[Block]:
+    """This rank's samples in the order of the rows, transformed and down-sampled by `factor`.
 
-    Iterating over them is not; it reads the file, one block in memory, unless the table is in memory already.
+    Each block is read when it is asked for.
     """
-    if isinstance(table, RawTable):
-        (samples,) = filled([Source.whole(table)], None, [tiles], dtype, ones, factor, inputs, world=world)
-        return whole(samples)
-    return reading(table, tiles, inputs, dtype, ones, factor)
-
-
-def reading(table: Table, tiles: Tiles, inputs: Affine, dtype: Any, ones: bool, factor: int) -> Iterator[Block]:
-    """The blocks, each read when it is asked for."""
     features = width(table, factor)
     with table.reader() as read:
-        for group in grouped([t for _, t in tiles], step(table.features)):
+        for group in grouped(tiles, step(table.features)):
             start, stop = group[0].start, group[-1].stop
             x = np.empty((features + ones, stop - start), dtype, order="F")
             x[features:] = 1
@@ -50,23 +39,17 @@ def reading(table: Table, tiles: Tiles, inputs: Affine, dtype: Any, ones: bool, 
             yield x, moved(group)
 
 
-def whole(samples: Samples) -> Iterator[Block]:
-    """The same of samples in memory."""
-    for group in grouped([t for _, t in samples.tiles], step(len(samples.x))):
-        yield samples.x[:, group[0].start : group[-1].stop], moved(group)
-
-
 def moved(group: list[slice]) -> list[slice]:
     """Consecutive tiles, counted from the first of them."""
     return [slice(t.start - group[0].start, t.stop - group[0].start) for t in group]
 
 
-def grouped(tiles: list[slice], most: int) -> Iterator[list[slice]]:
-    """Consecutive tiles in groups of at most `most` columns, at least one tile each.
+def grouped(tiles: Tiles, most: int) -> Iterator[list[slice]]:
+    """This rank's tiles in groups of at most `most` columns, at least one tile each.
 
-    >>> [len(group) for group in grouped([slice(0, 4), slice(4, 8), slice(8, 12)], 9)]
+    >>> [len(group) for group in grouped(Tiles(12, 4), 9)]
     [2, 1]
     """
-    count = max(1, most // max((t.stop - t.start for t in tiles), default=1))
-    for first in range(0, len(tiles), count):
-        yield tiles[first : first + count]
+    own = (columns for _, columns in tiles)
+    while group := list(islice(own, max(1, most // tiles.width))):
+        yield group

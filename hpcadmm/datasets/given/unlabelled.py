@@ -16,14 +16,14 @@ from hpcadmm.datasets.fill import filled
 from hpcadmm.datasets.formats.generic import Arrays, Generic
 from hpcadmm.datasets.formats.libsvm import Libsvm, LibsvmTable
 from hpcadmm.datasets.formats.tables import Tabular
+from hpcadmm.datasets.given.forward import Forward
 from hpcadmm.datasets.given.recognise import OneFile, format_of, image_table
 from hpcadmm.datasets.loaded import Samples, Transform
 from hpcadmm.datasets.public.cifar import Cifar, CifarTable
 from hpcadmm.datasets.table import Source, Table
 from hpcadmm.datasets.tabular.options import position
-from hpcadmm.datasets.tabular.raw import Raw, Shard
+from hpcadmm.datasets.tabular.raw import Raw
 from hpcadmm.datasets.tabular.schema import Schema
-from hpcadmm.datasets.tabular.table import RawTable
 from hpcadmm.errors import UsageError
 
 
@@ -91,17 +91,19 @@ def raw_table(
     features: int,
     ignored: int | str | None,
     world: World,
-) -> RawTable:
-    """A table without its target, or without the ignored column. Collective."""
+) -> Forward:
+    """A table without its target, or without the ignored column; its values are not kept. Collective."""
     own = like if isinstance(like, kind) else kind(missing=like.missing) if isinstance(like, Tabular) else kind()
     kinds = columns.kinds if isinstance(columns, Schema) else {}
-    raw = own.read(path, world, {**own.kinds, **kinds})
+    raw = own.read(path, world, {**own.kinds, **kinds}, kept=False)
     with world.together(f"reading {path}"):
-        if ignored is not None:
-            raw = without(raw, position(raw, ignored, "ignore"))
-        schema = columns if isinstance(columns, Schema) else plain(columns or Columns([]), raw, own, features)
-        table = RawTable(raw, None)
-        table.use(schema.matched(raw))
+        dropped = None if ignored is None else position(raw, ignored, "ignore")
+        seen = [k for k in range(len(raw.names)) if k != dropped]
+        part = replace(raw, names=[raw.names[k] for k in seen], kinds=[raw.kinds[k] for k in seen])
+        schema = columns if isinstance(columns, Schema) else plain(columns or Columns([]), part, own, features)
+        found = schema.matched(part)
+        table = Forward(raw, None)
+        table.use(replace(found, at=[seen[k] for k in found.at], now=raw.kinds))
     return table
 
 
@@ -110,16 +112,6 @@ def plain(columns: Columns, raw: Raw, own: Tabular, features: int) -> Schema:
     if columns.place is None and len(raw.names) == features + 1:
         columns = replace(columns, place=position(raw, own.targets[0], "target"))
     return Schema.plain(columns, features)
-
-
-def without(raw: Raw, place: int) -> Raw:
-    """The file without one of its columns."""
-    kept = [k for k in range(len(raw.names)) if k != place]
-    names, kinds = [raw.names[k] for k in kept], [raw.kinds[k] for k in kept]
-    shards = [Shard(shard.start, [shard.columns[k] for k in kept]) for shard in raw.shards]
-    at = raw.place
-    made = Raw(raw.path, names, raw.header, kinds, raw.rows, shards, lambda row, column: at(row, kept[column]))
-    return replace(made, facts=raw.facts, warnings=raw.warnings)
 
 
 def opened_table(path: Path, kind: type[Dataset], like: Dataset, features: int) -> Table:

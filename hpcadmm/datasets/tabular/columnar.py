@@ -4,8 +4,9 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
-from itertools import accumulate
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import accumulate, chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from hpcadmm.datasets.columns import shown
 from hpcadmm.datasets.disk.lookup import reason
 from hpcadmm.datasets.table import READING, ROUND
 from hpcadmm.datasets.tabular.columns.values import as_number
-from hpcadmm.datasets.tabular.raw import Kind, Raw, Shard
+from hpcadmm.datasets.tabular.raw import Again, Kind, Raw, Shard
 from hpcadmm.errors import UsageError
 from hpcadmm.model.tiles import block
 
@@ -24,9 +25,19 @@ if TYPE_CHECKING:
 
 BUFFER = 1 << 16  # bytes of each column that are read at a time
 DAY = 86_400_000_000  # microseconds
-# An open file: its schema, its number of parts, and a function read(part, rows) that returns
-# tables of at most `rows` rows.
-Parts = tuple["pyarrow.Schema", int, Callable[[int, int], Iterable[Any]]]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """An open file: its schema and its number of parts. rows: (k) -> how many part k has.
+
+    read: (k, rows) -> part k in tables of at most `rows` rows.
+    """
+
+    schema: "pyarrow.Schema"
+    count: int
+    rows: Callable[[int], int]
+    read: Callable[[int, int], Iterable[Any]]
 
 
 @contextmanager
@@ -57,13 +68,16 @@ def parquet(path: Path) -> Parts:
 
     file = ParquetFile(path)
 
+    def count(k: int) -> int:
+        return int(file.metadata.row_group(k).num_rows)
+
     def read(k: int, rows: int) -> Iterable[Any]:
-        if file.metadata.row_group(k).num_rows <= rows:
+        if count(k) <= rows:
             return [file.read_row_group(k, use_threads=False)]
         lean = ParquetFile(path, metadata=file.metadata, buffer_size=BUFFER, pre_buffer=False)
         return map(table_of, lean.iter_batches(rows, [k], use_threads=False))
 
-    return file.schema_arrow, file.num_row_groups, read
+    return Parts(file.schema_arrow, file.num_row_groups, count, read)
 
 
 def arrow(path: Path) -> Parts:
@@ -72,11 +86,14 @@ def arrow(path: Path) -> Parts:
 
     file = pa.ipc.open_file(pa.OSFile(str(path)))
 
+    def count(k: int) -> int:
+        return int(file.get_batch(k).num_rows)
+
     def read(k: int, rows: int) -> Iterable[Any]:
         part = file.get_batch(k)
         return (table_of(part.slice(lo, rows)) for lo in range(0, part.num_rows, rows))
 
-    return file.schema, file.num_record_batches, read
+    return Parts(file.schema, file.num_record_batches, count, read)
 
 
 def table_of(batch: Any) -> Any:
@@ -92,36 +109,57 @@ FORMATS: dict[str, tuple[str, Callable[[Path], Parts]]] = {
 }
 
 
-def read_columnar(path: Path, form: str, missing: Sequence[str], world: World, most: int | None = None) -> Raw:
+def read_columnar(
+    path: Path, form: str, missing: Sequence[str], world: World, most: int | None = None, kept: bool = True
+) -> Raw:
     """Read a file; each rank reads a contiguous share of its parts. Collective.
 
     missing: further texts, and numbers as text, that mark a missing value. most: bytes of columns that a rank holds in
-    memory; the others go to a scratch file.
+    memory; the others go to a scratch file. kept: keep the values; if not, `Raw.again` reads them.
     """
     from hpcadmm.datasets.tabular.reading.spill import Spill
 
     what, opened = FORMATS[form]
     with world.together(READING), memory.spared("the table"), blamed(path, what):
-        schema, count, read = opened(path)
-        names = list(schema.names)
+        parts = opened(path)
+        names = list(parts.schema.names)
         check_names(names, path)
-        kinds = [kind_of(field, path) for field in schema]
-        rows = sys.maxsize if most is None else max(1, ROUND // (8 * len(names)))
-        spill, mine = Spill(most), range(*block(count, world.size, world.rank))
-        own = [Shard(0, spill.keep(columns_of(part, missing, path))) for k in mine for part in read(k, rows)]
+        kinds = [kind_of(field, path) for field in parts.schema]
+        rows = sys.maxsize if most is None else stretch(names)
+        spill, mine = Spill(most), range(*block(parts.count, world.size, world.rank))
+        pieces = (part for k in mine for part in parts.read(k, rows)) if kept else ()
+        own = [Shard(0, spill.keep(columns_of(part, missing, path))) for part in pieces]
         spill.release()
-    sizes = world.gather([shard.rows for shard in own])
+        counts = [shard.rows for shard in own] if kept else [parts.rows(k) for k in mine]
+    sizes = world.gather(counts)
     before, total = sum(map(sum, sizes[: world.rank])), sum(map(sum, sizes))
-    if not total:
+    if total <= 0:
         raise UsageError(f"{path}: {len(names)} columns and no rows")
     starts = accumulate(sizes[world.rank], initial=before)
     shards = [replace(shard, start=start) for start, shard in zip(starts, own, strict=False) if shard.rows]
-    facts = (f"{path}: {what}, {total} rows x {len(names)} columns in {count} parts",)
+    facts = (f"{path}: {what}, {total} rows x {len(names)} columns in {parts.count} parts",)
 
     def place(row: int, column: int) -> str:
         return f"{path}: row {row + 1}, column {column + 1} ({shown([names[column]])})"
 
-    return Raw(path, names, True, kinds, total, shards, place, facts)
+    again = None if kept else Again(path, [*chain(*sizes)], partial(again_from, path, form, missing))
+    return Raw(path, names, True, kinds, total, shards, place, facts, again=again)
+
+
+def stretch(names: Sequence[str]) -> int:
+    """Rows of these columns that are read at a time where memory is short."""
+    return max(1, ROUND // (8 * len(names)))
+
+
+def again_from(path: Path, form: str, missing: Sequence[str], first: int) -> Iterator[tuple[int, list[Any]]]:
+    """The columns of the parts from part `first` on, in pieces, each with the number of its part."""
+    what, opened = FORMATS[form]
+    with memory.spared("the table"), blamed(path, what):
+        parts = opened(path)
+        rows = stretch(parts.schema.names)
+        for k in range(first, parts.count):
+            for part in parts.read(k, rows):
+                yield k, columns_of(part, missing, path)
 
 
 def check_names(names: Sequence[str], path: Path) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpcadmm.comm.world import World
+from hpcadmm.datasets.columns import shown
 from hpcadmm.datasets.tabular.columns.base import Column, Here
 from hpcadmm.datasets.tabular.columns.category import Category
 from hpcadmm.datasets.tabular.columns.date import SWAPPED, Date, pattern
@@ -14,7 +15,7 @@ from hpcadmm.datasets.tabular.columns.number import Number
 from hpcadmm.datasets.tabular.columns.select import all_distinct, median, medians
 from hpcadmm.datasets.tabular.columns.survey import LIMIT, Piece, Survey, merged, surveyed
 from hpcadmm.datasets.tabular.columns.values import Vector
-from hpcadmm.datasets.tabular.options import Asked, cure, shown
+from hpcadmm.datasets.tabular.options import Asked, cure
 from hpcadmm.datasets.tabular.raw import Raw, Shard
 from hpcadmm.datasets.tabular.schema import Schema
 from hpcadmm.datasets.tabular.target import Target

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from hpcadmm.datasets.tabular.options import shown
+from hpcadmm.datasets.columns import shown
 from hpcadmm.datasets.tabular.raw import Raw
 from hpcadmm.errors import UsageError
 

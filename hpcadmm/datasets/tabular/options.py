@@ -1,17 +1,15 @@
 """What a user may say about the columns of a table: the target, columns to ignore, types, missing values."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge
 
-from hpcadmm.datasets.columns import key
+from hpcadmm.datasets.columns import key, shown
 from hpcadmm.datasets.tabular.raw import Kind, Raw
-from hpcadmm.errors import UsageError, printable
+from hpcadmm.errors import UsageError
 
 Place = int | str
-SHOWN = 12  # names in a message
 TYPES: dict[str, Kind | None] = {"number": "number", "category": "text", "date": "text", "ignore": None}
 
 
@@ -87,17 +85,6 @@ def position(raw: Raw, wanted: Place, key: str) -> int:
     if not raw.header:
         known = f"there is no header line, {known}; set data.header = true if the first line holds names"
     raise UsageError(f"data.{key}{'' if key.startswith('types') else f' = {wanted!r}'}: {raw.path}: {known}")
-
-
-def shown(names: Sequence[str], most: int = SHOWN) -> str:
-    """Some of the names, as a message lists them.
-
-    >>> shown(["a", "b, c", ""]), shown("abc", 2)
-    ("a, 'b, c', ''", 'a, b, ... (3 in all)')
-    """
-    cut = [printable(name[:40]) for name in names[:most]]
-    text = ", ".join(name if name and "," not in name else repr(name) for name in cut)
-    return text if len(names) <= most else f"{text}, ... ({len(names)} in all)"
 
 
 def cure(name: str, kind: str, lead: str = "to keep it, set ") -> str:

@@ -4,11 +4,11 @@ from typing import Any
 
 import numpy as np
 
+from hpcadmm.datasets.columns import shown
 from hpcadmm.datasets.tabular.columns.base import Column
 from hpcadmm.datasets.tabular.columns.category import Category
 from hpcadmm.datasets.tabular.columns.number import Number
 from hpcadmm.datasets.tabular.columns.values import floats, texts
-from hpcadmm.datasets.tabular.options import shown
 from hpcadmm.datasets.tabular.raw import Raw
 from hpcadmm.datasets.tabular.schema import Schema
 from hpcadmm.datasets.tabular.target import Target

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from hpcadmm.comm.world import World
 from hpcadmm.datasets.columns import Columns as OldColumns
+from hpcadmm.datasets.columns import shown
 from hpcadmm.datasets.tabular.columns.base import SOME, Column, Here, Tally
 from hpcadmm.datasets.tabular.columns.category import Category
 from hpcadmm.datasets.tabular.columns.date import Date
 from hpcadmm.datasets.tabular.columns.number import Number
 from hpcadmm.datasets.tabular.columns.values import texts
 from hpcadmm.datasets.tabular.match import Match, matched
-from hpcadmm.datasets.tabular.options import shown
 from hpcadmm.datasets.tabular.raw import Kind, Raw, Shard
 from hpcadmm.datasets.tabular.target import UNKNOWN, Target
 from hpcadmm.errors import UsageError

@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpcadmm.comm.world import World
+from hpcadmm.datasets.columns import shown
 from hpcadmm.datasets.table import READING, ROUND, Array, Read, Rows, Source, Span, Table, Unweighted, empty_labels
 from hpcadmm.datasets.tabular.columns.values import floats
 from hpcadmm.datasets.tabular.learn import learn
-from hpcadmm.datasets.tabular.options import Asked, position, shown
+from hpcadmm.datasets.tabular.options import Asked, position
 from hpcadmm.datasets.tabular.raw import Raw, Shard
 from hpcadmm.datasets.tabular.schema import Schema
 from hpcadmm.datasets.tabular.target import Target

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpcadmm.comm.world import World
+from hpcadmm.datasets.columns import shown
 from hpcadmm.datasets.tabular.columns.labels import GAP, UNKNOWN, among, exact, key_of, real
 from hpcadmm.datasets.tabular.columns.values import Vector, floats, texts
-from hpcadmm.datasets.tabular.options import Asked, Place, position, shown
+from hpcadmm.datasets.tabular.options import Asked, Place, position
 from hpcadmm.datasets.tabular.raw import Raw, Shard
 from hpcadmm.datasets.tabular.task import MOST, Found, Task
 from hpcadmm.errors import UsageError

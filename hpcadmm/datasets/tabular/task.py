@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hpcadmm.datasets.columns import shown
 from hpcadmm.datasets.tabular.columns.labels import exact, key_of
 from hpcadmm.datasets.tabular.columns.values import as_number, spelled
-from hpcadmm.datasets.tabular.options import Asked, cure, shown
+from hpcadmm.datasets.tabular.options import Asked, cure
 from hpcadmm.errors import UsageError
 
 MOST = 10_000  # classes

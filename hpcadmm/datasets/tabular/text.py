@@ -9,7 +9,8 @@ from typing import Any
 from hpcadmm.comm.world import World
 from hpcadmm.datasets.disk.stream import opened
 from hpcadmm.datasets.tabular.dialect import Dialect, Layout
-from hpcadmm.datasets.tabular.raw import Kind, Raw, Shard
+from hpcadmm.datasets.tabular.raw import Again, Kind, Raw, Shard
+from hpcadmm.datasets.tabular.reading.again import Blocks
 from hpcadmm.datasets.tabular.reading.blocks import Block, Cutter, Misplaced, deal, share, streamed
 from hpcadmm.datasets.tabular.reading.faults import Fault, first_fault
 from hpcadmm.datasets.tabular.reading.places import Places
@@ -20,41 +21,42 @@ from hpcadmm.errors import UsageError
 NONE: Mapping[str, Kind] = {}
 
 
-def detected(path: Path, asked: Dialect) -> Dialect:
-    """How the file is written, from a sample. Raises UsageError."""
-    with sampled(path) as sample:
-        one = layout_of(sample, asked, NONE)
-    return Dialect(one.delimiter, one.quote, one.header, one.comment, one.encoding, one.decimal, one.missing)
-
-
 def read_text(
-    path: Path, asked: Dialect, world: World, kinds: Mapping[str, Kind] = NONE, most: int | None = None
+    path: Path,
+    asked: Dialect,
+    world: World,
+    kinds: Mapping[str, Kind] = NONE,
+    most: int | None = None,
+    kept: bool = True,
 ) -> Raw:
     """The columns of a text table; collective.
 
     A column is "number" if nearly all of its sampled fields are numbers or missing (another one is an error), and
     "text" if most are not, or if it holds codes (`fields.Shares`). kinds: by name, or by number from 1, what the user
-    says instead. most: bytes of columns that a rank holds in memory; the others go to a scratch file. Raises UsageError
-    on all ranks.
+    says instead. most: bytes of columns that a rank holds in memory; the others go to a scratch file. kept: keep the
+    values; if not, `Raw.again` reads them. Raises UsageError on all ranks.
     """
-    return Reading(path, asked, world, kinds, most).raw()
+    return Reading(path, asked, world, kinds, most, kept).raw()
 
 
 @dataclass
 class Parsed:
-    """One block, read. lines, rows: how many it has."""
+    """One block, read. lines, rows, size: how many lines, rows and bytes it has."""
 
     number: int
     lines: int
     rows: int
+    size: int
     columns: Sequence[Any]
 
 
 class Reading:
     """One file being read by all ranks."""
 
-    def __init__(self, path: Path, asked: Dialect, world: World, kinds: Mapping[str, Kind], most: int | None) -> None:
-        self.path, self.world = path, world
+    def __init__(
+        self, path: Path, asked: Dialect, world: World, kinds: Mapping[str, Kind], most: int | None, kept: bool
+    ) -> None:
+        self.path, self.world, self.kept = path, world, kept
         self.parsed: list[Parsed] = []
         self.fault: tuple[int, Fault] | None = None
         self.failure: Exception | None = None
@@ -129,7 +131,8 @@ class Reading:
             columns = self.parser.columns(block.data)
             ends = block.data.count(self.layout.end.encode())
             lines = ends + (not block.data.endswith(self.layout.end.encode()))
-            self.parsed.append(Parsed(block.number, lines, len(columns[0]), self.spill.keep(columns, Columns)))
+            held = self.spill.keep(columns, Columns) if self.kept else ()
+            self.parsed.append(Parsed(block.number, lines, len(columns[0]), len(block.data), held))
         except Refused as refused:
             self.fault = block.number, first_fault(block, self.layout, str(refused))
         except Exception as error:  # noqa: BLE001 (the ranks fail together, when all blocks are dealt)
@@ -137,27 +140,27 @@ class Reading:
 
     def gathered(self) -> Raw:
         """What all ranks have read; collective. Raises the first fault of the file."""
-        mine = [[one.number, one.lines, one.rows] for one in self.parsed]
+        mine = [[one.number, one.lines, one.rows, one.size] for one in self.parsed]
         fault = None if self.fault is None else [self.fault[0], asdict(self.fault[1])]
         told = self.world.gather([mine, fault])
         blocks = sorted(block for some, _ in told for block in some)
-        places = Places(self.path, self.layout, [lines for _, lines, _ in blocks], [rows for _, _, rows in blocks])
+        numbers, lines, rows, sizes = ([block[k] for block in blocks] for k in range(4))
+        places = Places(self.path, self.layout, lines, rows)
         if faults := [one for _, one in told if one]:
             number, record = min(faults, key=lambda one: one[0])
-            before = sum(lines for other, lines, _ in blocks if other < number)
+            before = sum(count for other, count in zip(numbers, lines, strict=True) if other < number)
             raise UsageError(places.said(before, Fault(**record)))
-        starts = dict(
-            zip((number for number, *_ in blocks), [0, *accumulate(rows for *_, rows in blocks)], strict=False)
-        )
-        one = self.layout
+        starts = dict(zip(numbers, accumulate(rows, initial=0), strict=False))
+        one, seeks = self.layout, not (self.packed or self.layout.wide)
         return Raw(
             path=self.path,
             names=list(one.names),
             header=one.header,
             kinds=list(one.kinds),
-            rows=sum(rows for *_, rows in blocks),
-            shards=[Shard(starts[parsed.number], parsed.columns) for parsed in self.parsed],
+            rows=sum(rows),
+            shards=[Shard(starts[parsed.number], parsed.columns) for parsed in self.parsed if self.kept],
             place=places,
             facts=one.facts,
             warnings=one.warnings,
+            again=None if self.kept else Again(self.path, rows, Blocks(self.path, one, seeks, sizes)),
         )

@@ -14,16 +14,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hpcadmm.comm.world import World
-from hpcadmm.datasets.tabular.dialect import Dialect
+from hpcadmm.datasets.tabular.dialect import Dialect, Layout
 from hpcadmm.datasets.tabular.raw import Kind
 from hpcadmm.datasets.tabular.reading import blocks
 from hpcadmm.datasets.tabular.sniff import sample
 from hpcadmm.datasets.tabular.sniff.fields import MISSING
-from hpcadmm.datasets.tabular.text import detected, read_text
+from hpcadmm.datasets.tabular.sniff.layout import layout_of
+from hpcadmm.datasets.tabular.text import read_text
 from tests.helpers.text_tables import read, values
 
 NAMES = ["age", "city", "height"]
 ROWS = [[1.0, "Köln", 1.5], [2.0, "Oslo, N", -0.25], [30.0, "", 1e-3], [4.0, "Rome", None]]
+
+
+def layout(path: Path) -> Layout:
+    """How the file is written, from a sample."""
+    with sample.sampled(path) as some:
+        return layout_of(some, Dialect(), {})
 
 
 def written(delimiter: str, quote: str = '"', decimal: str = ".", end: str = "\n", pad: str = "") -> str:
@@ -82,7 +89,7 @@ def test_encodings(encoding: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     raws = read(tmp_path / "a.csv", 2)
     assert values(raws) == EXPECTED
     assert bool(raws[0].warnings) == (encoding == "cp1252")
-    assert detected(tmp_path / "a.csv", Dialect()).encoding == {"utf-32-le": "utf-32"}.get(encoding, encoding)
+    assert layout(tmp_path / "a.csv").encoding == {"utf-32-le": "utf-32"}.get(encoding, encoding)
     assert values(read(tmp_path / "a.csv", encoding=encoding)) == EXPECTED
 
 
@@ -135,7 +142,6 @@ def test_fields(column: str, expected: list[Any] | None, tmp_path: Path) -> None
 def test_the_user_s_kinds_and_dialect_come_first(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("1;5,2|3\n2;6,2|4\n")
     assert values(read(tmp_path / "a.csv", delimiter="|", kinds={"2": "text"})) == [["1;5,2", "3"], ["2;6,2", "4"]]
-    assert detected(tmp_path / "a.csv", Dialect(comment="1")).comment == "1"
     assert len(values(read(tmp_path / "a.csv", comment="1"))) == 1
 
 

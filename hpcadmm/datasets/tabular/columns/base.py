@@ -7,8 +7,8 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from hpcadmm.comm.world import World
+from hpcadmm.datasets.columns import shown
 from hpcadmm.datasets.tabular.columns.values import Vector
-from hpcadmm.datasets.tabular.options import shown
 from hpcadmm.datasets.tabular.raw import Kind
 from hpcadmm.errors import UsageError
 
