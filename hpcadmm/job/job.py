@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tomli_w
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Gt, Le, Lt
 
 from hpcadmm.comm.world import World
 from hpcadmm.datasets import DATASETS
@@ -22,6 +22,7 @@ from hpcadmm.solvers import SOLVERS, Solver
 
 Positive = Annotated[float, Gt(0)]
 Count = Annotated[int, Ge(1)]
+Share = Annotated[float, Ge(0), Lt(1)]
 
 
 @dataclass(frozen=True)
@@ -47,11 +48,37 @@ class Layers:
     hidden: units of each hidden layer; [] is a linear model (default).
     activation: its name, default "relu".
     bias: give every layer a bias, default true.
+    dropout: in training, the share of the units of each hidden layer that are left out, drawn anew for each sample in
+        each step; those that stay are multiplied by 1 / (1 - dropout). In [0, 1); a list: one for each hidden layer.
+        For the minibatch solvers and mpadmm. Default 0.
+    dropout_inputs: the same for the features, default 0.
     """
 
     hidden: list[Count] = field(default_factory=list)
     activation: str = "relu"
     bias: bool = True
+    dropout: Share | list[Share] = 0.0
+    dropout_inputs: Share = 0.0
+
+    def __post_init__(self) -> None:
+        given, layers = self.dropout, len(self.hidden)
+        if isinstance(given, list) and len(given) != layers:
+            raise UsageError(f"network.dropout has {len(given)} entries, and network.hidden has {layers} layers")
+        if given and not layers:
+            raise UsageError(
+                f"network.dropout = {given}: there are no hidden layers; dropout_inputs is for the features"
+            )
+
+    @property
+    def rates(self) -> tuple[float, ...]:
+        """The dropout of features and hidden layers; (): none.
+
+        >>> Layers([5, 4], dropout=0.5).rates, Layers([5], dropout=[0.0]).rates
+        ((0.0, 0.5, 0.5), ())
+        """
+        hidden = self.dropout if isinstance(self.dropout, list) else [self.dropout] * len(self.hidden)
+        rates = (self.dropout_inputs, *hidden)
+        return rates if any(rates) else ()
 
 
 @dataclass(frozen=True)
@@ -243,3 +270,10 @@ def _check_together(job: Job, faults: list[str]) -> None:
         solver.check(L)
     except UsageError as error:
         faults.append(str(error))
+    if job.layers.rates:
+        try:
+            solver.check_dropout()
+        except UsageError as error:
+            able = ", ".join(name for name, one in SOLVERS.items() if one.drops)
+            key = "dropout" if any(job.layers.rates[1:]) else "dropout_inputs"
+            faults.append(f"network.{key}: {said} {error}; these solvers do: {able}")

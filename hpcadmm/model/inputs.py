@@ -47,6 +47,10 @@ class Inputs:
         """out = lam x^T."""
         raise NotImplementedError
 
+    def dropped(self, units: int, rate: float, keys: Array) -> Any:
+        """x without the units that dropout leaves out, as `model.dropout.drop` does it, layer 0."""
+        raise NotImplementedError
+
     def contents(self, columns: slice) -> Iterable[Array]:
         """Arrays whose bytes, one after the other, tell these columns."""
         return (np.ascontiguousarray(self[:, t].T) for t in self.stretches(columns))

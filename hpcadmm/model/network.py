@@ -15,11 +15,13 @@ class Network:
     """m_l = W_l a_{l-1}, a_l = h(m_l) for l < L; layer l has n[l] units, n[0] features.
 
     With biases every a_l, l < L, carries one more row, the last, of ones, and W_l one more column.
+    dropout: in training, the share of the units of a_l that are 0, l = 0..L-1; (): none.
     """
 
     n: tuple[int, ...]
     activation: Activation
     bias: bool = True
+    dropout: tuple[float, ...] = ()
 
     @property
     def depth(self) -> int:

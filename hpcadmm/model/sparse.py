@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csc_array
 
+from hpcadmm.model.dropout import stays
 from hpcadmm.model.inputs import Coming, Inputs
 from hpcadmm.model.state import Array
 
@@ -78,6 +79,12 @@ class Sparse(Inputs):
     def outer(self, lam: Array, out: Array) -> Array:
         out[...] = (self.matrix @ lam.T).T
         return out
+
+    def dropped(self, units: int, rate: float, keys: Array) -> "Sparse":
+        rows, starts, scale = self.matrix.indices, self.matrix.indptr, self.dtype.type(1 / (1 - rate))
+        kept = stays(rows, rate, np.repeat(keys, np.diff(starts)), 0)
+        factor = np.where(rows < units, np.where(kept, scale, 0), 1).astype(self.dtype)
+        return Sparse.of(self.matrix.data * factor, rows, starts, self.shape[0])
 
     def contents(self, columns: slice) -> list[Array]:
         held = self[:, columns].matrix

@@ -40,6 +40,7 @@ class Solver:
     has_grid: ClassVar[bool] = False  # does its key `grid` deal layers to ranks?
     steady: ClassVar[bool] = True  # do all later iterations do the same work?
     streamed: ClassVar[bool] = False  # does it work on minibatches or tiles, so that x may stay in the file?
+    drops: ClassVar[bool] = False  # does it train with network.dropout?
     sparse: ClassVar[bool] = False  # does it use x in products only, so that x may be sparse?
     metrics: ClassVar[tuple[str, ...]] = ("objective", "primal_residual")  # of `measure`, that save.best may name
     sums: str = "exact"  # the key `sums`; "plain": ordinary float64 sums over the ranks
@@ -112,6 +113,11 @@ class Solver:
 
     def check(self, L: int) -> None:
         """Raise UsageError if the hyperparameters do not fit L weight layers or one another."""
+
+    def check_dropout(self) -> None:
+        """Raise UsageError if the solver cannot train with network.dropout: "(the solver) does not ..."."""
+        if not self.drops:
+            raise UsageError("does not train with dropout")
 
     def check_problem(self, problem: Problem, world: World) -> None:
         """Raise UsageError, on all ranks, if network, samples and ranks do not fit the hyperparameters."""

@@ -9,6 +9,8 @@ Moments, scalars and arithmetic have the dtype of w; `mean` is 1 / samples, floa
 
 from math import sqrt
 
+import numpy as np
+
 from hpcadmm.kernels import kernel
 
 
@@ -20,6 +22,29 @@ def sgd(w, g, m, weights, mean, decay, rate, momentum, ahead):  # type: ignore[n
         d = real(mean * g[i]) + (decay if i < weights else zero) * w[i]
         m[i] = momentum * m[i] + d
         w[i] -= rate * (m[i] + ahead * (d + momentum * m[i] - m[i]))
+
+
+@kernel
+def follow(w, v, share):  # type: ignore[no-untyped-def]
+    """w += share (v - w)."""
+    for i in range(w.size):
+        w[i] += share * (v[i] - w[i])
+
+
+@kernel
+def shorten(w, columns, longest):  # type: ignore[no-untyped-def]
+    """Each row of W[:, :columns] times min(1, longest / |row|); w is W^T, (columns or more, rows)."""
+    factor, some = np.zeros(w.shape[1]), False
+    for j in range(columns):
+        for i in range(w.shape[1]):
+            factor[i] += np.float64(w[j, i]) * np.float64(w[j, i])
+    for i in range(w.shape[1]):
+        long = factor[i] > longest * longest
+        factor[i], some = longest / sqrt(factor[i]) if long else 1.0, some or long
+    if some:
+        for j in range(columns):
+            for i in range(w.shape[1]):
+                w[j, i] *= w.dtype.type(factor[i])
 
 
 @kernel

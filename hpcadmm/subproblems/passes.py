@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from hpcadmm.model.inputs import outer, product
+from hpcadmm.model.dropout import drop
+from hpcadmm.model.inputs import Inputs, outer, product
 from hpcadmm.model.losses.base import Loss
 from hpcadmm.model.network import Network
 from hpcadmm.model.state import Array, Arrays
@@ -17,7 +18,8 @@ class Passes:
     """z_l = W_l a_{l-1}, a_l = h(z_l);   lam_L = grad R(z_L), lam_l = (W_{l+1}^T lam_{l+1}) * h'(z_l), R = sum w loss.
 
     a[l], l < L: (n_l + ones, m), a[0] the inputs; z[l], lam[l], l = 1..L: (n_l, m). The next pass over as many
-    columns overwrites them; the backward pass overwrites z[l], l < L, with h'(z_l).
+    columns overwrites them; the backward pass overwrites z[l], l < L, with h'(z_l). With keys of the samples' masks,
+    D_l of `model.dropout.drop` leaves units out: a_0 = D_0 x, a_l = D_l h(z_l), and lam_l, l < L, is D_l of the above.
     layers: pass through these only, in increasing order; default all.
     """
 
@@ -28,16 +30,19 @@ class Passes:
         self.z: Arrays = [None] * (network.depth + 1)
         self.lam: Arrays = [None] * (network.depth + 1)
         self._root: Weight = None  # sqrt(w)
+        self._keys: Array | None = None  # of the masks
 
-    def forward(self, W: Arrays, x: Array) -> Array:
-        """z_L of the inputs x (n_0 + ones, m). With `layers`, x is the a below them, and the result is their last z."""
+    def forward(self, W: Arrays, x: Array, keys: Array | None = None) -> Array:
+        """z_L of the inputs x (n_0 + ones, m). With `layers`, x is the a below them, and the result is their last z.
+        keys: (m,), of the samples' masks; None: nothing is dropped."""
+        self._keys = keys if self.network.dropout else None
         n, L, m, get = self.network.n, self.network.depth, x.shape[1], self._scratch
-        self.a[self.layers[0] - 1] = x
+        self.a[self.layers[0] - 1] = self._inputs(x) if self.layers[0] == 1 else x
         for l in self.layers:
             self.z[l] = product(W[l], self.a[l - 1], get(f"z{l}", n[l], m))
             if l < L:
                 a = get.ones(f"a{l}", n[l] + self.network.ones, m)
-                self.a[l] = self.network.activation.value(self.z[l], out=a)
+                self.a[l] = self._dropped(l, self.network.activation.value(self.z[l], out=a))
         return self.z[self.layers[-1]]
 
     def backward(self, W: Arrays, y: Array, w: Weight = None) -> None:
@@ -58,7 +63,23 @@ class Passes:
     def _through(self, l: int, pull: Array) -> Array:
         """lam_l in the place of W_{l+1}^T lam_{l+1}."""
         pull *= self.network.activation.derivative(self.z[l], out=self.z[l])
-        return pull
+        return self._dropped(l, pull)
+
+    def _dropped(self, l: int, a: Array) -> Array:
+        """D_l a, in the place of a."""
+        if self._keys is not None and self.network.dropout[l]:
+            drop(a, self.network.n[l], self.network.dropout[l], self._keys, l)
+        return a
+
+    def _inputs(self, x: Any) -> Any:
+        """D_0 x, elsewhere than x."""
+        if self._keys is None or not self.network.dropout[0]:
+            return x
+        if isinstance(x, Inputs):
+            return x.dropped(self.network.n[0], self.network.dropout[0], self._keys)
+        a = self._scratch("a0", *x.shape)
+        np.copyto(a, x)
+        return self._dropped(0, a)
 
     def pull(self, W: Arrays) -> Array:
         """W_l^T lam_l (n_{l-1}, m) of the lowest layer l, for the layer below it."""

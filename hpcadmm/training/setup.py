@@ -86,7 +86,7 @@ def set_up(job: Job, world: World, given: Given | None = None) -> Setup:
     check_data(job, data, world)
     outputs = outputs_of(job, data)
     world.digest_agrees(digest(job, data), "the job and the data")
-    network = Network((data.features, *job.layers.hidden, outputs), job.activation, job.layers.bias)
+    network = Network((data.features, *job.layers.hidden, outputs), job.activation, job.layers.bias, job.layers.rates)
     check_memory(job, network, data, world)
     parts = [part(samples, job, outputs, data.classes, world.samples) for samples in (data.train, data.test)]
     problem = Problem(network, job.loss, parts[0], parts[1], data.classes, job.head.seed, dtype)

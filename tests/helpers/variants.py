@@ -34,6 +34,7 @@ CHANGES: dict[str, list[dict[str, Any]]] = {
     "gd": [{"decay": 0.1}, {"optimum": False}],
     "qgd": [{"adaptive": "adaptive"}],
     "sgd": [{"momentum": 0.9, "nesterov": True, "decay": 0.1, "batch": 40}, {"batch": 0}],
+    "adam": [{"max_norm": 0.5, "average": 0.9, "schedule": "one-cycle", "warm_up": 1.0}],
     "muon": [{"ends": "muon", "nesterov": False, "decay": 0.1, "batch": 40}],
     "soap": [{"refresh": 1, "decay": 0.1}, {"largest": 6, "batch": 0}],
     "lbfgs": [{"restart": 3, "decay": 0.1}],

@@ -133,8 +133,10 @@ def test_an_unknown_table_or_key_outside_tables_is_refused():
 
 def test_the_parameters_of_an_activation_belong_to_it_alone():
     assert parse(LEAST, ["network.activation=leaky-relu", "network.slope=0.5"]).activation == LeakyRelu(0.5)
-    assert "network.slope: unknown key; [network] takes activation, bias, hidden" in refused("network.slope=0.5")
-    assert "takes activation, bias, hidden, slope" in refused("network.activation=leaky-relu", "network.x=0.5")
+    assert "network.slope: unknown key; [network] takes activation, bias, dropout, dropout_inputs, hidden" in refused(
+        "network.slope=0.5"
+    )
+    assert "dropout_inputs, hidden, slope" in refused("network.activation=leaky-relu", "network.x=0.5")
     assert "network.slope = 1.5: must be less than 1" in refused("network.activation=leaky-relu", "network.slope=1.5")
 
 
@@ -224,6 +226,13 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
         (["solver.name=taylor", "solver.dual_step=2"], ["solver.dual_step = 2", "solver.warm"]),
         (["solver.name=adam", "solver.schedule=step", "solver.drop=1"], ["solver.drop = 1"]),
         (["solver.name=sgd", "solver.nesterov=true"], ["solver.momentum = 0"]),
+        (["network.dropout=0.5"], ["network.dropout = 0.5", "no hidden layers", "dropout_inputs"]),
+        (["network.hidden=[5, 4]", "network.dropout=[0.5]"], ["network.dropout has 1 entries", "has 2 layers"]),
+        (["network.hidden=[5]", "network.dropout=1.0"], ["network.dropout = 1.0", "less than 1"]),
+        (["network.dropout_inputs=-0.1"], ["network.dropout_inputs = -0.1"]),
+        (["network.dropout_inputs=0.1"], ["network.dropout_inputs: ", "taylor", "does not train with dropout", "adam"]),
+        (["solver.name=lbfgs", "network.hidden=[5]", "network.dropout=0.1"], ["network.dropout: ", "lbfgs", "sgd"]),
+        (["solver.name=mpadmm", "solver.batch=0", "network.dropout_inputs=0.1"], ["solver.batch = 0", "line search"]),
     ],
     ids=str,
 )
@@ -240,6 +249,8 @@ def test_settings_that_cannot_do_what_they_say_are_refused_with_the_cure(overrid
         ["solver.name=pdadmm", "solver.schedule=balanced", "solver.rho=2000"],
         ["solver.name=taylor", "solver.dual_step=2", "solver.warm=20"],
         ["solver.name=sgd", "solver.nesterov=true", "solver.momentum=0.9"],
+        ["solver.name=sgd", "network.hidden=[5, 4]", "network.dropout=[0.0, 0.5]", "network.dropout_inputs=0.2"],
+        ["solver.name=taylor", "network.hidden=[5, 4]", "network.dropout=[0.0, 0.0]"],
     ],
     ids=str,
 )

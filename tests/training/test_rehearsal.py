@@ -43,6 +43,12 @@ def test_nor_with_another_activation(name):
         assert not compiled_late(EVERY[name], World.alone(), 3, activation=activation, spread=12)
 
 
+@pytest.mark.parametrize("name", ["adam", "mpadmm"])
+def test_nor_with_dropout(name):
+    forget()
+    assert not compiled_late(EVERY[name], World.alone(), 3, loss="cross-entropy", dropout=(0.2, 0.5, 0.5))
+
+
 PROGRAM = """
 from dataclasses import fields, replace
 import numpy as np

@@ -13,7 +13,7 @@ def stochastic(solver: Any, place: Place, iteration: int | None = None) -> Bill:
     case, bill = place.case, batch_bill(place)
     forward_and_back(bill, place)
     gradient_sum(bill, place)
-    vectors = 1 + len(solver.memory)
+    vectors = 1 + len(solver.memory) + bool(solver.average) + bool(solver.max_norm)
     for l in place.layers:
         bill.memory(l, near=case.n[l] * case.width(l) * (8 + 2 * case.item * vectors), calls=20)
     return bill
@@ -21,7 +21,7 @@ def stochastic(solver: Any, place: Place, iteration: int | None = None) -> Bill:
 
 def stochastic_memory(solver: Any, place: Place) -> float:
     """Bytes of state, sums and data."""
-    return gradient_memory(place, len(solver.memory))
+    return gradient_memory(place, len(solver.memory) + bool(solver.average))
 
 
 def muon(solver: Any, place: Place, iteration: int | None = None) -> Bill:

@@ -34,7 +34,7 @@ def measure(solver: Any, s: Any, p: Problem, world: World) -> dict[str, float]:
 def gradient_norm(s: Any, p: Problem, decay: float) -> float:
     """|g / samples + decay W| with the sums g of the last step; before the first step of those that `prepare` made."""
     samples, squares = s.work.size(max(0, s.steps - 1)), 0.0
-    for W, total, n in zip(s.W[1:], s.sums.gradient[1:], p.network.n, strict=False):
+    for W, total, n in zip(s.iterate[1:], s.sums.gradient[1:], p.network.n, strict=False):
         d = total.total / samples
         d[:, :n] += decay * W[:, :n]
         squares += square(d)

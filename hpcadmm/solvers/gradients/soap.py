@@ -64,7 +64,7 @@ class Soap(Stochastic):
     largest: Annotated[int, Ge(1)] = 10000
 
     def move_layer(self, s: Any, p: Problem, l: int) -> None:
-        e, W, m, v, QL, QR = self.entries(s, p, l), s.W[l], s.m[l], s.v[l], s.QL[l], s.QR[l]
+        e, W, m, v, QL, QR = self.entries(s, p, l), s.iterate[l], s.m[l], s.v[l], s.QL[l], s.QR[l]
         G, t = e.gradient().reshape(W.shape, order="F"), e.t - 1
         if t:
             beta1, rest1, beta2, rest2 = e.real(self.beta1, 1 - self.beta1, self.beta2, 1 - self.beta2)

@@ -13,9 +13,11 @@ from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import WEIGHTS, Array, Arrays, exact_sums, replicated, scalar
 from hpcadmm.solvers.base import Solver
 from hpcadmm.solvers.gradients import cost, measures
+from hpcadmm.solvers.gradients.schedules import SCHEDULES
 from hpcadmm.solvers.shared.batches import Drawn
 from hpcadmm.solvers.shared.gradient_sums import GradientSums
 from hpcadmm.solvers.shared.loss import penalty, summed_loss
+from hpcadmm.subproblems.first_order import follow, shorten
 
 Positive = Annotated[float, Gt(0), Lt(math.inf)]
 NotNegative = Annotated[float, Ge(0), Lt(math.inf)]
@@ -28,12 +30,17 @@ MOST = 16  # parts by default
 class State:
     """Lists are indexed by layer, l = 1..L; m and v are empty where a method does not use them."""
 
-    W: Arrays = replicated(WEIGHTS)  # W[l]: (n[l], n[l-1] + ones), biases in the last column
+    W: Arrays = replicated(WEIGHTS)  # W[l]: (n[l], n[l-1] + ones), biases in the last column; with `average` the mean
+    V: Arrays = replicated()  # shaped as W: the iterate, only with `average`
     m: Arrays = replicated()  # shaped as W: a mean of gradients or steps
     v: Arrays = replicated()  # shaped as W: a mean or sum of squares
     sums: Any = exact_sums()  # of the gradient
     steps: int = scalar(0, former="done")
     work: Any = None  # a Drawn
+
+    @property
+    def iterate(self) -> Arrays:
+        return self.V or self.W
 
 
 @dataclass(frozen=True)
@@ -69,11 +76,18 @@ class Stochastic(Solver):
     batch: samples a step; 0: all samples. Default 128.
     cut: parts of the samples and of each batch, which is also the largest number of ranks; ignored if batch = 0. More
         parts make smaller matrix products and other batches. Default batch / 64, at most 16.
-    schedule: "constant"; "cosine": the rate falls to 0 along half a cosine in `period` epochs; "step": it is multiplied
-        by `drop` every `period` epochs. Default "constant".
+    schedule: "constant"; "cosine": the rate falls to 0 along half a cosine in `period` epochs; "linear": along a line;
+        "one-cycle": it rises from rate / 25 to `rate` in the first 30 % of `period`, then falls to 4e-6 rate, each
+        along half a cosine; "step": it is multiplied by `drop` every `period` epochs. Default "constant".
     period: epochs. Default 10.
     drop: factor in (0, 1]. Default 0.1.
+    warm_up: in the first epochs, this many, the rate of the schedule is multiplied by a factor that grows linearly to
+        1. Default 0.
     decay: weight decay; biases do not decay. Default 0.
+    max_norm: after each step a row of a W_l (the weights of a unit's inputs, without its bias) that is longer is scaled
+        to this length [Srivastava et al., JMLR 2014]. Default none.
+    average: the weights are the running mean of the iterates V, W += (1 - average) (V - W); 0: the last iterate.
+        In [0, 1). Default 0.
     workers: only for accounting: `payload_bits` counts what this number of workers around a server would send in a
         step, their gradients up and one broadcast of the weights down. Default 1.
 
@@ -86,15 +100,19 @@ class Stochastic(Solver):
     state_type: ClassVar[Any] = State
     streamed: ClassVar[bool] = True
     sparse: ClassVar[bool] = True
+    drops: ClassVar[bool] = True
     memory: ClassVar[str] = ""  # which of m and v the method has
 
     rate: Positive = 0.001
     batch: Annotated[int, Ge(0)] = 128
     cut: Annotated[int, Ge(1)] | None = None
-    schedule: Literal["constant", "cosine", "step"] = "constant"
+    schedule: Literal["constant", "cosine", "linear", "step", "one-cycle"] = "constant"
     period: Annotated[int, Ge(1)] = 10
     drop: Annotated[float, Gt(0), Le(1)] = 0.1
+    warm_up: NotNegative = 0.0
     decay: NotNegative = 0.0
+    max_norm: Positive | None = None
+    average: Fraction = 0.0
     workers: Annotated[int, Ge(1)] = 1
 
     def __init_subclass__(cls) -> None:
@@ -107,10 +125,16 @@ class Stochastic(Solver):
 
     def step(self, s: State, p: Problem, world: World) -> None:
         """One step on one minibatch: sum the gradient over the ranks, then move each layer."""
-        s.sums.sum(s.W, lambda: s.work.parts(s.steps), world)
+        s.sums.sum(s.iterate, lambda: s.work.parts(s.steps), world)
         for l in range(1, p.network.depth + 1):
             self.move_layer(s, p, l)
+            if self.max_norm:
+                shorten(s.iterate[l].T, p.network.n[l - 1], self.max_norm)
         s.steps += 1
+        if self.average:
+            share = 1 - min(self.average, (s.steps - 1) / s.steps)
+            for W, V in zip(s.W[1:], s.V[1:], strict=True):
+                follow(flat(W), flat(V), p.dtype(share))
 
     def move_layer(self, s: State, p: Problem, l: int) -> None:
         """Move W_l; by default entry by entry."""
@@ -119,25 +143,18 @@ class Stochastic(Solver):
     def entries(self, s: State, p: Problem, l: int) -> Entries:
         """W_l and what moves it in this step."""
         m, v = (flat(x[l]) if x else None for x in (s.m, s.v))
-        rate, decay = p.dtype(self.rate_at(s.steps / s.work.count)), p.dtype(self.decay)
-        w, g, mean = flat(s.W[l]), flat(s.sums.gradient[l].total), 1 / s.work.size(s.steps)
-        return Entries(w, g, m, v, p.network.n[l] * p.network.n[l - 1], mean, s.steps + 1, rate, decay)
+        rate = p.dtype(self.rate_at(s.steps / s.work.count) * self.warmth((s.steps + 1) / s.work.count))
+        w, g, mean = flat(s.iterate[l]), flat(s.sums.gradient[l].total), 1 / s.work.size(s.steps)
+        weights, decay = p.network.n[l] * p.network.n[l - 1], p.dtype(self.decay)
+        return Entries(w, g, m, v, weights, mean, s.steps + 1, rate, decay)
 
     def rate_at(self, epochs: float) -> float:
-        """The learning rate after `epochs` epochs.
+        """The learning rate of the schedule after `epochs` epochs."""
+        return self.rate * SCHEDULES[self.schedule](epochs, self.period, self.drop)
 
-        >>> one = Stochastic(rate=8.0, schedule="step", period=3, drop=0.5)
-        >>> [one.rate_at(e) for e in (0, 2.9, 3, 6)]
-        [8.0, 8.0, 4.0, 2.0]
-        >>> two = Stochastic(rate=8.0, schedule="cosine", period=4)
-        >>> [round(two.rate_at(e), 9) for e in (0, 2, 4, 5)]
-        [8.0, 4.0, 0.0, 0.0]
-        """
-        if self.schedule == "cosine":
-            return self.rate * (1 + math.cos(math.pi * min(1.0, epochs / self.period))) / 2
-        if self.schedule == "step":
-            return self.rate * self.drop ** int(epochs / self.period)
-        return self.rate
+    def warmth(self, epochs: float) -> float:
+        """The factor of the warm-up, in a step that ends after `epochs` epochs."""
+        return min(1.0, epochs / self.warm_up) if self.warm_up else 1.0
 
     def check(self, L: int) -> None:
         if self.schedule == "step" and self.drop == 1:
@@ -159,12 +176,18 @@ class Stochastic(Solver):
 
     def blank(self, p: Problem, world: World) -> State:
         s = super().blank(p, world)
-        m, v = ([np.zeros_like(W) if l else None for l, W in enumerate(s.W)] if x in self.memory else [] for x in "mv")
-        return replace(s, m=m, v=v, sums=GradientSums(p, p.tiles.count), work=Drawn(p, self.batch))
+        kept = self.memory + "V" * bool(self.average)
+        V, m, v = ([np.zeros_like(W) if l else None for l, W in enumerate(s.W)] if x in kept else [] for x in "Vmv")
+        return replace(s, V=V, m=m, v=v, sums=GradientSums(p, p.tiles.count), work=Drawn(p, self.batch))
+
+    def set_weights(self, s: State, weights: Arrays, p: Problem, world: World) -> None:
+        super().set_weights(s, weights, p, world)
+        for W, given in zip(s.iterate[1:], weights[1:], strict=True):
+            W[...] = given
 
     def prepare(self, s: State, p: Problem, world: World) -> None:
         """The first scales of the sums."""
-        s.sums.settle(s.W, lambda: s.work.parts(0), world, fresh=s.steps == 0)
+        s.sums.settle(s.iterate, lambda: s.work.parts(0), world, fresh=s.steps == 0)
 
     def objective(self, s: State, p: Problem, world: World) -> float:
         return summed_loss(s.W, p, world) + p.total * penalty(s.W, p.network, self.decay)

@@ -94,6 +94,7 @@ class MpAdmm(Solver):
     steady: ClassVar[bool] = False  # some sweeps refresh the penalties
     state_type: ClassVar[Any] = State
     weighted: ClassVar[bool] = True
+    drops: ClassVar[bool] = True
 
     batch: Annotated[int, Ge(0)] = 4000
     cut: Count = 8
@@ -219,6 +220,10 @@ class MpAdmm(Solver):
 
     def objective(self, s: State, p: Problem, world: World) -> float:
         return p.total * measures.mean_objective(self, self.weights(s, world), p, world)
+
+    def check_dropout(self) -> None:
+        if not self.batch:
+            raise UsageError("does not train with dropout while solver.batch = 0 (a line search): choose a batch")
 
     def check_billed(self) -> None:
         if not self.batch:

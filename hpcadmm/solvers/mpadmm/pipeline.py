@@ -34,11 +34,11 @@ class PipelineSums(GradientSums):
         """All parts forward, then backward in reverse order; add each to the sums on its way back."""
         sent: list[Pending] = []
         targets = []
-        for j, (x, y, w) in enumerate(parts()):
+        for j, (x, y, w, *keys) in enumerate(parts()):
             if j == len(self._passes):
                 self._passes.append(Passes(self.p.network, self.p.loss, self.p.dtype, self.layers))
             targets.append((y.copy(order="F"), w))
-            sent.extend(self._forward(W, j, x))
+            sent.extend(self._forward(W, j, x, *keys))
         for j in reversed(range(len(targets))):
             sent.extend(self._backward(W, j, *targets[j]))
             for outer in sums:
@@ -52,14 +52,14 @@ class PipelineSums(GradientSums):
             for outer in sums:
                 outer.add(passes)
 
-    def _forward(self, W: Arrays, j: int, x: Array) -> list[Pending]:
+    def _forward(self, W: Arrays, j: int, x: Array, keys: Array | None = None) -> list[Pending]:
         """Part j through this rank's layers, from its a_0 or from the rank below; send the result to the rank above."""
         passes, network, l = self._passes[j], self.p.network, self.layers[0]
         if self.below is None:
             a = x.copy(order="F")
         else:
             a = self._receive(self.below, FORWARD, j, network.n[l - 1] + network.ones, x.shape[1])
-        passes.forward(W, a)
+        passes.forward(W, a, keys)
         return [] if self.above is None else [self.chain.send(passes.a[self.layers[-1]], self.above, FORWARD)]
 
     def _backward(self, W: Arrays, j: int, y: Array, w: Weight) -> list[Pending]:

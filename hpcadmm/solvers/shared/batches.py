@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from hpcadmm.model.dropout import keys_of
 from hpcadmm.model.inputs import Coming, Inputs
 from hpcadmm.model.problem import Part, Problem
 from hpcadmm.model.state import Array
@@ -110,7 +111,16 @@ class Drawn:
         samples = self.batches.size(k) if self.batches else p.tiles.n
         return samples * (p.total / (p.tiles.n or 1)) if p.weighted else samples
 
-    def parts(self, k: int) -> Iterable[Samples]:
+    def parts(self, k: int) -> Iterable[tuple[Any, ...]]:
+        """x, y and w of each of this rank's parts of step k, and if the network has dropout the keys of the masks."""
+        p, found = self.problem, self._samples(k)
+        if not p.network.dropout:
+            return found
+        columns = self.batches.columns(k) if self.batches else [np.arange(t.start, t.stop) for _, t in p.tiles]
+        keys = (keys_of(p.seed, k, p.tiles.lo + of_tile) for of_tile in columns)
+        return ((*samples, mine) for samples, mine in zip(found, keys, strict=True))
+
+    def _samples(self, k: int) -> Iterable[Samples]:
         """x, y and w of each of this rank's parts of step k."""
         if self.batches:
             return self.batches.parts(k, self.problem.train, self.scratch)

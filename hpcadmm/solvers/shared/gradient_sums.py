@@ -14,7 +14,8 @@ from hpcadmm.model.state import Array, Arrays
 from hpcadmm.model.weighted import Weight
 from hpcadmm.subproblems.passes import Passes
 
-Parts = Callable[[], Iterable[tuple[Array, Array, Weight]]]  # this rank's x, y, w of a batch; may be called twice
+# This rank's x, y, w of a batch, and if the network has dropout the keys of the masks; may be called twice.
+Parts = Callable[[], Iterable[tuple[Array, Array, Weight] | tuple[Array, Array, Weight, Array]]]
 Factor = Callable[[Passes], Array]
 
 
@@ -58,6 +59,7 @@ class GradientSums:
         self.passes = Passes(p.network, p.loss, p.dtype, self.layers)
         self.samples = p.total
         self._data: Array | None = p.x if 1 in self.layers and not plain else None  # until the scales of a_0 are given
+        self._grown = 1 / (1 - p.network.dropout[0]) if p.network.dropout else 1.0  # entries of a_0 that stay
         self.gradient: Arrays = [None] * (L + 1)
         self.aaT, self.llT = self.gradient.copy(), self.gradient.copy()
         self._gradients, self._inputs, self._outputs = [], [], []
@@ -112,7 +114,7 @@ class GradientSums:
         if self._data is None:
             return
         low, high = self._data.min(axis=1, initial=0), self._data.max(axis=1, initial=0)
-        largest = np.frexp(world.max(np.maximum(-low, high))[0])[1].astype(np.int64)
+        largest = np.frexp(world.max(np.maximum(-low, high))[0] * self._grown)[1].astype(np.int64)
         self.gradient[1].give(largest)
         if self.aaT[1] is not None:
             self.aaT[1].give(largest + half(math.frexp(self.samples)[1]) + 1)
@@ -120,8 +122,8 @@ class GradientSums:
 
     def run(self, W: Arrays, parts: Parts, sums: Sequence[OuterSum]) -> None:
         """Pass each part forward and backward and add its products to the sums."""
-        for x, y, w in parts():
-            self.passes.forward(W, x)
+        for x, y, w, *keys in parts():
+            self.passes.forward(W, x, *keys)
             self.passes.backward(W, y, w)
             for outer in sums:
                 outer.add(self.passes)
