@@ -51,6 +51,14 @@ class Inputs:
         """x without the units that dropout leaves out, as `model.dropout.drop` does it, layer 0."""
         raise NotImplementedError
 
+    def gram(self, out: Array) -> Array:
+        """out = x x^T."""
+        raise NotImplementedError
+
+    def dense(self) -> Array:
+        """x as an array."""
+        raise NotImplementedError
+
     def contents(self, columns: slice) -> Iterable[Array]:
         """Arrays whose bytes, one after the other, tell these columns."""
         return (np.ascontiguousarray(self[:, t].T) for t in self.stretches(columns))
@@ -73,6 +81,16 @@ def product(W: Array, a: Any, out: Array) -> Array:
 def outer(lam: Array, a: Any, out: Array) -> Array:
     """out = lam a^T, where a is an array or sparse."""
     return a.outer(lam, out) if isinstance(a, Inputs) else np.matmul(lam, a.T, out=out)
+
+
+def gram(a: Any, out: Array) -> Array:
+    """out = a a^T, where a is an array or sparse."""
+    return a.gram(out) if isinstance(a, Inputs) else np.matmul(a, a.T, out=out)
+
+
+def dense(a: Any) -> Array:
+    """a as an array."""
+    return a.dense() if isinstance(a, Inputs) else a
 
 
 def stretches(x: Any, columns: slice) -> list[slice]:

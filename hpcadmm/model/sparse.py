@@ -86,6 +86,19 @@ class Sparse(Inputs):
         factor = np.where(rows < units, np.where(kept, scale, 0), 1).astype(self.dtype)
         return Sparse.of(self.matrix.data * factor, rows, starts, self.shape[0])
 
+    def gram(self, out: Array) -> Array:
+        out[...] = (self.matrix @ self.matrix.T).toarray(order="F")
+        return out
+
+    def dense(self) -> Array:
+        return self.matrix.toarray(order="F")
+
+    def __mul__(self, w: Array) -> "Sparse":
+        """Column j times w[j]."""
+        held = self.matrix
+        data = held.data * np.repeat(w, np.diff(held.indptr))
+        return Sparse.of(data, held.indices, held.indptr, self.shape[0])
+
     def contents(self, columns: slice) -> list[Array]:
         held = self[:, columns].matrix
         return [held.indptr, held.indices, held.data]

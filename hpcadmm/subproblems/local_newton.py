@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy.special import logsumexp, softmax
@@ -14,6 +14,7 @@ from hpcadmm.subproblems.triangle import to_unit
 
 # of the gradient, per sample (plus one), for features scaled to a mean square of about 1
 TOLERANCE = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 1e-10}
+CLOSE = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 1e-12}  # of a quadratic function
 
 
 @dataclass
@@ -29,6 +30,8 @@ class Sum:
     v: Array | float = 0.0
     c: float = 0.0
     w: Weight = None
+    quadratic: ClassVar[bool] = False
+    tolerance: ClassVar[dict[Any, float]] = TOLERANCE
 
     @property
     def total(self) -> float:
@@ -50,6 +53,9 @@ class Sum:
 
 class SquaredSum(Sum):
     """F(T) = 1/2 sum_j w_j |T^T x_j - y_j|^2 + <v, T> + c/2 |T|^2."""
+
+    quadratic = True
+    tolerance = CLOSE
 
     def at(self, T: Array) -> tuple[float, Array, None]:
         """Value and gradient."""
@@ -111,6 +117,7 @@ class LocalNewton:
     w_n: (m_n,).
 
     Each worker's variables are scaled to the curvature, so the steps depend on the scale of a feature only through c_n.
+    unit: the size of a sample's gradient by Z, in which the tolerance is measured.
     """
 
     def __init__(
@@ -120,7 +127,7 @@ class LocalNewton:
         self.kind = kind
         self.sums = [kind(wide(x), wide(y), 0.0, float(k), wide(v)) for x, y, k, v in every]
         self.scales = [scale(one.squares(), one.c, one.total) for one in self.sums]
-        self.shape = len(X[0]), len(Y[0])
+        self.shape, self.unit = (len(X[0]), len(Y[0])), 1.0
 
     def factor(self) -> None:
         """Nothing to form before the first step."""
@@ -131,8 +138,8 @@ class LocalNewton:
             one = self.sums[n]
             one.v = row.astype(np.float64).reshape(self.shape)
             start = theta[n].astype(np.float64).reshape(self.shape)
-            tolerance = TOLERANCE[theta.dtype] * (1 + one.total)
-            theta[n] = minimise(one, start, tolerance, self.scales[n])[1].reshape(-1)
+            tolerance = self.kind.tolerance[theta.dtype] * (1 + one.total) * self.unit
+            theta[n] = minimise(one, start, tolerance, self.scales[n], one.quadratic)[1].reshape(-1)
 
     def values(self, theta: Array) -> Array:
         """f_n(theta_n) of each worker, (k,)."""

@@ -22,19 +22,22 @@ class Smooth(Protocol):
         ...
 
 
-def minimise(f: Smooth, x: Array, tolerance: float, scale: Array | float = 1.0) -> tuple[float, Array]:
+def minimise(
+    f: Smooth, x: Array, tolerance: float, scale: Array | float = 1.0, quadratic: bool = False
+) -> tuple[float, Array]:
     """The least value and the minimiser, from x, until |scale gradient| <= tolerance or rounding
     stops progress.
 
     scale: of the entries of x, positive, broadcast to its shape; the steps are those for the variable x / scale.
-    Powers of two cost no rounding. A function without a minimiser (separable classes) is followed for NEWTON steps.
+    Powers of two cost no rounding. quadratic: f is, so that CG goes to the end at once. A function without a minimiser
+    (separable classes) is followed for NEWTON steps.
     """
     value, g, point = f.at(x)
     for _ in range(NEWTON):
         size = norm(scale * g)
         if not size > tolerance:
             break
-        d = direction(f, point, g, min(0.1, size) * size, scale)
+        d = direction(f, point, g, tolerance / 2 if quadratic else min(0.1, size) * size, scale)
         slope = float((g * d).sum())
         if not slope < 0:
             break

@@ -8,10 +8,13 @@ Demmel, Grigori, Hoemmen, Langou: Communication-optimal Parallel and Sequential 
 Comput. 34 (2012).
 """
 
+from typing import Any
+
 import numpy as np
 from scipy.linalg import solve_triangular
 from scipy.linalg.lapack import dtpqrt, dtrtri
 
+from hpcadmm.model.inputs import dense
 from hpcadmm.model.state import Array
 from hpcadmm.model.weighted import Weight
 
@@ -20,14 +23,14 @@ BLOCK = 32  # columns of a block reflector
 EPS = float(np.finfo(np.float64).eps)
 
 
-def triangle(X: Array, Y: Array, w: Weight = None) -> Array:
-    """T (features + outputs, the same) in float64, from X (features, m) and Y (outputs, m) of any precision; of
-    sqrt(w) S with the weights w (m,)."""
+def triangle(X: Any, Y: Array, w: Weight = None) -> Array:
+    """T (features + outputs, the same) in float64, from X (features, m), an array or sparse, and Y (outputs, m) of any
+    precision; of sqrt(w) S with the weights w (m,)."""
     n = len(X) + len(Y)
     T, m, width = np.zeros((n, n), order="F"), X.shape[1], max(PIECE, 2 * n)
     for lo in range(0, m, width):
         rows = np.empty((min(width, m - lo), n), order="F")
-        rows[:, : len(X)], rows[:, len(X) :] = X[:, lo : lo + width].T, Y[:, lo : lo + width].T
+        rows[:, : len(X)], rows[:, len(X) :] = dense(X[:, lo : lo + width]).T, Y[:, lo : lo + width].T
         if w is not None:
             rows *= np.sqrt(w[lo : lo + width, None], dtype=np.float64)
         T = _folded(T, rows, 0)

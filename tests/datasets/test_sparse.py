@@ -13,8 +13,9 @@ from hpcadmm.datasets.disk.share import Section
 from hpcadmm.datasets.tabular.pairs import parsed
 from hpcadmm.errors import UsageError
 from hpcadmm.job.job import parse
-from hpcadmm.model.inputs import outer, product
+from hpcadmm.model.inputs import dense, gram, outer, product
 from hpcadmm.model.sparse import Sparse
+from hpcadmm.solvers.workers import local
 from hpcadmm.training.measure import measure
 from hpcadmm.training.setup import set_up
 from tests.helpers.problems import stepped
@@ -40,6 +41,7 @@ SOLVERS = {
     "muon": ["solver.ends=muon"],
     "lbfgs": ["data.weight=balanced"],
     "cg": [],
+    "taylor": ["data.weight=balanced"],
 }
 
 
@@ -138,13 +140,71 @@ def test_workers_around_a_server_need_no_dense_samples(
         assert rank[1] == one[1]
 
 
+SQUARED = ["data.task=regression", "loss.name=squared"]
+EXACT = ["gadmm", "qgadmm", "consensus"]
+
+
+def compared(path: str, solver: str, hidden: str, *more: str) -> tuple[list[Any], dict[str, Any], list[Any], Any]:
+    """Weights and metrics from sparse samples, the same on one and two ranks, and those from dense ones."""
+    dense, row, _ = trained(path, solver, hidden, World.alone(), "data.sparse=false", *more)
+    one = trained(path, solver, hidden, World.alone(), *more)
+    several = on_ranks(2, lambda w: trained(path, solver, hidden, w, *more))
+    assert {kind for *_, kind in (one, *several)} == {Sparse}
+    for rank in several:
+        assert all((w == v).all() for w, v in zip(rank[0], one[0], strict=True))
+        assert rank[1] == one[1]
+    return one[0], one[1], dense, row
+
+
+@pytest.mark.parametrize("weight", [[], ["data.weight=balanced"]])
+@pytest.mark.parametrize("solver", EXACT)
+def test_least_squares_of_workers_have_the_bits_of_dense_samples(
+    solver: str, weight: list[str], tmp_path: Path
+) -> None:
+    more = SQUARED if not weight else [*weight, "loss.name=squared"]
+    mine, row, theirs, dense = compared(file(tmp_path, noise=3.0), solver, "[]", *more)
+    assert all((w == v).all() for w, v in zip(mine, theirs, strict=True))
+    assert row == near(dense)
+    assert row["objective_error"] == dense["objective_error"]
+
+
+@pytest.mark.parametrize("solver", EXACT)
+def test_least_squares_of_many_features_are_not_factored(
+    solver: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "FACTORED", 10)
+    mine, row, theirs, dense = compared(file(tmp_path, noise=3.0), solver, "[]", *SQUARED, "solver.rho=30")
+    for w, v in zip(mine, theirs, strict=True):
+        np.testing.assert_allclose(w, v, rtol=0, atol=1e-11 * np.abs(v).max())
+    assert row["objective"] == pytest.approx(dense["objective"], rel=1e-11)
+
+
+@pytest.mark.parametrize(
+    ("solver", "hidden", "more"),
+    [
+        ("consensus", "[]", []),
+        ("gadmm", "[]", ["data.weight=balanced"]),
+        ("gadmm", "[8]", []),
+        ("gadmm", "[]", ["solver.local=adam"]),
+        ("qgadmm", "[8]", ["solver.bits=16", "data.weight=balanced"]),
+    ],
+)
+def test_workers_need_no_dense_samples(solver: str, hidden: str, more: list[str], tmp_path: Path) -> None:
+    mine, row, theirs, dense = compared(file(tmp_path, noise=3.0), solver, hidden, *more)
+    for w, v in zip(mine, theirs, strict=True):
+        np.testing.assert_allclose(w, v, rtol=0, atol=1e-9 * np.abs(v).max())
+    assert row["objective"] == pytest.approx(dense["objective"], rel=1e-9)
+
+
 def test_a_dense_file_becomes_dense_and_a_solver_may_need_it(tmp_path: Path) -> None:
     path = file(tmp_path, density=0.5)
     assert isinstance(loaded(path, World.alone()).train.x, np.ndarray)
     assert isinstance(loaded(path, World.alone(), sparse=True, scale="none").train.x, Sparse)
-    job = JOB.format(path=file(tmp_path), solver="taylor", hidden="[4]", scale="")
+    job = JOB.format(path=file(tmp_path), solver="mpadmm", hidden="[4]", scale="")
     assert isinstance(set_up(parse(job), World.alone()).problem.x, np.ndarray)
-    with pytest.raises(UsageError, match=r"data.sparse = true: taylor needs dense .*: gd, qgd, .*adam, cg, lbfgs"):
+    with pytest.raises(
+        UsageError, match=r"data.sparse = true: mpadmm needs dense .*: taylor, .*gd, qgd, .*adam, cg, lbfgs"
+    ):
         set_up(parse(job, ["data.sparse=true"]), World.alone())
     with pytest.raises(UsageError, match=r"data.sparse = true: the scaling shifts the features"):
         loaded(path, World.alone(), sparse=True, standardise=True)
@@ -161,8 +221,13 @@ def test_news_fit_where_dense_samples_do_not(tmp_path: Path, monkeypatch: pytest
     setup = set_up(parse(job), World.alone())
     assert setup.problem.x.shape == (100_001, 480)
     assert setup.problem.x.nbytes < 480 * 22 * 20
-    with pytest.raises(UsageError, match=r"memory: .* or a solver that keeps them sparse: gd, qgd, sgd, "):
+    with pytest.raises(UsageError, match=r"memory: .* or a solver that keeps them sparse: taylor, "):
+        set_up(parse(job, ["solver.name=mpadmm"]), World.alone())
+    with pytest.raises(UsageError, match=r"the normal equations of 100001 inputs 640 GB per rank\); use a solver that"):
         set_up(parse(job, ["solver.name=taylor"]), World.alone())
+    few = [*SQUARED, "solver.name=consensus", "data.sparse=false", "data.first=10", "data.first_test=1"]
+    with pytest.raises(UsageError, match=r"factors of 100001 features for 10 workers .* keep a LIBSVM file sparse"):
+        set_up(parse(job, few), World.alone())
 
 
 def test_a_value_too_large_names_its_row(tmp_path: Path) -> None:
@@ -182,6 +247,11 @@ def test_products() -> None:
     out, back = (np.zeros(shape, order="F") for shape in ((4, m), (4, rows)))
     np.testing.assert_allclose(product(W, sparse, out), W @ x, rtol=1e-13)
     np.testing.assert_allclose(outer(lam, sparse, back), lam @ x.T, rtol=1e-13, atol=1e-13)
+    square = np.zeros((rows, rows), order="F")
+    np.testing.assert_allclose(gram(sparse, square), x @ x.T, rtol=1e-13, atol=1e-13)
+    w = random.random(m)
+    np.testing.assert_array_equal((sparse * w).dense(), x * w)
+    np.testing.assert_array_equal(dense(x), dense(sparse))
     np.testing.assert_array_equal(sparse[:, 2:5].matrix.toarray(), x[:, 2:5])
     chosen = np.array([6, 0, 3])
     np.testing.assert_array_equal(sparse.taken(chosen, np.empty, list).matrix.toarray(), x[:, chosen])

@@ -9,6 +9,7 @@ import numpy as np
 from hpcadmm.comm.exact.sums import Exact, first_grid, sum_exactly, sum_tiles
 from hpcadmm.comm.exact.vectors import carried
 from hpcadmm.comm.world import World
+from hpcadmm.model.inputs import gram, outer
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array, Arrays
 from hpcadmm.model.tiles import Tiles
@@ -36,7 +37,7 @@ class NormalSums:
         if w is not None:
             z, a = self._weighted(z, a, w)
         for part, tile, left in zip(self.parts, self._tile, (z, a), strict=False):
-            part.add(np.matmul(left, a.T, out=tile))
+            part.add(outer(left, a, tile))
 
     def _weighted(self, z: Array, a: Array, w: Array) -> tuple[Array, Array]:
         """Factors whose products are weighted: w z and a; with a a^T, sqrt(w) z and sqrt(w) a."""
@@ -108,11 +109,11 @@ def sum_over_samples(
     tile = np.empty(shape, left.dtype, order="F")
 
     def add(t: slice) -> None:
-        one, other = left[:, t], right[:, t]
+        one = left[:, t]
         if w is not None:
             one = one * (np.sqrt(w[t]) if left is right else w[t])
-            other = one if left is right else other
-        total.add(np.matmul(one, other.T, out=tile))
+        other = one if left is right else right[:, t]
+        total.add(gram(one, tile) if other is one else outer(one, other, tile))
 
     sum_tiles(world, tiles, [total], add)
     return total.total

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from hpcadmm.model.inputs import product
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array, Arrays
 
@@ -19,7 +20,7 @@ def forward(problem: Problem, W: Arrays, a: Arrays, z: Arrays) -> None:
     L = problem.network.depth
     for _, t in problem.tiles:
         for l in range(1, L + 1):
-            np.matmul(W[l], a[l - 1][:, t], out=z[l][:, t])
+            product(W[l], a[l - 1][:, t], z[l][:, t])
             if l < L:
                 problem.network.activation.value(z[l][:, t], out=a[l][:, t])
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from hpcadmm.comm.exact.sums import sum_by_tile
 from hpcadmm.comm.world import World
+from hpcadmm.model.inputs import product
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.weighted import total
 from hpcadmm.subproblems.norm import square
@@ -34,7 +35,7 @@ def tile(s: Any, p: Problem, t: slice, beta: list[float], gamma: list[float]) ->
     residual = scale = 0.0
     for l in range(1, L + 1):
         z = s.z[l][:, t]
-        r = square(z - np.matmul(s.W[l], s.a[l - 1][:, t], out=s.work("m", *z.shape)), w)
+        r = square(z - product(s.W[l], s.a[l - 1][:, t], s.work("m", *z.shape)), w)
         objective, residual, scale = objective + beta[l] * r, residual + r, scale + square(z, w)
         if l < L:
             a = s.a[l][: z.shape[0], t]

@@ -10,8 +10,10 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from annotated_types import Ge, Gt, Lt
 
+from hpcadmm.comm import memory
 from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
+from hpcadmm.model.inputs import product
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import INPUTS, OUTPUTS, UNITS, WEIGHTS, Array, Arrays, columns, exact_sums, replicated, scalar
 from hpcadmm.solvers.base import Solver
@@ -23,6 +25,8 @@ from hpcadmm.subproblems.scratch import Scratch
 
 Positive = Annotated[float, Gt(0), Lt(np.inf)]
 NotNegative = Annotated[float, Ge(0), Lt(np.inf)]
+SQUARES = 8  # arrays as large as a_0 a_0^T, in float64, while it is summed and factored
+CURE = "use a solver that forms no square matrix of the inputs, as adam, lbfgs or cg, or fewer features"
 
 
 @dataclass
@@ -67,6 +71,7 @@ class Taylor(Solver):
     paper: ClassVar[str] = "Taylor et al., ICML 2016"
     state_type: ClassVar[Any] = State
     weighted: ClassVar[bool] = True
+    sparse: ClassVar[bool] = True
 
     beta: Positive | list[Positive] = 1.0
     gamma: Positive | list[Positive] = 10.0
@@ -85,12 +90,12 @@ class Taylor(Solver):
             fit_weights(sums.of[l].zaT, self._factor(s, l, p), out=W[l])
             fit_activation = FitActivation.prepare(W[l + 1], p.network.n[l], beta[l + 1], gamma[l])
             for t in sums.pass_over(l, z, a, world):
-                m = np.matmul(W[l], a[l - 1][:, t], out=scratch("m", *z[l][:, t].shape))
+                m = product(W[l], a[l - 1][:, t], scratch("m", *z[l][:, t].shape))
                 fit_activation(z[l][:, t], z[l + 1][:, t], h, scratch, a[l][:, t])
                 h.prox(a[l][:, t], m, gamma[l], beta[l], z[l][:, t])
         fit_weights(sums.of[L].zaT, self._factor(s, L, p), out=W[L])
         for t in sums.pass_over(L, z, a, world):
-            m = np.matmul(W[L], a[L - 1][:, t], out=scratch("m", *z[L][:, t].shape))
+            m = product(W[L], a[L - 1][:, t], scratch("m", *z[L][:, t].shape))
             loss.prox(m, p.y[:, t], s.lam[:, t], beta[L], z[L][:, t])
             if self.warm is not None and s.sweeps >= self.warm:
                 s.lam[:, t] += self.dual_step * beta[L] * (z[L][:, t] - m)
@@ -116,6 +121,11 @@ class Taylor(Solver):
                 f"solver.dual_step = {self.dual_step:g} has no effect without solver.warm, the number of sweeps before "
                 f"the multiplier moves: set it, for example to 20"
             )
+
+    def check_problem(self, p: Problem, world: World) -> None:
+        """Raise UsageError if a_0 a_0^T, its exact sum and its factor do not fit the memory. Collective."""
+        n = p.network.shape(1)[1]
+        memory.check(world, {f"the normal equations of {n} inputs": 8.0 * SQUARES * n**2}, CURE)
 
     def blank(self, p: Problem, world: World) -> State:
         sums = SweepSums(p, self.sums == "plain")

@@ -16,7 +16,7 @@ from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import WEIGHTS, Array, Arrays, exact_sums, replicated, scalar, sites
 from hpcadmm.model.vector import flat
 from hpcadmm.solvers.workers import cost, measures
-from hpcadmm.solvers.workers.local import LOCAL, pose
+from hpcadmm.solvers.workers.local import LOCAL, check_memory, pose
 from hpcadmm.solvers.workers.workers import ByWorker, Workers, WorkerSolver
 
 ALL = slice(None)
@@ -54,6 +54,8 @@ class Consensus(WorkerSolver):
     workers: number of workers N, >= 1 (default 10); each rank holds one or more.
     rho: penalty of each worker, > 0 (default 1); one number for all features: standardise them.
 
+    Least squares of more than 1,000 sparse features go by conjugate gradients, as in gadmm.
+
     A worker uploads theta_n + lam_n / rho and the server broadcasts Theta; both travel in one float64 sum over the
     ranks. Theta is the model that is saved and evaluated. After an iteration it is the mean of all theta_n, because the
     lam_n then sum to 0.
@@ -66,11 +68,16 @@ class Consensus(WorkerSolver):
     paper: ClassVar[str] = "Boyd et al., Foundations and Trends in Machine Learning 2011, section 7.1"
     state_type: ClassVar[Any] = State
     most_layers: ClassVar[int | None] = 1
+    sparse: ClassVar[bool] = True
     metrics: ClassVar[tuple[str, ...]] = (*WorkerSolver.metrics, "dual_residual")
     losses: ClassVar[tuple[str, ...] | None] = tuple(LOCAL)
 
     workers: Annotated[int, Ge(1)] = 10
     rho: Annotated[float, Gt(0), Lt(np.inf)] = 1.0
+
+    def check_problem(self, p: Problem, world: World) -> None:
+        """UsageError if the workers' factors do not fit the memory."""
+        check_memory(p, world)
 
     def knows_optimum(self, L: int, loss: str) -> bool:
         return True

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from hpcadmm.comm import memory
 from hpcadmm.comm.world import World
 from hpcadmm.model.inputs import Inputs, part
 from hpcadmm.model.problem import Problem
@@ -20,22 +21,41 @@ from hpcadmm.subproblems.local_newton import LocalNewton, SquaredSum
 from hpcadmm.subproblems.scratch import Scratch
 
 LOCAL = {"squared": LocalLeastSquares, "cross-entropy": LocalNewton}  # exact steps of linear models, by loss
+FACTORED = 1000  # features up to which the least squares of sparse samples are factored
+CURE = "start fewer workers a node, keep a LIBSVM file sparse (data.sparse), or use adam or lbfgs, which factor nothing"
 
 
 def pose(p: Problem, workers: Workers, c: Array | float, world: World) -> tuple[Any, Any]:
     """The exact local problems of a linear model with the penalty c/2 |theta|^2 (of each worker or of all), factored;
     and the optimum of one model for all samples. Collective.
 
-    Sparse samples are not factored: the squared loss, too, goes by Newton's method, from products with them.
+    Least squares of many sparse features are not factored: they go by conjugate gradients, from products with X_n.
     """
     X, Y, w = samples(p, workers)
     each = np.broadcast_to(c, len(workers.mine))
-    sparse = isinstance(p.x, Inputs)
-    if sparse and p.loss.name == "squared":
+    if p.loss.name == "squared" and not factored(p):
         local = LocalNewton(X, Y, each, w, SquaredSum)
-        return local, ByNewton(local, workers, p, world)
+        optimum = ByNewton(local, workers, p, world)
+        local.unit = optimum.unit
+        return local, optimum
     exact: Any = LOCAL[p.loss.name](X, Y, each, w)
     return exact, OPTIMA[p.loss.name](exact, workers, p, world)
+
+
+def factored(p: Problem) -> bool:
+    """Is the least squares problem of a worker factored, by matrices of features x features?"""
+    x: Any = p.x
+    return len(x) <= FACTORED or not isinstance(x, Inputs)
+
+
+def check_memory(p: Problem, world: World) -> None:
+    """Raise UsageError if a node lacks the memory for the factors of exact least squares. Collective."""
+    if p.network.depth > 1 or p.loss.name != "squared" or not factored(p):
+        return
+    n = len(p.x)
+    side, workers = n + p.network.n[1], len(p.tiles)
+    size = 8.0 * (workers + 2) * (side**2 + n**2)
+    memory.check(world, {f"factors of {n} features for {workers} workers": size}, CURE)
 
 
 def samples(p: Problem, workers: Workers) -> tuple[list[Array], list[Array], list[Weight]]:

@@ -12,7 +12,7 @@ from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array
 from hpcadmm.solvers.workers.workers import Workers
 from hpcadmm.subproblems.local_least_squares import LocalLeastSquares, value
-from hpcadmm.subproblems.local_newton import TOLERANCE, LocalNewton, scale
+from hpcadmm.subproblems.local_newton import LocalNewton, scale
 from hpcadmm.subproblems.newton_cg import direction, minimise
 from hpcadmm.subproblems.triangle import parted, shortest_root, stacked
 
@@ -101,9 +101,9 @@ class ByNewton(Optimum):
         scales = scale(self.squares, 0.0, p.total)
         zero = np.zeros(local.shape)
         self.beginning = self.at(zero)[0]
-        unit = local.kind.unit(self.beginning / (p.total or 1))
-        tolerance = TOLERANCE[np.dtype(p.dtype)] * (1 + p.total) * unit
-        self.least, self.theta = minimise(self, zero, tolerance, scales)
+        self.unit = local.kind.unit(self.beginning / (p.total or 1))
+        tolerance = local.kind.tolerance[np.dtype(p.dtype)] * (1 + p.total) * self.unit
+        self.least, self.theta = minimise(self, zero, tolerance, scales, local.kind.quadratic)
         self.slopes = workers.gathered(local.slopes(self.theta), world)
         self.slope = self.slopes.sum(axis=0)
         step = direction(self, self.at(self.theta)[2], self.slope, 0.0, scales)
