@@ -17,13 +17,14 @@ from hpcadmm.errors import UsageError
 from hpcadmm.job.job import Job, parse
 from hpcadmm.model.network import Network
 from hpcadmm.model.state import Array, Arrays
+from hpcadmm.products import PRECISIONS
 from hpcadmm.storage import folders
 from hpcadmm.storage.durable import spoken
 from hpcadmm.storage.readers import current
 from hpcadmm.storage.weights import read_weights
 from hpcadmm.training.measure import weights_sha256
 from hpcadmm.training.origin import Origin
-from hpcadmm.training.setup import PRECISIONS, Given
+from hpcadmm.training.setup import Given
 
 Warn = Callable[[str], None]
 Which = int | Literal["last"] | None  # an iteration, the last checkpoint, or the best one if the run keeps it

@@ -31,13 +31,14 @@ class Head:
 
     name: the name of the run; default: the name of the file.
     seed: of all random numbers, default 0.
-    precision: "float64" (default) or "float32".
+    precision: "float64" (default) or "float32"; "bfloat16" (needs the extra bf16): as float32, but the factors of the
+        large matrix products are rounded to bfloat16 and summed in float32.
     threads: BLAS threads a rank, default 1; other numbers change the last bits of the results.
     """
 
     name: str
     seed: Annotated[int, Ge(0)] = 0
-    precision: Literal["float64", "float32"] = "float64"
+    precision: Literal["float64", "float32", "bfloat16"] = "float64"
     threads: Count = 1
 
 

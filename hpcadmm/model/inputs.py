@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from hpcadmm.model.state import Array
+from hpcadmm.products.base import Engine
 
 Coming = Callable[[], Iterable[Array]]  # columns that will be asked for from now on, in this order
 
@@ -38,6 +39,10 @@ class Inputs:
     def max(self, axis: int, initial: float) -> Array:
         """The largest value of each row, and at least `initial`; axis = 1."""
         raise NotImplementedError
+
+    def engine(self, usual: Engine) -> Engine:
+        """The engine of products with columns of these inputs; `usual`: that of arrays."""
+        return usual
 
     def product(self, W: Array, out: Array) -> Array:
         """out = W x."""

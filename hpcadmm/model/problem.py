@@ -1,13 +1,16 @@
 """A problem: the network, the loss, and this rank's columns of the data."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
+from hpcadmm.model.inputs import Inputs
 from hpcadmm.model.losses.base import Loss
 from hpcadmm.model.network import Network
 from hpcadmm.model.state import Array
 from hpcadmm.model.tiles import Tiles
 from hpcadmm.model.weighted import Weight, at
+from hpcadmm.products.base import Engine, Operand
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Problem:
-    """minimise the sum of w loss(network(x), y) over the samples; `classes` is 0 for a regression."""
+    """minimise the sum of w loss(network(x), y) over the samples; `classes` is 0 for a regression.
+
+    dtype: of the arrays. products: computes the products over the samples.
+    """
 
     network: Network
     loss: Loss
@@ -43,10 +49,23 @@ class Problem:
     classes: int
     seed: int
     dtype: Any
+    products: Engine
 
     @property
     def x(self) -> Array:
         return self.train.x
+
+    @cached_property
+    def engines(self) -> list[Engine]:
+        """The engine of the products of each layer l = 1..L; entry 0 is not used."""
+        found = [self.products, *(self.products.at(*self.network.shape(l)) for l in range(1, self.network.depth + 1))]
+        x: Any = self.x
+        return [*found[:1], x.engine(found[1]) if isinstance(x, Inputs) else found[1], *found[2:]]
+
+    @cached_property
+    def inputs(self) -> Operand:
+        """x as an operand of the products of layer 1, for a solver that uses all samples in every iteration."""
+        return self.x if self.network.dropout and self.network.dropout[0] else self.engines[1].data(self.x)
 
     @property
     def y(self) -> Array:

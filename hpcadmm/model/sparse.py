@@ -9,6 +9,8 @@ from scipy.sparse import csc_array
 from hpcadmm.model.dropout import stays
 from hpcadmm.model.inputs import Coming, Inputs
 from hpcadmm.model.state import Array
+from hpcadmm.products.base import Engine
+from hpcadmm.products.plain import Plain
 
 
 class Sparse(Inputs):
@@ -72,6 +74,9 @@ class Sparse(Inputs):
     def nbytes(self) -> int:
         return self.matrix.data.nbytes + self.matrix.indices.nbytes + self.matrix.indptr.nbytes
 
+    def engine(self, usual: Engine) -> Engine:
+        return SparseProducts(self.dtype.name)
+
     def product(self, W: Array, out: Array) -> Array:
         out[...] = (self.matrix.T @ W.T).T
         return out
@@ -102,3 +107,13 @@ class Sparse(Inputs):
     def contents(self, columns: slice) -> list[Array]:
         held = self[:, columns].matrix
         return [held.indptr, held.indices, held.data]
+
+
+class SparseProducts(Plain):
+    """Products of arrays with `Sparse`."""
+
+    def apply(self, W: Array, a: Sparse, out: Array) -> Array:  # type: ignore[override]
+        return a.product(W, out)
+
+    def outer(self, z: Array, a: Sparse, out: Array) -> Array:  # type: ignore[override]
+        return a.outer(z, out)

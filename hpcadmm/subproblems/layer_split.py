@@ -12,8 +12,8 @@ from hpcadmm.kernels import kernel
 from hpcadmm.model.activations.base import Activation
 from hpcadmm.model.state import Array
 from hpcadmm.model.weighted import Weight, at
+from hpcadmm.products.scratch import Scratch
 from hpcadmm.subproblems.norm import square
-from hpcadmm.subproblems.scratch import Scratch
 
 CUT = 1 << 16  # entries of a piece, so that temporaries stay in the core's own cache
 

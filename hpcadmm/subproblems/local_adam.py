@@ -10,6 +10,7 @@ from hpcadmm.model.network import Network
 from hpcadmm.model.state import Array, Arrays
 from hpcadmm.model.vector import shaped
 from hpcadmm.model.weighted import Weight, at
+from hpcadmm.products.base import Engine
 from hpcadmm.subproblems.passes import Passes
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
@@ -65,11 +66,12 @@ class LocalAdam:
         weight: float,
         steps: int,
         rate: float,
+        products: Sequence[Engine] | None = None,
     ) -> None:
         self.network, self.loss, self.batches, self.moments = network, loss, batches, moments
         self.X, self.Y, self.w = samples
         self.c, self.weight, self.steps, self.rate = c, weight, steps, rate
-        self.passes = Passes(network, loss, moments.dtype)
+        self.passes = Passes(network, loss, moments.dtype, products)
         self._g = np.zeros(moments.shape[-1], moments.dtype)
         self._G = shaped(self._g, network)
 
@@ -89,6 +91,7 @@ class LocalAdam:
         if not x.shape[1]:
             self._g[...] = 0
             return 0.0
+        W = self.passes.weights(W)
         self.passes.forward(W, x)
         self.passes.backward(W, y, w)
         for l in range(1, self.network.depth + 1):

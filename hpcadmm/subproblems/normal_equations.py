@@ -12,7 +12,7 @@ from scipy.linalg.blas import dtrsm
 from hpcadmm.kernels import kernel
 from hpcadmm.model.activations.base import Activation
 from hpcadmm.model.state import Array
-from hpcadmm.subproblems.scratch import Scratch
+from hpcadmm.products.scratch import Scratch
 
 Factor = tuple[Array, bool]
 SMALLEST = 1e-280  # a diagonal entry below it counts as 0

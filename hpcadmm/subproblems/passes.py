@@ -1,48 +1,71 @@
 """One forward and one backward pass through a network: activations, multipliers, the gradient."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from hpcadmm.model.dropout import drop
-from hpcadmm.model.inputs import Inputs, outer, product
+from hpcadmm.model.inputs import Inputs
 from hpcadmm.model.losses.base import Loss
 from hpcadmm.model.network import Network
 from hpcadmm.model.state import Array, Arrays
 from hpcadmm.model.weighted import Weight
-from hpcadmm.subproblems.scratch import Scratch
+from hpcadmm.products.base import Engine, Operand
+from hpcadmm.products.plain import Plain
+from hpcadmm.products.scratch import Scratch
 
 
 class Passes:
     """z_l = W_l a_{l-1}, a_l = h(z_l);   lam_L = grad R(z_L), lam_l = (W_{l+1}^T lam_{l+1}) * h'(z_l), R = sum w loss.
 
-    a[l], l < L: (n_l + ones, m), a[0] the inputs; z[l], lam[l], l = 1..L: (n_l, m). The next pass over as many
-    columns overwrites them; the backward pass overwrites z[l], l < L, with h'(z_l). With keys of the samples' masks,
-    D_l of `model.dropout.drop` leaves units out: a_0 = D_0 x, a_l = D_l h(z_l), and lam_l, l < L, is D_l of the above.
+    a[l], l < L: (n_l + ones, m), a[0] the inputs; lam[l], l = 1..L: (n_l, m): operands of `products`. z[l]: (n_l, m).
+    The next pass over as many columns overwrites them; the backward pass overwrites z[l], l < L. With keys of the
+    samples' masks, D_l of `model.dropout.drop` leaves units out: a_0 = D_0 x, a_l = D_l h(z_l), and lam_l, l < L, is
+    D_l of the above.
+
+    products: the engine of each layer; default: of arrays.
     layers: pass through these only, in increasing order; default all.
+    keep: the inputs are overwritten between `forward` and what uses them later; keep a copy.
     """
 
-    def __init__(self, network: Network, loss: Loss, dtype: Any, layers: Sequence[int] | None = None) -> None:
-        self.network, self.loss, self._scratch = network, loss, Scratch(dtype)
+    def __init__(
+        self,
+        network: Network,
+        loss: Loss,
+        dtype: Any,
+        products: Sequence[Engine] | None = None,
+        layers: Sequence[int] | None = None,
+        *,
+        keep: bool = False,
+    ) -> None:
+        self.network, self.loss, self.keep, self._scratch = network, loss, keep, Scratch(dtype)
         self.layers = layers or range(1, network.depth + 1)
+        self.products = products or [Plain(self._scratch.dtype.name)] * (network.depth + 1)
+        self.operands = [engine.operands() for engine in self.products]
         self.a: Arrays = [None] * network.depth
         self.z: Arrays = [None] * (network.depth + 1)
         self.lam: Arrays = [None] * (network.depth + 1)
         self._root: Weight = None  # sqrt(w)
         self._keys: Array | None = None  # of the masks
 
-    def forward(self, W: Arrays, x: Array, keys: Array | None = None) -> Array:
+    def weights(self, W: Arrays) -> Arrays:
+        """The operands of W, for passes until it changes."""
+        return [w if w is None else self.operands[l].rounded(f"W{l}", w) for l, w in enumerate(W)]
+
+    def forward(self, W: Arrays, x: Any, keys: Array | None = None) -> Array:
         """z_L of the inputs x (n_0 + ones, m). With `layers`, x is the a below them, and the result is their last z.
-        keys: (m,), of the samples' masks; None: nothing is dropped."""
+
+        W: of `weights`. keys: (m,), of the samples' masks; None: nothing is dropped."""
         self._keys = keys if self.network.dropout else None
-        n, L, m, get = self.network.n, self.network.depth, x.shape[1], self._scratch
-        self.a[self.layers[0] - 1] = self._inputs(x) if self.layers[0] == 1 else x
+        n, L, m, first, h = self.network.n, self.network.depth, x.shape[1], self.layers[0], self.network.activation
+        operands = self.operands[first].kept if self.keep else self.operands[first].rounded
+        self.a[first - 1] = operands(f"a{first - 1}", self._inputs(x) if first == 1 else x)
         for l in self.layers:
-            self.z[l] = product(W[l], self.a[l - 1], get(f"z{l}", n[l], m))
+            self.z[l] = self.products[l].apply(W[l], self.a[l - 1], self._scratch(f"z{l}", n[l], m))
             if l < L:
-                a = get.ones(f"a{l}", n[l] + self.network.ones, m)
-                self.a[l] = self._dropped(l, self.network.activation.value(self.z[l], out=a))
+                self.a[l] = self.operands[l + 1].activated(f"a{l}", h, self.z[l], self.network.ones, self._drops(l))
         return self.z[self.layers[-1]]
 
     def backward(self, W: Arrays, y: Array, w: Weight = None) -> None:
@@ -51,57 +74,58 @@ class Passes:
         n, last = self.network.n, self.layers[-1]
         self._root = None if w is None else np.sqrt(w)
         if last == self.network.depth:
-            self.lam[last] = self.loss.gradient(self.z[last], y)
+            lam = self.loss.gradient(self.z[last], y)
             if w is not None:
-                self.lam[last] *= w
+                lam *= w
+            self.lam[last] = self.operands[last].rounded(f"lam{last}", lam)
         else:
             self.lam[last] = self._through(last, y)
         for l in reversed(self.layers[:-1]):
             pull = self._scratch(f"lam{l}", n[l], y.shape[1])
-            self.lam[l] = self._through(l, np.matmul(W[l + 1][:, : n[l]].T, self.lam[l + 1], out=pull))
+            self.lam[l] = self._through(l, self.products[l + 1].pull(W[l + 1], self.lam[l + 1], pull))
 
-    def _through(self, l: int, pull: Array) -> Array:
-        """lam_l in the place of W_{l+1}^T lam_{l+1}."""
-        pull *= self.network.activation.derivative(self.z[l], out=self.z[l])
-        return self._dropped(l, pull)
+    def _through(self, l: int, pull: Array) -> Operand:
+        """lam_l from W_{l+1}^T lam_{l+1}, which it overwrites."""
+        return self.operands[l].through(f"lam{l}", self.network.activation, self.z[l], pull, self._drops(l))
 
-    def _dropped(self, l: int, a: Array) -> Array:
-        """D_l a, in the place of a."""
-        if self._keys is not None and self.network.dropout[l]:
-            drop(a, self.network.n[l], self.network.dropout[l], self._keys, l)
-        return a
+    def _drops(self, l: int) -> Callable[[Array], Array] | None:
+        """D_l, in place; None if layer l drops nothing."""
+        if self._keys is None or not self.network.dropout[l]:
+            return None
+        return partial(drop, units=self.network.n[l], rate=self.network.dropout[l], keys=self._keys, layer=l)
 
     def _inputs(self, x: Any) -> Any:
         """D_0 x, elsewhere than x."""
-        if self._keys is None or not self.network.dropout[0]:
+        drops = self._drops(0)
+        if drops is None or self._keys is None:
             return x
         if isinstance(x, Inputs):
             return x.dropped(self.network.n[0], self.network.dropout[0], self._keys)
         a = self._scratch("a0", *x.shape)
         np.copyto(a, x)
-        return self._dropped(0, a)
+        return drops(a)
 
     def pull(self, W: Arrays) -> Array:
         """W_l^T lam_l (n_{l-1}, m) of the lowest layer l, for the layer below it."""
         l = self.layers[0]
-        rows, lam = self.network.n[l - 1], self.lam[l]
-        return np.matmul(W[l][:, :rows].T, lam, out=self._scratch("pull", rows, lam.shape[1]))
+        out = self._scratch("pull", self.network.n[l - 1], self.lam[l].shape[1])
+        return self.products[l].pull(W[l], self.lam[l], out)
 
     def gradient(self, l: int, out: Array) -> Array:
         """out = dR/dW_l = lam_l a_{l-1}^T."""
-        return outer(self.lam[l], self.a[l - 1], out)
+        return self.products[l].outer(self.lam[l], self.a[l - 1], out)
 
-    def inputs(self, l: int) -> Array:
-        """sqrt(w) a_{l-1}: its product with itself is sum w a a^T."""
-        a: Array = self.a[l - 1]
-        return a if self._root is None else np.multiply(a, self._root, out=self._scratch(f"inputs{l}", *a.shape))
+    def inputs(self, l: int, out: Array) -> Array:
+        """The lower triangle of out = sum w a_{l-1} a_{l-1}^T."""
+        a = self.a[l - 1]
+        if self._root is not None:
+            a = self.operands[l].times(f"inputs{l}", a, self._root)
+        return self.products[l].gram(a, out)
 
-    def outputs(self, l: int) -> Array:
-        """lam_l / sqrt(w), 0 where w = 0: its product with itself is sum w g g^T, g = lam_l / w a sample's own gradient
-        by z_l."""
-        lam: Array = self.lam[l]
-        if self._root is None:
-            return lam
-        out = self._scratch(f"outputs{l}", *lam.shape)
-        out[...] = 0
-        return np.divide(lam, self._root, out=out, where=self._root > 0)
+    def outputs(self, l: int, out: Array) -> Array:
+        """The lower triangle of out = sum w g g^T, where g = lam_l / w is a sample's own gradient by z_l; 0 where
+        w = 0."""
+        lam = self.lam[l]
+        if self._root is not None:
+            lam = self.operands[l].over(f"outputs{l}", lam, self._root)
+        return self.products[l].gram(lam, out)

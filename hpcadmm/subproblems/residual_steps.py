@@ -10,8 +10,8 @@ from hpcadmm.kernels import kernel
 from hpcadmm.model.activations.base import Activation
 from hpcadmm.model.state import Array
 from hpcadmm.model.weighted import Weight
+from hpcadmm.products.scratch import Scratch
 from hpcadmm.subproblems.layer_split import descend_kernel, pieces
-from hpcadmm.subproblems.scratch import Scratch
 
 
 @kernel

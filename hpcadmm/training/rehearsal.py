@@ -79,7 +79,8 @@ def tiny(p: Problem, world: World) -> Problem:
     outputs = network.n[-1]
     classes = max(outputs, 2) if p.classes else 0
     parts = [_part(p, part, network.n[0], outputs, classes, world.samples) for part in (p.train, p.test)]
-    return Problem(network, p.loss, parts[0], parts[1], classes, p.seed, p.dtype)
+    shapes = {network.shape(l): p.network.shape(l) for l in range(1, network.depth + 1)}
+    return Problem(network, p.loss, parts[0], parts[1], classes, p.seed, p.dtype, p.products.beside(shapes))
 
 
 def _part(p: Problem, part: Part, features: int, outputs: int, classes: int, world: World) -> Part:

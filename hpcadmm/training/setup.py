@@ -22,13 +22,13 @@ from hpcadmm.model.network import Network
 from hpcadmm.model.problem import Part, Problem
 from hpcadmm.model.state import items
 from hpcadmm.model.tiles import narrowest_tile, pieces
+from hpcadmm.products import PRECISIONS, engine_of
 from hpcadmm.solvers import SOLVERS, Solver
 from hpcadmm.training import best
 from hpcadmm.training.scores import chosen
 from hpcadmm.training.scores.scored import Meaning
 
 CURE = "use more ranks on more nodes, fewer units in network.hidden, fewer samples by data.first, or float32"
-PRECISIONS = {"float64": np.float64, "float32": np.float32}
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,8 @@ def set_up(job: Job, world: World, given: Given | None = None) -> Setup:
     given: the scaling and the columns of the run that this one began from.
     """
     dtype = PRECISIONS[job.head.precision]
+    with world.together("loading the products"):
+        products = engine_of(job.head.precision)
     world = world.arranged(*job.solver.grid_of(len(job.layers.hidden) + 1, world.size))
     tile = narrowest_tile(max(job.layers.hidden, default=0))
     with phase("reading the data"), world.together("reading the data"):
@@ -89,7 +91,7 @@ def set_up(job: Job, world: World, given: Given | None = None) -> Setup:
     network = Network((data.features, *job.layers.hidden, outputs), job.activation, job.layers.bias, job.layers.rates)
     check_memory(job, network, data, world)
     parts = [part(samples, job, outputs, data.classes, world.samples) for samples in (data.train, data.test)]
-    problem = Problem(network, job.loss, parts[0], parts[1], data.classes, job.head.seed, dtype)
+    problem = Problem(network, job.loss, parts[0], parts[1], data.classes, job.head.seed, dtype, products)
     job.solver.check_problem(problem, world)
     return Setup(problem, data, world, replace(job, data=data.dataset))
 

@@ -13,11 +13,11 @@ from hpcadmm.comm.exact.sums import sum_by_tile
 from hpcadmm.comm.world import World
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import INPUTS, UNITS, WEIGHTS, Arrays, columns, replicated
+from hpcadmm.products.scratch import Scratch
 from hpcadmm.solvers.base import Solver
 from hpcadmm.solvers.shared.normal import sum_over_samples
 from hpcadmm.subproblems.norm import square
 from hpcadmm.subproblems.normal_equations import FitActivation, factorise, fit_weights
-from hpcadmm.subproblems.scratch import Scratch
 
 
 @dataclass

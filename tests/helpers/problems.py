@@ -11,6 +11,7 @@ from hpcadmm.model.losses import LOSSES
 from hpcadmm.model.network import Network
 from hpcadmm.model.problem import Part, Problem
 from hpcadmm.model.tiles import Tiles
+from hpcadmm.products import engine_of
 from hpcadmm.solvers import SOLVERS
 from hpcadmm.solvers.shared.case import place_here
 from hpcadmm.solvers.shared.floor import Floor
@@ -60,7 +61,7 @@ def problem(
         counted = {} if w is None else {"weight": w[mine], "sum": float(w.sum(dtype=np.float64))}
         made.append(Part(np.asfortranarray(columns, dtype), y, labels[..., mine], tiles, **counted))
     network = Network((features, *hidden, outputs), ACTIVATIONS[activation](), bias, dropout)
-    return Problem(network, chosen, made[0], made[1], classes, seed, dtype)
+    return Problem(network, chosen, made[0], made[1], classes, seed, dtype, engine_of(np.dtype(dtype).name))
 
 
 def fitting(solver: Any, hidden: tuple[int, ...]) -> tuple[int, ...]:

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpcadmm.model.activations import ACTIVATIONS, Relu
+from hpcadmm.products.scratch import Scratch
 from hpcadmm.subproblems.normal_equations import FitActivation
-from hpcadmm.subproblems.scratch import Scratch
 
 seeds = st.integers(0, 2**32 - 1)
 sizes = st.integers(1, 7)

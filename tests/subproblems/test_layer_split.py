@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from hpcadmm.model.activations import ACTIVATIONS
+from hpcadmm.products.scratch import Scratch
 from hpcadmm.subproblems.layer_split import CUT, fit_z, fit_z_and_q, force, p_gradient, pieces
-from hpcadmm.subproblems.scratch import Scratch
 
 dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 activations = pytest.mark.parametrize("activation", ["relu", "leaky-relu", "tanh", "sigmoid"])

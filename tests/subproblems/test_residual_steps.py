@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from hpcadmm.model.activations import ACTIVATIONS
+from hpcadmm.products.scratch import Scratch
 from hpcadmm.subproblems.layer_split import CUT
 from hpcadmm.subproblems.residual_steps import a_gradient, descend, fit_b, force, force_sums
-from hpcadmm.subproblems.scratch import Scratch
 
 dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 shapes = pytest.mark.parametrize("shape", [(5, 7), (1, 1), (3, CUT // 3 + 5), (4, 0)], ids=str)

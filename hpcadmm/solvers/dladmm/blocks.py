@@ -18,11 +18,11 @@ from hpcadmm.comm.world import World
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array
 from hpcadmm.model.weighted import Weight
+from hpcadmm.products.scratch import Scratch
 from hpcadmm.subproblems.layer_split import pieces
 from hpcadmm.subproblems.norm import square
 from hpcadmm.subproblems.quadratic_bound import move_weights, step_along
 from hpcadmm.subproblems.residual_steps import a_gradient, descend, fit_b, force, force_sums
-from hpcadmm.subproblems.scratch import Scratch
 
 
 class Sums:

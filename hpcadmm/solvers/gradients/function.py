@@ -58,7 +58,7 @@ class Function:
 
         def parts() -> Iterator[tuple[Array, Array, Weight]]:
             for value, (_, t) in zip(values, p.tiles, strict=True):
-                yield p.x[:, t], p.y[:, t], p.w(t)
+                yield p.inputs[:, t], p.y[:, t], p.w(t)
                 value[0] = p.loss.value(self.sums.passes.z[-1], p.y[:, t], p.w(t))  # of the pass that was just made
 
         put(x, self._W)

@@ -28,15 +28,16 @@ class PipelineSums(GradientSums):
         self.below = self.chain.rank - 1 if self.chain.rank > 0 else None
         self.above = self.chain.rank + 1 if self.chain.rank + 1 < self.chain.size else None
         self._passes: list[Passes] = []  # of each part
-        self._received: dict[tuple[int, int, int], Array] = {}
+        self._received: dict[tuple[int, int], Array] = {}
 
     def run(self, W: Arrays, parts: Parts, sums: Sequence[OuterSum]) -> None:
         """All parts forward, then backward in reverse order; add each to the sums on its way back."""
         sent: list[Pending] = []
-        targets = []
+        targets, W = [], self.passes.weights(W)
         for j, (x, y, w, *keys) in enumerate(parts()):
             if j == len(self._passes):
-                self._passes.append(Passes(self.p.network, self.p.loss, self.p.dtype, self.layers))
+                p = self.p
+                self._passes.append(Passes(p.network, p.loss, p.dtype, p.engines, self.layers, keep=self.below is None))
             targets.append((y.copy(order="F"), w))
             sent.extend(self._forward(W, j, x, *keys))
         for j in reversed(range(len(targets))):
@@ -52,27 +53,31 @@ class PipelineSums(GradientSums):
             for outer in sums:
                 outer.add(passes)
 
-    def _forward(self, W: Arrays, j: int, x: Array, keys: Array | None = None) -> list[Pending]:
+    def _forward(self, W: Arrays, j: int, x: Any, keys: Array | None = None) -> list[Pending]:
         """Part j through this rank's layers, from its a_0 or from the rank below; send the result to the rank above."""
-        passes, network, l = self._passes[j], self.p.network, self.layers[0]
-        if self.below is None:
-            a = x.copy(order="F")
-        else:
-            a = self._receive(self.below, FORWARD, j, network.n[l - 1] + network.ones, x.shape[1])
-        passes.forward(W, a, keys)
-        return [] if self.above is None else [self.chain.send(passes.a[self.layers[-1]], self.above, FORWARD)]
+        passes, n, l = self._passes[j], self.p.network.n, self.layers[0]
+        if self.below is not None:
+            a = passes.operands[l].incoming("from below", n[l - 1] + self.p.network.ones, x.shape[1])
+            self.chain.receive(passes.products[l].message(a), self.below, FORWARD).wait()
+            x = a
+        passes.forward(W, x, keys)
+        if self.above is None:
+            return []
+        l = self.layers[-1]
+        return [self.chain.send(passes.products[l + 1].message(passes.a[l]), self.above, FORWARD)]
 
     def _backward(self, W: Arrays, j: int, y: Array, w: Weight) -> list[Pending]:
         """Part j back through them, from its y or from the rank above; send W^T lam to the rank below."""
         passes = self._passes[j]
         if self.above is not None:
-            y = self._receive(self.above, BACKWARD, j, self.p.network.n[self.layers[-1]], y.shape[1])
+            y = self._receive(self.above, j, self.p.network.n[self.layers[-1]], y.shape[1])
         passes.backward(W, y, w)
         return [] if self.below is None else [self.chain.send(passes.pull(W), self.below, BACKWARD)]
 
-    def _receive(self, source: int, tag: int, j: int, rows: int, columns: int) -> Array:
-        key = tag, j, columns
+    def _receive(self, source: int, j: int, rows: int, columns: int) -> Array:
+        """W^T lam of part j."""
+        key = j, columns
         if key not in self._received:
             self._received[key] = np.empty((rows, columns), self.p.dtype, order="F")
-        self.chain.receive(self._received[key], source, tag).wait()
+        self.chain.receive(self._received[key], source, BACKWARD).wait()
         return self._received[key]

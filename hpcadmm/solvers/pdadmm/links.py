@@ -22,8 +22,8 @@ from hpcadmm.comm.wire.wire import Wire
 from hpcadmm.comm.world import Pending, World
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array
+from hpcadmm.products.scratch import Scratch
 from hpcadmm.subproblems.layer_split import force
-from hpcadmm.subproblems.scratch import Scratch
 
 P, W = 1, 2  # message tags
 

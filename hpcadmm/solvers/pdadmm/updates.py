@@ -16,12 +16,12 @@ from hpcadmm.comm.exact.vectors import carry
 from hpcadmm.comm.world import World
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array, Arrays
+from hpcadmm.products.scratch import Scratch
 from hpcadmm.solvers.shared.normal import NormalSums
 from hpcadmm.subproblems.layer_split import descend_kernel, fit_z_and_q, p_gradient, pieces, shift_kernel
 from hpcadmm.subproblems.norm import square
 from hpcadmm.subproblems.normal_equations import FitActivation, factorise, fit_weights
 from hpcadmm.subproblems.quadratic_bound import move_weights, step_along
-from hpcadmm.subproblems.scratch import Scratch
 
 
 class Sums:

@@ -12,7 +12,7 @@ from hpcadmm.model.problem import Part, Problem
 from hpcadmm.model.state import Array
 from hpcadmm.model.tiles import Tiles
 from hpcadmm.model.weighted import Weight, at
-from hpcadmm.subproblems.scratch import Scratch
+from hpcadmm.products.scratch import Scratch
 
 KEY = 8  # of the permutations, among the random numbers of a seed
 Samples = tuple[Array, Array, Weight]  # x, y, w
@@ -125,7 +125,7 @@ class Drawn:
         if self.batches:
             return self.batches.parts(k, self.problem.train, self.scratch)
         p = self.problem
-        return ((p.x[:, t], p.y[:, t], p.w(t)) for _, t in p.tiles)
+        return ((p.inputs[:, t], p.y[:, t], p.w(t)) for _, t in p.tiles)
 
 
 def drawn(part: Part, columns: Array, scratch: Scratch, coming: Coming) -> Samples:

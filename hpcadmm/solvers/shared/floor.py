@@ -8,9 +8,9 @@ import numpy as np
 
 from hpcadmm.model.state import Array
 from hpcadmm.model.tiles import Tiles
+from hpcadmm.products.scratch import Scratch
 from hpcadmm.solvers.shared.ops import Bill, Dense, Gemm
 from hpcadmm.subproblems.matrix_penalty import damped_inverse
-from hpcadmm.subproblems.scratch import Scratch
 
 
 @dataclass(frozen=True)

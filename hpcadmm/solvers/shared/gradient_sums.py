@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 import numpy as np
 
 from hpcadmm.comm.exact.sums import Exact, first_grid, half, sum_exactly
 from hpcadmm.comm.exact.vectors import carried, side_by_side
 from hpcadmm.comm.world import World
-from hpcadmm.model.inputs import outer as times
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array, Arrays
 from hpcadmm.model.weighted import Weight
@@ -16,21 +16,19 @@ from hpcadmm.subproblems.passes import Passes
 
 # This rank's x, y, w of a batch, and if the network has dropout the keys of the masks; may be called twice.
 Parts = Callable[[], Iterable[tuple[Array, Array, Weight] | tuple[Array, Array, Weight, Array]]]
-Factor = Callable[[Passes], Array]
+Product = Callable[[Passes, Array], Array]  # writes that of the part that was passed through last
 
 
 class OuterSum:
-    """sum left right^T over the samples: each part in the working precision, the total in float64."""
+    """A product over the samples, summed: each part in the working precision, the total in float64."""
 
-    def __init__(self, total: Exact, left: Factor, right: Factor) -> None:
-        self.total, self.left, self.right = total, left, right
+    def __init__(self, total: Exact, product: Product) -> None:
+        self.total, self.product = total, product
         self._part = np.empty(total.shape, total.dtype, order="F")
 
     def add(self, passes: Passes) -> None:
         """Add the part that `passes` has just passed through."""
-        left = self.left(passes)
-        right = left if self.right is self.left else self.right(passes)
-        self.total.add(times(left, right, self._part))
+        self.total.add(self.product(passes, self._part))
 
 
 class GradientSums:
@@ -56,7 +54,7 @@ class GradientSums:
     ) -> None:
         L, shape = p.network.depth, p.network.shape
         self.layers = layers or range(1, L + 1)
-        self.passes = Passes(p.network, p.loss, p.dtype, self.layers)
+        self.passes = Passes(p.network, p.loss, p.dtype, p.engines, self.layers)
         self.samples = p.total
         self._data: Array | None = p.x if 1 in self.layers and not plain else None  # until the scales of a_0 are given
         self._grown = 1 / (1 - p.network.dropout[0]) if p.network.dropout else 1.0  # entries of a_0 that stay
@@ -64,18 +62,17 @@ class GradientSums:
         self.aaT, self.llT = self.gradient.copy(), self.gradient.copy()
         self._gradients, self._inputs, self._outputs = [], [], []
 
-        def outer(left: Factor, right: Factor, rows: int, columns: int) -> OuterSum:
-            grid, symmetric = first_grid(p.tiles.n), left is right
-            return OuterSum(Exact((rows, columns), p.dtype, count, grid, plain, symmetric, patient=True), left, right)
+        def outer(product: Product, rows: int, columns: int, symmetric: bool = False) -> OuterSum:
+            grid = first_grid(p.tiles.n)
+            return OuterSum(Exact((rows, columns), p.dtype, count, grid, plain, symmetric, patient=True), product)
 
         for l in self.layers:
             rows, columns = shape(l)
-            self._gradients.append(outer(_lam(l), _a(l), rows, columns))
+            self._gradients.append(outer(partial(_product, Passes.gradient, l), rows, columns))
             self.gradient[l] = self._gradients[-1].total
             if curvature:
-                inputs, outputs = _inputs(l), _outputs(l)
-                self._inputs.append(outer(inputs, inputs, columns, columns))
-                self._outputs.append(outer(outputs, outputs, rows, rows))
+                self._inputs.append(outer(partial(_product, Passes.inputs, l), columns, columns, True))
+                self._outputs.append(outer(partial(_product, Passes.outputs, l), rows, rows, True))
                 self.aaT[l], self.llT[l] = self._inputs[-1].total, self._outputs[-1].total
         self._message = side_by_side([outer.total for outer in self._gradients])
         self.scales: Arrays = [None, *(self._carried(l, (1 + curvature) * sum(shape(l))) for l in range(1, L + 1))]
@@ -122,6 +119,7 @@ class GradientSums:
 
     def run(self, W: Arrays, parts: Parts, sums: Sequence[OuterSum]) -> None:
         """Pass each part forward and backward and add its products to the sums."""
+        W = self.passes.weights(W)
         for x, y, w, *keys in parts():
             self.passes.forward(W, x, *keys)
             self.passes.backward(W, y, w)
@@ -139,17 +137,5 @@ def clear(totals: Sequence[Exact]) -> None:
         total.clear()
 
 
-def _a(l: int) -> Factor:
-    return lambda passes: passes.a[l - 1]
-
-
-def _lam(l: int) -> Factor:
-    return lambda passes: passes.lam[l]
-
-
-def _inputs(l: int) -> Factor:
-    return lambda passes: passes.inputs(l)
-
-
-def _outputs(l: int) -> Factor:
-    return lambda passes: passes.outputs(l)
+def _product(of: Callable[[Passes, int, Array], Array], l: int, passes: Passes, out: Array) -> Array:
+    return of(passes, l, out)

@@ -14,7 +14,7 @@ from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array, Arrays
 from hpcadmm.model.tiles import Tiles
 from hpcadmm.model.weighted import Weight
-from hpcadmm.subproblems.scratch import Scratch
+from hpcadmm.products.scratch import Scratch
 
 
 class NormalSums:

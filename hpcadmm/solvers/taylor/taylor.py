@@ -16,12 +16,12 @@ from hpcadmm.errors import UsageError
 from hpcadmm.model.inputs import product
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import INPUTS, OUTPUTS, UNITS, WEIGHTS, Array, Arrays, columns, exact_sums, replicated, scalar
+from hpcadmm.products.scratch import Scratch
 from hpcadmm.solvers.base import Solver
 from hpcadmm.solvers.shared.normal import SweepSums, exhaust, sum_over_samples
 from hpcadmm.solvers.shared.start import gaussian
 from hpcadmm.solvers.taylor import cost, measures
 from hpcadmm.subproblems.normal_equations import Factor, FitActivation, factorise, fit_weights
-from hpcadmm.subproblems.scratch import Scratch
 
 Positive = Annotated[float, Gt(0), Lt(np.inf)]
 NotNegative = Annotated[float, Ge(0), Lt(np.inf)]

@@ -55,11 +55,12 @@ class Work:
         self.local: Any = None
         self.optimum: Any = None
 
-    def parts(self, p: Problem) -> Iterator[tuple[Array, Array, Weight]]:
-        """x, y and w of each chunk of this rank's workers."""
+    def parts(self, p: Problem, x: Any = None) -> Iterator[tuple[Any, Array, Weight]]:
+        """x, y and w of each chunk of this rank's workers; x by default as an operand of the products of layer 1."""
+        x = p.inputs if x is None else x
         for of_worker in self.chunks:
             for t in of_worker:
-                yield p.x[:, t], p.y[:, t], p.w(t)
+                yield x[:, t], p.y[:, t], p.w(t)
 
 
 @dataclass(frozen=True)
@@ -180,7 +181,7 @@ def largest_of_gram(p: Problem, work: Work, world: World) -> float:
 
     def add() -> None:
         gram.clear()
-        for x, _, w in work.parts(p):
+        for x, _, w in work.parts(p, p.x):
             wide = times(x.astype(np.float64), w if w is None else np.sqrt(w, dtype=np.float64))
             gram.add(np.asfortranarray(wide @ wide.T))
 

@@ -12,13 +12,13 @@ from hpcadmm.model.inputs import Inputs, part
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array
 from hpcadmm.model.weighted import Weight
+from hpcadmm.products.scratch import Scratch
 from hpcadmm.solvers.shared.batches import Batches, Samples, drawn
 from hpcadmm.solvers.workers.optimum import OPTIMA, ByNewton
 from hpcadmm.solvers.workers.workers import Workers
 from hpcadmm.subproblems.local_adam import LocalAdam
 from hpcadmm.subproblems.local_least_squares import LocalLeastSquares
 from hpcadmm.subproblems.local_newton import LocalNewton, SquaredSum
-from hpcadmm.subproblems.scratch import Scratch
 
 LOCAL = {"squared": LocalLeastSquares, "cross-entropy": LocalNewton}  # exact steps of linear models, by loss
 FACTORED = 1000  # features up to which the least squares of sparse samples are factored
@@ -97,4 +97,5 @@ def local_adam(solver: Any, workers: Workers, moments: Array, p: Problem, c: Arr
     counted by its weight, times N: sum_n f_n / N is the mean loss, and c_n compares with the curvature of a mean."""
     batches = LocalBatches(p, workers.mine, solver.batch, solver.local_steps)
     options = {"weight": workers.count / (p.total or 1), "steps": solver.local_steps, "rate": solver.rate}
+    options["products"] = p.engines
     return LocalAdam(p.network, p.loss, samples(p, workers), batches, moments, c, **options)

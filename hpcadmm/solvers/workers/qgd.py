@@ -45,17 +45,18 @@ class Work(gd.Work):
         self.known = [np.zeros((self.workers.count, d), p.dtype) for d in self.sizes]
         self.gradients = [np.zeros((k, d), p.dtype) for d in self.sizes]
         self.uniform = [np.zeros((k, d)) for d in self.sizes]
-        self.passes = Passes(p.network, p.loss, p.dtype)
+        self.passes = Passes(p.network, p.loss, p.dtype, p.engines)
         self.wide = [np.zeros(shape, order="F") for shape in shapes]
         self.out = [np.zeros(shape, p.dtype, order="F") for shape in shapes]
 
     def differentiate(self, W: Arrays, p: Problem) -> None:
         """gradients[l - 1][k] = dW_l of the k-th worker of this rank, its chunks added in float64."""
+        W = self.passes.weights(W)
         for k, of_worker in enumerate(self.chunks):
             for wide in self.wide:
                 wide[...] = 0
             for t in of_worker:
-                self.passes.forward(W, p.x[:, t])
+                self.passes.forward(W, p.inputs[:, t])
                 self.passes.backward(W, p.y[:, t], p.w(t))
                 for l, (wide, out) in enumerate(zip(self.wide, self.out, strict=True), start=1):
                     np.add(wide, self.passes.gradient(l, out), out=wide)

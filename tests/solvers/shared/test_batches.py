@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from hpcadmm.comm.world import World
 from hpcadmm.model.tiles import Tiles
+from hpcadmm.products.scratch import Scratch
 from hpcadmm.solvers import Adam, MpAdmm, Sgd
 from hpcadmm.solvers.shared.batches import Batches
 from hpcadmm.solvers.shared.gradient_sums import GradientSums
-from hpcadmm.subproblems.scratch import Scratch
 from tests.helpers.problems import problem
 from tests.helpers.solver_runs import assert_same_bits, run
 from tests.helpers.threads import on_ranks

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from hpcadmm.model.state import Array
+from hpcadmm.products.base import Array
 
 
 class Scratch:

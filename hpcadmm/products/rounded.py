@@ -1,0 +1,112 @@
+"""Arrays rounded to bfloat16, in the layouts that products need, each made once."""
+
+from collections.abc import Callable
+from typing import Any, Self
+
+import numpy as np
+
+from hpcadmm.products import rounding
+from hpcadmm.products.base import Array
+
+ONE = 0x3F80  # 1 in bfloat16
+
+
+class Rounded:
+    """x (rows, columns) in bfloat16, as uint16, in two layouts; each is made when it is first needed.
+
+    plain: (columns, rows), a column of x contiguous: for products that sum over the rows
+    turned: (rows, columns), a row of x contiguous: for products that sum over the columns
+
+    Both come from the array of `hold`, or from a kernel that fills the memory that `fill` gives. The memory is kept.
+    """
+
+    def __init__(self, rows: int, columns: int) -> None:
+        self.shape = rows, columns
+        self._array: Array | None = None
+        self._plain: Array | None = None
+        self._turned: Array | None = None
+        self._has_plain = self._has_turned = False
+        self._packed: dict[Any, Any] = {}
+
+    def hold(self, array: Array) -> Self:
+        """Be this float32 array (rows, columns), which must not change before the layouts are made."""
+        self._array, self._has_plain, self._has_turned = array, False, False
+        self._packed.clear()
+        return self
+
+    def fill(self, *, plain: bool = True, turned: bool = True) -> tuple[Array, Array]:
+        """Memory of both layouts, for a kernel that writes those that are asked for; the other is then made of it."""
+        self._array, self._has_plain, self._has_turned = None, plain, turned
+        self._packed.clear()
+        return self._plain_memory(), self._turned_memory()
+
+    def settle(self) -> Self:
+        """Make the layouts now; the array may change afterwards."""
+        self._plain, self._turned, self._array = self.plain, self.turned, None
+        return self
+
+    @classmethod
+    def ones(cls, rows: int, columns: int, ones: int) -> Self:
+        """Memory whose last `ones` rows are 1; kernels write the others."""
+        made = cls(rows, columns)
+        plain, turned = made.fill()
+        plain[:, rows - ones :], turned[rows - ones :] = ONE, ONE
+        return made
+
+    @property
+    def plain(self) -> Array:
+        """(columns, rows)"""
+        memory = self._plain_memory()
+        if not self._has_plain:
+            if self._array is not None:
+                rounding.round_plain(self._array.T, memory)
+            else:
+                rounding.turn(self._turned_memory(), memory)
+            self._has_plain = True
+        return memory
+
+    @property
+    def turned(self) -> Array:
+        """(rows, columns)"""
+        memory = self._turned_memory()
+        if not self._has_turned:
+            if self._has_plain:
+                rounding.turn(self.plain, memory)
+            else:
+                rounding.round_turned(self._required().T, memory)
+            self._has_turned = True
+        return memory
+
+    def packed(self, key: Any, pack: Callable[[], Any]) -> Any:
+        """What `pack` makes of this, made once until it changes."""
+        if key not in self._packed:
+            self._packed[key] = pack()
+        return self._packed[key]
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, key: Any) -> "Rounded":
+        """The columns [:, t], as views; both layouts of all columns are made, if they are not yet."""
+        rows, t = key
+        if rows != slice(None):
+            raise IndexError("only columns can be taken of a rounded array")
+        part = Rounded(self.shape[0], len(range(*t.indices(self.shape[1]))))
+        part._plain, part._turned = self.plain[t], self.turned[:, t]
+        part._has_plain = part._has_turned = True
+        return part
+
+    def _required(self) -> Array:
+        if self._array is None:
+            raise ValueError("a rounded array without contents")
+        return self._array
+
+    def _plain_memory(self) -> Array:
+        if self._plain is None:
+            self._plain = np.empty(self.shape[::-1], np.uint16)
+        return self._plain
+
+    def _turned_memory(self) -> Array:
+        if self._turned is None:
+            self._turned = np.empty(self.shape, np.uint16)
+        return self._turned
