@@ -73,7 +73,7 @@ class Rounded:
             if self._has_plain:
                 rounding.turn(self.plain, memory)
             else:
-                rounding.round_turned(self._required().T, memory)
+                rounding.turn(self._required().T, memory)
             self._has_turned = True
         return memory
 
@@ -108,5 +108,5 @@ class Rounded:
 
     def _turned_memory(self) -> Array:
         if self._turned is None:
-            self._turned = np.empty(self.shape, np.uint16)
+            self._turned = rounding.lines(*self.shape)
         return self._turned
