@@ -16,7 +16,8 @@ RANKS = click.option("--ranks", type=COUNT, default=1, show_default=True, help="
 @RANKS
 @click.option("--repeat", type=COUNT, default=1, show_default=True,
               help="Runs per job, with seeds seed, seed + 1, ...")  # fmt: skip
-@click.option("--target", type=float, metavar="ACC", help="Report the cost of reaching this test accuracy (0 to 1).")
+@click.option("--target", "targets", type=float, multiple=True, metavar="ACC",
+              help="Report the cost of reaching this test accuracy (0 to 1); repeatable.")  # fmt: skip
 @click.option("--out", type=FOLDER, help="Output folder (default: a new one in results/compare).")
 @SET
 @LAUNCHER

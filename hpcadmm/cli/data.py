@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from hpcadmm.cli import Group
-from hpcadmm.cli.options import FILE, FOLDER, FORCE, JSON, table
+from hpcadmm.cli.options import FILE, FOLDER, FORCE, JSON, SET, table
 
 KIND = click.option("--as", "kind", metavar="NAME", help="Read the file as this dataset instead of detecting it.")
 KEYS = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A key of [data]; repeatable.")
@@ -70,6 +70,23 @@ def convert(source: str, out: Path, kind: str | None, settings: tuple[str, ...],
     written = write(chosen(source, kind, settings), out, world, notes=noted(notes), **options)
     for part, (samples, features) in written.items() if world.first else ():
         click.echo(f"{out}: {part} {samples} x {features}")
+
+
+@data.command()
+@click.argument("job", type=FILE)
+@click.argument("out", type=FOLDER)
+@SET
+def samples(job: Path, out: Path, overrides: tuple[str, ...]) -> None:
+    """Write the samples of JOB as numpy files to the folder OUT, chosen and scaled as in training.
+
+    x_train.npy and x_test.npy (samples, features), y_train.npy and y_test.npy (classes 0, 1, ..., or targets), and with
+    data.weight weight_train.npy. For programs to compare with.
+    """
+    from hpcadmm.comm.world import World
+    from hpcadmm.experiments.samples import write_samples
+    from hpcadmm.job.job import read
+
+    click.echo(json.dumps(write_samples(read(job, overrides, World.without_mpi()), out)))
 
 
 @data.command()

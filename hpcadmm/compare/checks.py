@@ -9,6 +9,7 @@ from hpcadmm.compare.vary import Vary
 from hpcadmm.datasets import DATASETS
 from hpcadmm.errors import UsageError
 from hpcadmm.job.job import Job
+from hpcadmm.job.program import Program
 from hpcadmm.model.activations import ACTIVATIONS
 from hpcadmm.model.losses import LOSSES
 from hpcadmm.model.scores import SCORES
@@ -41,8 +42,11 @@ def check_metric(metric: str, targets: bool) -> None:
 
 
 def check_ranks(job: Job, ranks: int) -> None:
-    """Raise UsageError if the solver cannot divide its work among this many ranks."""
+    """Raise UsageError if the solver cannot divide its work among this many ranks, or a program cannot be started."""
     try:
+        if isinstance(job.solver, Program):
+            _ = job.solver.words
+            return
         job.solver.grid_of(len(job.layers.hidden) + 1, ranks)
     except UsageError as error:
         raise UsageError(f"--ranks {ranks}: {job.head.name}: {error}") from None

@@ -1,13 +1,13 @@
 """`hpcadmm compare`: several jobs, several seeds, one table."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from hpcadmm.compare.checks import check_ranks, regression
 from hpcadmm.compare.figure import bands, drawn
-from hpcadmm.compare.reading import results, row
+from hpcadmm.compare.reading import Row, results, row
 from hpcadmm.compare.summary import flat, page, summarised
 from hpcadmm.errors import UsageError
 from hpcadmm.experiments.folder import Folder, default
@@ -24,7 +24,7 @@ class Options:
 
     ranks: int = 1
     repeat: int = 1
-    target: float | None = None
+    targets: Sequence[float] = ()
     out: Path | None = None
     launcher: str | None = None
 
@@ -37,33 +37,54 @@ def compare(jobs: Sequence[str], overrides: Sequence[str], options: Options, say
     jobs, data, ranks, options or a folder of other jobs; Interrupted after a signal, once the tables are written.
     """
     plan = repeated(jobs, overrides, options.repeat)
-    check_target(plan, options.target)
+    for target in options.targets:
+        check_target(plan, target)
     for one in plan[: len(jobs)]:
         check_ranks(one.job, options.ranks)
         regression(one.job)  # can the data be read?
     start = launcher(options.ranks, options.launcher)
     folder = Folder(options.out or default("compare"))
     facts = {"kind": "compare", "ranks": options.ranks, "jobs": sorted({one.label for one in plan})}
-    return carry_out(folder, facts, plan, start, partial(report, folder, plan, options.target, say), say)
+    return carry_out(folder, facts, plan, start, partial(report, folder, plan, options.targets, say), say)
 
 
-def check_target(plan: Sequence[Planned], target: float | None) -> None:
+def check_target(plan: Sequence[Planned], target: float) -> None:
     """Raise UsageError for a target that no run can reach."""
     classes = any(one.job.loss.name != "squared" for one in plan)
-    if target is not None and (target <= 0 or (target > 1 and classes)):
+    if target <= 0 or (target > 1 and classes):
         raise UsageError(f"--target {target:g}: a test accuracy is a fraction, for example 0.97; for a regression give "
                          "the mean squared error to reach")  # fmt: skip
 
 
-def report(folder: Folder, plan: Sequence[Planned], target: float | None, say: Say) -> int:
+def report(folder: Folder, plan: Sequence[Planned], targets: Sequence[float], say: Say) -> int:
     """Write tables and figure of the runs that there are; returns the exit code."""
     found = results(folder, plan)
-    rows = summarised(found, target)
-    write(folder.path / "table.csv", comma_separated([row(one, target) for one in found]))
-    write(folder.path / "summary.csv", comma_separated([flat(one) for one in rows]))
-    text = page(found, rows, target)
+    aims: Sequence[float | None] = targets or [None]
+    rows = {target: summarised(found, target) for target in aims}
+    runs = [joined({target: row(one, target) for target in rows}) for one in found]
+    jobs = [joined(dict(zip(rows, map(flat, lines), strict=True))) for lines in zip(*rows.values(), strict=True)]
+    write(folder.path / "table.csv", comma_separated(runs))
+    write(folder.path / "summary.csv", comma_separated(jobs))
+    text = page(found, rows)
     write(folder.path / "summary.md", text)
     say(f"\n{text}")
-    picture(folder.path / "figure.png", lambda: drawn(bands(found), target), say)
+    picture(folder.path / "figure.png", lambda: drawn(bands(found), targets), say)
     say(f"folder: {folder.path}")
-    return 0 if all(one["finished"] for one in rows) else 1
+    return 0 if all(one["finished"] for one in next(iter(rows.values()))) else 1
+
+
+def joined(lines: Mapping[float | None, Row]) -> Row:
+    """The cells of one run or job for each target as one line; of several targets each has its own columns.
+
+    >>> joined({0.9: {"job": "a", "target_seconds": 1.0}, 0.95: {"job": "a", "target_seconds": 2.0}})
+    {'job': 'a', 'target_0.9_seconds': 1.0, 'target_0.95_seconds': 2.0}
+    """
+    first = next(iter(lines.values()))
+    if len(lines) == 1:
+        return first
+    cells: Row = {}
+    for key in first:
+        own = key.startswith("target_") or key == "reached"
+        for target, line in lines.items():
+            cells[f"target_{target:g}_{key.removeprefix('target_')}" if own else key] = line[key]
+    return cells

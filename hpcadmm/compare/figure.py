@@ -57,15 +57,15 @@ def band(label: str, runs: Sequence[Result]) -> Band:
     )
 
 
-def drawn(found: Sequence[Band], target: float | None) -> Any:
+def drawn(found: Sequence[Band], targets: Sequence[float]) -> Any:
     """A matplotlib figure, two panels in a row, those of errors below those of accuracies; None without a curve."""
     if not found:
         return None
     measures = list(dict.fromkeys(one.measure for one in found))
     places = [(measure, cost) for measure in measures for cost in AXES if sent(found, measure, cost)]
-    figure, grid = plotting.panels(-(-len(places) // 2), 2, 2.2, list(entries(found, target)))
+    figure, grid = plotting.panels(-(-len(places) // 2), 2, 2.2, list(entries(found, targets)))
     for place, (measure, cost) in zip(grid.flat, places, strict=False):
-        panel(place, found, measure, cost, target)
+        panel(place, found, measure, cost, targets)
     for place in grid.flat[len(places) :]:
         place.remove()
     return figure
@@ -81,7 +81,7 @@ def looks(found: Sequence[Band]) -> list[dict[str, Any]]:
     return plotting.styles([one.solver for one in found])
 
 
-def panel(place: Any, found: Sequence[Band], measure: str, cost: str, target: float | None) -> None:
+def panel(place: Any, found: Sequence[Band], measure: str, cost: str, targets: Sequence[float]) -> None:
     """The curves of one measure against one cost."""
     chosen = [(one, look) for one, look in zip(found, looks(found), strict=True) if one.measure == measure]
     for one, look in chosen:
@@ -94,22 +94,23 @@ def panel(place: Any, found: Sequence[Band], measure: str, cost: str, target: fl
         plotting.log_axis(place, "x", costs, 0.5)
     else:
         plotting.large_numbers(place.xaxis)
-    if target is not None:
+    for target in targets:
         place.axhline(100 * target if measure == "accuracy" else target, **TARGET)
     if measure == "accuracy":
-        plotting.accuracy_axis(place, middle, high, None if target is None else 100 * target)
+        plotting.accuracy_axis(place, middle, high, 100 * max(targets) if targets else None)
     elif logarithmic(middle):
         plotting.log_axis(place, "y", [*middle, *high])
     place.set_xlabel(AXES[cost])
     place.set_ylabel(UNIT[measure])
 
 
-def entries(found: Sequence[Band], target: float | None) -> Iterator[Any]:
+def entries(found: Sequence[Band], targets: Sequence[float]) -> Iterator[Any]:
     """The legend: the jobs, the range, the target."""
     for one, look in zip(found, looks(found), strict=True):
         yield entry(one.label, **look)
     if any(one.low != one.high for one in found):
         yield patch("range over the seeds", color=GREY, alpha=BAND, linewidth=0)
-    if target is not None:
+    if targets:
         accuracy = any(one.measure == "accuracy" for one in found)
-        yield entry(f"target: {100 * target:g} %" if accuracy else f"target: {target:g}", **TARGET)
+        shown = ", ".join(f"{100 * target:g} %" if accuracy else f"{target:g}" for target in targets)
+        yield entry(f"target{'s' if len(targets) > 1 else ''}: {shown}", **TARGET)

@@ -37,6 +37,17 @@ class Result:
         """The measure of the test part: "accuracy", "error" (mean squared), or "" if nothing was measured."""
         return next((name for name in ("accuracy", "error") for row in self.rows if f"test_{name}" in row), "")
 
+    @property
+    def program(self) -> str:
+        """The name and version of the program that trained, if it was not hpcadmm."""
+        return str(self.summary.get("program") or "")
+
+    @property
+    def kernels(self) -> str:
+        """Which kernels multiplied matrices."""
+        found = [str(pool.get("architecture")) for pool in self.environment.get("blas", [])]
+        return str(self.summary.get("kernels") or "") if self.program else ", ".join(dict.fromkeys(found))
+
     def scores(self) -> list[float]:
         """The test accuracy or error of each measured iteration where it is a number."""
         return [float(row[f"test_{self.measure}"]) for row in self.rows if finite(row.get(f"test_{self.measure}"))]
@@ -124,6 +135,8 @@ def row(one: Result, target: float | None) -> Row:
         "load_before": one.sessions[-1].get("load_before") if one.sessions else None,
         "load_most": max(loads, default=None),
         "processor": processor(one.environment),
+        "program": one.program,
+        "kernels": one.kernels,
         "commit": str(commit.get("commit", ""))[:12] + ("+" if commit.get("changed") else ""),
         "weights_sha256": one.summary.get("weights_sha256"),
         "message": one.message,

@@ -1,7 +1,7 @@
 """One row per job: medians and ranges over its seeds, and notes for the reader."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import median
 
 from hpcadmm.compare.reading import COSTS, Result, Row
@@ -47,11 +47,17 @@ def one_job(runs: Sequence[Result], target: float | None) -> Row:
     }
     for cost in COSTS:
         row[f"target_{cost}"] = (
-            None if target is None or not done else spread([there[cost] if there else math.inf for there in reached])
+            None if target is None or not done else costs([there.get(cost) if there else math.inf for there in reached])
         )
     for cost in COSTS:
         row[cost] = spread([value for one in done if one.rows and (value := one.rows[-1].get(cost)) is not None])
     return row
+
+
+def costs(values: Sequence[float | None]) -> Range | None:
+    """The spread of costs; None if a run did not count them."""
+    known = [value for value in values if value is not None]
+    return spread(known) if len(known) == len(values) else None
 
 
 def flat(row: Row) -> Row:
@@ -74,15 +80,16 @@ READING = (
 RANGES = ("best", "final", *COSTS, *(f"target_{cost}" for cost in COSTS))
 
 
-def page(results: Sequence[Result], rows: Sequence[Row], target: float | None) -> str:
-    """summary.md: tables of the jobs, of the runs that failed, and notes."""
-    parts = ["# Comparison", markdown([reached_cells(row) for row in rows])]
-    if target is not None:
-        parts += [f"To {wanted(rows, target)} on the test part:", markdown([target_cells(row) for row in rows])]
+def page(results: Sequence[Result], rows: Mapping[float | None, Sequence[Row]]) -> str:
+    """summary.md: tables of the jobs, for each target too, of the runs that failed, and notes. rows: by target."""
+    parts = ["# Comparison", markdown([reached_cells(row) for row in next(iter(rows.values()))])]
+    for target, lines in rows.items():
+        if target is not None:
+            parts += [f"To {wanted(lines, target)} on the test part:", markdown([target_cells(row) for row in lines])]
     if lost := [one for one in results if not one.finished]:
         cells = [{"run": one.planned.name, "state": one.state, "message": one.message} for one in lost]
         parts += ["Runs that did not finish:", markdown(cells)]
-    parts += ["\n".join(f"- {note}" for note in notes(results, target))]
+    parts += ["\n".join(f"- {note}" for note in notes(results, next(iter(rows))))]
     return "\n\n".join(parts) + "\n"
 
 
@@ -133,8 +140,12 @@ def notes(results: Sequence[Result], target: float | None) -> list[str]:
     for key, what in (("data", "data"), ("network", "networks")):
         if len({described(one.planned.job)[key] for one in results}) > 1:
             said.append(f"The jobs have different {what}: compare with care.")
-    if any(one.summary.get("ranks") == 1 for one in done):
+    programs = {one.planned.label: one.program for one in done if one.program}
+    if any(one.summary.get("ranks") == 1 and not one.program for one in done):
         said.append("On one rank nothing is sent: synchronisations and bytes need two or more (--ranks).")
+    if programs:
+        said.append("One process with as many threads, whose synchronisations are its steps: "
+                    + ", ".join(f"{label} ({program})" for label, program in programs.items()) + ".")  # fmt: skip
     return said + machine_notes(done)
 
 
@@ -148,6 +159,8 @@ def machine_notes(done: Sequence[Result]) -> list[str]:
     commits = {str(one.environment.get("hpcadmm")) + str(one.environment.get("commit")) for one in done}
     if len(commits) > 1:
         said.append("The runs were made by several versions of hpcadmm: see `commit` in table.csv.")
+    kernels = dict.fromkeys(f"{one.kernels} ({one.program or 'hpcadmm'})" for one in done if one.kernels)
+    said += [f"Kernels of the products: {', '.join(kernels)}."] if kernels else []
     places = {(host["processor"], host["cores"]) for host in hosts}
     said += [f"Processor: {processor}, {cores} cores." for processor, cores in sorted(places)]
     loads = [session["load_before"] for one in done for session in one.sessions]

@@ -118,9 +118,10 @@ def own(base: Job, vary: Sequence[Vary]) -> dict[str, Any]:
     tables = base.resolved()
     values: dict[str, Any] = {}
     for one in vary:
-        table, dot, key = one.key.rpartition(".")
-        place = tables.get(table, {}) if dot else tables
-        values[one.key] = place.get(key) if isinstance(place, dict) else None
+        place: Any = tables
+        for part in one.key.split("."):
+            place = place.get(part) if isinstance(place, dict) else None
+        values[one.key] = place
     return values
 
 

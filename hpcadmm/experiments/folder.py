@@ -1,6 +1,7 @@
 """The folder of an experiment: its plan, its runs and their records.
 
-plan.json jobs/<run>.toml runs/<run>/ children/<run>.json children/<run>.txt table.csv summary.csv summary.md figure.png
+plan.json jobs/<run>.toml runs/<run>/ children/<run>.json children/<run>.txt samples/
+table.csv summary.csv summary.md figure.png
 """
 
 import json
@@ -34,6 +35,11 @@ class Folder:
     def run(self, name: str) -> Path:
         """The run folder."""
         return self.path / "runs" / name
+
+    @property
+    def samples(self) -> Path:
+        """The samples of the job that a program ran last, as numpy files."""
+        return self.path / "samples"
 
     def record(self, name: str) -> Path:
         """The sessions of a run: command, times, exit code, load of the machine."""

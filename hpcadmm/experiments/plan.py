@@ -10,6 +10,7 @@ from typing import Any
 
 from hpcadmm.errors import UsageError
 from hpcadmm.job.job import Job, parse, source
+from hpcadmm.job.program import Program
 
 LONGEST = 50  # characters of a job's name in the name of a folder
 
@@ -93,7 +94,7 @@ def described(job: Job) -> dict[str, Any]:
     """The table cells that describe a run."""
     hidden = "-".join(map(str, job.layers.hidden))
     return {
-        "solver": job.solver.name,
+        "solver": job.solver.title if isinstance(job.solver, Program) else job.solver.name,
         "data": data(job),
         "network": f"{hidden} {job.layers.activation}" if hidden else "linear",
         "loss": job.loss.name,

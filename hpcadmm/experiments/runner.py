@@ -11,10 +11,12 @@ from hpcadmm.errors import Interrupted, UsageError
 from hpcadmm.experiments.folder import Folder, claim
 from hpcadmm.experiments.launcher import Launcher, Relay, usable_cores
 from hpcadmm.experiments.plan import Planned
+from hpcadmm.experiments.rival import begun
+from hpcadmm.job.program import Program
 from hpcadmm.storage.durable import write_text
 from hpcadmm.storage.folders import newest
 from hpcadmm.storage.lock import holder
-from hpcadmm.storage.readers import JOB
+from hpcadmm.storage.readers import JOB, SUMMARY
 
 Say = Callable[[str], None]
 SETTLED = ("finished", "diverged")  # running such a run again would give the same
@@ -89,16 +91,30 @@ def failure(folder: Folder, one: Planned) -> str:
 def run(folder: Folder, one: Planned, launcher: Launcher, relay: Relay) -> float:
     """Start or resume a run, wait for it, and record the session; returns its seconds."""
     sessions = folder.records(one.name)
-    code, session = relay.session(launcher, [*arguments_of(folder, one), "--quiet"], folder.said(one.name))
+    try:
+        code, session = relay.session(*how(folder, one, launcher), folder.said(one.name))
+    except UsageError as error:
+        if not isinstance(one.job.solver, Program):
+            raise
+        code, session = 2, {"wall_seconds": 0.0}
+        write_text(folder.said(one.name), f"Error: {error}\n")
     said = folder.said(one.name).read_text(encoding="utf-8", errors="replace")
+    silent = "" if (folder.run(one.name) / SUMMARY).exists() else f"it ended without {SUMMARY}"
     session |= {
         "cores": os.cpu_count(),
         "code": code,
         "signal": relay.raised,
-        "message": message(said) or (f"exit code {code}" if code else ""),
+        "message": message(said) or (f"exit code {code}" if code else silent),
     }
     write_text(folder.record(one.name), json.dumps([*sessions, session], indent=2) + "\n")
     return float(session["wall_seconds"])
+
+
+def how(folder: Folder, one: Planned, launcher: Launcher) -> tuple[Launcher, list[object]]:
+    """The launcher and the arguments that start or resume a run. Raises UsageError if a program cannot be started."""
+    if isinstance(one.job.solver, Program):
+        return begun(folder, one, one.job.solver, launcher)
+    return launcher, [*arguments_of(folder, one), "--quiet"]
 
 
 def arguments_of(folder: Folder, one: Planned) -> list[object]:

@@ -13,11 +13,13 @@ from hpcadmm.datasets import DATASETS
 from hpcadmm.datasets.base import Dataset
 from hpcadmm.datasets.scaling import planned
 from hpcadmm.errors import UsageError, sayable
+from hpcadmm.job.program import Program
 from hpcadmm.job.tables import chosen, named, overridden, plain, toml, toml_text
-from hpcadmm.job.typed import Raw, untyped
+from hpcadmm.job.typed import Raw, name_of, untyped
 from hpcadmm.model.activations import ACTIVATIONS, Activation
 from hpcadmm.model.losses import LOSSES, Loss
 from hpcadmm.model.scores import CHOICES, keyed
+from hpcadmm.registry import Registry
 from hpcadmm.solvers import SOLVERS, Solver
 
 Positive = Annotated[float, Gt(0)]
@@ -218,6 +220,7 @@ def parse(text: str, overrides: Sequence[str] = (), default_name: str = "job") -
     return job
 
 
+PROGRAMS = Registry("solver.name", Program)  # not among the solvers: hpcadmm does not train with it
 TABLES = ("data", "network", "loss", "solver", "stop", "save", "evaluate")
 
 
@@ -235,13 +238,14 @@ def _build(tables: dict[str, Any], faults: list[str]) -> Job | None:
     network, rest = parts["network"], {k: v for k, v in parts["network"].items() if k not in own}
     layers = plain(Layers, {k: v for k, v in network.items() if k in own}, "network", faults)
     name = layers.activation if layers else "relu"
+    foreign = name_of(parts["solver"].get("name")) == Program.name
     job = Job(
         head=plain(Head, head, "", faults, TABLES),
         data=named(DATASETS, parts["data"], "data", faults),
         layers=layers,
         activation=chosen(ACTIVATIONS, name, rest, "network", faults, own),
         loss=named(LOSSES, parts["loss"], "loss", faults),
-        solver=named(SOLVERS, parts["solver"], "solver", faults),
+        solver=named(PROGRAMS if foreign else SOLVERS, parts["solver"], "solver", faults),
         stop=plain(Stop, parts["stop"], "stop", faults),
         save=plain(Save, parts["save"], "save", faults),
         evaluate=plain(Evaluate, parts["evaluate"], "evaluate", faults),

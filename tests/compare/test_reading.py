@@ -73,7 +73,7 @@ def test_a_failed_seed_counts_as_one_that_did_not_get_there(three, tmp_path):
     assert (summary["runs"], summary["finished"], summary["reached"]) == (5, 3, 2)
     assert summary["target_seconds"] == (math.inf, 4, math.inf)
     assert summary["best"] == (0.9, 0.4, 0.97)
-    text = page(found, [summary], 0.9)
+    text = page(found, {0.9: [summary]})
     assert "| small-4 | failed   | no such file \\| &lt;b> |" in text
     assert "| small-3 | diverged | 1 rows" in text
 
@@ -107,7 +107,7 @@ def test_damaged_metrics_are_a_row(three):
 def test_the_files(three):
     folder, plan = three
     said: list[str] = []
-    assert report(folder, plan, 0.9, said.append) == 0
+    assert report(folder, plan, [0.9], said.append) == 0
     with open(folder.path / "table.csv", newline="") as file:
         table = list(csv.DictReader(file))
     assert [line["run"] for line in table] == ["small-0", "small-1", "small-2"]
@@ -126,7 +126,7 @@ def test_the_files(three):
 
 def test_no_finished_run_is_exit_code_1_and_no_figure(tmp_path):
     said: list[str] = []
-    assert report(Folder(tmp_path), [planned()], None, said.append) == 1
+    assert report(Folder(tmp_path), [planned()], [], said.append) == 1
     assert "figure.png: there is nothing to draw" in said
     assert not (tmp_path / "figure.png").exists()
 
@@ -141,7 +141,7 @@ def test_without_matplotlib_there_are_tables(three, monkeypatch):
     monkeypatch.setattr(plotting, "library", missing)
     folder, plan = three
     said: list[str] = []
-    assert report(folder, plan, None, said.append) == 0
+    assert report(folder, plan, [], said.append) == 0
     assert "figure.png is not drawn: plot needs matplotlib" in said
 
 
@@ -165,7 +165,7 @@ def test_the_panels_of_the_figure(three, tmp_path):
     folder, plan = three
     other = planned("$x_", text=TAYLOR)
     run(tmp_path, other, [row(2, 0.6, 0.001, 2), row(4, 0.65, 900.0, 4)])
-    figure = drawn(bands(results(folder, [*plan, other])), 0.9)
+    figure = drawn(bands(results(folder, [*plan, other])), [0.9])
     assert [axes.get_xlabel() for axes in figure.axes] == [
         "solver time (s)",
         "iterations",
@@ -186,9 +186,9 @@ def test_on_one_rank_there_is_nothing_sent_to_draw(tmp_path):
     one = planned()
     run(tmp_path, one, [row(2, 0.6, 0.1), row(4, 0.65, 0.2)], ranks=1)
     found = results(Folder(tmp_path), [one])
-    figure = drawn(bands(found), None)
+    figure = drawn(bands(found), [])
     assert [axes.get_xlabel() for axes in figure.axes] == ["solver time (s)", "iterations"]
-    assert "On one rank nothing is sent" in page(found, summarised(found, None), None)
+    assert "On one rank nothing is sent" in page(found, {None: summarised(found, None)})
 
 
 def test_what_differs_between_jobs_is_said(tmp_path):
@@ -200,7 +200,7 @@ def test_what_differs_between_jobs_is_said(tmp_path):
         (Folder(tmp_path).run(one.name) / "environment.json").write_text(json.dumps(facts))
         sessions(tmp_path, one, {})
     found = results(Folder(tmp_path), plan)
-    text = page(found, summarised(found, None), None)
+    text = page(found, {None: summarised(found, None)})
     for said in ("different data", "different networks", "several versions", "2 ranks on 1 cores", "Processor: P"):
         assert said in text
     assert "Load average before the runs: 0.50 to 0.50" in text

@@ -39,8 +39,7 @@ class Soap(Stochastic):
         QL = orthogonal factor of (L + d I) QL,   QR = orthogonal factor of (R + d I) QR.
     d, a thousandth of the mean eigenvalue (paper: 0), keeps the directions that no gradient has shown yet.
 
-    The first step only makes L and R and takes their eigenvectors, as in the authors' program. In the paper the decay
-    is decoupled.
+    The first step only makes L, R and their eigenvectors, as in the authors' program. The paper decouples the decay.
 
     rate: default and paper 0.003.
     beta1, beta2: decays of the mean of gradients and of squares, in [0, 1). Defaults and paper 0.95.
