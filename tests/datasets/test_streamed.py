@@ -41,7 +41,7 @@ name = "cross-entropy"
 name = "{solver}"
 """
 SOLVERS = {
-    "adam": ["solver.batch=100", "solver.cut=3"],
+    "adam": ["solver.batch=100", "solver.cut=3", "network.dropout=0.5", "network.dropout_inputs=0.2"],
     "sgd": ["solver.batch=0", "data.weight=balanced"],
     "mpadmm": ["solver.batch=300", "solver.cut=3"],
     "lbfgs": [],
