@@ -7,15 +7,15 @@ bits whatever the number of rows of A and B, so tiles and ranks do not change it
 from dataclasses import dataclass, field
 from typing import Any
 
-import numkong
 import numpy as np
 
-from hpcadmm.products import rounding
+from hpcadmm.products import dots, rounding
 from hpcadmm.products.base import Array, Change, Shapes
 from hpcadmm.products.plain import Plain
 from hpcadmm.products.rounded import Rounded
 
 LEAST = 1024  # entries of W from which rounding pays
+NARROW = 32  # kernels sum over so many columns of W at once
 
 
 class RoundedOperands:
@@ -69,7 +69,8 @@ class RoundedOperands:
 class Bf16:
     """The engine of operands in bfloat16; arrays, sums and results are float32.
 
-    A layer whose W has fewer than LEAST entries is multiplied in float32: there rounding would cost more than it saves.
+    A layer whose W has fewer than LEAST entries, or fewer than NARROW columns, is multiplied in float32: there rounding
+    would cost more than it saves.
     """
 
     precision: str = "bfloat16"
@@ -77,7 +78,7 @@ class Bf16:
 
     def at(self, rows: int, inner: int) -> "Bf16 | Plain":
         rows, inner = self.real.get((rows, inner), (rows, inner))
-        return self if rows * inner >= LEAST else Plain("float32")
+        return self if rows * inner >= LEAST and inner >= NARROW else Plain("float32")
 
     def beside(self, shapes: Shapes) -> "Bf16":
         return Bf16(real=shapes)
@@ -92,37 +93,18 @@ class Bf16:
         return Rounded(*x.shape).hold(x) if isinstance(x, np.ndarray) else x
 
     def apply(self, W: Rounded, a: Rounded, out: Array) -> Array:
-        return product(a.plain, W.packed("rows", lambda: pack(W.turned)), out)
+        dots.multiply(a.plain, W.packed("rows", lambda: dots.pack(W.turned)), out.T)
+        return out
 
     def pull(self, W: Rounded, z: Rounded, out: Array) -> Array:
         rows = len(out)
-        return product(z.plain, W.packed(rows, lambda: pack(W.plain[:rows])), out)
-
-    def outer(self, z: Rounded, a: Rounded, out: Array) -> Array:
-        return product(a.turned, z.packed("samples", lambda: pack(z.turned)), out)
-
-    def gram(self, a: Rounded, out: Array) -> Array:
-        if 0 in a.shape:
-            out[...] = 0
-        else:
-            numkong.dots_symmetric(tensor(a.turned), out=tensor(out.T, "f32"))
+        dots.multiply(z.plain, W.packed(rows, lambda: dots.pack(W.plain[:rows])), out.T)
         return out
 
+    def outer(self, z: Rounded, a: Rounded, out: Array) -> Array:
+        dots.multiply(a.turned, z.packed("samples", lambda: dots.pack(z.turned)), out.T)
+        return out
 
-def product(A: Array, B: Any, out: Array) -> Array:
-    """out = (A B^T)^T, (columns, rows): A (rows, inner), B (columns, inner) packed, None if it is empty."""
-    if B is None or 0 in A.shape:
-        out[...] = 0
-    else:
-        numkong.dots_packed(tensor(A), B, out=tensor(out.T, "f32"))
-    return out
-
-
-def pack(B: Array) -> Any:
-    """B (columns, inner) as the second factor of products; None if it is empty."""
-    return None if 0 in B.shape else numkong.dots_pack(tensor(B))
-
-
-def tensor(x: Array, kind: Any = "bf16") -> Any:
-    """numkong's view of an array whose rows are contiguous."""
-    return numkong.from_pointer(x.__array_interface__["data"][0], x.shape, kind, strides=x.strides, owner=x)
+    def gram(self, a: Rounded, out: Array) -> Array:
+        dots.square(a.turned, out.T)
+        return out

@@ -27,6 +27,7 @@ class Rounded:
         self._turned: Array | None = None
         self._has_plain = self._has_turned = False
         self._packed: dict[Any, Any] = {}
+        self._tiles: dict[tuple[int, int], Array] = {}
 
     def hold(self, array: Array) -> Self:
         """Be this float32 array (rows, columns), which must not change before the layouts are made."""
@@ -87,13 +88,15 @@ class Rounded:
         return self.shape[0]
 
     def __getitem__(self, key: Any) -> "Rounded":
-        """The columns [:, t], as views; both layouts of all columns are made, if they are not yet."""
+        """The columns [:, t], a view of `plain`; the same number of other columns reuses the memory of `turned`."""
         rows, t = key
         if rows != slice(None):
             raise IndexError("only columns can be taken of a rounded array")
         part = Rounded(self.shape[0], len(range(*t.indices(self.shape[1]))))
-        part._plain, part._turned = self.plain[t], self.turned[:, t]
-        part._has_plain = part._has_turned = True
+        part._plain, part._has_plain = self.plain[t], True
+        if part.shape not in self._tiles:
+            self._tiles[part.shape] = part._turned_memory()
+        part._turned = self._tiles[part.shape]
         return part
 
     def _required(self) -> Array:
