@@ -136,12 +136,15 @@ class Evaluate:
     """[evaluate]: measurements, which never count as solver time.
 
     every: iterations between measurements, default 1; 0: only at the end.
+    train: measure the training part, too: objective, residuals, accuracy; default true. false: only the test part,
+        which is quicker; then the run diverges if its weights are not finite, whatever the objective.
     metrics: further scores in metrics.jsonl, of the test part, or with the prefix train_ of the train part. Of classes:
         balanced_accuracy, log_loss, roc_auc, macro_precision, macro_recall, macro_f1, and of two classes precision,
         recall, f1 (of the second class); of real targets, in their own units: rmse, mae, r2. Default: none.
     """
 
     every: Annotated[int, Ge(0)] = 1
+    train: bool = True
     metrics: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -252,7 +255,18 @@ def _build(tables: dict[str, Any], faults: list[str]) -> Job | None:
     )
     if job.layers and job.solver:
         _check_together(job, faults)
+    if job.stop and job.save and job.evaluate and not job.evaluate.train:
+        _check_untrained(job, faults)
     return None if faults else job
+
+
+def _check_untrained(job: Job, faults: list[str]) -> None:
+    """Check that nothing needs measures of the training part if there are none."""
+    rules = ("tolerance", "tolerance_absolute", "residual", "residual_absolute", "error")
+    asked = [f"stop.{rule}" for rule in rules if getattr(job.stop, rule) is not None]
+    asked += [f'save.best = "{best}"' for best in [job.save.best] if best and not best.startswith("test_")]
+    asked += [f'evaluate.metrics: "{one}"' for one in job.evaluate.metrics if keyed(one)[0] == "train"]
+    faults += [f"{one} needs measures of the training part: remove evaluate.train = false" for one in asked]
 
 
 def _check_together(job: Job, faults: list[str]) -> None:

@@ -207,7 +207,7 @@ def _agree(t: Training, signals: Signals) -> tuple[str | None, bool]:
 
 def _measured(t: Training, reason: str | None) -> str | None:
     """Append a row to metrics.jsonl; returns the reason, or that of a rule that the row meets."""
-    chosen = t.job.metrics, t.setup.meaning
+    chosen = t.job.metrics, t.setup.meaning, t.job.evaluate.train
     row = {"iteration": t.iteration, **t.clock.row(), **measure(t.job.solver, t.state, t.problem, t.world, *chosen)}
     found = t.stopping.diverged(row)
     t.row = {key: value for key, value in row.items() if key != "scale"}

@@ -70,13 +70,20 @@ def _added(row: Row, before: Row) -> Row:
 
 
 def measure(
-    solver: Any, state: Any, problem: Problem, world: World, metrics: Sequence[str] = (), meaning: Meaning | None = None
+    solver: Any,
+    state: Any,
+    problem: Problem,
+    world: World,
+    metrics: Sequence[str] = (),
+    meaning: Meaning | None = None,
+    train: bool = True,
 ) -> Row:
-    """The solver's measures, accuracy or error on both parts (None: no samples), the chosen metrics. Collective."""
-    row: Row = dict(solver.measure(state, problem, world))
+    """The solver's measures, accuracy or error on both parts (None: no samples), the chosen metrics; without `train`
+    nothing of the training part. Collective."""
+    row: Row = dict(solver.measure(state, problem, world)) if train else {}
     W = solver.weights(state, world)
     score_name = "accuracy" if problem.classes else "error"
-    for name, part in (("train", problem.train), ("test", problem.test)):
+    for name, part in (("train", problem.train), ("test", problem.test))[not train :]:
         row[f"{name}_{score_name}"] = score(W, problem, part, world)
     return row | (measured(metrics, W, problem, meaning, world) if meaning else {})
 

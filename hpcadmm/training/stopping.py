@@ -62,7 +62,9 @@ class Stopping:
 
     def diverged(self, row: Row) -> str | None:
         """The reason if the objective is not finite or far above the first."""
-        objective = row["objective"]
+        objective = row.get("objective")
+        if objective is None:  # not measured
+            return None
         self.first = objective if self.first is None else self.first
         if not math.isfinite(objective):
             return f"diverged: the objective is {objective}"
@@ -82,10 +84,10 @@ class Stopping:
         return f"test accuracy {reached:.4f} reached {target}" if there else None
 
     def _objective(self, row: Row) -> str | None:
-        last, self.last = self.last, row["objective"]
-        if last is None:
+        last, self.last = self.last, row.get("objective")
+        if last is None or self.last is None:
             return None
-        change = abs(row["objective"] - last)
+        change = abs(self.last - last)
         if self.rules.tolerance and change <= self.rules.tolerance * abs(last):
             return f"objective changed by {change:.3g}, within tolerance {self.rules.tolerance:g} of {abs(last):.6g}"
         if self.rules.tolerance_absolute and change <= self.rules.tolerance_absolute:

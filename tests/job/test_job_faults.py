@@ -256,3 +256,19 @@ def test_settings_that_cannot_do_what_they_say_are_refused_with_the_cure(overrid
 )
 def test_settings_that_can_act_once_are_taken(overrides):
     parse(LEAST, overrides)
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("stop.tolerance=0.1", "stop.tolerance needs measures of the training part"),
+        ("stop.residual_absolute=0.1", "stop.residual_absolute needs"),
+        ("save.best=objective", 'save.best = "objective" needs'),
+        ('evaluate.metrics=["train_roc_auc"]', 'evaluate.metrics: "train_roc_auc" needs'),
+    ],
+)
+def test_what_needs_the_training_part_is_refused_without_it(override, words):
+    parse(LEAST, [override])
+    with pytest.raises(UsageError, match=words):
+        parse(LEAST, [override, "evaluate.train=false"])
+    parse(LEAST, ["save.best=test_accuracy", "stop.accuracy=0.9", "evaluate.train=false"])

@@ -61,6 +61,14 @@ def test_a_row_is_the_same_on_any_number_of_ranks(name, options):
         assert on_ranks(size, work) == [whole] * size
 
 
+def test_without_the_training_part_a_row_has_the_scores_of_the_test_part_alone():
+    world, solver = World.alone(), shared("adam")
+    p, world = posed(solver, world)
+    state = stepped(solver, p, world, 2)
+    whole = measure(solver, state, p, world)
+    assert measure(solver, state, p, world, train=False) == {"test_accuracy": whole["test_accuracy"]}
+
+
 @pytest.mark.parametrize("grid", [(1, 4), (2, 2), (4, 1), (3, 2)])
 def test_ranks_with_the_same_columns_share_the_scoring(grid):
     """Each tile is scored once, on one rank, and the score is that of one rank."""

@@ -166,3 +166,11 @@ def test_better_is_a_higher_accuracy_or_a_lower_error(new, best):
     assert better(new, best, "test_error") == (new < best)
     assert better(new, None, "test_error")
     assert not better(None, best, "test_accuracy")
+
+
+def test_rows_without_the_training_part_end_a_run_by_the_test_part_only():
+    stopping = Stopping(Stop(accuracy=0.9, patience=2))
+    rows = [{"iteration": k, "test_accuracy": accuracy} for k, accuracy in enumerate((0.5, 0.4, 0.3), 1)]
+    assert [stopping.diverged(one) or stopping.satisfied(one) for one in rows[:2]] == [None, None]
+    assert "no better test accuracy" in stopping.satisfied(rows[2])
+    assert "reached 0.9" in stopping.satisfied({"iteration": 4, "test_accuracy": 0.95})
