@@ -112,8 +112,8 @@ class Sparse(Inputs):
 class SparseProducts(Plain):
     """Products of arrays with `Sparse`."""
 
-    def apply(self, W: Array, a: Sparse, out: Array) -> Array:  # type: ignore[override]
-        return a.product(W, out)
+    def apply(self, W: Array, a: Sparse, out: Array | None = None) -> Array:  # type: ignore[override]
+        return a.product(W, np.empty((len(W), a.shape[1]), W.dtype, order="F") if out is None else out)
 
     def outer(self, z: Array, a: Sparse, out: Array) -> Array:  # type: ignore[override]
         return a.outer(z, out)

@@ -81,8 +81,8 @@ class Engine(Protocol):
         """The operand of x (rows, samples), which never changes: every form of it is made once, when first used."""
         ...
 
-    def apply(self, W: Operand, a: Operand, out: Array) -> Array:
-        """out = W a: (rows, inner) (inner, m)."""
+    def apply(self, W: Operand, a: Operand, out: Array | None = None) -> Array:
+        """out = W a: (rows, inner) (inner, m); None: a new array."""
         ...
 
     def pull(self, W: Operand, z: Operand, out: Array) -> Array:

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from hpcadmm.products import dots, rounding
+from hpcadmm.products import dots, piecewise, rounding
 from hpcadmm.products.base import Array, Change, Shapes
 from hpcadmm.products.plain import Plain
 from hpcadmm.products.rounded import Rounded
+from hpcadmm.products.scratch import Scratch
 
-LEAST = 1024  # entries of W from which rounding pays
-NARROW = 32  # kernels sum over so many columns of W at once
+LEAST, INNER = 32, 16  # rows and columns of W from which rounding pays: sums of fewer products take as long as of these
 
 
 class RoundedOperands:
@@ -23,6 +23,7 @@ class RoundedOperands:
 
     def __init__(self) -> None:
         self._made: dict[tuple[str, int, int], Rounded] = {}
+        self._floats = Scratch(np.float32)
 
     def __call__(self, name: str, rows: int, columns: int, ones: int = 0) -> Rounded:
         """Memory for an operand; the last `ones` rows are ones, if they are never overwritten."""
@@ -43,15 +44,22 @@ class RoundedOperands:
         return made
 
     def activated(self, name: str, h: Any, z: Array, ones: int, drops: Change = None) -> Rounded:
-        a = self(name, len(z) + ones, z.shape[1], ones)
-        plain, _ = a.fill(turned=False)
-        value = h.value(z, out=self._float(z))
-        rounding.round_plain((drops(value) if drops else value).T, plain[:, : len(z)])
+        a, slope = self(name, len(z) + ones, z.shape[1], ones), slope_of(h)
+        plain = a.fill(turned=False)[0][:, : len(z)]
+        if slope is not None and drops is None:
+            piecewise.value(z.T, slope, plain)
+            return a
+        value = h.value(z, out=self._floats("value", *z.shape))
+        rounding.round_plain((drops(value) if drops else value).T, plain)
         return a
 
     def through(self, name: str, h: Any, z: Array, pull: Array, drops: Change = None) -> Rounded:
+        lam, slope = self(name, *z.shape), slope_of(h)
+        if slope is not None and drops is None:
+            piecewise.through(z.T, pull.T, np.float32(1), slope, lam.fill(turned=False)[0])
+            return lam
         pull *= h.derivative(z, out=z)
-        return self(name, *z.shape).hold(drops(pull) if drops else pull)
+        return lam.hold(drops(pull) if drops else pull)
 
     def times(self, name: str, x: Rounded, w: Array) -> Rounded:
         out = self(name, *x.shape)
@@ -61,16 +69,12 @@ class RoundedOperands:
     def over(self, name: str, x: Rounded, w: Array) -> Rounded:
         return self.times(name, x, np.divide(1, w, out=np.zeros_like(w), where=w > 0))
 
-    def _float(self, like: Array) -> Array:
-        return np.empty_like(like)
-
 
 @dataclass(frozen=True)
 class Bf16:
     """The engine of operands in bfloat16; arrays, sums and results are float32.
 
-    A layer whose W has fewer than LEAST entries, or fewer than NARROW columns, is multiplied in float32: there rounding
-    would cost more than it saves.
+    Layers with fewer than LEAST units or INNER inputs are multiplied in float32: there rounding would not pay.
     """
 
     precision: str = "bfloat16"
@@ -78,7 +82,7 @@ class Bf16:
 
     def at(self, rows: int, inner: int) -> "Bf16 | Plain":
         rows, inner = self.real.get((rows, inner), (rows, inner))
-        return self if rows * inner >= LEAST and inner >= NARROW else Plain("float32")
+        return self if rows >= LEAST and inner >= INNER else Small("float32")
 
     def beside(self, shapes: Shapes) -> "Bf16":
         return Bf16(real=shapes)
@@ -92,7 +96,8 @@ class Bf16:
     def data(self, x: Any) -> Any:
         return Rounded(*x.shape).hold(x) if isinstance(x, np.ndarray) else x
 
-    def apply(self, W: Rounded, a: Rounded, out: Array) -> Array:
+    def apply(self, W: Rounded, a: Rounded, out: Array | None = None) -> Array:
+        out = np.empty((len(W), a.shape[1]), np.float32, order="F") if out is None else out
         dots.multiply(a.plain, W.packed("rows", lambda: dots.pack(W.turned)), out.T)
         return out
 
@@ -108,3 +113,22 @@ class Bf16:
     def gram(self, a: Rounded, out: Array) -> Array:
         dots.square(a.turned, out.T)
         return out
+
+
+@dataclass(frozen=True)
+class Small(Plain):
+    """The engine of the small layers beside `Bf16`: float32, but wide Gram matrices have rounded operands."""
+
+    rounds: RoundedOperands = field(default_factory=RoundedOperands, repr=False, compare=False)
+
+    def gram(self, a: Array, out: Array) -> Array:
+        if len(a) < LEAST:
+            return super().gram(a, out)
+        dots.square(self.rounds.rounded("gram", a).turned, out.T)
+        return out
+
+
+def slope_of(h: Any) -> Any:
+    """The slope of a piecewise linear activation for z < 0, float32; None for others."""
+    slope = getattr(h, "left", None)
+    return None if slope is None else np.float32(slope)

@@ -59,8 +59,9 @@ class Plain:
     def data(self, x: Any) -> Any:
         return x
 
-    def apply(self, W: Array, a: Array, out: Array) -> Array:
-        return np.matmul(W, a, out=out)
+    def apply(self, W: Array, a: Array, out: Array | None = None) -> Array:
+        found: Array = np.matmul(W, a, out=out)
+        return found
 
     def pull(self, W: Array, z: Array, out: Array) -> Array:
         return np.matmul(W[:, : len(out)].T, z, out=out)

@@ -7,6 +7,7 @@ from scipy.linalg.lapack import dpotrf, dpotri, spotrf, spotri
 
 from hpcadmm.model.state import Array
 from hpcadmm.model.symmetric import mirror
+from hpcadmm.products.base import Engine, Operand, Operands
 
 
 def damped_inverse(M: Array, damping: float, scale: float, out: Array) -> None:
@@ -48,7 +49,10 @@ def output_penalty(B: Array, g: float, out: Array) -> None:
     damped_inverse(B, g * tau, (1.0 + g) * tau, out)
 
 
-def direction(Q: Array, C: Array, P: Array, out: Array) -> Array:
-    """D = Q C P = argmax_D <C, D> - 1/2 <D, Q^-1 D P^-1>; the cheaper product first."""
+def direction(Q: Operand, C: Array, P: Operand, out: Array, engine: Engine, operands: Operands) -> Array:
+    """D = Q C P = argmax_D <C, D> - 1/2 <D, Q^-1 D P^-1>; the cheaper product first. Q and P are operands of `engine`;
+    operands: memory for those between."""
     rows, columns = C.shape
-    return np.matmul(Q, np.matmul(C, P), out=out) if rows <= columns else np.matmul(np.matmul(Q, C), P, out=out)
+    if rows <= columns:
+        return engine.apply(Q, operands.rounded("CP", engine.apply(operands.rounded("C", C), P)), out)
+    return engine.apply(operands.rounded("QC", engine.apply(Q, operands.rounded("C", C))), P, out)

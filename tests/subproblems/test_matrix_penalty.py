@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from hpcadmm.products import engine_of
 from hpcadmm.subproblems.matrix_penalty import damped_inverse, direction, input_penalty, output_penalty
 
 EVERY = [1, 2, 63, 64, 65, 200]
@@ -55,7 +56,8 @@ def test_the_direction_is_the_proximal_step(shape):
     random = np.random.default_rng(2)
     Q, P = (np.linalg.inv(gram(n, seed=n) + np.eye(n)) for n in shape)
     C, out = random.standard_normal(shape), np.empty(shape, order="F")
-    D = direction(Q, C, P, out)
+    engine = engine_of("float64")
+    D = direction(Q, C, P, out, engine, engine.operands())
     assert D is out
 
     def gain(D):

@@ -125,7 +125,7 @@ class MpAdmm(Solver):
             np.multiply(s.sums.gradient[l].total, -1.0 / m, out=C[l])
             if self.decay:
                 C[l][:, : n[l - 1]] -= self.decay * V[l][:, : n[l - 1]]
-            direction(s.Q[l], C[l].astype(p.dtype), s.P[l], out=D[l])
+            direction(s.work.Q[l], C[l].astype(p.dtype), s.work.P[l], D[l], p.engines[l], s.work.operands[l])
         # one step length s for all layers
         s.slope = s.work.total(lambda l: float(np.vdot(D[l], C[l])))
         s.residual = math.sqrt(s.work.total(lambda l: square(C[l])))
@@ -153,6 +153,7 @@ class MpAdmm(Solver):
                 output_penalty(s.B[l], self.g, s.Q[l])
         for (kind, l), rank in work.inverters[inputs].items():
             work.peers.broadcast((s.P if kind == "P" else s.Q)[l], rank)
+        work.take_penalties(s, inputs)
 
     def step_length(self, s: State, p: Problem, world: World) -> float:
         """s: eta, less where kappa bounds it; with batch = 0 the result of the line search."""
@@ -205,7 +206,8 @@ class MpAdmm(Solver):
             s.iterate[l][...] = weights[l]
 
     def prepare(self, s: State, p: Problem, world: World) -> None:
-        """The first scales of the sums."""
+        """The operands of the penalties; the first scales of the sums."""
+        s.work.take_penalties(s)
         s.sums.settle(s.iterate, lambda: s.work.parts(0), world, fresh=s.sweeps == 0, factors=True)
 
     def weights(self, s: State, world: World) -> Arrays:

@@ -31,6 +31,9 @@ class Work(Drawn):
         self.layers = range(lo + 1, hi + 1)
         self.C: Arrays = self.by_layer(lambda l: np.zeros(p.network.shape(l), order="F"))
         self.D: Arrays = self.by_layer(lambda l: np.zeros(p.network.shape(l), p.dtype, order="F"))
+        self.operands = [engine.operands() for engine in p.engines]
+        self.P: Arrays = [None] * (p.network.depth + 1)  # operands of the penalties
+        self.Q = self.P.copy()
         ranks, itemsize = self.peers.size, np.dtype(p.dtype).itemsize
         self.inverters = {
             inputs: inverters(solver.inverses, p.network, self.layers, ranks, itemsize, inputs)
@@ -51,6 +54,13 @@ class Work(Drawn):
     def inverts(self, key: Key, inputs: bool) -> bool:
         """Does this rank invert this matrix in a refresh with or without `inputs`?"""
         return self.inverters[inputs].get(key, self.peers.rank) == self.peers.rank
+
+    def take_penalties(self, s: Any, inputs: bool = True) -> None:
+        """P and Q have changed, P_1 only with `inputs`."""
+        for l in self.layers:
+            if l > 1 or inputs:
+                self.P[l] = self.operands[l].rounded("P", s.P[l])
+            self.Q[l] = self.operands[l].rounded("Q", s.Q[l])
 
     def share(self, arrays: Arrays) -> None:
         """Send the array of each layer from its owner to all ranks of the chain. Collective."""
