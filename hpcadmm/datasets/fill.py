@@ -43,14 +43,13 @@ def filled(
     with world.together(READING), memory.spared("the samples"):
         of = (form or Destination).of
         made = [of(s, t, dtype, ones, factor, transform) for s, t in zip(sources, tiles, strict=True)]
-    for to in made:
-        if to.direct:
-            with world.together(READING), memory.spared("the samples"):
-                to.read()
+    direct = [to for to in made if to.direct and world.samples.size == world.size]  # else several ranks want a row
+    for to in direct:
+        with world.together(READING), memory.spared("the samples"):
+            to.read()
+    others = [to for to in made if to not in direct]
     for table in dict.fromkeys(s.table for s in sources):
-        receive(
-            [to for to in made if to.source.table is table and not to.direct], world, {} if plans is None else plans
-        )
+        receive([to for to in others if to.source.table is table], world, {} if plans is None else plans)
     with world.together(READING):
         return [to.samples(labelling) for to in made]
 

@@ -48,6 +48,8 @@ def load(
 ) -> Loaded:
     """Read this rank's columns; collective.
 
+    world: all ranks. On a grid of layers x samples they read the files together, each byte once, and the ranks of a
+    chain get the same columns.
     seed: of the job, for data that are drawn. dtype: of x, float32 or float64; transforms are computed in float64 from
     the raw values and cast afterwards. ones: add a last row of ones to x. tile: the least width of a tile.
     parts: cut the train part into this many even parts instead.
@@ -62,7 +64,8 @@ def load(
     if training and isinstance(columns, Schema):
         columns = replace(columns, target=None)  # the labels may be others
     sources = chosen(dataset, seed, columns, world, classes)
-    tiles = (dealt(len(sources[0].rows), world, tile, parts), dealt(len(sources[1].rows), world, tile))
+    own = world.samples
+    tiles = (dealt(len(sources[0].rows), own, tile, parts), dealt(len(sources[1].rows), own, tile))
     table = sources[0].table
     with world.together(READING), memory.spared("the labels"):
         features = width(table, dataset.downsample)
@@ -90,7 +93,7 @@ def _read(
     (train, test), inputs, kind = loading.both(kind, known)
     targets = transform.targets if transform else None
     if training and (targets is None or len(targets.shift) != table.targets):
-        targets = scaling.of_targets(dataset, train, table, world)
+        targets = scaling.of_targets(dataset, train, table, world.samples)
     if targets is not None:
         for part in (train, test):
             targets.apply(np.atleast_2d(part.labels))
@@ -102,9 +105,9 @@ def _read(
     done.facts, done.warnings = ([line for t in tables for line in getattr(t, key)] for key in ("facts", "warnings"))
     if loading.spools:
         done.facts.append(scratch.said(sources, loading.features, dataset.downsample))
-    done.facts += weights.weigh(dataset.weight, (train, test), sources, names, world, training=training)
+    done.facts += weights.weigh(dataset.weight, (train, test), sources, names, world.samples, training=training)
     done.warnings += [line for table in tables for line in table.remarks(world)]
-    return digest.recorded(done, kind, sources, seed, world) if training else done
+    return digest.recorded(done, kind, sources, seed, world.samples) if training else done
 
 
 def cure(table: Table, keeping: Keeping) -> str:
@@ -200,13 +203,13 @@ class Loading:
         parts = self.parts(held, known) if dense else [self.part(0, held, known)]
         raw = parts[0].x[: self.features]
         if kind is None:
-            nonzero, size = self.world.sum(np.array([nonzeros(raw), raw.size]))[0]
+            nonzero, size = self.world.samples.sum(np.array([nonzeros(raw), raw.size]))[0]
             kind = "standard" if nonzero > (1 - scaling.SPARSE) * size else "none"
             inputs = inputs or scaling.known(kind, table, self.features)
             if self.sparse and inputs is None:
                 raise UsageError(sparse.SHIFTED)
         if inputs is None:
-            inputs = fitted(kind, raw, self.tiles[0], self.world)
+            inputs = fitted(kind, raw, self.tiles[0], self.world.samples)
         if not dense:
             return [self.kept(parts[0], inputs, known), self.part(1, self.dtype, inputs)], inputs, kind
         if known is None:

@@ -74,7 +74,7 @@ def set_up(job: Job, world: World, given: Given | None = None) -> Setup:
     with phase("reading the data"), world.together("reading the data"):
         data = job.data.load(
             job.head.seed,
-            world.samples,
+            world,
             dtype,
             ones=job.layers.bias,
             tile=tile,

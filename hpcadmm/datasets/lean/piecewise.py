@@ -31,7 +31,10 @@ STRETCH = 1 << 15  # columns that are put together at a time
 def large(sources: Sequence[Source], features: int, world: World) -> bool:
     """Are both parts of tables of mixed columns, and large?"""
     rows = sum(len(source.rows) for source in sources)
-    return all(isinstance(source.table, RawTable) for source in sources) and 8 * rows * features > HELD * world.size
+    return (
+        all(isinstance(source.table, RawTable) for source in sources)
+        and 8 * rows * features > HELD * world.samples.size
+    )
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class Pieces:
     def read(self, kind: Kind, known: Affine | None) -> tuple[list[Samples], Affine]:
         """This rank's columns of each part, and the transform of the features (None: by `kind`). Collective."""
         rows = sum(len(source.rows) for source in self.sources)
-        views = self.views(max(2, HELD * self.world.size // (8 * rows)))
+        views = self.views(max(2, HELD * self.world.samples.size // (8 * rows)))
         found, lo, labelled = [], 0, []
         inputs, plans = [], dict[int, Plan]()
         for sources in views:
@@ -57,7 +60,7 @@ class Pieces:
             hi = lo + sources[0].table.features
             parts = filled(sources, self.labelling, self.tiles, np.float64, False, world=self.world, plans=plans)
             own = known and Affine(known.shift[lo:hi], known.divisor[lo:hi])
-            inputs.append(own or fitted(kind, parts[0].x, self.tiles[0], self.world))
+            inputs.append(own or fitted(kind, parts[0].x, self.tiles[0], self.world.samples))
             with self.world.together(READING), memory.spared("the samples"):
                 found.append([self.cast(*one, inputs[-1]) for one in zip(parts, sources, strict=True)])
             lo, labelled = hi, [part.labels for part in parts]

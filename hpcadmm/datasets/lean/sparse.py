@@ -78,7 +78,7 @@ def owned(source: Source, tiles: Tiles, world: World) -> tuple[Array, Array, Arr
         rows = np.asarray(source.rows[tiles.lo : tiles.hi], np.int64)
         taken = entries_of(table.starts, rows)
         return np.diff(table.starts)[rows], table.at[taken], table.data[taken]
-    route = Route.of(source, edges_of(tiles), world.rank)
+    route = Route.of(source, edges_of(tiles), world.rank, world.size)
     rows, sent = route.sorted(table.shares[world.rank])
     expected, columns = route.expected(table.shares)
     rows = rows - table.first

@@ -19,26 +19,30 @@ Index = NDArray[Any]  # whole numbers
 
 @dataclass(frozen=True)
 class Route:
-    """Where the rows of one part go: row rows[p] of the table becomes column p, which lies on one rank.
+    """Where the rows of one part go: row rows[p] of the table becomes column p, which lies on one rank, or with
+    `copies` on each block of layers of a grid.
 
     places: the column of each row of the table, -1 if the part does not have it; None if `rows` is a range.
-    edges: the first column of each rank, and n.
+    edges: the first column of each rank of a block, and n. rank: this one in its block.
     """
 
     rows: Rows
     places: Index | None
     edges: Index
     rank: int
+    copies: int = 1
 
     @classmethod
-    def of(cls, source: Source, edges: Index, rank: int) -> "Route":
+    def of(cls, source: Source, edges: Index, rank: int, ranks: int = 0) -> "Route":
+        """rank: of all `ranks` (0: as many as there are edges), block after block."""
         rows, places = source.rows, None
         if not isinstance(rows, range):
             places = np.full(source.table.rows, -1, np.int32 if source.table.rows < 2**31 else np.int64)
             for lo in range(0, len(rows), STRETCH):
                 some = rows[lo : lo + STRETCH]
                 places[some] = np.arange(lo, lo + len(some))
-        return cls(rows, places, edges, rank)
+        owners = len(edges) - 1
+        return cls(rows, places, edges, rank % owners, max(ranks // owners, 1))
 
     def columns(self, span: Span) -> tuple[Index, Index]:
         """The rows within the span that the part has, increasing, and their columns."""
@@ -54,7 +58,8 @@ class Route:
         """The rows within the span, sorted by the rank that gets them, and how many each gets."""
         rows, columns = self.columns(span)
         owners = np.searchsorted(self.edges, columns, "right") - 1
-        return rows[np.argsort(owners, kind="stable")], np.bincount(owners, minlength=len(self.edges) - 1)
+        rows, counts = rows[np.argsort(owners, kind="stable")], np.bincount(owners, minlength=len(self.edges) - 1)
+        return np.tile(rows, self.copies), np.tile(counts, self.copies)
 
     def expected(self, spans: Sequence[Span]) -> tuple[list[int], Index]:
         """How many rows of each span are this rank's, and their columns."""
@@ -106,7 +111,7 @@ class Plan:
         every = world.gather(mine)
         turns = []
         with world.together(READING), memory.spared("the rows"):
-            routes = [Route.of(source, own, world.rank) for source, own in zip(sources, edges, strict=True)]
+            routes = [Route.of(*one, world.rank, world.size) for one in zip(sources, edges, strict=True)]
             for k in range(max(map(len, every))):
                 now = [spans[k] if k < len(spans) else (0, 0) for spans in every]
                 turns.append([cls.turn(route, now, world.rank, small) for route in routes])
