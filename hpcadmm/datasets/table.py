@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from hpcadmm.comm.world import World
 from hpcadmm.datasets.columns import Columns
+from hpcadmm.datasets.disk.flat import Flat
 from hpcadmm.datasets.disk.stream import Stream, take
 from hpcadmm.errors import UsageError
 from hpcadmm.model.tiles import block
@@ -99,8 +100,8 @@ class Table(ABC):
         """The table and its rows that these rows are, for messages."""
         return self, rows
 
-    def mapped(self) -> Array | None:
-        """The raw features (rows, features) mapped from the file; None if they do not lie there as numbers."""
+    def flat(self) -> Flat | None:
+        """The raw features in the file; None if they do not lie there as numbers, one row after the other."""
         return None
 
     def weights_of(self, key: int | str) -> AbstractContextManager[Callable[[slice], Array]]:

@@ -1,6 +1,6 @@
 """What may stand for the array of a part's inputs x (n_0 + ones, m): inputs that stay in a file, or sparse ones."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,7 +8,8 @@ import numpy as np
 from hpcadmm.model.state import Array
 from hpcadmm.products.base import Engine
 
-Coming = Callable[[], Iterable[Array]]  # columns that will be asked for from now on, in this order
+# Arrays of columns that will be asked for from now on, in this order; those of a group perhaps several times in turn.
+Coming = Callable[[], Iterable[Sequence[Array]]]
 
 
 class Inputs:
@@ -24,8 +25,9 @@ class Inputs:
         """x[:, t], valid until the next columns are asked for; or x[:n], the first n rows."""
         raise NotImplementedError
 
-    def taken(self, columns: Array, scratch: Callable[[int, int], Array], coming: Coming) -> Any:
-        """x[:, columns], in the array that scratch(rows, columns) gives. `coming` gives the same objects `columns`."""
+    def taken(self, columns: Array, coming: Coming) -> Any:
+        """x[:, columns], valid until the next columns are asked for, and not to be written. `coming` gives the same
+        object `columns`, perhaps after others."""
         raise NotImplementedError
 
     def part(self, columns: slice) -> Any:

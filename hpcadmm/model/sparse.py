@@ -1,6 +1,5 @@
 """Sparse inputs of a network: only the products with the first layer see them."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -42,7 +41,7 @@ class Sparse(Inputs):
         held = slice(starts[0], starts[-1])
         return Sparse.of(self.matrix.data[held], self.matrix.indices[held], starts - starts[0], self.shape[0])
 
-    def taken(self, columns: Array, scratch: Callable[[int, int], Array], coming: Coming) -> "Sparse":
+    def taken(self, columns: Array, coming: Coming) -> "Sparse":
         return Sparse(self.matrix[:, columns])
 
     def part(self, columns: slice) -> "Sparse":

@@ -252,7 +252,7 @@ def test_products() -> None:
     np.testing.assert_array_equal(dense(x), dense(sparse))
     np.testing.assert_array_equal(sparse[:, 2:5].matrix.toarray(), x[:, 2:5])
     chosen = np.array([6, 0, 3])
-    np.testing.assert_array_equal(sparse.taken(chosen, np.empty, list).matrix.toarray(), x[:, chosen])
+    np.testing.assert_array_equal(sparse.taken(chosen, list).matrix.toarray(), x[:, chosen])
     for initial in (0.0, np.inf, -np.inf):
         np.testing.assert_array_equal(sparse.min(1, initial), x.min(axis=1, initial=initial))
         np.testing.assert_array_equal(sparse.max(1, initial), x.max(axis=1, initial=initial))

@@ -1,5 +1,6 @@
 """Streamed samples are those in memory, bit for bit: what is loaded, what is trained, and on any number of ranks."""
 
+import os
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ import pytest
 
 from hpcadmm.comm.world import World
 from hpcadmm.datasets import DATASETS
-from hpcadmm.datasets.lean.mapped import near
+from hpcadmm.datasets.disk.flat import Flat
+from hpcadmm.datasets.lean import blocks
 from hpcadmm.datasets.lean.streamed import Streamed
 from hpcadmm.datasets.lean.window import amount
 from hpcadmm.errors import UsageError
@@ -114,7 +116,7 @@ def test_columns_in_any_order_and_width(tmp_path: Path) -> None:
         np.testing.assert_array_equal(x.part(slice(lo, hi))[:, 0 : hi - lo], memory[:, lo:hi])
         asked = [random.integers(0, 962, size) for size in (7, 0, 400, 5)]
         for columns in asked:
-            out = x.taken(columns, made, partial(iter, asked))
+            out = x.taken(columns, partial(iter, [asked[:2], asked[2:]]))
             np.testing.assert_array_equal(out, memory[:, columns])
     assert (x.min(axis=1, initial=0) == memory.min(axis=1, initial=0)).all()
     assert (x.max(axis=1, initial=0) == memory.max(axis=1, initial=0)).all()
@@ -128,13 +130,22 @@ def test_what_is_read_ahead_is_read_once(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(Streamed, "_fill", lambda self, coming: (fills.append(1), fill(self, coming))[1])
     batches = list(np.random.default_rng(0).permutation(960).reshape(96, 10))
     for k, columns in enumerate(batches):
-        found = x.taken(columns, made, partial(iter, batches[k:]))
+        found = x.taken(columns, lambda k=k: ([one] for one in batches[k:]))
         np.testing.assert_array_equal(found, memory[:, columns])
-    assert len(fills) == -(-96 // (x.capacity // 10))
+    assert len(fills) == -(-96 // (SMALL // x.window.need(batches[:1], x.column)))
 
 
-def made(rows: int, m: int) -> Any:
-    return np.empty((rows, m), np.float32, order="F")
+def test_columns_asked_for_in_turn_are_read_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two arrays of a batch that is summed twice: a batch that does not fit waits for the next buffer."""
+    x = loaded({"path": file(tmp_path), "memory": SMALL}, World.alone(), np.float32).train.x
+    fills: list[int] = []
+    fill = Streamed._fill
+    monkeypatch.setattr(Streamed, "_fill", lambda self, coming: (fills.append(1), fill(self, coming))[1])
+    batches = [[columns[:11], columns[11:]] for columns in np.random.default_rng(0).permutation(960).reshape(40, 24)]
+    for k, batch in enumerate(batches):
+        for columns in (*batch, *batch):
+            x.taken(columns, partial(iter, batches[k:]))
+    assert len(fills) == -(-40 // (SMALL // x.window.need(batches[0], x.column)))
 
 
 def trained(path: str, solver: str, world: World, *more: str) -> tuple[str, dict[str, Any]]:
@@ -193,9 +204,26 @@ def test_memory_is_typed_with_units() -> None:
             amount(wrong)
 
 
-def test_rows_of_a_map_come_in_order_and_close_together(tmp_path: Path) -> None:
-    np.zeros((600_000, 16)).tofile(tmp_path / "a")
-    mapped = np.memmap(tmp_path / "a", np.float64, "r", shape=(600_000, 16))
-    rows = np.array([0, 1, 131_000, 131_072, 599_998, 599_999])
-    assert [rows[t].tolist() for t in near(mapped, rows)] == [[0, 1, 131_000], [131_072], [599_998, 599_999]]
-    assert list(near(mapped, rows[:0])) == []
+@pytest.mark.parametrize(("rows", "features", "density"), [(300_000, 3, 0.3), (60_000, 50, 0.0005), (7, 200_000, 0.6)])
+def test_rows_of_a_file_are_read_by_the_block(rows: int, features: int, density: float, tmp_path: Path) -> None:
+    """Near rows in one read for all, far ones alone; whichever block a row is in, it is found."""
+    random = np.random.default_rng(0)
+    (random.random((rows + 1, features)) * 100).astype(np.float32).tofile(tmp_path / "a")
+    held = np.memmap(tmp_path / "a", np.float32, "r", features * 4, (rows, features))
+    with (tmp_path / "a").open("rb", buffering=0) as file:
+        flat, read = Flat(tmp_path / "a", file, features * 4, (rows, features), held.dtype), []
+        whole = Flat.read_into
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Flat, "read_into", lambda self, out, at: (read.append(len(out)), whole(self, out, at))[1])
+            wanted = random.permutation(np.flatnonzero(random.random(rows) < density))
+            wanted = np.concatenate([wanted, wanted[:3]])
+            seen = np.zeros(len(wanted), int)
+            for raw, at, put in blocks.visits(flat, wanted):
+                np.testing.assert_array_equal(raw[at], held[wanted[put]])
+                seen[put] += 1
+        assert (seen == 1).all()
+        assert sum(read) == (rows if density == 0.3 else len(np.unique(wanted)))
+        assert not list(blocks.visits(flat, wanted[:0]))
+        os.truncate(tmp_path / "a", features * 4 * (rows - 1))
+        with pytest.raises(UsageError, match=rf"a: ends {features * 8} bytes too early; the file has changed"):
+            flat.read(0, rows)

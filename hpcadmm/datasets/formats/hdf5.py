@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 
 from hpcadmm.datasets.columns import Columns, shown
+from hpcadmm.datasets.disk.flat import Flat
 from hpcadmm.datasets.disk.hdf5 import dataset, follow, opened_file, required
 from hpcadmm.datasets.formats.generic import Arrays, as_labels, check_shapes, check_weights, targets_of
 from hpcadmm.datasets.table import Array, Read, Table, step
@@ -106,17 +107,17 @@ class Hdf5Table(Table):
 
             yield read
 
-    def mapped(self) -> Array | None:
+    def flat(self) -> Flat | None:
         path = self.files[0]
         with opened_file(path) as file:
             x, offset = self.both(file)[0], None
             if not (x.chunks or x.is_virtual):
                 offset = x.id.get_offset()
-            if offset is None or offset + x.size * x.dtype.itemsize > path.stat().st_size:
+            if offset is None or not x.size or offset + x.size * x.dtype.itemsize > path.stat().st_size:
                 return None
-            found: Array = np.asarray(np.memmap(path, x.dtype, "r", offset, (self.rows, self.features)))
+            found = Flat(path, path.open("rb", buffering=0), offset, (self.rows, self.features), x.dtype)
             ends = (0, self.rows - 1)  # compared, since a block of the user before the file may move the offset
-            return found if all(found[i].tobytes() == x[i].tobytes() for i in ends) else None
+            return found if all(found.read(i, i + 1).tobytes() == x[i].tobytes() for i in ends) else None
 
     def labels(self) -> Iterator[Array]:
         with opened_file(self.files[0]) as file:

@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from hpcadmm.comm import memory
 from hpcadmm.comm.world import World
 from hpcadmm.datasets.choose import pick
+from hpcadmm.datasets.disk.flat import Flat
 from hpcadmm.datasets.disk.unnamed import full, unnamed
 from hpcadmm.datasets.fill import Destination, Index, filled
 from hpcadmm.datasets.labels import Labelling
@@ -47,13 +49,11 @@ class Spool:
         self.at[put] = np.arange(self.count, self.count + len(block))
         self.count += len(block)
 
-    def mapped(self) -> Array:
-        """All rows, mapped; the file goes with the last array of them."""
-        if not self.bytes:
-            return np.empty(self.shape, self.dtype)
-        with full(self.bytes), self.file:
+    def flat(self) -> Flat:
+        """All rows; the file goes with this."""
+        with full(self.bytes):
             self.file.flush()
-            return np.asarray(np.memmap(self.file, self.dtype, "r", shape=self.shape))
+        return Flat(Path(tempfile.gettempdir()), self.file, 0, self.shape, self.dtype)
 
 
 class Spooled(Destination):
@@ -75,13 +75,13 @@ class Scratch(Table):
 
     def __init__(self, source: Source, tiles: Tiles, spool: Spool) -> None:
         self.table, self.numbers, self.at = source.table, source.rows[tiles.lo : tiles.hi], spool.at
-        (self.rows, self.features), self.dtype, self.kept = spool.shape, spool.dtype, spool.mapped()
+        (self.rows, self.features), self.dtype, self.kept = spool.shape, spool.dtype, spool.flat()
 
     @contextmanager
     def reader(self) -> Iterator[Read]:
-        yield lambda start, stop: (self.kept[start:stop], np.zeros(stop - start, np.int64))
+        yield lambda start, stop: (self.kept.read(start, stop), np.zeros(stop - start, np.int64))
 
-    def mapped(self) -> Array:
+    def flat(self) -> Flat:
         return self.kept
 
     def origin(self, rows: Array) -> tuple[Table, Array]:

@@ -4,16 +4,18 @@ A buffer is filled with the columns of the next minibatches, as many as fit, rea
 over the file serves many minibatches, and a disk reads forward.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from hpcadmm.comm.world import World
 from hpcadmm.datasets.choose import labels_of, pick
+from hpcadmm.datasets.disk.flat import Flat
 from hpcadmm.datasets.fill import check_finite, encoded, features_of, visits, width
 from hpcadmm.datasets.labels import Labelling
-from hpcadmm.datasets.lean.mapped import near, place, suits
+from hpcadmm.datasets.lean import blocks
+from hpcadmm.datasets.lean.blocks import suits
 from hpcadmm.datasets.lean.window import Window
 from hpcadmm.datasets.loaded import Samples
 from hpcadmm.datasets.table import READING, Array, Source, step
@@ -36,18 +38,19 @@ class Streamed(Inputs):
         ones: bool,
         factor: int = 1,
         transform: Affine | None = None,
-        mapped: Any = None,
+        flat: Flat | None = None,
     ) -> None:
         self.source, self.window, self.ones, self.factor, self.transform = source, window, ones, factor, transform
         self.features, self.dtype = width(source.table, factor), np.dtype(dtype)
         self.shape = self.features + ones, len(source.rows)
-        self.capacity = window.capacity(self.shape[0] * self.dtype.itemsize)
-        self._mapped: Any = source.table.mapped() if mapped is None else mapped
+        self.column = self.shape[0] * self.dtype.itemsize  # bytes
+        self.capacity = window.capacity(self.column)
+        self._flat = source.table.flat() if flat is None else flat
         self._extremes: tuple[Array, Array] | None = None
 
     def like(self, source: Source, dtype: Any, ones: bool, transform: Affine | None) -> "Streamed":
         """Other rows or values of the same table, in the same buffer."""
-        return Streamed(source, self.window, dtype, ones, self.factor, transform, self._mapped)
+        return Streamed(source, self.window, dtype, ones, self.factor, transform, self._flat)
 
     def transformed(self, transform: Affine, dtype: Any) -> "Streamed":
         return self.like(self.source, dtype, self.ones, transform)
@@ -74,63 +77,75 @@ class Streamed(Inputs):
             return self._filled(np.arange(lo, hi), np.empty((self.shape[0], hi - lo), self.dtype, order="F"))
         w = self.window
         if w.owner is not self or not w.first <= lo <= hi <= w.last:
+            w.empty()
             last = min(lo + self.capacity, self.shape[1])
-            self._fill([np.arange(lo, last)])
-            w.first, w.last = lo, last
+            w.x = self._filled(np.arange(lo, last), w.array(self.shape[0], last - lo, self.dtype))
+            w.owner, w.first, w.last = self, lo, last
         return w.x[:, lo - w.first : hi - w.first]
 
-    def taken(self, columns: Array, scratch: Callable[[int, int], Array], coming: Coming) -> Array:
-        out = scratch(self.shape[0], len(columns))
-        if len(columns):
-            w, key = self.window, id(columns)
-            for ahead in (coming, lambda: [columns]):
-                if w.owner is self and key in w.places:
-                    break
-                self._fill(ahead())
-            at = w.places[key]
-            out[...] = w.x[:, at : at + len(columns)]
-        return out
+    def taken(self, columns: Array, coming: Coming) -> Array:
+        w = self.window
+        if w.owner is not self or id(columns) not in w.places:
+            self._fill(self._next(columns, coming))
+        start = w.places[id(columns)]
+        return w.x[:, start : start + len(columns)]
 
-    def _fill(self, coming: Iterable[Array]) -> None:
-        """Fill the buffer with the columns that come, as many as fit, at least the first array."""
-        w, count = self.window, 0
-        some: list[Array] = []
+    def _next(self, columns: Array, coming: Coming) -> Iterator[Sequence[Array]]:
+        """What to read: the group of `columns` and those after it; what does not fit together, one by one, from
+        `columns` on."""
+        at: int | None = None  # of `columns` in its group
+        for group in coming():
+            first = at is None
+            if first and (at := next((k for k, one in enumerate(group) if one is columns), None)) is None:
+                continue
+            if self.window.need(group, self.column) <= self.window.size:
+                yield group
+            else:
+                yield from ([one] for one in group[at if first else 0 :])
+
+    def _fill(self, groups: Iterable[Sequence[Array]]) -> None:
+        """Fill the buffer with the columns that come, as many groups as fit, at least the first."""
+        w, some, need = self.window, list[Array](), 0
         w.empty()
-        for columns in coming:
-            if some and count + len(columns) > self.capacity:
+        for group in groups:
+            need += w.need(group, self.column)
+            if some and need > w.size:
                 break
-            if len(columns):
-                w.places[id(columns)] = count
-            some.append(columns)
-            count += len(columns)
-        w.x, w.held = self._filled(np.concatenate(some), w.array(self.shape[0], count, self.dtype)), some
+            some += group
+        starts = np.cumsum([0, *map(len, some)]).tolist()
+        w.places, w.held = dict(zip(map(id, some), starts, strict=False)), some
+        w.x = self._filled(np.concatenate(some), w.array(self.shape[0], starts[-1], self.dtype))
         w.owner = self
 
     def _filled(self, columns: Array, out: Array) -> Array:
         """out = x[:, columns], read in the order of the file."""
         rows = pick(self.source.rows, columns)
-        order = np.argsort(rows)
-        out[self.features :] = 1
-        (self._read if self._mapped is None else self._copy)(rows[order], out.T, order)
+        del columns
+        (self._read if self._flat is None else self._copy)(rows, out.T)
         return out
 
-    def _read(self, rows: Array, out: Array, put: Array) -> None:
-        """out[put] = the features of increasing rows, by the reader of the format."""
+    def _read(self, rows: Array, out: Array) -> None:
+        """out = the features of the rows, by the reader of the format."""
         with self.source.table.reader() as read:
-            for start, stop, got, at in visits(rows, step(self.source.table.features)):
-                out[put[at], : self.features] = self._values(read(start, stop)[0][got], rows[at])
+            for start, stop, got, put in visits(rows, step(self.source.table.features)):
+                self._put(read(start, stop)[0][got], rows[put], out, put)
 
-    def _copy(self, rows: Array, out: Array, put: Array) -> None:
-        """The same from a mapped file."""
-        mapped, change = self._mapped, self.transform or Affine.identity(self.features)
-        fast, largest = suits(mapped) and self.factor == 1, np.finfo(self.dtype).max
-        for t in near(mapped, rows):
-            some = rows[t]
-            bad = place(mapped, some, change.shift, change.divisor, out, put[t], largest) if fast else 0
+    def _copy(self, rows: Array, out: Array) -> None:
+        """The same from a file in which they lie one after the other; values that are not finite are copied, too."""
+        flat: Any = self._flat
+        fast, change = suits(flat.dtype) and self.factor == 1, self.transform or Affine.identity(self.features)
+        for raw, at, put in blocks.visits(flat, rows):
             if not fast:
-                out[put[t], : self.features] = self._values(np.take(mapped, some, axis=0), some)
-            elif bad >= 0:
-                self._values(mapped[some[bad : bad + 1]], some[bad : bad + 1])  # raises the error that names it
+                self._put(raw[at], rows[put], out, put)
+            elif change.trivial:
+                blocks.copy(raw, at, out, put)
+            else:
+                blocks.place(raw, at, change.shift, change.divisor, out, put)
+
+    def _put(self, raw: Array, rows: Array, out: Array, put: Any) -> None:
+        """out[put] = the features of raw rows, and ones. Raises UsageError for a value that is not finite."""
+        out[put, : self.features] = self._values(raw, rows)
+        out[put, self.features :] = 1
 
     def _values(self, raw: Array, rows: Array) -> Array:
         """The features of raw rows; raises UsageError for one that is not finite."""
@@ -152,14 +167,23 @@ class Streamed(Inputs):
 
     @property
     def extremes(self) -> tuple[Array, Array]:
-        """The least and the largest value of each row; one pass over the file."""
+        """The least and the largest value of each row; one pass over the file. Raises UsageError for a value that is
+        not finite."""
         if self._extremes is None:
             low, high = np.full(self.shape[0], np.inf), np.full(self.shape[0], -np.inf)
             for t in self.stretches(slice(0, self.shape[1])):
                 x = self[:, t]
                 low, high = np.minimum(low, x.min(axis=1)), np.maximum(high, x.max(axis=1))
+                if not (np.isfinite(low).all() and np.isfinite(high).all()):
+                    self._refuse(np.arange(t.start, t.stop)[~np.isfinite(x).all(axis=0)])
             self._extremes = low, high
         return self._extremes
+
+    def _refuse(self, columns: Array) -> None:
+        """Raise the error that names the first value that is not finite in these columns."""
+        rows = np.sort(pick(self.source.rows, columns))
+        with self.source.table.reader() as read:
+            self._values(read(int(rows[0]), int(rows[0]) + 1)[0], rows[:1])
 
 
 def samples(

@@ -19,7 +19,8 @@ UNITS = {"": 1, "B": 1} | {
     for kind, base in (("B", 1000), ("iB", 1024))
 }
 AMOUNT = re.compile(r"(\d+(?:\.\d*)?) *([kKMGT]?i?B?)")
-BOOKKEEPING = 48  # bytes of bookkeeping for each column: its numbers in the part and in the file, and their order
+COLUMN = 16  # bytes of bookkeeping for a column: its number in the part, then in the file, and the place in the buffer
+ARRAY = 400  # for an array of columns that are asked for together
 
 
 def amount(given: int | str) -> int:
@@ -55,8 +56,12 @@ class Window:
         self.x: Array = np.empty((0, 0))
 
     def capacity(self, column: int) -> int:
-        """Columns of this many bytes that fit."""
-        return max(1, self.size // (column + BOOKKEEPING))
+        """Columns of this many bytes that fit, if they are asked for together."""
+        return max(1, (self.size - ARRAY) // (column + COLUMN))
+
+    def need(self, arrays: Sequence[Array], column: int) -> int:
+        """Bytes of these arrays of columns and of their bookkeeping."""
+        return sum(map(len, arrays)) * (column + COLUMN) + ARRAY * len(arrays)
 
     def array(self, rows: int, columns: int, dtype: Any) -> Array:
         """An array (rows, columns) in the buffer, which grows if it must."""

@@ -77,17 +77,17 @@ class Batches:
         for columns in every:
             yield drawn(part, columns, scratch, partial(self.coming, k, every))
 
-    def coming(self, k: int, now: list[Array]) -> Iterator[Array]:
+    def coming(self, k: int, now: list[Array]) -> Iterator[list[Array]]:
         """The columns of batch k, which are `now`, and of the later ones of its epoch."""
         self._coming[k] = now
-        yield from now
+        yield now
         yield from self.later(k + 1, k - k % self.count + self.count)
 
-    def later(self, k: int, end: int) -> Iterator[Array]:
+    def later(self, k: int, end: int) -> Iterator[list[Array]]:
         """The columns of batches k to end - 1, an array for each tile: the objects that `columns` will return."""
         for j in range(k, end):
             self._coming[j] = self._of(j)
-            yield from self._coming[j]
+            yield self._coming[j]
 
     def _permutations(self, epoch: int) -> list[Array]:
         return [
@@ -129,16 +129,15 @@ class Drawn:
 
 
 def drawn(part: Part, columns: Array, scratch: Scratch, coming: Coming) -> Samples:
-    """x, y and w of these columns of a part, x and y in reused memory; coming: the columns that will be asked for."""
-    x, y = gathered(part.x, columns, scratch, "x", coming), gathered(part.y, columns, scratch, "y")
-    return x, y, at(part.weight, columns)
+    """x, y and w of these columns of a part; x and y are valid until the next ones are drawn. coming: the columns that
+    will be asked for."""
+    held: Any = part.x
+    x = held.taken(columns, coming) if isinstance(held, Inputs) else gathered(held, columns, scratch, "x")
+    return x, gathered(part.y, columns, scratch, "y"), at(part.weight, columns)
 
 
-def gathered(x: Any, columns: Array, scratch: Scratch, name: str, coming: Coming | None = None) -> Any:
-    """x[:, columns], in the scratch array of this name. coming: the columns that will be asked for, if x is not an
-    array."""
-    if isinstance(x, Inputs):
-        return x.taken(columns, partial(scratch, name), coming or (lambda: [columns]))
+def gathered(x: Array, columns: Array, scratch: Scratch, name: str) -> Array:
+    """x[:, columns], in the scratch array of this name."""
     out = scratch(name, x.shape[0], len(columns))
     np.take(x.T, columns, axis=0, out=out.T, mode="clip")
     return out

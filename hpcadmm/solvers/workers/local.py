@@ -85,10 +85,9 @@ class LocalBatches:
             columns = every[self.places[row]]
             yield drawn(self.part, columns, self.scratch, partial(self.coming, k))
 
-    def coming(self, k: int) -> Iterator[Array]:
+    def coming(self, k: int) -> Iterator[list[Array]]:
         """The columns of iteration k and of later ones, an epoch of them at most."""
-        for every in self._drawn[1]:
-            yield from every
+        yield [every[place] for place in self.places for every in self._drawn[1]]
         yield from self.batches.later((k + 1) * self.steps, k * self.steps + self.batches.count)
 
 
