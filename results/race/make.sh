@@ -1,0 +1,83 @@
+#!/usr/bin/env bash
+# The race between hpcadmm's solvers and PyTorch on the networks of jobs/speed, on two cores: two ranks of one thread
+# against one process of two threads. Needs a quiet machine, HPCADMM_DATA, and TORCH_PYTHON, an interpreter with
+# requirements.txt. MPIRUN and HPCADMM name the programs.
+#
+#   make.sh tune NETWORK [ENTRANT...]   TRIALS trials of each entrant on held-out samples, by seconds to a target
+#   make.sh race NETWORK                SEEDS seeds of all entrants that were tuned, in turns, on the test samples
+#   make.sh list NETWORK                the entrants
+#
+# NETWORK: mnist (784-300-300-10), wide (784-1000x4-10), higgs (28-300x3-1). A call that was stopped continues where it
+# was; a race may begin with SEEDS=1 and grow. speed/NETWORK keeps ENTRANT.toml, the best of its trials, trials/, and
+# tables and figure of the race.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+run=${MPIRUN:-mpirun} program=${HPCADMM:-hpcadmm}
+case $run in */*) run=$(cd .. && realpath "$run") ;; esac
+case $program in */*) program=$(cd .. && realpath "$program") ;; esac
+export TORCH_RIVAL="${TORCH_PYTHON:-} $PWD/race/torch_rival.py"
+unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE # kernels that are forced are not those of a user
+
+part=$1 network=$2
+job=../jobs/speed/$network.toml held=0.1666667
+case $network in
+  mnist) targets=(0.96 0.97 0.98) trials=10 minutes=0.12 most=0.25 batches=256,512,1024,2048 epochs=2,3,4,6 ;;
+  wide) targets=(0.97 0.98 0.983) trials=6 minutes=0.4 most=0.6 batches=256,512,1024,2048 epochs=2,3,4,6 ;;
+  higgs) targets=(0.88 0.895 0.9) trials=6 minutes=0.3 most=0.5 batches=1000,2000,4000,8000 epochs=1,2 held=0.05 ;;
+  *) echo "known networks: mnist, wide, higgs" >&2 && exit 2 ;;
+esac
+
+# NAME | settings of the unchanged job | what is varied | the target it is tuned for: the middle one, or for schedules,
+# which are late by design, the last one.
+entrants() {
+  local torch='solver.name=program solver.command=$TORCH_RIVAL' o=solver.options half=precision=bfloat16
+  local either=precision=choice:float32,bfloat16 batch="choice:$batches" middle=${targets[1]} last=${targets[2]}
+  local sweeps="solver.name=mpadmm solver.delta=0.5 solver.warm=3 solver.refresh=2 evaluate.every=1"
+  local cycle="$o.schedule=onecycle $o.batch=512 $o.epochs=3"
+  cat << END
+mpadmm | $sweeps | solver.delta=log:0.1:3 solver.refresh=int:1:5 solver.batch=choice:2000,4000,8000 | $middle
+torch-adam | $torch solver.method=adam $o.rate=2e-3 $o.batch=512 | $o.rate=log:5e-4:1e-2 $o.batch=$batch | $middle
+mpadmm-bf16 | $sweeps $half | solver.delta=log:0.1:3 solver.refresh=int:1:5 solver.batch=choice:2000,4000,8000 | $middle
+torch-adam-bf16 | $torch solver.method=adam $o.rate=2e-3 $o.batch=1024 $half | $o.rate=log:5e-4:1e-2 $o.batch=$batch | $middle
+adam | solver.name=adam solver.rate=3e-3 solver.batch=512 | solver.rate=log:5e-4:1e-2 solver.batch=$batch $either | $middle
+torch-adamw-onecycle | $torch solver.method=adamw $o.rate=4e-3 $o.decay=0.01 $cycle | $o.rate=log:1e-3:2e-2 $o.batch=$batch $o.epochs=choice:$epochs $either | $last
+muon | solver.name=muon solver.rate=3e-3 solver.batch=512 | solver.rate=log:5e-4:1e-2 solver.batch=$batch $either | $middle
+torch-muon | $torch solver.method=muon $o.rate=3e-3 $o.batch=512 | $o.rate=log:5e-4:1e-2 $o.batch=$batch $either | $middle
+soap | solver.name=soap solver.rate=3e-3 solver.batch=512 | solver.rate=log:1e-3:2e-2 solver.batch=$batch $either | $middle
+torch-sgd-onecycle | $torch solver.method=sgd $o.rate=0.2 $cycle | $o.rate=log:0.05:0.8 $o.batch=$batch $o.epochs=choice:$epochs $either | $last
+END
+}
+
+# flags OPTION WORD...: the option before each word.
+flags() { for word in "${@:2}"; do printf '%s\n%s\n' "$1" "$word"; done; }
+
+tune() {
+  local name settings vary target chosen=" $* " options
+  mkdir -p "speed/$network/trials"
+  while IFS='|' read -r name settings vary target <&3; do
+    name=${name// /} target=${target// /}
+    [ $# -gt 0 ] && [[ $chosen != *" $name "* ]] && continue
+    mapfile -t options < <(flags --set "name=$name" "stop.minutes=$minutes" $settings && flags --vary $vary)
+    "$program" tune "$job" "${options[@]}" --budget "${TRIALS:-$trials}" --metric seconds-to-target --target "$target" \
+      --validation $held --ranks 2 --launcher "$run" --out "tune/$network/$name" || [ $? = 1 ]
+    cp "tune/$network/$name/table.csv" "speed/$network/trials/$name.csv"
+    if [ -f "tune/$network/$name/best.toml" ]; then cp "tune/$network/$name/best.toml" "speed/$network/$name.toml"; fi
+  done 3< <(entrants)
+}
+
+race() {
+  local jobs=() name
+  while IFS='|' read -r name _; do
+    if [ -f "speed/$network/${name// /}.toml" ]; then jobs+=("speed/$network/${name// /}.toml"); fi
+  done < <(entrants)
+  "$program" compare "${jobs[@]}" --set "stop.accuracy=${targets[2]}" --set "stop.minutes=$most" --ranks 2 \
+    --repeat "${SEEDS:-5}" $(flags --target "${targets[@]}") --launcher "$run" --out "compare/speed-$network" || [ $? = 1 ]
+  cp "compare/speed-$network"/{summary.md,summary.csv,table.csv,figure.png} "speed/$network/"
+}
+
+list() { entrants; }
+
+case $part in
+  tune | race | list) "$part" "${@:3}" ;;
+  *) echo "known parts: tune, race, list" >&2 && exit 2 ;;
+esac
