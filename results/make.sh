@@ -6,7 +6,7 @@ cd "$(dirname "$0")"
 run=${MPIRUN:-mpirun} program=${HPCADMM:-hpcadmm}
 case $run in */*) run=$(cd .. && realpath "$run") ;; esac
 case $program in */*) program=$(cd .. && realpath "$program") ;; esac
-parts="runs hashes floor exact scaling layers grids wires convergence accuracy decentralized speed mpadmm first scale"
+parts="runs hashes floor exact scaling layers grids wires convergence accuracy decentralized mpadmm first scale"
 parts="$parts model rivals"
 
 jobs=../jobs
@@ -226,13 +226,13 @@ duel() {
   mkdir -p "$1" && cp "compare/$1"/{summary.md,summary.csv,table.csv,figure.png} "$1/"
 }
 
-# Time and sums over the ranks to 97 % on MNIST: mpadmm against Adam at four batches, each at its quickest rate.
+# Seconds and steps to three accuracies on three networks, ours and PyTorch's: see race/README.md. Only if asked for, since
+# it needs TORCH_PYTHON, an interpreter that has torch.
 speed() {
-  duel speed 0.97 $adam:name=adam-128:solver.rate=3e-3:stop.iterations=1000:evaluate.every=35 \
-    $adam:name=adam-512:solver.batch=512:solver.rate=4e-3:stop.iterations=360:evaluate.every=12 \
-    $adam:name=adam-2000:solver.batch=2000:solver.rate=6e-3:stop.iterations=150:evaluate.every=3 \
-    $adam:name=adam-4000:solver.batch=4000:solver.rate=6e-3:stop.iterations=120:evaluate.every=2 \
-    $mpadmm:name=mpadmm:solver.delta=0.5:solver.warm=3:solver.refresh=2:stop.iterations=20
+  for network in ${NETWORKS:-mnist wide higgs}; do
+    MPIRUN=$run HPCADMM=$program race/make.sh tune "$network"
+    MPIRUN=$run HPCADMM=$program race/make.sh race "$network"
+  done
 }
 
 # mpadmm: accuracy over five seeds; its sweep against its floor; two ranks by layers against one.
@@ -309,20 +309,6 @@ model() {
   for kind in grids layers; do
     "$program" scaling model runs/scaling/pdadmm-* "${with[@]}" --kind $kind --fabric 100g -o scaling/model-$kind
   done
-}
-
-# PyTorch's Adam and ours, in turns, three times; TORCH_PYTHON names an interpreter that has torch. Only if asked for.
-torch() {
-  mkdir -p torch
-  : > torch/torch.jsonl
-  : > torch/hpcadmm.jsonl
-  for seed in 0 1 2; do
-    "${TORCH_PYTHON:?an interpreter that has torch}" torch_epoch.py --threads 2 --seed $seed >> torch/torch.jsonl
-    rm -rf runs/torch
-    "$run" -n 2 "$program" train $jobs/mnist-adam.toml --set seed=$seed --out runs/torch --quiet
-    python3 -c 'import json; print(json.dumps(json.load(open("runs/torch/summary.json"))))' >> torch/hpcadmm.jsonl
-  done
-  cp runs/torch/environment.json torch/
 }
 
 for part in ${*:-$parts}; do "$part"; done

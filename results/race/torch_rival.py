@@ -168,8 +168,8 @@ class Trainer:
         return loss
 
     def score(self, x, y):
-        with torch.no_grad(), self.autocast():
-            z = torch.cat([self.model(some).float() for some in x.split(8192)])
+        with torch.no_grad():  # in float32, as hpcadmm's
+            z = torch.cat([self.model(some) for some in x.split(8192)])
         return self.task.score(z, y)
 
 
@@ -196,6 +196,16 @@ def train(trainer, stop, every, test, record):
             return "finished", f"{k} iterations" if k >= most else "the end of the schedule", k, seconds
 
 
+def refuse(job, data):
+    """Raise SystemExit for what this program cannot do."""
+    layers = job["network"]
+    cannot = {"network.dropout": layers.get("dropout"), "network.dropout_inputs": layers.get("dropout_inputs")}
+    cannot |= {"data.weight": (data / "weight_train.npy").exists()}
+    asked = [key for key, value in cannot.items() if np.any(value)]
+    if asked:
+        raise SystemExit(f"Error: {asked[0]}: torch_rival.py cannot")
+
+
 def main():
     told = argparse.ArgumentParser()
     told.add_argument("job", type=Path)
@@ -204,6 +214,7 @@ def main():
     told.add_argument("--threads", type=int, default=1)
     told = told.parse_args()
     job = tomllib.loads(told.job.read_text(encoding="utf-8"))
+    refuse(job, told.data)
     torch.set_num_threads(told.threads)
     torch.manual_seed(job["seed"])
     o, (x, y), test = Options(job["solver"].get("options", {})), part(told.data, "train"), part(told.data, "test")
