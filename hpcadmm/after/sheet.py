@@ -20,6 +20,7 @@ from hpcadmm.model.state import Array
 from hpcadmm.storage.hdf5 import fill_array, write_text, writing
 
 ROWS = 1 << 16  # of one block
+LINES = 1 << 12  # rows that are written as text at a time
 ONE = {"scores": "score", "probabilities": "probability", "values": "value"}  # beginning of the name of one column
 
 Columns = dict[str, Array]  # arrays (samples,) or (samples, outputs)
@@ -61,9 +62,11 @@ class Sheet:
 
     def lines(self, z: Array) -> bytes:
         """The lines of a csv file; numbers keep all their bits."""
-        text = io.StringIO(newline="")
-        cells = [values.astype(str) for values in self.flat(self.columns(z)).values()]
-        csv.writer(text, lineterminator="\n").writerows(np.column_stack(cells).tolist())
+        text, columns = io.StringIO(newline=""), list(self.flat(self.columns(z)).values())
+        writer = csv.writer(text, lineterminator="\n")
+        for lo in range(0, z.shape[1], LINES):
+            cells = [values[lo : lo + LINES].astype(str).tolist() for values in columns]
+            writer.writerows(zip(*cells, strict=True))
         return text.getvalue().encode()
 
     def outputs(self, z: Array) -> bytes:

@@ -9,7 +9,7 @@ import numpy as np
 from hpcadmm.comm.world import World
 from hpcadmm.storage.durable import spoken
 
-MOST = 1 << 26  # bytes in memory; the rest is in a file without a name
+MOST = 1 << 24  # bytes in memory; the rest is in a file without a name
 CHUNK = 1 << 24  # bytes of a message
 TAG = 17
 

@@ -77,8 +77,9 @@ def evaluate(run: Path, overrides: tuple[str, ...], part: str | None, iteration:
 def predict(run: Path, source: Path, out: Path, settings: tuple[str, ...], ignored: str | None, **options: Any) -> None:
     """Write the predictions of RUN for the samples in INPUT: class, name, and scores or probabilities; or values.
 
-    INPUT is .npz or HDF5 (array X), csv, LIBSVM or IDX images, with or without labels. Features are scaled like the
-    training data. Runs on all ranks of mpirun, in blocks; the output does not depend on the number of ranks.
+    INPUT is a table (csv, Parquet, Arrow), .npz or HDF5 (array X), LIBSVM or IDX images, with or without labels, of any
+    size. Features are scaled like the training data. Runs on all ranks of mpirun, in blocks; the output does not depend
+    on the number of ranks.
     """
     world = start_mpi()
     from hpcadmm.after import predict as predicting

@@ -52,11 +52,22 @@ def restore(job: Job, setup: Setup, run: Run) -> tuple[Any, dict[str, Any]]:
     meta = checkpoint.load_newest(run.checkpoints, saved, problem.tiles, world, run.log)
     take_numbers(state, saved)
     if meta["data"] not in (setup.data.digest, setup.data.former):
-        raise UsageError(f"{run.folder}: the data are not those the run began with (other contents or shapes)")
+        raise UsageError(
+            f"{run.folder}: the data are not those the run began with (other contents or shapes){dense(setup)}"
+        )
     if job.save.state == "weights":
         weights = [None if W is None else W.copy() for W in state.W]
         solver.set_weights(state, weights, problem, world)
     return state, meta
+
+
+def dense(setup: Setup) -> str:
+    """How to resume a run of a version that did not keep samples sparse, if these are sparse."""
+    from hpcadmm.model.sparse import Sparse  # scipy.sparse, rarely needed
+
+    if not isinstance(setup.data.train.x, Sparse):
+        return ""
+    return "; if an earlier version began it, its samples are dense: resume it with --set data.sparse=false"
 
 
 def restore_best(job: Job, stopping: Stopping, iteration: int, run: Run) -> None:

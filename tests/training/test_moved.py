@@ -107,6 +107,17 @@ def test_other_data_are_refused_wherever_they_differ(tmp_path: Path) -> None:
         go_on(run)
 
 
+def test_a_run_of_a_version_without_sparse_samples_says_how_it_resumes(tmp_path: Path) -> None:
+    (tmp_path / "a.svm").write_text("".join(f"{k % 2} {k % 30 + 1}:1\n" for k in range(90)))
+    job = JOB.replace('"csv"', '"libsvm"').format(places=f'path = "{tmp_path / "a.svm"}"\nsparse = false')
+    train(parse(job), tmp_path / "run", World.alone(), Progress(False))
+    kept = tmp_path / "run" / "job.toml"
+    kept.write_text(kept.read_text().replace("sparse = false\n", ""))
+    with pytest.raises(UsageError, match=r"the data are not those .*earlier version.* --set data\.sparse=false"):
+        go_on(tmp_path / "run")
+    assert go_on(tmp_path / "run", "data.sparse=false")
+
+
 def test_from_any_folder(whole: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make(tmp_path / "work" / "a.csv")
     monkeypatch.chdir(tmp_path / "work")

@@ -5,6 +5,7 @@ import gzip
 import lzma
 import os
 import re
+import sys
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -111,18 +112,30 @@ def packing(path: Path) -> Any:
 
 
 @contextmanager
-def blamed(path: Path) -> Iterator[None]:
-    """Turn an error of reading the file into a UsageError that names the file."""
+def blamed(path: Path, what: str = "") -> Iterator[None]:
+    """Turn an error of reading the file into a UsageError that names the file.
+
+    what: what it should be, such as "a Parquet file"; "": anything, perhaps packed.
+    """
     try:
         yield
-    except MemoryError as error:
-        raise UsageError(f"{path}: unpacking it needs more memory than is free; the file may be damaged") from error
-    except (*BROKEN, OSError) as error:
-        if isinstance(error, OSError) and error.errno is not None:  # bz2 raises a plain OSError without a number
+    except MemoryError as error:  # also pyarrow.ArrowMemoryError
+        raise UsageError(f"{path}: reading it needs more memory than is free; the file may be damaged") from error
+    except (*BROKEN, OSError, *of_arrow()) as error:
+        if isinstance(error, OSError) and error.errno:  # bz2 and pyarrow raise a plain OSError without a number
             raise UsageError(f"{path}: {reason(error)}") from error
+        line = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        if what:
+            raise UsageError(f"{path}: is not {what}, or is damaged: {line}") from error
         packer = packing(path)
         kind = {gzip: "gzip", bz2: "bzip2", lzma: "xz"}.get(packer) or getattr(packer, "name", "packed")
-        raise UsageError(f"{path}: the {kind} file is damaged or incomplete ({error}); get it again") from error
+        raise UsageError(f"{path}: the {kind} file is damaged or incomplete ({line}); get it again") from error
+
+
+def of_arrow() -> tuple[type[Exception], ...]:
+    """What pyarrow raises, if it was imported."""
+    found = sys.modules.get("pyarrow")
+    return () if found is None else (found.ArrowException,)
 
 
 @dataclass(frozen=True)

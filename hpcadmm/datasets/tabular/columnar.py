@@ -3,7 +3,6 @@
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import accumulate, chain
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from hpcadmm.comm import memory
 from hpcadmm.comm.world import World
 from hpcadmm.datasets.columns import shown
-from hpcadmm.datasets.disk.lookup import reason
+from hpcadmm.datasets.disk.stream import blamed
 from hpcadmm.datasets.table import READING, ROUND
 from hpcadmm.datasets.tabular.columns.values import as_number
 from hpcadmm.datasets.tabular.raw import Again, Kind, Raw, Shard
@@ -38,28 +37,6 @@ class Parts:
     count: int
     rows: Callable[[int], int]
     read: Callable[[int, int], Iterable[Any]]
-
-
-@contextmanager
-def blamed(path: Path, what: str) -> Iterator[None]:
-    """Turn pyarrow's errors into a UsageError that names the file."""
-    import pyarrow as pa
-
-    try:
-        yield
-    except MemoryError as error:  # also pyarrow.ArrowMemoryError
-        raise UsageError(f"{path}: reading it needs more memory than is free; the file may be damaged") from error
-    except OSError as error:
-        if error.errno:
-            raise UsageError(f"{path}: {reason(error)}") from error
-        raise UsageError(f"{path}: is not {what}, or is damaged: {line(error)}") from error
-    except pa.ArrowException as error:
-        raise UsageError(f"{path}: is not {what}, or is damaged: {line(error)}") from error
-
-
-def line(error: Exception) -> str:
-    """The first line of an error."""
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
 def parquet(path: Path) -> Parts:
