@@ -65,7 +65,8 @@ def dense(setup: Setup) -> str:
     """How to resume a run of a version that did not keep samples sparse, if these are sparse."""
     from hpcadmm.model.sparse import Sparse  # scipy.sparse, rarely needed
 
-    if not isinstance(setup.data.train.x, Sparse):
+    x: Any = setup.data.train.x
+    if not isinstance(x, Sparse):
         return ""
     return "; if an earlier version began it, its samples are dense: resume it with --set data.sparse=false"
 

@@ -121,7 +121,7 @@ def blamed(path: Path, what: str = "") -> Iterator[None]:
         yield
     except MemoryError as error:  # also pyarrow.ArrowMemoryError
         raise UsageError(f"{path}: reading it needs more memory than is free; the file may be damaged") from error
-    except (*BROKEN, OSError, *of_arrow()) as error:
+    except failures() as error:
         if isinstance(error, OSError) and error.errno:  # bz2 and pyarrow raise a plain OSError without a number
             raise UsageError(f"{path}: {reason(error)}") from error
         line = (str(error).splitlines() or [type(error).__name__])[0][:200]
@@ -132,10 +132,10 @@ def blamed(path: Path, what: str = "") -> Iterator[None]:
         raise UsageError(f"{path}: the {kind} file is damaged or incomplete ({line}); get it again") from error
 
 
-def of_arrow() -> tuple[type[Exception], ...]:
-    """What pyarrow raises, if it was imported."""
-    found = sys.modules.get("pyarrow")
-    return () if found is None else (found.ArrowException,)
+def failures() -> tuple[type[Exception], ...]:
+    """What is raised when a file cannot be read; pyarrow's errors only if it was imported."""
+    arrow = sys.modules.get("pyarrow")
+    return (*BROKEN, OSError, *([] if arrow is None else [arrow.ArrowException]))
 
 
 @dataclass(frozen=True)
