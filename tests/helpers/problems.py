@@ -36,10 +36,12 @@ def problem(
     weight: Any = None,
     repeat: Any = None,
     dropout: tuple[float, ...] = (),
+    precision: str = "",
 ) -> Problem:
     """The columns of `world.samples`. classes = 0: a regression on two targets. spread: tiles differ in size by up to
     2^(2 spread). parts: so many of the training samples, instead of tiles. scale: of the first feature. weight: of each
-    training sample. repeat: take each training sample so many times. dropout: of each a_l, l < L."""
+    training sample. repeat: take each training sample so many times. dropout: of each a_l, l < L.
+    precision: of the products; default: dtype."""
     chosen = LOSSES[loss]()
     random = np.random.default_rng([seed, 99])
     teacher = random.standard_normal((classes or 2, features))
@@ -61,7 +63,9 @@ def problem(
         counted = {} if w is None else {"weight": w[mine], "sum": float(w.sum(dtype=np.float64))}
         made.append(Part(np.asfortranarray(columns, dtype), y, labels[..., mine], tiles, **counted))
     network = Network((features, *hidden, outputs), ACTIVATIONS[activation](), bias, dropout)
-    return Problem(network, chosen, made[0], made[1], classes, seed, dtype, engine_of(np.dtype(dtype).name))
+    return Problem(
+        network, chosen, made[0], made[1], classes, seed, dtype, engine_of(precision or np.dtype(dtype).name)
+    )
 
 
 def fitting(solver: Any, hidden: tuple[int, ...]) -> tuple[int, ...]:

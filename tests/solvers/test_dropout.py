@@ -36,6 +36,15 @@ def test_ranks_agree_in_every_bit(solver, dtype):
         assert one[1] == other[1]
 
 
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+@pytest.mark.parametrize("name", ["adam", "mpadmm"])
+def test_ranks_agree_in_bfloat16(name, activation):
+    """Layers wide enough to be rounded."""
+    options = {"loss": "cross-entropy", "dtype": np.float32, "activation": activation, "dropout": RATES}
+    options |= {"hidden": (40, 36), "features": 20, "precision": "bfloat16"}
+    assert_same_bits(run(1, SOLVERS[name], 4, **options)[0], run(3, SOLVERS[name], 4, **options)[0])
+
+
 @pytest.mark.parametrize("grid", [[2, 1], [3, 2]])
 def test_layers_on_other_ranks_have_the_same_masks(grid):
     solver, options = SOLVERS["mpadmm"], {"loss": "cross-entropy", "dropout": RATES, "activation": "tanh"}
