@@ -7,6 +7,7 @@ import numpy as np
 
 from hpcadmm.model.state import Array
 from hpcadmm.products.base import Engine
+from hpcadmm.products.plain import Plain
 
 # Arrays of columns that will be asked for from now on, in this order; those of a group perhaps several times in turn.
 Coming = Callable[[], Iterable[Sequence[Array]]]
@@ -80,19 +81,15 @@ class Inputs:
         return [columns]
 
 
+def engine_of_arrays(x: Any) -> Engine:
+    """The engine of products with x itself, an array or sparse."""
+    usual = Plain(x.dtype.name)
+    return x.engine(usual) if isinstance(x, Inputs) else usual
+
+
 def product(W: Array, a: Any, out: Array) -> Array:
     """out = W a, where a is an array or sparse."""
     return a.product(W, out) if isinstance(a, Inputs) else np.matmul(W, a, out=out)
-
-
-def outer(lam: Array, a: Any, out: Array) -> Array:
-    """out = lam a^T, where a is an array or sparse."""
-    return a.outer(lam, out) if isinstance(a, Inputs) else np.matmul(lam, a.T, out=out)
-
-
-def gram(a: Any, out: Array) -> Array:
-    """out = a a^T, where a is an array or sparse."""
-    return a.gram(out) if isinstance(a, Inputs) else np.matmul(a, a.T, out=out)
 
 
 def dense(a: Any) -> Array:

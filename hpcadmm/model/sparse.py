@@ -9,7 +9,7 @@ from hpcadmm.model.dropout import stays
 from hpcadmm.model.inputs import Coming, Inputs
 from hpcadmm.model.state import Array
 from hpcadmm.products.base import Engine
-from hpcadmm.products.plain import Plain
+from hpcadmm.products.plain import Arrays, Plain
 
 
 class Sparse(Inputs):
@@ -116,3 +116,16 @@ class SparseProducts(Plain):
 
     def outer(self, z: Array, a: Sparse, out: Array) -> Array:  # type: ignore[override]
         return a.outer(z, out)
+
+    def gram(self, a: Sparse, out: Array) -> Array:  # type: ignore[override]
+        return a.gram(out)
+
+    def operands(self) -> "SparseOperands":
+        return SparseOperands(self.precision)
+
+
+class SparseOperands(Arrays):
+    """Operands that are arrays or `Sparse`."""
+
+    def times(self, name: str, x: Any, w: Array) -> Any:
+        return x * w if isinstance(x, Sparse) else super().times(name, x, w)

@@ -18,6 +18,10 @@ Operand = Any  # an Array, or the engine's own form of one, which has a `shape` 
 class Operands(Protocol):
     """The operands of an engine that are made again and again: the same name and shape give the same memory."""
 
+    def like(self, name: str, x: Any) -> Operand:
+        """An operand in place of x (rows, columns), which a kernel writes: see `targets`. Of arrays, x itself."""
+        ...
+
     def rounded(self, name: str, x: Any) -> Operand:
         """The operand of x (rows, columns): the engine's form of an array; x itself if it is an operand already.
 
@@ -79,6 +83,10 @@ class Engine(Protocol):
 
     def data(self, x: Any) -> Operand:
         """The operand of x (rows, samples), which never changes: every form of it is made once, when first used."""
+        ...
+
+    def columns(self, x: Any) -> Operand:
+        """The operand of x (rows, samples), whose entries kernels write together with those of x: see `targets`."""
         ...
 
     def apply(self, W: Operand, a: Operand, out: Array | None = None) -> Array:

@@ -14,6 +14,7 @@ from hpcadmm.products.base import Array, Change, Shapes
 from hpcadmm.products.plain import Plain
 from hpcadmm.products.rounded import Rounded
 from hpcadmm.products.scratch import Scratch
+from hpcadmm.products.targets import renew
 
 LEAST, INNER = 32, 16  # rows and columns of W from which rounding pays: sums of fewer products take as long as of these
 
@@ -31,6 +32,9 @@ class RoundedOperands:
         if key not in self._made:
             self._made[key] = Rounded.ones(rows, columns, ones)
         return self._made[key]
+
+    def like(self, name: str, x: Any) -> Rounded:
+        return x if isinstance(x, Rounded) else self(name, *x.shape)
 
     def rounded(self, name: str, x: Any) -> Rounded:
         return x if isinstance(x, Rounded) else self(name, *x.shape).hold(x)
@@ -95,6 +99,11 @@ class Bf16:
 
     def data(self, x: Any) -> Any:
         return Rounded(*x.shape).hold(x) if isinstance(x, np.ndarray) else x
+
+    def columns(self, x: Array) -> Rounded:
+        made = self.data(x)
+        renew(made, x)
+        return made
 
     def apply(self, W: Rounded, a: Rounded, out: Array | None = None) -> Array:
         out = np.empty((len(W), a.shape[1]), np.float32, order="F") if out is None else out

@@ -12,6 +12,9 @@ from hpcadmm.products.scratch import Scratch
 class Arrays(Scratch):
     """Operands that are arrays."""
 
+    def like(self, name: str, x: Any) -> Any:
+        return x
+
     def rounded(self, name: str, x: Any) -> Any:
         return x
 
@@ -57,6 +60,9 @@ class Plain:
         return x
 
     def data(self, x: Any) -> Any:
+        return x
+
+    def columns(self, x: Any) -> Any:
         return x
 
     def apply(self, W: Array, a: Array, out: Array | None = None) -> Array:

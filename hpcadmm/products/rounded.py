@@ -20,6 +20,8 @@ class Rounded:
     Both come from the array of `hold`, or from a kernel that fills the memory that `fill` gives. The memory is kept.
     """
 
+    dtype = np.dtype(np.float32)  # of the array
+
     def __init__(self, rows: int, columns: int) -> None:
         self.shape = rows, columns
         self._array: Array | None = None

@@ -4,6 +4,8 @@ A Cholesky factorisation here never fails: if a run diverges, its step must stil
 """
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
@@ -12,7 +14,11 @@ from scipy.linalg.blas import dtrsm
 from hpcadmm.kernels import kernel
 from hpcadmm.model.activations.base import Activation
 from hpcadmm.model.state import Array
+from hpcadmm.products.base import Engine
+from hpcadmm.products.plain import Plain
+from hpcadmm.products.rounding import upper_half
 from hpcadmm.products.scratch import Scratch
+from hpcadmm.products.targets import also, renew
 
 Factor = tuple[Array, bool]
 SMALLEST = 1e-280  # a diagonal entry below it counts as 0
@@ -68,6 +74,20 @@ def cholesky(matrix: Array, n: int) -> Factor:
     return np.full(matrix.shape, np.nan), True
 
 
+class FitWork:
+    """An engine of products and memory for its operands."""
+
+    def __init__(self, products: Engine) -> None:
+        self.products, self.operands = products, products.operands()
+        self._inner: dict[tuple[int, int], FitWork] = {}
+
+    def at(self, factor: Array) -> "FitWork":
+        """Those of products with a matrix of this shape."""
+        if factor.shape not in self._inner:
+            self._inner[factor.shape] = FitWork(self.products.at(*factor.shape))
+        return self._inner[factor.shape]
+
+
 @dataclass(frozen=True)
 class FitActivation:
     """a = argmin_a beta |z' - W a - b|^2 + gamma |a - h(z)|^2 for layer l, with W = W_{l+1}, b = b_{l+1}, z' = z_{l+1}.
@@ -86,53 +106,89 @@ class FitActivation:
     shift: Array  # W^T b, (n_l,)
     beta: float
     gamma: float
+    work: FitWork | None = None  # default: products of arrays
 
     @classmethod
-    def prepare(cls, W: Array, units: int, beta: float, gamma: float) -> "FitActivation":
+    def prepare(cls, W: Array, units: int, beta: float, gamma: float, work: FitWork | None = None) -> "FitActivation":
         """Form G or P, once for all samples; `units` is n_l."""
         V = W[:, :units].astype(np.float64)
         shift = (V.T @ W[:, units:].sum(axis=1, dtype=np.float64)).astype(W.dtype)
         if not np.isfinite(V).all():
-            return cls(W, np.full((units, units), np.nan, W.dtype, order="F"), None, shift, beta, gamma)
+            return cls(W, np.full((units, units), np.nan, W.dtype, order="F"), None, shift, beta, gamma, work)
         if W.shape[0] >= units:
             factor = cholesky(beta * V.T @ V + gamma * np.eye(units), units)
             G = cho_solve(factor, np.eye(units), check_finite=False)
-            return cls(W, np.asfortranarray(G, W.dtype), None, shift, beta, gamma)
+            return cls(W, np.asfortranarray(G, W.dtype), None, shift, beta, gamma, work)
         factor = cholesky(gamma * np.eye(W.shape[0]) + beta * V @ V.T, W.shape[0])
         P = beta * cho_solve(factor, V, check_finite=False).T
-        return cls(W, None, np.asfortranarray(P, W.dtype), shift, beta, gamma)
+        return cls(W, None, np.asfortranarray(P, W.dtype), shift, beta, gamma, work)
 
-    def __call__(self, z: Array, z_next: Array, activation: Activation, scratch: Scratch, a: Array) -> None:
-        """Write the first n_l rows of a (n_l + ones, m) for a tile of z (n_l, m) and z_next (n_{l+1}, m)."""
+    def __call__(
+        self, z: Array, z_next: Array, activation: Activation, scratch: Scratch, a: Array, operands: Any = None
+    ) -> None:
+        """Write the first n_l rows of a (n_l + ones, m) for a tile of z (n_l, m) and z_next (n_{l+1}, m).
+
+        operands: of z_next and a, where they are not the arrays themselves.
+        """
         h = activation.value(z, out=scratch.ones("h", a.shape[0], z.shape[1]))
-        self.towards(h, z_next, scratch, a)
+        self.towards(h, z_next, scratch, a, operands)
 
-    def towards(self, h: Array, z_next: Array, scratch: Scratch, a: Array) -> None:
+    def towards(self, h: Array, z_next: Array, scratch: Scratch, a: Array, operands: Any = None) -> None:
         """The same with a given h (n_l + ones, m) instead of h(z); its last row is ones if there are biases."""
-        units, m = len(self.shift), a.shape[1]
+        z_of, a_of = operands or (z_next, a)
+        outer, inner, W, factor = self._factors
+        units, m, real = len(self.shift), a.shape[1], a.dtype.type
         if self.G is not None:
-            t = np.matmul(self.W[:, :units].T, z_next, out=scratch("s", units, m))
-            real = a.dtype.type
-            right_side(t.T, h.T, self.shift, real(self.beta), real(self.gamma))
-            np.matmul(self.G, t, out=a[:units])
-        elif self.P is not None:
-            e = np.matmul(self.W, h, out=scratch("s", z_next.shape[0], m))
-            np.subtract(z_next, e, out=e)
-            np.matmul(self.P, e, out=a[:units])
-            add_to(a.T, h.T, units)
+            t = outer.products.pull(W, z_of, scratch("s", units, m))
+            s = inner.operands.like("s", t)
+            right_side(t.T, h.T, self.shift, real(self.beta), real(self.gamma), also(s))
+            inner.products.apply(factor, s, a[:units])
+            renew(a_of, a)
+        else:
+            m_of = outer.products.apply(W, outer.operands.rounded("h", h), scratch("s", len(z_next), m))
+            e = inner.operands.like("e", m_of)
+            lacking(m_of.T, z_next.T, also(e))
+            inner.products.apply(factor, e, a[:units])
+            add_to(a.T, h.T, units, also(a_of))
+
+    @cached_property
+    def _factors(self) -> tuple[FitWork, FitWork, Any, Any]:
+        """The engines of products with W, and with G or P, and their operands."""
+        factor: Any = self.P if self.G is None else self.G
+        outer = self.work or FitWork(Plain("float64"))
+        inner = outer.at(factor)
+        return outer, inner, outer.operands.rounded("W", self.W), inner.operands.rounded("G or P", factor)
 
 
 @kernel
-def right_side(t, h, shift, beta, gamma):  # type: ignore[no-untyped-def]
-    """t = beta (t - shift) + gamma h; rows are samples, shift has one entry a unit."""
+def right_side(t, h, shift, beta, gamma, rounded):  # type: ignore[no-untyped-def]
+    """t = beta (t - shift) + gamma h, or, unless `rounded` is None, this in bfloat16 to `rounded`; rows are samples,
+    shift has one entry a unit."""
     for j in range(t.shape[0]):
         for i in range(t.shape[1]):
-            t[j, i] = beta * (t[j, i] - shift[i]) + gamma * h[j, i]
+            v = beta * (t[j, i] - shift[i]) + gamma * h[j, i]
+            if rounded is None:
+                t[j, i] = v
+            else:
+                rounded[j, i] = upper_half(v)
 
 
 @kernel
-def add_to(a, h, units):  # type: ignore[no-untyped-def]
-    """The first `units` entries of each row of a += h; rows are samples."""
+def lacking(m, z, rounded):  # type: ignore[no-untyped-def]
+    """m = z - m, or, unless `rounded` is None, this in bfloat16 to `rounded`."""
+    for j in range(m.shape[0]):
+        for i in range(m.shape[1]):
+            if rounded is None:
+                m[j, i] = z[j, i] - m[j, i]
+            else:
+                rounded[j, i] = upper_half(z[j, i] - m[j, i])
+
+
+@kernel
+def add_to(a, h, units, rounded):  # type: ignore[no-untyped-def]
+    """The first `units` entries of each row of a += h; rows are samples. rounded, unless it is None: a in bfloat16."""
     for j in range(h.shape[0]):
         for i in range(units):
             a[j, i] += h[j, i]
+            if rounded is not None:
+                rounded[j, i] = upper_half(a[j, i])

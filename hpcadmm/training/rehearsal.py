@@ -80,6 +80,8 @@ def tiny(p: Problem, world: World) -> Problem:
     classes = max(outputs, 2) if p.classes else 0
     parts = [_part(p, part, network.n[0], outputs, classes, world.samples) for part in (p.train, p.test)]
     shapes = {network.shape(l): p.network.shape(l) for l in range(1, network.depth + 1)}
+    sizes = list(zip(network.n, p.network.n, strict=True))
+    shapes |= {(rows, inner): (units, below) for rows, units in sizes for inner, below in sizes}
     return Problem(network, p.loss, parts[0], parts[1], classes, p.seed, p.dtype, p.products.beside(shapes))
 
 

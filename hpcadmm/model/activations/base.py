@@ -22,6 +22,9 @@ class Activation(Protocol):
         """out = h'(z); at a kink the left derivative."""
         ...
 
-    def prox(self, a: Array, m: Array, gamma: float, beta: float, z: Array) -> Array:
-        """z = argmin_z gamma (a - h(z))^2 + beta (z - m)^2, entry by entry, the global minimum."""
+    def prox(self, a: Array, m: Array, gamma: float, beta: float, z: Array, rounded: Array | None = None) -> Array:
+        """z = argmin_z gamma (a - h(z))^2 + beta (z - m)^2, entry by entry, the global minimum.
+
+        rounded: (columns, rows), becomes z in bfloat16, see `products.targets.also`.
+        """
         ...

@@ -7,6 +7,7 @@ from annotated_types import Ge, Lt
 
 from hpcadmm.kernels import kernel
 from hpcadmm.model.state import Array
+from hpcadmm.products.rounding import upper_half
 
 
 @kernel
@@ -27,8 +28,9 @@ def piecewise_derivative(z, one, slope, out):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def piecewise_prox(a, m, gamma, beta, slope, zero, z):  # type: ignore[no-untyped-def]
-    """The better of the minimisers of the two quadratics, on z >= 0 and on z <= 0; rows are samples."""
+def piecewise_prox(a, m, gamma, beta, slope, zero, z, rounded):  # type: ignore[no-untyped-def]
+    """The better of the minimisers of the two quadratics, on z >= 0 and on z <= 0; rows are samples. rounded, unless it
+    is None: z in bfloat16."""
     weight = gamma / (gamma + beta)
     keep = beta / (gamma + beta)
     weight_left = gamma * slope / (gamma * slope * slope + beta)
@@ -42,7 +44,10 @@ def piecewise_prox(a, m, gamma, beta, slope, zero, z):  # type: ignore[no-untype
             left = left if left < zero else zero
             e, d = t - right, right - c
             f, g = t - slope * left, left - c
-            z[j, i] = right if gamma * e * e + beta * d * d < gamma * f * f + beta * g * g else left
+            best = right if gamma * e * e + beta * d * d < gamma * f * f + beta * g * g else left
+            z[j, i] = best
+            if rounded is not None:
+                rounded[j, i] = upper_half(best)
 
 
 @dataclass(frozen=True)
@@ -65,9 +70,9 @@ class Relu:
         piecewise_derivative(z.T, z.dtype.type(1), z.dtype.type(self.left), out.T)
         return out
 
-    def prox(self, a: Array, m: Array, gamma: float, beta: float, z: Array) -> Array:
+    def prox(self, a: Array, m: Array, gamma: float, beta: float, z: Array, rounded: Array | None = None) -> Array:
         real = z.dtype.type
-        piecewise_prox(a.T, m.T, real(gamma), real(beta), real(self.left), real(0), z.T)
+        piecewise_prox(a.T, m.T, real(gamma), real(beta), real(self.left), real(0), z.T, rounded)
         return z
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from hpcadmm.kernels import kernel
 from hpcadmm.model.activations.tanh_prox import tanh_parts, tanh_prox
 from hpcadmm.model.state import Array
+from hpcadmm.products.rounding import round_plain
 
 
 @kernel
@@ -51,7 +52,7 @@ class Tanh:
         tanh_derivative(z.T, self.squeeze, out.T)
         return out
 
-    def prox(self, a: Array, m: Array, gamma: float, beta: float, z: Array) -> Array:
+    def prox(self, a: Array, m: Array, gamma: float, beta: float, z: Array, rounded: Array | None = None) -> Array:
         """z = argmin_z gamma (a - h(z))^2 + beta (z - m)^2, entry by entry, the global minimum.
 
         The z_l step of Taylor et al. (ICML 2016) for this h; see tanh_prox for the method. For the sigmoid it is the
@@ -61,6 +62,8 @@ class Tanh:
         ratio, scale = float(gamma) / (float(beta) / self.squeeze**4), 1 / self.squeeze
         last_step = float(np.sqrt(np.finfo(z.dtype).eps)) / 4
         tanh_prox(a.T, m.T, ratio, scale, 1.0 - scale, self.squeeze, last_step, z.T)
+        if rounded is not None:
+            round_plain(z.T, rounded)
         return z
 
 

@@ -29,15 +29,13 @@ class Sums:
     each layer has its own `scales`."""
 
     def __init__(self, problem: Problem, layers: range, *, gram: bool, plain: bool) -> None:
-        self._shape, tiles = problem.network.shape, problem.tiles
+        self._shape = problem.network.shape
         self.scales: Arrays = [None]
         for l in range(1, problem.network.depth + 1):
             rows, columns = self._shape(l)
             self.scales.append(np.full(rows + columns * (2 if gram else 1), UNKNOWN))
-        shapes = dict.fromkeys(map(self._shape, layers))
-        self._sums = {
-            shape: NormalSums(shape, problem.dtype, tiles.n, tiles.count, gram=gram, plain=plain) for shape in shapes
-        }
+        one = {self._shape(l): l for l in reversed(layers)}  # a layer of each shape
+        self._sums = {shape: NormalSums(problem, l, gram=gram, plain=plain) for shape, l in one.items()}
 
     def of(self, l: int) -> NormalSums:
         """The sums of layer l, with the scales of its previous ones."""

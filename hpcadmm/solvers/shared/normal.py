@@ -9,43 +9,41 @@ import numpy as np
 from hpcadmm.comm.exact.sums import Exact, first_grid, sum_exactly, sum_tiles
 from hpcadmm.comm.exact.vectors import carried
 from hpcadmm.comm.world import World
-from hpcadmm.model.inputs import gram, outer
+from hpcadmm.model.inputs import engine_of_arrays
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array, Arrays
 from hpcadmm.model.tiles import Tiles
 from hpcadmm.model.weighted import Weight
-from hpcadmm.products.scratch import Scratch
+from hpcadmm.products.base import Engine, Operand
 
 
 class NormalSums:
     """sum w z a^T (n_l, n) and, with `gram`, sum w a a^T (n, n): each tile in the working precision, the totals in
     float64."""
 
-    def __init__(
-        self, shape: tuple[int, int], dtype: Any, samples: int, tiles: int, *, gram: bool, plain: bool
-    ) -> None:
-        grid, square = first_grid(samples), (shape[1], shape[1])
+    def __init__(self, p: Problem, l: int, *, gram: bool, plain: bool) -> None:
+        shape, dtype, tiles, grid = p.network.shape(l), p.dtype, p.tiles.count, first_grid(p.tiles.n)
         self.parts = [Exact(shape, dtype, tiles, grid, plain)]
         if gram:
-            self.parts.append(Exact(square, dtype, tiles, grid, plain, symmetric=True))
+            self.parts.append(Exact((shape[1], shape[1]), dtype, tiles, grid, plain, symmetric=True))
         self.zaT, self.aaT = self.parts[0].total, self.parts[1].total if gram else None
         self._tile = [np.empty(part.shape, dtype, order="F") for part in self.parts]
-        self._scratch = Scratch(dtype)
+        self._products, self._operands = p.engines[l], p.engines[l].operands()
 
-    def add(self, z: Array, a: Array, w: Weight = None) -> None:
+    def add(self, z: Operand, a: Operand, w: Weight = None) -> None:
         """Add one tile: z (n_l, m), a (n, m), w (m,), None: all 1."""
         if w is not None:
             z, a = self._weighted(z, a, w)
-        for part, tile, left in zip(self.parts, self._tile, (z, a), strict=False):
-            part.add(outer(left, a, tile))
+        self.parts[0].add(self._products.outer(z, a, self._tile[0]))
+        if self.aaT is not None:
+            self.parts[1].add(self._products.gram(a, self._tile[1]))
 
-    def _weighted(self, z: Array, a: Array, w: Array) -> tuple[Array, Array]:
+    def _weighted(self, z: Operand, a: Operand, w: Array) -> tuple[Operand, Operand]:
         """Factors whose products are weighted: w z and a; with a a^T, sqrt(w) z and sqrt(w) a."""
-        z_of, a_of = self._scratch("z", *z.shape), self._scratch("a", *a.shape)
         if self.aaT is None:
-            return np.multiply(z, w, out=z_of), a
+            return self._operands.times("z", z, w), a
         root = np.sqrt(w)
-        return np.multiply(z, root, out=z_of), np.multiply(a, root, out=a_of)
+        return self._operands.times("z", z, root), self._operands.times("a", a, root)
 
 
 class SweepSums:
@@ -58,11 +56,7 @@ class SweepSums:
     """
 
     def __init__(self, p: Problem, plain: bool) -> None:
-        shapes = [p.network.shape(l) for l in range(1, p.network.depth + 1)]
-        of = [
-            NormalSums(shape, p.dtype, p.tiles.n, p.tiles.count, gram=l > 1, plain=plain)
-            for l, shape in enumerate(shapes, 1)
-        ]
+        of = [NormalSums(p, l, gram=l > 1, plain=plain) for l in range(1, p.network.depth + 1)]
         self.tiles, self.w = p.tiles, p.w
         self.of: list[Any] = [None, *of]
         self.scales = carried([part for sums in of for part in sums.parts])
@@ -70,8 +64,9 @@ class SweepSums:
     def pass_over(self, l: int, z: Arrays, a: Arrays, world: World) -> Iterator[slice]:
         """Iterate over this rank's tiles: the body of the loop updates a_l and z_l on each of them.
 
-        After the body has updated a tile, the tile's products are added; after the last tile they are summed over the
-        ranks, in one Allreduce. l = 0 updates nothing and sums z_1 a_0^T, for the first W_1.
+        z, a: the operands of the products. After the body has updated a tile, the tile's products are added; after the
+        last tile they are summed over the ranks, in one Allreduce. l = 0 updates nothing and sums z_1 a_0^T, for the
+        first W_1.
         """
         due = [k for k in ((1, 2) if l == 1 else (l + 1,)) if k < len(self.of)]
         yield from self._add_after(due, z, a)
@@ -96,24 +91,31 @@ def exhaust(iterator: Iterator[Any]) -> None:
 
 
 def sum_over_samples(
-    left: Array, right: Array, tiles: Tiles, world: World, plain: bool = False, w: Weight = None
+    left: Operand,
+    right: Operand,
+    tiles: Tiles,
+    world: World,
+    plain: bool = False,
+    w: Weight = None,
+    products: Engine | None = None,
 ) -> Array:
     """sum w left right^T over the samples of all ranks, in float64: the same bits on any number of ranks.
 
-    left: (rows, samples), right: (columns, samples), w: (samples,), None: all 1. One array for both: numpy
-    computes one triangle. For a sum that is made every iteration `Exact` saves time, since it carries its scales.
-    Collective.
+    left: (rows, samples), right: (columns, samples), w: (samples,), None: all 1. One operand for
+    both: one triangle is computed. products: their engine, default that of arrays. For a sum that is made every
+    iteration `Exact` saves time, since it carries its scales. Collective.
     """
-    shape = len(left), len(right)
-    total = Exact(shape, left.dtype, tiles.count, first_grid(tiles.n), plain, symmetric=left is right)
-    tile = np.empty(shape, left.dtype, order="F")
+    shape, symmetric = (len(left), len(right)), left is right
+    products = products or engine_of_arrays(left)
+    operands = products.operands()
+    total = Exact(shape, left.dtype, tiles.count, first_grid(tiles.n), plain, symmetric=symmetric)
+    tile = np.empty(shape, total.dtype, order="F")
 
     def add(t: slice) -> None:
         one = left[:, t]
         if w is not None:
-            one = one * (np.sqrt(w[t]) if left is right else w[t])
-        other = one if left is right else right[:, t]
-        total.add(gram(one, tile) if other is one else outer(one, other, tile))
+            one = operands.times("left", one, np.sqrt(w[t]) if symmetric else w[t])
+        total.add(products.gram(one, tile) if symmetric else products.outer(one, right[:, t], tile))
 
     sum_tiles(world, tiles, [total], add)
     return total.total

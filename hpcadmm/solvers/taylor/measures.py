@@ -35,11 +35,11 @@ def tile(s: Any, p: Problem, t: slice, beta: list[float], gamma: list[float]) ->
     residual = scale = 0.0
     for l in range(1, L + 1):
         z = s.z[l][:, t]
-        r = square(z - product(s.W[l], s.a[l - 1][:, t], s.work("m", *z.shape)), w)
+        r = square(z - product(s.W[l], s.a[l - 1][:, t], s.work.scratch("m", *z.shape)), w)
         objective, residual, scale = objective + beta[l] * r, residual + r, scale + square(z, w)
         if l < L:
             a = s.a[l][: z.shape[0], t]
-            h = p.network.activation.value(z, out=s.work("m", *z.shape))
+            h = p.network.activation.value(z, out=s.work.scratch("m", *z.shape))
             e = square(a - h, w)
             objective, residual, scale = objective + gamma[l] * e, residual + e, scale + square(np.asfortranarray(a), w)
     return objective, residual, scale

@@ -13,14 +13,14 @@ from annotated_types import Ge, Gt, Lt
 from hpcadmm.comm import memory
 from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
-from hpcadmm.model.inputs import product
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import INPUTS, OUTPUTS, UNITS, WEIGHTS, Array, Arrays, columns, exact_sums, replicated, scalar
-from hpcadmm.products.scratch import Scratch
+from hpcadmm.products.targets import also, renew
 from hpcadmm.solvers.base import Solver
 from hpcadmm.solvers.shared.normal import SweepSums, exhaust, sum_over_samples
 from hpcadmm.solvers.shared.start import gaussian
 from hpcadmm.solvers.taylor import cost, measures
+from hpcadmm.solvers.taylor.work import Work
 from hpcadmm.subproblems.normal_equations import Factor, FitActivation, factorise, fit_weights
 
 Positive = Annotated[float, Gt(0), Lt(np.inf)]
@@ -41,7 +41,7 @@ class State:
     sums: SweepSums = exact_sums()
     sweeps: int = scalar(0)
     factor: Any = None  # Factor of a_0 a_0^T + penalty, which never changes
-    work: Any = None  # Scratch
+    work: Any = None  # Work
 
 
 @dataclass(frozen=True)
@@ -84,19 +84,23 @@ class Taylor(Solver):
 
     def step(self, s: State, p: Problem, world: World) -> None:
         """One sweep of Algorithm 1. While a pass goes over the tiles, `sums` adds what the next W steps need."""
-        W, a, z, L, sums, scratch = s.W, s.a, s.z, p.network.depth, s.sums, s.work
-        h, loss, (beta, gamma) = p.network.activation, p.loss, self.penalties(L)
+        W, a, z, L, sums, scratch = s.W, s.a, s.z, p.network.depth, s.sums, s.work.scratch
+        h, loss, (beta, gamma), E, A, Z = p.network.activation, p.loss, self.penalties(L), p.engines, s.work.a, s.work.z
         for l in range(1, L):
             fit_weights(sums.of[l].zaT, self._factor(s, l, p), out=W[l])
-            fit_activation = FitActivation.prepare(W[l + 1], p.network.n[l], beta[l + 1], gamma[l])
-            for t in sums.pass_over(l, z, a, world):
-                m = product(W[l], a[l - 1][:, t], scratch("m", *z[l][:, t].shape))
-                fit_activation(z[l][:, t], z[l + 1][:, t], h, scratch, a[l][:, t])
-                h.prox(a[l][:, t], m, gamma[l], beta[l], z[l][:, t])
+            W_l = s.work.of_W(l, W[l])
+            fit_activation = FitActivation.prepare(W[l + 1], p.network.n[l], beta[l + 1], gamma[l], s.work.fit[l + 1])
+            for t in sums.pass_over(l, Z, A, world):
+                m = E[l].apply(W_l, A[l - 1][:, t], scratch("m", *z[l][:, t].shape))
+                operands = Z[l + 1][:, t], A[l][:, t]
+                fit_activation(z[l][:, t], z[l + 1][:, t], h, scratch, a[l][:, t], operands)
+                h.prox(a[l][:, t], m, gamma[l], beta[l], z[l][:, t], also(Z[l][:, t]))
         fit_weights(sums.of[L].zaT, self._factor(s, L, p), out=W[L])
-        for t in sums.pass_over(L, z, a, world):
-            m = product(W[L], a[L - 1][:, t], scratch("m", *z[L][:, t].shape))
+        W_L = s.work.of_W(L, W[L])
+        for t in sums.pass_over(L, Z, A, world):
+            m = E[L].apply(W_L, A[L - 1][:, t], scratch("m", *z[L][:, t].shape))
             loss.prox(m, p.y[:, t], s.lam[:, t], beta[L], z[L][:, t])
+            renew(Z[L][:, t], z[L][:, t])
             if self.warm is not None and s.sweeps >= self.warm:
                 s.lam[:, t] += self.dual_step * beta[L] * (z[L][:, t] - m)
         s.sweeps += 1
@@ -129,7 +133,7 @@ class Taylor(Solver):
 
     def blank(self, p: Problem, world: World) -> State:
         sums = SweepSums(p, self.sums == "plain")
-        return replace(super().blank(p, world), zaT=sums.of[1].zaT, sums=sums, work=Scratch(p.dtype))
+        return replace(super().blank(p, world), zaT=sums.of[1].zaT, sums=sums, work=Work(p))
 
     def start(self, s: State, p: Problem, world: World) -> None:
         """The first a and z. "gaussian" leaves W = 0, so that the first sweep's a_l is h(z_l)."""
@@ -140,16 +144,20 @@ class Taylor(Solver):
             gaussian(p, 2 * l, p.network.n[l], s.z[l])
             if l < p.network.depth:
                 gaussian(p, 2 * l + 1, p.network.n[l], s.a[l])
-        exhaust(s.sums.pass_over(0, s.z, s.a, world))
+        s.work.hold(s)
+        exhaust(s.sums.pass_over(0, s.work.z, s.work.a, world))
 
     def set_weights(self, s: State, weights: Arrays, p: Problem, world: World) -> None:
         """Start from given weights: a and z by a forward pass."""
         super().set_weights(s, weights, p, world)
-        exhaust(s.sums.pass_over(0, s.z, s.a, world))
+        s.work.hold(s)
+        exhaust(s.sums.pass_over(0, s.work.z, s.work.a, world))
 
     def prepare(self, s: State, p: Problem, world: World) -> None:
         """Factor a_0 a_0^T."""
-        aaT = sum_over_samples(p.x, p.x, p.tiles, world, self.sums == "plain", p.train.weight)
+        s.work.hold(s)
+        x, plain = s.work.a[0], self.sums == "plain"
+        aaT = sum_over_samples(x, x, p.tiles, world, plain, p.train.weight, p.engines[1])
         s.factor = self._factorise(aaT, 1, p)
 
     def finite(self, s: State) -> bool:
