@@ -1,0 +1,83 @@
+"""Every solver in bfloat16: the same bits at any number of ranks and after a restart, near to what float32 gives."""
+
+import sys
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hpcadmm.errors import UsageError
+from hpcadmm.products import engine_of
+from hpcadmm.solvers import SOLVERS
+from tests.helpers.problems import fitting, shared
+from tests.helpers.solver_runs import assert_same_bits, resumed, run
+
+# Layers wide enough to be rounded, and one that is not.
+WIDE: dict[str, Any] = {"hidden": (40, 36), "features": 20, "samples": 333, "dtype": np.float32}
+NETWORKS = [name for name in SOLVERS if name != "consensus"]  # which has linear models only
+every = pytest.mark.parametrize("solver", [shared(name) for name in NETWORKS], ids=NETWORKS)
+UNROUNDED = ("taylor", "dladmm", "pdadmm")
+
+
+def options(solver: Any, **others: Any) -> dict[str, Any]:
+    """Of a problem that the solver takes."""
+    hidden, loss = fitting(solver, WIDE["hidden"]), "cross-entropy"
+    return {**WIDE, "hidden": hidden, "loss": loss, "precision": "bfloat16", **others}
+
+
+@every
+def test_ranks_agree(solver: Any) -> None:
+    solver = replace(solver, cut=8) if hasattr(solver, "cut") else solver
+    one = run(1, solver, 3, **options(solver))
+    for size in (2, 3, 4, 8):
+        other = run(size, solver, 3, **options(solver))
+        assert_same_bits(one[0], other[0])
+        assert one[1] == other[1]
+
+
+@every
+def test_a_restart_goes_on_in_the_same_bits(solver: Any) -> None:
+    whole, saved = run(1, solver, 5, **options(solver)), run(3, solver, 3, **options(solver))[0]
+    assert_same_bits(resumed(2, solver, saved, 2, **options(solver))[0], whole[0])
+
+
+@pytest.mark.parametrize("grid", [[1, 4], [2, 1], [2, 2], [3, 1]])
+@pytest.mark.parametrize("name", ["mpadmm", "pdadmm"])
+def test_grids_agree(name: str, grid: list[int]) -> None:
+    solver = shared(name)
+    one, other = (
+        run(n, replace(solver, grid=g), 4, **options(solver)) for n, g in ((1, [1, 1]), (grid[0] * grid[1], grid))
+    )
+    assert_same_bits(one[0], other[0])
+    assert one[1] == other[1]
+
+
+@every
+def test_operands_are_rounded_and_the_result_stays_near(solver: Any) -> None:
+    """5e-3 is the rounding of some products, 2^-9 each."""
+    found = {p: run(1, solver, 3, **options(solver, precision=p)) for p in ("float32", "bfloat16")}
+    (rounded, measured), (exact, expected) = found["bfloat16"], found["float32"]
+    assert measured["objective"] == pytest.approx(expected["objective"], rel=0.02)
+    for path, array in exact.items():
+        assert rounded[path].dtype == array.dtype
+    if solver.name not in UNROUNDED:
+        assert not np.array_equal(rounded["W/2"], exact["W/2"])
+        assert np.linalg.norm(rounded["W/2"] - exact["W/2"]) < 0.05 * np.linalg.norm(exact["W/2"])
+
+
+@pytest.mark.parametrize("name", ["adam", "mpadmm", "taylor"])
+def test_weights_of_samples(name: str) -> None:
+    solver = shared(name)
+    weight = np.random.default_rng(0).integers(0, 3, WIDE["samples"])
+    one, other = (run(n, solver, 3, **options(solver, weight=weight)) for n in (1, 3))
+    assert_same_bits(one[0], other[0])
+    exact = run(1, solver, 3, **options(solver, weight=weight, precision="float32"))
+    assert one[1]["objective"] == pytest.approx(exact[1]["objective"], rel=0.02)
+
+
+def test_the_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "hpcadmm.products.bf16", None)
+    with pytest.raises(UsageError, match=r"precision = \"bfloat16\" needs .*pip install 'hpcadmm\[bf16\]'"):
+        engine_of("bfloat16")
+    assert engine_of("float32").precision == "float32"
