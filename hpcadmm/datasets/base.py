@@ -192,8 +192,8 @@ class Dataset:
         if table.targets:
             raise UsageError(f"data.{key}: {table.where} has real targets, not classes")
 
-    def labelling(self, tables: Sequence[Table]) -> Labelling | None:
-        """How labels become classes; None for a regression."""
+    def labelling(self, tables: Sequence[Table], world: World) -> Labelling | None:
+        """How labels become classes; None for a regression. Collective."""
         if tables[0].targets:
             if self.positive is not None:
                 self.refuse_targets(tables[0], "positive")
@@ -202,4 +202,4 @@ class Dataset:
             raise UsageError(f"data.standardise_targets: {tables[0].where} has classes, not real targets")
         keys = {"classes": self.classes, "positive": self.positive}
         codes = [None if given is None else tables[0].codes(given, key) for key, given in keys.items()]
-        return Labelling.of(distinct(tables), tables[0].names, *codes)
+        return Labelling.of(distinct(tables, world), tables[0].names, *codes)

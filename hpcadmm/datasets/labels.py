@@ -7,23 +7,34 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hpcadmm.comm.world import World
 from hpcadmm.datasets.columns import shown
-from hpcadmm.datasets.table import Array, Rows, Table
+from hpcadmm.datasets.table import READING, Array, Rows, Table
 from hpcadmm.errors import UsageError
 
 MOST = 10_000  # classes
 
 
-def distinct(tables: Sequence[Table]) -> list[int]:
-    """All labels of the tables, increasing: those fixed by the format, else those found by reading."""
+def distinct(tables: Sequence[Table], world: World) -> list[int]:
+    """All labels of the tables, increasing: those fixed by the format, else those that the ranks find, each in its
+    share of the rows. Collective."""
     found: set[int] = set()
     for table in tables:
-        for block in [table.values] if table.values is not None else table.labels():
-            found.update(np.unique(np.asarray(block, np.int64)).tolist())
-            if len(found) > MOST:
-                cure = "set data.target to the column of the classes; for real targets set data.task = 'regression'"
-                raise UsageError(f"{table.where}: more than {MOST} distinct labels, like an id; {cure}")
+        with world.together(READING):
+            own: set[int] = set()
+            for block in [table.values] if table.values is not None else table.labels(table.portion(world)):
+                own.update(np.unique(np.asarray(block, np.int64)).tolist())
+                check_count(own, table)
+        found.update(*world.gather(sorted(own)))
+        check_count(found, table)
     return sorted(found)
+
+
+def check_count(labels: set[int], table: Table) -> None:
+    """Raise UsageError for more than MOST labels."""
+    if len(labels) > MOST:
+        cure = "set data.target to the column of the classes; for real targets set data.task = 'regression'"
+        raise UsageError(f"{table.where}: more than {MOST} distinct labels, like an id; {cure}")
 
 
 @dataclass(frozen=True)

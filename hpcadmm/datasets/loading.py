@@ -72,7 +72,8 @@ def load(
         if transform and len(transform.inputs.shift) != features:
             known = len(transform.inputs.shift)
             raise UsageError(f"{table.where}: {features} features, but the network was trained on {known}")
-        labelling = dataset.labelling(list(dict.fromkeys(s.table for s in sources)))
+    with memory.spared("the labels"):
+        labelling = dataset.labelling(list(dict.fromkeys(s.table for s in sources)), world)
     column = (features + ones) * np.dtype(dtype).itemsize
     kind = scaling.kind_of(dataset, table) or ("none" if transform else None)
     known_inputs = transform.inputs if transform else scaling.known(kind, table, features)
@@ -120,10 +121,11 @@ def cure(table: Table, keeping: Keeping) -> str:
 
 
 def opened(dataset: "Dataset", seed: int, columns: Any, world: World, classes: bool | None = None) -> Parts:
-    """Both parts of the files, with all labels where they choose rows; collective."""
+    """Both parts of the files, with all labels where they choose rows or stay in memory; collective."""
     train, test = dataset.sources(seed, world, classes, columns)
-    if dataset.classes is not None or dataset.order == "labels":
-        for table in dict.fromkeys(part.table for part in (train, test) if part is not None):
+    chosen = dataset.classes is not None or dataset.order == "labels"
+    for table in dict.fromkeys(part.table for part in (train, test) if part is not None):
+        if chosen or (dataset.memory is not None and table.streams):
             table.gather_labels(world)
     return train, test
 

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -49,6 +49,7 @@ class Table(ABC):
     mixed: the features were made of a table's columns of any kind.
     apart: rows can be read from anywhere in the file; else the first rank reads them and sends them to the others.
     sparse: the format leaves out zeros. streams: any rows can be read again at any time.
+    stride: labels that are read at a time (0: as many as suit the features). every: those of all rows, once gathered.
     real: why the targets are real, to tell a user who meant classes.
     """
 
@@ -67,6 +68,8 @@ class Table(ABC):
     apart: bool = True
     sparse: bool = False
     streams: bool = False
+    stride: int = 0
+    every: Array | None = None
     real: str = 'the data are a regression: use loss.name = "squared"'
 
     @abstractmethod
@@ -79,7 +82,7 @@ class Table(ABC):
 
     def spans(self, world: World) -> list[Span]:
         """The share of the rows that this rank reads, in increasing pieces of at most ROUND bytes in float64."""
-        lo, hi = block(self.rows, world.size, world.rank) if self.apart else (0, self.rows * world.first)
+        lo, hi = self.portion(world)
         size = max(1, ROUND // (8 * self.features))
         return [(start, min(start + size, hi)) for start in range(lo, hi, size)]
 
@@ -87,14 +90,33 @@ class Table(ABC):
         """Warnings of what was met while the rows were read. Collective."""
         return []
 
-    def gather_labels(self, world: World) -> None:  # noqa: B027 (most read them where they are needed)
-        """Let every rank know the labels of all rows, before `labels` is called. Collective."""
+    def portion(self, world: World) -> Span:
+        """The rows of which this rank reads the labels for all ranks."""
+        return block(self.rows, world.size, world.rank) if self.apart else (0, self.rows * world.first)
 
-    def labels(self) -> Iterator[Array]:
-        """The labels of all rows, in blocks."""
+    def gather_labels(self, world: World) -> None:
+        """Let every rank know the labels of all rows, before `labels` is called; each is read once. Collective."""
+        with world.together(READING):
+            own = np.concatenate([empty_labels(self, 0), *self.labels(self.portion(world))])
+        parts = [part.view(own.dtype) for part in world.gather_bytes(own.reshape(-1).view(np.uint8))]
+        self.every = np.concatenate(parts).reshape(-1, *own.shape[1:])
+
+    def labels(self, rows: Span | None = None) -> Iterator[Array]:
+        """The labels of these rows (None: all), in blocks."""
+        lo, hi = rows or (0, self.rows)
+        if self.every is not None:
+            yield self.every[lo:hi]
+            return
+        stride = self.stride or step(self.features)
+        with self.label_reader() as read:
+            for start in range(lo, hi, stride):
+                yield read(start, min(start + stride, hi))
+
+    @contextmanager
+    def label_reader(self) -> Iterator[Callable[[int, int], Array]]:
+        """Open the files; the function read(start, stop) takes increasing, disjoint ranges and returns their labels."""
         with self.reader() as read:
-            for start in range(0, self.rows, step(self.features)):
-                yield read(start, min(start + step(self.features), self.rows))[1]
+            yield lambda start, stop: read(start, stop)[1]
 
     def origin(self, rows: Array) -> "tuple[Table, Array]":
         """The table and its rows that these rows are, for messages."""

@@ -45,8 +45,9 @@ def case_of(job: Job) -> Case:
     if job.head.threads > 1:
         raise UsageError(f"threads = {job.head.threads}: the model knows one thread a rank; --set threads=1")
     job.solver.check_billed()
-    train, test = chosen(job.data, job.head.seed, None, World.without_mpi())
-    labelling = job.data.labelling(list(dict.fromkeys((train.table, test.table))))
+    world = World.without_mpi()
+    train, test = chosen(job.data, job.head.seed, None, world)
+    labelling = job.data.labelling(list(dict.fromkeys((train.table, test.table))), world)
     classes = len(labelling.names) if labelling else 0
     outputs = job.loss.outputs(classes)
     outputs = train.table.targets if train.table.targets > 1 else outputs

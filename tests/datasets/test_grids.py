@@ -5,14 +5,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from zipfile import ZipExtFile
 
 import numpy as np
 import pytest
 
 from hpcadmm.comm.world import World
+from hpcadmm.datasets import DATASETS
 from hpcadmm.datasets.disk.share import Section
 from hpcadmm.datasets.lean.keeping import Keeping
 from hpcadmm.datasets.table import Table
+from hpcadmm.errors import UsageError
 from hpcadmm.model.inputs import dense
 from tests.helpers.samples import made
 from tests.helpers.threads import on_ranks
@@ -61,23 +64,51 @@ def test_each_row_is_read_once(
     name: str, options: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dataset = made(name, tmp_path, **options)
-    kind, seen = type(dataset.parts(0)[0].table), Counter[tuple[Any, int]]()
-    reader = kind.reader
+    kind, seen = type(dataset.parts(0)[0].table), Counter[tuple[Any, ...]]()
 
-    @contextmanager
-    def counted(self: Table) -> Iterator[Any]:
-        with reader(self) as read:
+    def counted(name: str, inner: Any) -> Any:
+        @contextmanager
+        def opened(self: Table) -> Iterator[Any]:
+            with inner(self) as read:
 
-            def reading(start: int, stop: int) -> Any:
-                seen.update((self.files, self.rows, row) for row in range(start, stop))
-                return read(start, stop)
+                def reading(start: int, stop: int) -> Any:
+                    seen.update((name, self.files, self.rows, row) for row in range(start, stop))
+                    return read(start, stop)
 
-            yield reading
+                yield reading
 
-    monkeypatch.setattr(kind, "reader", counted)
+        return opened
+
+    for way in ("reader", "label_reader"):
+        monkeypatch.setattr(kind, way, counted(way, getattr(kind, way)))
     on_ranks(RANKS, lambda world: loaded(dataset, world.arranged(LAYERS, RANKS // LAYERS)))
     assert set(seen.values()) == {1}
-    assert len(seen) == sum(part.table.rows for part in dataset.parts(0) if part)
+    found = name != "mnist"  # whose classes are known
+    assert len(seen) == sum(part.table.rows for part in dataset.parts(0) if part) * (1 + found)
+
+
+def test_an_unpacked_array_is_read_where_it_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python's zipfile would read all that is passed over. Read as a whole it is checked by its checksum."""
+    x = np.random.default_rng(0).standard_normal((4000, 9))
+    np.savez(tmp_path / "a.npz", X=x, y=np.arange(4000) % 3)
+    dataset, read, inner = DATASETS["npz"](path=str(tmp_path / "a.npz")), list[int](), ZipExtFile.read
+
+    def counted(self: ZipExtFile, n: int = -1) -> bytes:
+        data = inner(self, n)
+        read.append(len(data))
+        return data
+
+    monkeypatch.setattr(ZipExtFile, "read", counted)
+    several = on_ranks(3, lambda world: loaded(dataset, world))
+    assert sum(read) < x.nbytes / 2
+    monkeypatch.undo()
+    alone = loaded(dataset, World.alone())
+    np.testing.assert_array_equal(np.hstack([one.train.x for one in several]), alone.train.x)
+    data = bytearray((tmp_path / "a.npz").read_bytes())
+    data[x.nbytes // 2] ^= 1
+    (tmp_path / "a.npz").write_bytes(data)
+    with pytest.raises(UsageError, match="damaged: Bad CRC-32"):
+        loaded(dataset, World.alone())
 
 
 def test_each_byte_of_lines_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

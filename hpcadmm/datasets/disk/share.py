@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
-from hpcadmm.datasets.disk.stream import CHUNK, Stream, opened, packing
+from hpcadmm.datasets.disk.stream import Stream, opened, packing
 from hpcadmm.model.tiles import block
+
+LINE = 1 << 13  # bytes read at a time to find the end of a line
 
 
 @dataclass
@@ -41,7 +43,7 @@ def line_from(file: Stream, at: int, length: int) -> int:
         return at
     file.seek(at - 1)
     before = at - 1
-    while data := file.read(CHUNK):
+    while data := file.read(LINE):
         if (end := data.find(b"\n")) >= 0:
             return before + end + 1
         before += len(data)

@@ -58,6 +58,7 @@ class Hdf5Table(Table):
     """A dataset of rows, and one of labels (None: no labels, all are 0)."""
 
     streams = True
+    stride = step(1)
 
     def __init__(self, path: Path, inputs: str, targets: str | None, task: str) -> None:
         self.files, self.inputs, self.outputs = (path,), inputs, targets
@@ -119,11 +120,11 @@ class Hdf5Table(Table):
             ends = (0, self.rows - 1)  # compared, since a block of the user before the file may move the offset
             return found if all(found.read(i, i + 1).tobytes() == x[i].tobytes() for i in ends) else None
 
-    def labels(self) -> Iterator[Array]:
+    @contextmanager
+    def label_reader(self) -> Iterator[Callable[[int, int], Array]]:
         with opened_file(self.files[0]) as file:
             y = required(file, self.outputs or "", self.files[0])
-            for start in range(0, self.rows, step(1)):
-                yield as_labels(y[start : start + step(1)], self.targets, self.where, start)
+            yield lambda start, stop: as_labels(y[start:stop], self.targets, self.where, start)
 
     @contextmanager
     def weights_of(self, key: int | str) -> Iterator[Callable[[slice], Array]]:

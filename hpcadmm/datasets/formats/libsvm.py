@@ -5,7 +5,7 @@ https://www.csie.ntu.edu.tw/~cjlin/libsvmtools/datasets/
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -44,6 +44,7 @@ class LibsvmTable(Table):
     """
 
     sparse = True
+    stride = step(1)
 
     def __init__(self, path: Path, lowest: int, classes: bool, world: World | None = None) -> None:
         self.files, self.lowest, self.targets = (path,), lowest, 0 if classes else 1
@@ -158,9 +159,9 @@ class LibsvmTable(Table):
 
         yield read
 
-    def labels(self) -> Iterator[Array]:
-        for start in range(0, self.rows, step(1)):
-            yield as_labels(self.y[start : start + step(1)], self.targets, self.where, start)
+    @contextmanager
+    def label_reader(self) -> Iterator[Callable[[int, int], Array]]:
+        yield lambda start, stop: as_labels(self.y[start:stop], self.targets, self.where, start)
 
 
 def batches(file: Stream) -> Iterator[list[str]]:

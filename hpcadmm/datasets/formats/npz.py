@@ -7,19 +7,20 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, ClassVar
+from typing import IO, Any, ClassVar, cast
 
 import numpy as np
 
 from hpcadmm.datasets.columns import shown
 from hpcadmm.datasets.disk.lookup import reason
-from hpcadmm.datasets.disk.stream import INFLATION
+from hpcadmm.datasets.disk.stream import INFLATION, take
 from hpcadmm.datasets.formats.generic import Arrays, as_labels, check_shapes, check_weights, targets_of
 from hpcadmm.datasets.table import Array, Read, Table, records, step
 from hpcadmm.errors import UsageError
 
 LONGEST = 10_000  # characters of an array's header
 STORED, DEFLATED = 0, 8  # how numpy packs a member
+LOCAL = 30  # bytes before a member's name in the archive; the last four are the lengths of the name and of more
 BROKEN = (zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError, ValueError, struct.error, zlib.error)
 
 
@@ -61,6 +62,23 @@ def absent(path: Path, name: str, file: zipfile.ZipFile) -> UsageError:
     return UsageError(f"{path}: no array {name!r}; the archive has {held}; set data.inputs and data.targets")
 
 
+class Stored:
+    """An unpacked member of an archive. Read in order it is checked by its checksum; what lies farther ahead is read
+    from the file itself, which begins the member at byte `first`: zipfile would read all that is passed over."""
+
+    def __init__(self, stream: IO[bytes], file: IO[bytes], first: int) -> None:
+        self.stream, self.file, self.first = stream, file, first
+        self.now = stream
+
+    def seek(self, at: int) -> None:
+        near = 0 <= at - self.stream.tell() <= LONGEST
+        self.now = self.stream if near else self.file
+        self.now.seek(at if near else self.first + at)
+
+    def read(self, count: int) -> bytes:
+        return self.now.read(count)
+
+
 class Member:
     """One array of an archive: shape, dtype, is it packed, and its rows."""
 
@@ -82,15 +100,29 @@ class Member:
                 raise UsageError(f"{self.where}: {said}; the file is damaged")
         self.width = int(np.prod(self.shape[1:]))
 
-    def rows(self, stream: IO[bytes], start: int, stop: int) -> Array:
+    @contextmanager
+    def opened(self, file: zipfile.ZipFile) -> "Iterator[IO[bytes] | Stored]":
+        """The member, open for reading."""
+        with file.open(self.name) as stream:
+            if self.packed:
+                yield stream
+                return
+            with self.path.open("rb") as plain:
+                plain.seek(file.getinfo(self.name).header_offset)
+                local = take(plain, LOCAL, self.path)
+                yield Stored(stream, plain, plain.tell() + sum(struct.unpack("<HH", local[-4:])))
+
+    def rows(self, stream: "IO[bytes] | Stored", start: int, stop: int) -> Array:
         """Rows start..stop, (stop - start, width), from the open member."""
         size = self.width * self.dtype.itemsize
-        raw = records(stream, self.path, self.offset, size, start, stop)
+        raw = records(cast(IO[bytes], stream), self.path, self.offset, size, start, stop)
         return raw.reshape(-1).view(self.dtype).reshape(-1, self.width)
 
 
 class NpzTable(Table):
     """An array of rows, and one of labels (None: no labels, all are 0)."""
+
+    stride = step(1)
 
     def __init__(self, path: Path, inputs: str, targets: str | None, task: str) -> None:
         self.files = (path,)
@@ -108,8 +140,8 @@ class NpzTable(Table):
     def reader(self) -> Iterator[Read]:
         with ExitStack() as stack:
             file = stack.enter_context(archive(self.files[0]))
-            x = stack.enter_context(file.open(self.x.name))
-            y = stack.enter_context(file.open(self.y.name)) if self.y is not None else None
+            x = stack.enter_context(self.x.opened(file))
+            y = stack.enter_context(self.y.opened(file)) if self.y is not None else None
 
             def read(start: int, stop: int) -> tuple[Array, Array]:
                 found = self.y.rows(y, start, stop) if self.y and y else np.zeros(stop - start, np.int64)
@@ -117,12 +149,11 @@ class NpzTable(Table):
 
             yield read
 
-    def labels(self) -> Iterator[Array]:
+    @contextmanager
+    def label_reader(self) -> Iterator[Callable[[int, int], Array]]:
         member = self.y or self.x
-        with archive(self.files[0]) as file, file.open(member.name) as y:
-            for start in range(0, self.rows, step(1)):
-                stop = min(start + step(1), self.rows)
-                yield as_labels(member.rows(y, start, stop), self.targets, self.where, start)
+        with archive(self.files[0]) as file, member.opened(file) as y:
+            yield lambda start, stop: as_labels(member.rows(y, start, stop), self.targets, self.where, start)
 
     @contextmanager
     def weights_of(self, key: int | str) -> Iterator[Callable[[slice], Array]]:
@@ -131,7 +162,7 @@ class NpzTable(Table):
                 check_weights(self, key, None)
             found = Member(self.files[0], str(key))
             check_weights(self, key, found.shape)
-            with file.open(found.name) as stream:
+            with found.opened(file) as stream:
                 yield lambda t: found.rows(stream, t.start, t.stop)
 
 

@@ -4,7 +4,7 @@ Y. LeCun, C. Cortes, C. Burges: The MNIST database of handwritten digits. http:/
 """
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +41,7 @@ class IdxTable(Table):
 
     dtype = np.uint8
     maximum = 255.0
+    stride = 1 << 16
 
     def __init__(
         self, images: Path, labels: Path | None, names: Sequence[str] | None, values: Sequence[int] | None
@@ -67,10 +68,10 @@ class IdxTable(Table):
 
             yield read
 
-    def labels(self) -> Iterator[Array]:
+    @contextmanager
+    def label_reader(self) -> Iterator[Callable[[int, int], Array]]:
         with opened(self.files[1]) as file:
-            for start in range(0, self.rows, 1 << 16):
-                yield records(file, self.files[1], 8, 1, start, min(start + (1 << 16), self.rows))[:, 0]
+            yield lambda start, stop: records(file, self.files[1], 8, 1, start, stop)[:, 0].astype(np.int64)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -175,9 +175,9 @@ class RawTable(Table):
     def spot(self, row: int, key: int | str) -> str:
         return self.raw.place(row, position(self.raw, key, "weight"))
 
-    def labels(self) -> Iterator[Array]:
+    def labels(self, rows: Span | None = None) -> Iterator[Array]:
         assert self.every is not None, "gather_labels comes first"
-        yield self.every
+        return super().labels(rows)
 
     def views(self, most: int) -> list["RawTable"]:
         """The table cut by its columns, so that a view has about `most` features and at least two."""
