@@ -13,7 +13,7 @@ from hpcadmm.datasets.disk.share import Section
 from hpcadmm.datasets.tabular.pairs import parsed
 from hpcadmm.errors import UsageError
 from hpcadmm.job.job import parse
-from hpcadmm.model.inputs import dense, gram, outer, product
+from hpcadmm.model.inputs import dense, engine_of_arrays, product
 from hpcadmm.model.sparse import Sparse
 from hpcadmm.solvers.workers import local
 from hpcadmm.training.measure import measure
@@ -243,10 +243,12 @@ def test_products() -> None:
     sparse = Sparse.of(x[row, column], row.astype(np.int32), starts, rows)
     W, lam = (np.asfortranarray(random.standard_normal(shape)) for shape in ((4, rows), (4, m)))
     out, back = (np.zeros(shape, order="F") for shape in ((4, m), (4, rows)))
-    np.testing.assert_allclose(product(W, sparse, out), W @ x, rtol=1e-13)
-    np.testing.assert_allclose(outer(lam, sparse, back), lam @ x.T, rtol=1e-13, atol=1e-13)
+    products = engine_of_arrays(sparse)
+    np.testing.assert_allclose(products.apply(W, sparse, out), W @ x, rtol=1e-13)
+    np.testing.assert_array_equal(product(W, sparse, np.zeros_like(out)), out)
+    np.testing.assert_allclose(products.outer(lam, sparse, back), lam @ x.T, rtol=1e-13, atol=1e-13)
     square = np.zeros((rows, rows), order="F")
-    np.testing.assert_allclose(gram(sparse, square), x @ x.T, rtol=1e-13, atol=1e-13)
+    np.testing.assert_allclose(products.gram(sparse, square), x @ x.T, rtol=1e-13, atol=1e-13)
     w = random.random(m)
     np.testing.assert_array_equal((sparse * w).dense(), x * w)
     np.testing.assert_array_equal(dense(x), dense(sparse))
