@@ -4,6 +4,7 @@ import os
 import platform
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -13,7 +14,7 @@ from tempfile import NamedTemporaryFile
 from typing import Any, Literal
 
 import numpy as np
-from threadpoolctl import threadpool_info
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from hpcadmm.comm import launcher, probe
 from hpcadmm.comm.launch import check_launcher, no_library, phase, start_mpi
@@ -23,6 +24,8 @@ from hpcadmm.errors import UsageError
 
 Level = Literal["ok", "warning", "error"]
 OWN_KERNELS = "import numpy, threadpoolctl as t; print(*(i.get('architecture') for i in t.threadpool_info()))"
+SLOWER = 'bfloat16 is slower than float32 on this CPU: use precision = "float32"'
+SIDE = 1000  # of the matrices whose product is timed
 BIND = "give each rank its own cores: mpiexec -bind-to core, Open MPI --bind-to core, srun --cpu-bind=cores"
 
 
@@ -61,7 +64,7 @@ def examine(world: World, folder: Path, missing: Finding | None = None) -> list[
         facts = world.gather(about_this_rank())
     findings += [hosts(facts), *cores(facts)]
     with phase("testing the folder"):
-        own = [*blas(facts), *kernels(), *disk(folder)] if world.first else []
+        own = [*blas(facts), products(), *kernels(), *disk(folder)] if world.first else []
         findings += [Finding(*row) for row in world.share([[f.level, f.name, f.text, f.cure] for f in own])]
         findings += shared(world, folder) if world.size > 1 else []
     with phase("timing messages"):
@@ -140,6 +143,30 @@ def own_kernels() -> str:
         [sys.executable, "-c", OWN_KERNELS], env=env, capture_output=True, text=True, errors="replace", check=False
     )
     return (done.stdout.split() or [""])[0]
+
+
+def products() -> Finding:
+    """How fast does one core multiply in float32 and in bfloat16?"""
+    from hpcadmm.products import rates
+
+    names = ["float32", *(["bfloat16"] if rates.installed() else [])]
+    calls = {name: rates.square(name, SIDE) for name in names}
+    with threadpool_limits(1):
+        speed = {name: 2e-9 * SIDE**3 / min(map(seconds, [call] * 5)) for name, call in calls.items()}
+    text = "one core: " + ", ".join(f"{name} {speed[name]:.0f} GFLOP/s" for name in names)
+    if "bfloat16" not in speed:
+        text += "; bfloat16 is not installed: pip install 'hpcadmm[bf16]'"
+        return Finding("ok", "products", text)
+    text += f" ({rates.kernels()})"
+    slower = speed["bfloat16"] < speed["float32"]
+    return Finding("warning", "products", text, SLOWER) if slower else Finding("ok", "products", text)
+
+
+def seconds(call: Callable[[], Any]) -> float:
+    """Of one call."""
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
 
 
 def kernels() -> Iterator[Finding]:

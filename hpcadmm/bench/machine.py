@@ -2,7 +2,6 @@
 
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from hpcadmm.comm.probe import allreduce, pingpong
 from hpcadmm.comm.world import World
 from hpcadmm.experiments.report import Report
 from hpcadmm.kernels import kernel
+from hpcadmm.products import rates
 from hpcadmm.storage.environment import environment
 
 SQUARE = 2048  # of the GEMM
@@ -45,25 +45,22 @@ def processor_flags() -> set[str]:
 
 
 def machine(report: Report, world: World, precision: str, repeats: int, message: int | None) -> None:
-    """GEMM in both precisions, triad, and with several ranks ping-pong and Allreduce. Collective.
+    """GEMM in each precision, triad, and with several ranks ping-pong and Allreduce. Collective.
 
     precision: of `gemm_gflops`. message: bytes of the job's Allreduce; None without a job.
     """
-    for name in ("float32", "float64"):
-        seconds = gemm_seconds(world, np.dtype(name), repeats)
+    for name in ("float32", "float64", *(["bfloat16"] if rates.installed() else [])):
+        seconds = repeated(rates.square(name, SQUARE, world.rank), world, repeats)
         report.rate(f"gemm_gflops[{name}]", 2 * SQUARE**3 / 1e9, seconds, "GFLOP/s")
+    if rates.installed():
+        report.notes["bfloat16"] = rates.kernels()
+        if report.figures["gemm_gflops[bfloat16]"] < report.figures["gemm_gflops[float32]"]:
+            report.notes["slower"] = 'bfloat16 is slower than float32 on this processor: use precision = "float32"'
     for end in ("", "_best"):
         report.add("gemm_gflops" + end, report.figures[f"gemm_gflops{end}[{precision}]"], "GFLOP/s")
     triad_figures(report, world, repeats)
     if world.size > 1:
         messages(report, world, message)
-
-
-def gemm_seconds(world: World, dtype: Any, repeats: int) -> list[float]:
-    """Seconds of the slowest rank for a product of two square matrices."""
-    random = np.random.default_rng(world.rank)
-    A, B, C = (np.asfortranarray(random.standard_normal((SQUARE, SQUARE)), dtype) for _ in range(3))
-    return repeated(lambda: np.matmul(A, B, out=C), world, repeats)
 
 
 @kernel

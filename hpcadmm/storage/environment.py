@@ -14,11 +14,12 @@ import h5py
 import threadpoolctl
 
 import hpcadmm
+from hpcadmm.products import rates
 
 if TYPE_CHECKING:
     from hpcadmm.comm.world import World
 
-PACKAGES = ("numpy", "scipy", "numba", "h5py", "mpi4py")
+PACKAGES = ("numpy", "scipy", "numba", "h5py", "mpi4py", "numkong")
 VARIABLES = (
     *("OPENBLAS_CORETYPE", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"),
     *("SLURM_JOB_ID", "SLURM_RESTART_COUNT", "SLURM_JOB_NODELIST", "SLURM_JOB_PARTITION"),
@@ -36,6 +37,7 @@ def environment(world: "World", threads: int, mpi: dict[str, Any] | None = None)
         "hdf5": h5py.version.hdf5_version,
         "mpi": mpi or {},
         "blas": _blas(),
+        "bfloat16": rates.in_use(),
         "ranks": world.size,
         "threads": threads,
         "hosts": _hosts(world),

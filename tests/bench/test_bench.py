@@ -193,6 +193,7 @@ def test_the_machine_alone(hpcadmm: Run) -> None:
     assert found.keys() >= {"gemm_gflops", "gemm_gflops[float32]", "triad_gb_per_second", "ranks", "threads", "cores"}
     assert not any(name.startswith(("iteration", "floor", "allreduce")) for name in found)
     assert found["gemm_gflops"] == found["gemm_gflops[float64]"]
+    assert found["gemm_gflops[bfloat16]"] > 0
     assert min(found.values()) >= 0
 
 

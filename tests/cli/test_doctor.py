@@ -9,9 +9,10 @@ import pytest
 from hpcadmm import doctor
 from hpcadmm.comm import probe
 from hpcadmm.comm.world import World
+from hpcadmm.products import rates
 from hpcadmm.storage.lock import locks
 
-NAMES = {"MPI library", "launcher", "ranks", "cores", "BLAS", "numba cache", "HDF5", "folder", "locks"}
+NAMES = {"MPI library", "launcher", "ranks", "cores", "BLAS", "products", "numba cache", "HDF5", "folder", "locks"}
 
 
 def fact(host="a", cores=(0, 1), threads=1, blas="openblas 0.3 Haswell"):
@@ -98,6 +99,7 @@ def test_figures_are_the_same_on_all_ranks(mpirun, tmp_path):
 import json
 from hpcadmm.comm import probe
 from hpcadmm.comm.world import World
+from hpcadmm.products import rates
 world = World()
 figures = [probe.pingpong(world, 100), probe.pingpong(world, 100_000), probe.allreduce(world, 9)]
 with open(f"rank-{world.rank}.json", "w") as file:
@@ -107,3 +109,22 @@ with open(f"rank-{world.rank}.json", "w") as file:
     first, *others = [json.loads(Path(tmp_path, f"rank-{rank}.json").read_text()) for rank in range(done.n)]
     assert all(figure > 0 for figure in first)
     assert others == [first] * (done.n - 1)
+
+
+@pytest.mark.parametrize(("faster", "level"), [("bfloat16", "ok"), ("float32", "warning")])
+def test_the_faster_precision_is_named(monkeypatch, faster, level):
+    calls = {"float32": [], "bfloat16": []}
+    monkeypatch.setattr(rates, "square", lambda name, n: calls[name])
+    monkeypatch.setattr(doctor, "seconds", lambda call: 1.0 if call is calls[faster] else 2.0)
+    found = doctor.products()
+    assert found.level == level
+    assert 'precision = "float32"' in found.cure or level == "ok"
+    assert f"{faster} 2 GFLOP/s" in found.text
+    assert "numkong" in found.text
+
+
+def test_the_package_of_bfloat16_is_named_where_it_is_missing(monkeypatch):
+    monkeypatch.setattr(rates, "installed", lambda: False)
+    found = doctor.products()
+    assert found.level == "ok"
+    assert "pip install 'hpcadmm[bf16]'" in found.text
