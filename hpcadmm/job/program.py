@@ -35,6 +35,7 @@ class Program(Solver):
     name: ClassVar[str] = "program"
     paper: ClassVar[str] = ""
     weighted: ClassVar[bool] = True
+    drops: ClassVar[bool] = True
 
     command: str = ""
     method: str = ""

@@ -4,7 +4,7 @@
 
 trains the job's network (He's start, the job's activation and loss) with the optimiser `solver.method` and appends to
 RUN/metrics.jsonl a line per evaluation; at the end it writes RUN/summary.json. Seconds are those of drawing batches,
-forward, backward and optimiser steps; loading, one step on a copy that warms up, and evaluation do not count.
+forward, backward and optimiser steps; loading, two steps that warm up and are forgotten, and evaluation do not count.
 precision = "bfloat16" runs forward and backward under autocast.
 
 methods: adam, adamw, sgd (Nesterov), muon (hidden matrices; Adam for the rest). options, with their defaults:
@@ -146,13 +146,29 @@ class Trainer:
         self.task, self.model, self.x, self.y = task, model, x, y
         self.batch = min(int(o.batch) or len(x), len(x))
         self.steps = -(-len(x) // self.batch)
-        self.optimisers = optimisers(job["solver"]["method"], model, o)
-        self.schedules = schedules(self.optimisers, o, self.steps)
-        self.most = self.steps * int(o.epochs) if self.schedules else math.inf
+        self.method, self.options = job["solver"]["method"], o
+        self.most = self.steps * int(o.epochs) if o.schedule != "constant" else math.inf
         self.call = torch.compile(model) if o.compile else model
         rounded = job["precision"] == "bfloat16"
         self.autocast = (lambda: torch.autocast("cpu", torch.bfloat16)) if rounded else nullcontext
+        self.begin(job["seed"])
+        self.warm(job["seed"] + 1)
+
+    def begin(self, seed):
+        """Before the first step."""
+        torch.manual_seed(seed)
         self.order = None
+        self.optimisers = optimisers(self.method, self.model, self.options)
+        self.schedules = schedules(self.optimisers, self.options, self.steps)
+
+    def warm(self, seed):
+        """Compile and allocate in steps with the first and the last batch of an epoch, then forget them."""
+        before = copy.deepcopy(self.model.state_dict())
+        for k in {0: 0, self.steps - 1: 0}:
+            self.step(k)
+        self.score(self.x[:8192], self.y[:8192])
+        self.model.load_state_dict(before)
+        self.begin(seed)
 
     def step(self, k):
         if k % self.steps == 0:
@@ -223,11 +239,7 @@ def main():
         [x.shape[1], *job["network"]["hidden"], task.outputs], job["network"]["activation"], job["network"]["bias"]
     )
     model = model.to(x.dtype)
-    warm = Trainer(job, o, task, copy.deepcopy(model), x, y)
-    for k in range(2):
-        warm.step(k)
-    warm.score(*test)
-    torch.manual_seed(job["seed"] + 1)
+    trainer = Trainer(job, o, task, model, x, y)
     with open(told.out / "metrics.jsonl", "w", encoding="utf-8") as file:
 
         def record(row):
@@ -238,7 +250,6 @@ def main():
             file.write(json.dumps(values) + "\n")
             file.flush()
 
-        trainer = Trainer(job, o, task, model, x, y)
         state, reason, steps, seconds = train(trainer, job["stop"], job["evaluate"]["every"], test, record)
     summary = {"state": state, "stop_reason": reason, "iterations": steps, "ranks": 1, "threads": told.threads}
     summary |= {

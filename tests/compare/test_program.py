@@ -162,11 +162,3 @@ def test_the_samples_of_a_job_are_those_that_it_trains_on(tmp_path):
         assert np.array_equal(arrays[f"y_{name}"], part.labels)
     assert abs(arrays["x_train"].mean(axis=0)).max() < 1e-5
     shutil.rmtree(tmp_path / "a")
-
-
-def test_the_torch_rival_needs_no_hpcadmm():
-    """It runs in an environment of its own."""
-    text = Path(ROOT / "results/race/torch_rival.py").read_text()
-    assert "import hpcadmm" not in text
-    assert "from hpcadmm" not in text
-    compile(text, "torch_rival.py", "exec")
