@@ -109,23 +109,28 @@ class Sparse(Inputs):
 
 
 class SparseProducts(Plain):
-    """Products of arrays with `Sparse`."""
+    """Products of arrays with arrays or `Sparse`."""
 
-    def apply(self, W: Array, a: Sparse, out: Array | None = None) -> Array:  # type: ignore[override]
+    def apply(self, W: Array, a: Any, out: Array | None = None) -> Array:
+        if not isinstance(a, Sparse):
+            return super().apply(W, a, out)
         return a.product(W, np.empty((len(W), a.shape[1]), W.dtype, order="F") if out is None else out)
 
-    def outer(self, z: Array, a: Sparse, out: Array) -> Array:  # type: ignore[override]
-        return a.outer(z, out)
+    def outer(self, z: Array, a: Any, out: Array) -> Array:
+        return a.outer(z, out) if isinstance(a, Sparse) else super().outer(z, a, out)
 
-    def gram(self, a: Sparse, out: Array) -> Array:  # type: ignore[override]
-        return a.gram(out)
+    def gram(self, a: Any, out: Array) -> Array:
+        return a.gram(out) if isinstance(a, Sparse) else super().gram(a, out)
 
     def operands(self) -> "SparseOperands":
         return SparseOperands(self.precision)
 
 
 class SparseOperands(Arrays):
-    """Operands that are arrays or `Sparse`."""
+    """Operands that are arrays or `Sparse`, which never change."""
+
+    def kept(self, name: str, x: Any) -> Any:
+        return x if isinstance(x, Sparse) else super().kept(name, x)
 
     def times(self, name: str, x: Any, w: Array) -> Any:
         return x * w if isinstance(x, Sparse) else super().times(name, x, w)

@@ -42,6 +42,7 @@ SOLVERS = {
     "lbfgs": ["data.weight=balanced"],
     "cg": [],
     "taylor": ["data.weight=balanced"],
+    "mpadmm": ["data.weight=balanced", "solver.batch=60", "solver.cut=3"],
 }
 
 
@@ -200,9 +201,9 @@ def test_a_dense_file_becomes_dense_and_a_solver_may_need_it(tmp_path: Path) -> 
     path = file(tmp_path, density=0.5)
     assert isinstance(loaded(path, World.alone()).train.x, np.ndarray)
     assert isinstance(loaded(path, World.alone(), sparse=True, scale="none").train.x, Sparse)
-    job = JOB.format(path=file(tmp_path), solver="mpadmm", hidden="[4]", scale="")
+    job = JOB.format(path=file(tmp_path), solver="pdadmm", hidden="[4]", scale="")
     assert isinstance(set_up(parse(job), World.alone()).problem.x, np.ndarray)
-    with pytest.raises(UsageError, match=r"data.sparse = true: mpadmm needs dense .*: taylor, .*qgd, .*adam, .*lbfgs"):
+    with pytest.raises(UsageError, match=r"data.sparse = true: pdadmm needs dense .*: taylor, .*qgd, .*adam, .*lbfgs"):
         set_up(parse(job, ["data.sparse=true"]), World.alone())
     with pytest.raises(UsageError, match=r"data.sparse = true: the scaling shifts the features"):
         loaded(path, World.alone(), sparse=True, standardise=True)
@@ -220,8 +221,8 @@ def test_news_fit_where_dense_samples_do_not(tmp_path: Path, monkeypatch: pytest
     assert setup.problem.x.shape == (100_001, 480)
     assert setup.problem.x.nbytes < 480 * 22 * 20
     with pytest.raises(UsageError, match=r"memory: .* or a solver that keeps them sparse: taylor, "):
-        set_up(parse(job, ["solver.name=mpadmm"]), World.alone())
-    with pytest.raises(UsageError, match=r"the normal equations of 100001 inputs 640 GB per rank\); use a solver that"):
+        set_up(parse(job, ["solver.name=pdadmm"]), World.alone())
+    with pytest.raises(UsageError, match=r"a matrix of 100001 x 100001 inputs 640 GB per rank\); use a solver that"):
         set_up(parse(job, ["solver.name=taylor"]), World.alone())
     few = [*SQUARED, "solver.name=consensus", "data.sparse=false", "data.first=10", "data.first_test=1"]
     with pytest.raises(UsageError, match=r"factors of 100001 features for 10 workers .* keep a LIBSVM file sparse"):

@@ -22,6 +22,7 @@ from hpcadmm.solvers.base import Solver
 from hpcadmm.solvers.mpadmm import cost, measures
 from hpcadmm.solvers.mpadmm.work import Work, armijo
 from hpcadmm.solvers.shared.dealing import grid
+from hpcadmm.solvers.shared.normal import check_squares
 from hpcadmm.subproblems.matrix_penalty import direction, input_penalty, output_penalty
 from hpcadmm.subproblems.norm import square
 
@@ -91,6 +92,7 @@ class MpAdmm(Solver):
     constrained: ClassVar[bool] = False
     has_grid: ClassVar[bool] = True
     streamed: ClassVar[bool] = True
+    sparse: ClassVar[bool] = True
     steady: ClassVar[bool] = False  # some sweeps refresh the penalties
     state_type: ClassVar[Any] = State
     weighted: ClassVar[bool] = True
@@ -186,6 +188,10 @@ class MpAdmm(Solver):
                 f"start at most {self.cut} ranks, or set solver.cut = {samples}"
             )
         return layers, samples
+
+    def check_problem(self, p: Problem, world: World) -> None:
+        """Raise UsageError if A_1, its exact sum and P_1 do not fit the memory. Collective."""
+        check_squares(p, world)
 
     def blank(self, p: Problem, world: World) -> State:
         n, work = p.network, Work(self, p, world)

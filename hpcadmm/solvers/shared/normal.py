@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from hpcadmm.comm import memory
 from hpcadmm.comm.exact.sums import Exact, first_grid, sum_exactly, sum_tiles
 from hpcadmm.comm.exact.vectors import carried
 from hpcadmm.comm.world import World
@@ -15,6 +16,16 @@ from hpcadmm.model.state import Array, Arrays
 from hpcadmm.model.tiles import Tiles
 from hpcadmm.model.weighted import Weight
 from hpcadmm.products.base import Engine, Operand
+
+
+SQUARES = 8  # arrays as large as a_0 a_0^T, in float64, while it is summed and factored
+CURE = "use a solver that forms no square matrix of the inputs, as adam, lbfgs or cg, or fewer features"
+
+
+def check_squares(p: Problem, world: World) -> None:
+    """Raise UsageError if a node lacks the memory for a_0 a_0^T and what is made of it. Collective."""
+    n = p.network.shape(1)[1]
+    memory.check(world, {f"a matrix of {n} x {n} inputs": 8.0 * SQUARES * n**2}, CURE)
 
 
 class NormalSums:

@@ -10,14 +10,13 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from annotated_types import Ge, Gt, Lt
 
-from hpcadmm.comm import memory
 from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import INPUTS, OUTPUTS, UNITS, WEIGHTS, Array, Arrays, columns, exact_sums, replicated, scalar
 from hpcadmm.products.targets import also, renew
 from hpcadmm.solvers.base import Solver
-from hpcadmm.solvers.shared.normal import SweepSums, exhaust, sum_over_samples
+from hpcadmm.solvers.shared.normal import SweepSums, check_squares, exhaust, sum_over_samples
 from hpcadmm.solvers.shared.start import gaussian
 from hpcadmm.solvers.taylor import cost, measures
 from hpcadmm.solvers.taylor.work import Work
@@ -25,8 +24,6 @@ from hpcadmm.subproblems.normal_equations import Factor, FitActivation, factoris
 
 Positive = Annotated[float, Gt(0), Lt(np.inf)]
 NotNegative = Annotated[float, Ge(0), Lt(np.inf)]
-SQUARES = 8  # arrays as large as a_0 a_0^T, in float64, while it is summed and factored
-CURE = "use a solver that forms no square matrix of the inputs, as adam, lbfgs or cg, or fewer features"
 
 
 @dataclass
@@ -128,8 +125,7 @@ class Taylor(Solver):
 
     def check_problem(self, p: Problem, world: World) -> None:
         """Raise UsageError if a_0 a_0^T, its exact sum and its factor do not fit the memory. Collective."""
-        n = p.network.shape(1)[1]
-        memory.check(world, {f"the normal equations of {n} inputs": 8.0 * SQUARES * n**2}, CURE)
+        check_squares(p, world)
 
     def blank(self, p: Problem, world: World) -> State:
         sums = SweepSums(p, self.sums == "plain")
