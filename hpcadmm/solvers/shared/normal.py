@@ -17,7 +17,6 @@ from hpcadmm.model.tiles import Tiles
 from hpcadmm.model.weighted import Weight
 from hpcadmm.products.base import Engine, Operand
 
-
 SQUARES = 8  # arrays as large as a_0 a_0^T, in float64, while it is summed and factored
 CURE = "use a solver that forms no square matrix of the inputs, as adam, lbfgs or cg, or fewer features"
 
