@@ -186,6 +186,32 @@ def hpcadmm(spawn: Callable[..., Finished]) -> Callable[..., Finished]:
     return run
 
 
+@pytest.fixture
+def inside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Finished]:
+    """inside(*arguments): the command line in this process, in the folder tmp_path. For what starts no MPI, no other
+    process and no handler of signals, such as help and refusals; a new process takes twenty times as long."""
+    from hpcadmm.cli import describe, run
+
+    def command(*arguments: object) -> Finished:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["hpcadmm", *map(str, arguments)])
+        capsys.readouterr()
+        try:
+            code = run() or 0
+        except Exception as error:
+            told = describe(error)
+            if told is None:
+                raise
+            code = told[0]
+            print(told[1], file=sys.stderr)
+        said = capsys.readouterr()
+        return Finished(0, code, said.out, said.err)
+
+    return command
+
+
 @pytest.fixture(scope="session")
 def mpi_library() -> str:
     """The name of the MPI library: "MPICH" or "Open MPI" or another."""

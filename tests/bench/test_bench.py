@@ -343,8 +343,8 @@ def test_figures_of_more_ranks_than_cores_are_marked() -> None:
         (["no-such-file.toml"], "no-such-file.toml"),
     ],
 )
-def test_what_will_not_do(hpcadmm: Run, job: Path, arguments: list[str], says: str) -> None:
-    done = hpcadmm("bench", *(str(job) if a == "JOB" else a for a in arguments))
+def test_what_will_not_do(inside: Run, job: Path, arguments: list[str], says: str) -> None:
+    done = inside("bench", *(str(job) if a == "JOB" else a for a in arguments))
     assert done.returncode == 2, done.output
     assert says in done.stderr
     assert "Traceback" not in done.stderr

@@ -84,11 +84,13 @@ def test_predict_plot_export_and_show(run: Path, hpcadmm: Command, tmp_path: Pat
         ("predict empty in.npz -o out.npz", 2, "empty holds no checkpoint"),
     ],
 )
-def test_what_is_no_run_is_refused(hpcadmm: Command, tmp_path: Path, command: str, n: int, words: str) -> None:
+def test_what_is_no_run_is_refused(
+    hpcadmm: Command, inside: Command, tmp_path: Path, command: str, n: int, words: str
+) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").write_text("no run")
     np.savez(tmp_path / "in.npz", X=np.ones((2, 64)))
-    refused(hpcadmm(*command.split(), n=n), words)
+    refused(hpcadmm(*command.split(), n=n) if n else inside(*command.split()), words)
     assert not (tmp_path / "out.npz").exists()
 
 
@@ -110,8 +112,8 @@ def test_what_is_no_run_is_refused(hpcadmm: Command, tmp_path: Path, command: st
     ],
 )
 def test_one_line_for_what_will_not_do(
-    run: Path, hpcadmm: Command, tmp_path: Path, arguments: list[str], words: str
+    run: Path, inside: Command, tmp_path: Path, arguments: list[str], words: str
 ) -> None:
     np.savez(tmp_path / "hostile.npz", X=np.array([{}], dtype=object), y=np.array([0]))
     np.savez(tmp_path / "narrow.npz", X=np.ones((2, 3)), y=np.array([0, 1]))
-    refused(hpcadmm(*(run if word == "RUN" else word for word in arguments)), words)
+    refused(inside(*(run if word == "RUN" else word for word in arguments)), words)

@@ -47,14 +47,14 @@ def test_every_command_exists_and_has_help(name):
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_help_of_every_command(hpcadmm, name):
-    assert f"Usage: hpcadmm {name}" in hpcadmm(name, "--help").check().stdout
+def test_help_of_every_command(inside, name):
+    assert f"Usage: hpcadmm {name}" in inside(name, "--help").check().stdout
 
 
 @pytest.mark.parametrize("n", [0, 3])
 @pytest.mark.parametrize("arguments", [["nosuch"], ["--nosuch"], ["doctor", "--nosuch"], ["doctor", "too", "many"]])
-def test_a_usage_error_is_one_message(hpcadmm, n, arguments):
-    done = hpcadmm(*arguments, n=n)
+def test_a_usage_error_is_one_message(hpcadmm, inside, n, arguments):
+    done = hpcadmm(*arguments, n=n) if n else inside(*arguments)
     assert done.returncode == 2
     assert done.output.count("Error: ") == 1
     assert "Traceback" not in done.output

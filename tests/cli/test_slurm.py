@@ -41,8 +41,8 @@ def test_a_script_is_printed_and_written_for_this_library(hpcadmm, tmp_path, mpi
         (["--launcher", "mpirun", "--mpi", "pmi2"], "only srun has this option"),
     ],
 )
-def test_what_is_refused_leaves_nothing(hpcadmm, tmp_path, arguments, word):
-    done = hpcadmm("slurm", "submit", DIGITS, "--out", "r", *arguments)
+def test_what_is_refused_leaves_nothing(inside, tmp_path, arguments, word):
+    done = inside("slurm", "submit", DIGITS, "--out", "r", *arguments)
     assert done.returncode == 2
     assert done.output.count("Error:") == 1
     assert word in done.output

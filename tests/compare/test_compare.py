@@ -152,9 +152,9 @@ def test_hostile_names_stay_in_the_folder(hpcadmm, tmp_path):
         (["none.toml"], "cannot read the job file none.toml"),
     ],
 )
-def test_what_is_refused_before_the_first_run(hpcadmm, tmp_path, arguments, words):
+def test_what_is_refused_before_the_first_run(inside, tmp_path, arguments, words):
     write(tmp_path)
-    done = hpcadmm("compare", "small.toml", *arguments, "--out", "out")
+    done = inside("compare", "small.toml", *arguments, "--out", "out")
     assert (done.returncode, done.output.count("Error:")) == (2, 1)
     assert words in done.output
     assert "Traceback" not in done.output
