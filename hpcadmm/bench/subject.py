@@ -105,7 +105,8 @@ class Subject:
 
     @cached_property
     def _floor(self) -> Floor:
-        return Floor(self.setup.problem.tiles, self.setup.problem.dtype)
+        problem = self.setup.problem
+        return Floor(problem.tiles, problem.dtype, problem.products)
 
     @property
     def bill(self) -> Bill:

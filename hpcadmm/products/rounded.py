@@ -86,6 +86,11 @@ class Rounded:
             self._packed[key] = pack()
         return self._packed[key]
 
+    def unpacked(self) -> Self:
+        """The same, so that a product packs it again."""
+        self._packed.clear()
+        return self
+
     def __len__(self) -> int:
         return self.shape[0]
 

@@ -111,4 +111,4 @@ def stepped(solver: Any, p: Problem, world: World, steps: int) -> Any:
 
 def floor_of(solver: Any, p: Problem, world: World, k: int = 0) -> dict[str, Any]:
     """The necessary products of iteration k on this rank, by name."""
-    return Floor(p.tiles, p.dtype).of(solver.bill(place_here(solver, p, world), k))
+    return Floor(p.tiles, p.dtype, p.products).of(solver.bill(place_here(solver, p, world), k))

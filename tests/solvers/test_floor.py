@@ -5,8 +5,9 @@ import pytest
 
 from hpcadmm.comm.world import World
 from hpcadmm.model.tiles import Tiles
+from hpcadmm.products import engine_of
 from hpcadmm.solvers import SOLVERS, PdAdmm, Taylor
-from hpcadmm.solvers.shared.floor import Floor
+from hpcadmm.solvers.shared.floor import Floor, Product, RoundedProduct
 from hpcadmm.solvers.shared.ops import Bill
 from tests.helpers.problems import floor_of, posed, problem, shared
 from tests.helpers.threads import on_ranks
@@ -44,6 +45,31 @@ def test_a_product_has_the_shapes_and_the_memory_order_of_the_real_one(kind, flo
     product()
     last = pairs[-1][0] @ pairs[-1][1]
     np.testing.assert_array_equal(product.results("product", *last.shape), last)
+
+
+@pytest.mark.parametrize(
+    ("kind", "rows", "inner"), [("apply", 40, 50), ("pull", 50, 40), ("outer", 40, 50), ("gram", 40, 40)]
+)
+def test_a_rounded_product_is_that_of_the_arrays(kind, rows, inner):
+    """Of the last tile."""
+    bill = Bill(130, 3, 4)
+    bill.gemm(1, kind, rows, inner, name="x")
+    exact, rounded = (
+        Floor(TILES, np.float32, engine_of(precision)).of(bill)["x"] for precision in ("float32", "bfloat16")
+    )
+    assert (type(exact), type(rounded)) == (Product, RoundedProduct)
+    assert exact.flops == rounded.flops
+    for product in (exact, rounded, rounded):
+        product()
+    key = next(iter(rounded.results._arrays))[1:]
+    difference = np.tril(rounded.results("product", *key) - exact.results("product", *key))
+    assert 0 < np.linalg.norm(difference) < 0.01 * np.linalg.norm(exact.results("product", *key))
+
+
+def test_small_products_are_not_rounded():
+    bill = Bill(130, 3, 4)
+    bill.gemm(1, "apply", 3, 50, name="x")
+    assert isinstance(Floor(TILES, np.float32, engine_of("bfloat16")).of(bill)["x"], Product)
 
 
 def test_a_symmetric_product_has_one_operand():

@@ -8,8 +8,10 @@ import numpy as np
 
 from hpcadmm.model.state import Array
 from hpcadmm.model.tiles import Tiles
+from hpcadmm.products.base import Engine, Operand
+from hpcadmm.products.plain import Plain
 from hpcadmm.products.scratch import Scratch
-from hpcadmm.solvers.shared.ops import Bill, Dense, Gemm
+from hpcadmm.solvers.shared.ops import Bill, Dense, Gemm, Kind
 from hpcadmm.subproblems.matrix_penalty import damped_inverse
 
 
@@ -39,6 +41,36 @@ class Product:
 
 
 @dataclass(frozen=True)
+class RoundedProduct:
+    """The same by an engine of rounded operands, which are made at the first call; a call packs what an iteration packs
+    for every tile.
+
+    left: W, or the tiles of z; right: the tiles of a; of a Gram matrix left is right."""
+
+    flops: float
+    kind: Kind
+    engine: Engine
+    left: Operand | list[Operand]
+    right: list[Operand]
+    results: Scratch
+
+    def __call__(self) -> None:
+        engine = self.engine
+        for k, x in enumerate(self.right):
+            left = self.left[k] if isinstance(self.left, list) else self.left
+            rows = left.shape[1] if self.kind == "pull" else left.shape[0]
+            out = self.results("product", rows, x.shape[self.kind not in ("outer", "gram")])
+            if self.kind == "apply":
+                engine.apply(left, x, out)
+            elif self.kind == "pull":
+                engine.pull(left, x, out)
+            elif self.kind == "outer":
+                engine.outer(left.unpacked(), x, out)
+            else:
+                engine.gram(x, out)
+
+
+@dataclass(frozen=True)
 class Inverse:
     """The inverse of a positive definite matrix by its Cholesky factor."""
 
@@ -50,19 +82,24 @@ class Inverse:
         damped_inverse(self.matrix, 1.0, 1.0, self.out)
 
 
+Necessary = Product | RoundedProduct | Inverse
+
+
 class Floor:
     """The products of bills over these tiles. Those of a layer share its W, a and z, so that caches see as much memory
     as in an iteration."""
 
-    def __init__(self, tiles: Tiles, dtype: Any) -> None:
+    def __init__(self, tiles: Tiles, dtype: Any, products: Engine | None = None) -> None:
         self.tiles, self.dtype, self.results = tiles, np.dtype(dtype), Scratch(dtype)
+        self.products = products or Plain(self.dtype.name)
         self._flat: dict[str, Array] = {}
-        self._made: dict[Gemm | Dense, Product | Inverse] = {}
+        self._rounded: dict[Any, list[Operand]] = {}
+        self._made: dict[Gemm | Dense, Necessary] = {}
 
-    def of(self, bill: Bill) -> dict[str, Product | Inverse]:
+    def of(self, bill: Bill) -> dict[str, Necessary]:
         """Each product and inverse of a bill by its name."""
         self._reserve([op for op in bill.necessary if isinstance(op, Gemm)])
-        found: dict[str, Product | Inverse] = {}
+        found: dict[str, Necessary] = {}
         for op in bill.necessary:
             name, times = op.name or f"{op.kind} {op.layer}", 1
             while name in found:
@@ -79,11 +116,12 @@ class Floor:
             if name not in self._flat or self._flat[name].size < rows * columns:
                 self._flat[name] = np.empty(rows * columns, self.dtype)
                 self._made.clear()
+                self._rounded.clear()
         if not self._made:
             for flat in self._flat.values():
                 flat[...] = np.random.default_rng(0).standard_normal(flat.size, self.dtype)
 
-    def _product(self, op: Gemm) -> Product:
+    def _product(self, op: Gemm) -> Product | RoundedProduct:
         arrays = [
             self._flat[name][: rows * columns].reshape((rows, columns), order="F")
             for name, rows, columns in operands(op)
@@ -91,8 +129,24 @@ class Floor:
         columns, calls = round(op.columns), max(1, round(op.calls))
         same = columns == self.tiles.hi - self.tiles.lo and calls == max(1, len(self.tiles))
         tiles = self.tiles if same else Tiles(columns, max(1, columns), parts=calls)
+        shape = (op.inner, op.rows) if op.kind == "pull" else (op.rows, op.rows if op.kind == "gram" else op.inner)
+        engine = self.products.at(*shape)
+        if not isinstance(engine, Plain):
+            left, right = (
+                self._operands(engine, x, name, tiles)
+                for x, (name, _, _) in zip((arrays[0], arrays[-1]), (operands(op)[0], operands(op)[-1]), strict=True)
+            )
+            return RoundedProduct(op.flops, op.kind, engine, left, right, self.results)
         left = arrays[0].T if op.kind == "pull" else arrays[0]
         return Product(op.flops, left, arrays[-1], tiles, op.kind in ("outer", "gram"), self.results)
+
+    def _operands(self, engine: Engine, x: Array, name: str, tiles: Tiles) -> Any:
+        """The operand of a W, or those of the tiles of an array, the same for all products."""
+        key = name, *x.shape, tiles
+        if key not in self._rounded:
+            parts = [x] if name.startswith("W") else [x[:, t] for _, t in tiles]
+            self._rounded[key] = [engine.data(part) for part in parts]
+        return self._rounded[key][0] if name.startswith("W") else self._rounded[key]
 
     def _inverse(self, op: Dense) -> Inverse:
         return Inverse(op.flops, np.eye(op.n, order="F"), np.empty((op.n, op.n), self.dtype, order="F"))
