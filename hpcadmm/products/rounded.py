@@ -95,12 +95,12 @@ class Rounded:
         return self.shape[0]
 
     def __getitem__(self, key: Any) -> "Rounded":
-        """The columns [:, t], a view of `plain`; the same number of other columns reuses the memory of `turned`."""
+        """The first n rows of columns, [:n, t], a view of `plain`; other columns of this shape reuse the memory of
+        `turned`."""
         rows, t = key
-        if rows != slice(None):
-            raise IndexError("only columns can be taken of a rounded array")
-        part = Rounded(self.shape[0], len(range(*t.indices(self.shape[1]))))
-        part._plain, part._has_plain = self.plain[t], True
+        plain = self.plain[t, : rows.stop]
+        part = Rounded(plain.shape[1], plain.shape[0])
+        part._plain, part._has_plain = plain, True
         if part.shape not in self._tiles:
             self._tiles[part.shape] = part._turned_memory()
         part._turned = self._tiles[part.shape]

@@ -12,7 +12,10 @@ from hpcadmm.kernels import kernel
 from hpcadmm.model.activations.base import Activation
 from hpcadmm.model.state import Array
 from hpcadmm.model.weighted import Weight, at
+from hpcadmm.products.base import Operand
+from hpcadmm.products.rounding import upper_half
 from hpcadmm.products.scratch import Scratch
+from hpcadmm.products.targets import also
 from hpcadmm.subproblems.norm import square
 
 CUT = 1 << 16  # entries of a piece, so that temporaries stay in the core's own cache
@@ -33,19 +36,24 @@ def force_kernel(q, h, dual, rho, w):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def gradient_kernel(g, p, w, nu, rho):  # type: ignore[no-untyped-def]
-    """g = nu g + rho p + w."""
+def gradient_kernel(g, p, w, nu, rho, rounded):  # type: ignore[no-untyped-def]
+    """g = nu g + rho p + w; rounded, unless it is None: g in bfloat16."""
     for j in range(g.shape[0]):
         for i in range(g.shape[1]):
             g[j, i] = nu * g[j, i] + rho * p[j, i] + w[j, i]
+            if rounded is not None:
+                rounded[j, i] = upper_half(g[j, i])
 
 
 @kernel
-def descend_kernel(x, alpha, g):  # type: ignore[no-untyped-def]
-    """x -= alpha g over the rows and columns of g; x may have more columns."""
+def descend_kernel(x, alpha, g, rounded):  # type: ignore[no-untyped-def]
+    """x -= alpha g over the rows and columns of g; x may have more columns. rounded, unless it is None: x in
+    bfloat16."""
     for j in range(g.shape[0]):
         for i in range(g.shape[1]):
             x[j, i] -= alpha * g[j, i]
+            if rounded is not None:
+                rounded[j, i] = upper_half(x[j, i])
 
 
 @kernel
@@ -81,11 +89,15 @@ def force(z: Array, q: Array, activation: Activation, dual: float, rho: float, s
         force_kernel(q[:, t].T, h.T, real(dual), real(rho), w[:, t].T)
 
 
-def p_gradient(g: Array, p: Array, w: Array, nu: float, rho: float, weight: Weight = None) -> float:
-    """g = nu g + rho p + w in place, g = W^T R on entry; returns |g|^2, each column times its weight."""
+def p_gradient(
+    g: Array, p: Array, w: Array, nu: float, rho: float, weight: Weight = None, operand: Operand | None = None
+) -> float:
+    """g = nu g + rho p + w in place, g = W^T R on entry; returns |g|^2, each column times its weight. operand: of g."""
+    rounded = None if operand is None else also(operand)
     real, norm = g.dtype.type, 0.0
     for t in pieces(len(g), slice(0, g.shape[1])):
-        gradient_kernel(g[:, t].T, p[:, t].T, w[:, t].T, real(nu), real(rho))
+        bits = None if rounded is None else rounded[t]
+        gradient_kernel(g[:, t].T, p[:, t].T, w[:, t].T, real(nu), real(rho), bits)
         norm += square(g[:, t], at(weight, t))
     return norm
 

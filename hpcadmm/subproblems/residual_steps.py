@@ -80,7 +80,7 @@ def a_gradient(g: Array, a: Array, z: Array, activation: Activation, nu: float, 
 
 def descend(x: Array, alpha: float, g: Array) -> None:
     """x -= alpha g, both (rows, columns)."""
-    descend_kernel(x.T, x.dtype.type(alpha), g.T)
+    descend_kernel(x.T, x.dtype.type(alpha), g.T, None)
 
 
 def fit_b(r: Array, change: Array) -> None:

@@ -158,6 +158,7 @@ def connect(solver: Any, s: Any, problem: Problem, world: World) -> None:
         for l in s.links.layers:
             s.links.agree_anew(l)
     s.links.connect()
+    s.work.hold(s, problem)
 
 
 def grow(solver: Any, s: Any, problem: Problem, world: World) -> None:
