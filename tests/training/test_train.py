@@ -12,7 +12,9 @@ from hpcadmm.after.show import show
 from hpcadmm.errors import UsageError
 from hpcadmm.job.job import parse
 from hpcadmm.solvers import SOLVERS
+from hpcadmm.training.setup import set_up
 from tests.conftest import finish, ranks
+from tests.helpers.threads import on_ranks
 
 ROOT = Path(__file__).resolve().parents[2]
 DIGITS = ROOT / "jobs" / "digits-taylor.toml"
@@ -50,6 +52,9 @@ def rows(folder):
 
 def saved(folder):
     return sorted(int(path.name.removeprefix("iteration-")) for path in (folder / "checkpoints").iterdir())
+
+
+WIRES = [("float32", 8), ("float64", "float64")]  # precisions and wires
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +125,21 @@ def patched(mpirun):
     return run
 
 
+COMMANDS = """
+import json, sys
+from hpcadmm.cli import hpcadmm
+
+for arguments in json.loads(sys.argv[1]):
+    print(arguments[:2], file=sys.stderr)
+    hpcadmm.main(arguments, prog_name="hpcadmm", standalone_mode=False)
+"""
+
+
+def together(mpirun, n, commands):
+    """The same ranks do one command after the other."""
+    mpirun(n, ["-c", COMMANDS, json.dumps(commands, default=str)], timeout=240).check()
+
+
 def test_the_job_of_make_train_reaches_95_percent(hpcadmm, tmp_path):
     finished = hpcadmm("train", DIGITS, "--out", tmp_path / "run", n=2).check()
     result = summary(tmp_path / "run")
@@ -134,29 +154,34 @@ def test_the_job_of_make_train_reaches_95_percent(hpcadmm, tmp_path):
     assert result["prepare_seconds"] > 0
 
 
-@pytest.mark.parametrize("solver", [pytest.param("taylor", marks=pytest.mark.quick), "gadmm"])
-def test_weights_are_bit_identical_at_any_rank_count(hpcadmm, tmp_path, solver):
+@pytest.mark.quick
+def test_weights_are_bit_identical_at_any_rank_count(mpirun, tmp_path):
     """In float32; in float64 every solver is below. Ranks as threads are tested in solvers/test_ranks.py."""
-    options = ("--set", "precision=float32", *small(solver), *iterations(10))
-    found = set()
+    solvers = ("taylor", "gadmm")
+    found = {solver: set() for solver in solvers}
     for n in (1, 3):
-        hpcadmm("train", job(solver), "--out", tmp_path / str(n), *options, n=n).check()
-        result = summary(tmp_path / str(n))
-        found.add((result["weights_sha256"], result["objective"], result["test_accuracy"], result["train_accuracy"]))
-    assert len(found) == 1
+        common = {solver: [*small(solver), *iterations(10), "--set", "precision=float32"] for solver in solvers}
+        together(mpirun, n, [["train", job(s), "--out", tmp_path / s / str(n), *common[s]] for s in solvers])
+        for solver in solvers:
+            result = summary(tmp_path / solver / str(n))
+            keys = ("weights_sha256", "objective", "test_accuracy", "train_accuracy")
+            found[solver].add(tuple(result[key] for key in keys))
+    assert all(len(of_solver) == 1 for of_solver in found.values())
 
 
-@pytest.mark.parametrize(("precision", "wire"), [("float32", 8), ("float64", "float64")])
-def test_weights_are_bit_identical_on_any_grid(hpcadmm, tmp_path, precision, wire):
-    options = (*SMALL, *iterations(7), "--set", f"precision={precision}", "--set", f"solver.wire={wire}")
+def test_weights_are_bit_identical_on_any_grid(mpirun, tmp_path):
     found = {}
-    for n, layers in ((1, 1), (2, 1), (2, 2), (4, 2)):
-        run = tmp_path / f"{n}-{layers}"
-        hpcadmm("train", job("pdadmm"), "--out", run, *options, *placed(n, layers), n=n).check()
-        result = summary(run)
-        keys = ("weights_sha256", "objective", "primal_residual", "test_accuracy", "weight_movement", "payload_bytes")
-        found[n, layers] = [result[key] for key in keys]
-    assert all(one == found[1, 1] for one in found.values()), found
+    keys = ("weights_sha256", "objective", "primal_residual", "test_accuracy", "weight_movement", "payload_bytes")
+    for n, blocks in ((1, (1,)), (2, (1, 2)), (4, (2,))):
+        runs = {(w, layers): tmp_path / f"{w[0]}-{n}-{layers}" for w in WIRES for layers in blocks}
+        commands = []
+        for ((precision, wire), layers), run in runs.items():
+            sets = ("--set", f"precision={precision}", "--set", f"solver.wire={wire}", *placed(n, layers))
+            commands.append(["train", job("pdadmm"), "--out", run, *SMALL, *iterations(7), *sets])
+        together(mpirun, n, commands)
+        for (wire, layers), run in runs.items():
+            found[wire, n, layers] = [summary(run)[key] for key in keys]
+    assert all(one == found[wire, 1, 1] for (wire, _, _), one in found.items()), found
 
 
 def test_a_run_goes_on_on_another_grid_bit_for_bit(hpcadmm, tmp_path):
@@ -196,10 +221,16 @@ def test_resume_on_ranks_that_do_not_fit_the_grid_says_how(hpcadmm, tmp_path):
     ],
     ids=str,
 )
-def test_grids_and_networks_that_do_not_fit_leave_nothing_behind(hpcadmm, tmp_path, n, overrides, words):
-    sets = [word for override in overrides for word in ("--set", override)]
-    finished = hpcadmm("train", job("pdadmm"), "--out", tmp_path / "run", *SMALL, *sets, n=n)
-    assert_refused(finished, words, tmp_path / "run")
+def test_grids_and_networks_that_do_not_fit(n, overrides, words):
+    """That a refusal leaves nothing behind is tested below."""
+
+    def refused(world):
+        with pytest.raises(UsageError) as error:
+            set_up(parse(job("pdadmm").read_text(), [*SMALL[1:-1:2], *overrides]), world)
+        return str(error.value)
+
+    (said,) = set(on_ranks(n, refused))
+    assert all(word in said for word in words)
 
 
 @pytest.mark.parametrize(
@@ -226,18 +257,8 @@ def test_stages_that_do_not_fit_the_widths_leave_nothing_behind(hpcadmm, tmp_pat
     assert_refused(finished, ["layer 2", "13"], tmp_path / "run")
 
 
-COMMANDS = """
-import json, sys
-from hpcadmm.cli import hpcadmm
-
-for arguments in json.loads(sys.argv[1]):
-    print(arguments[:2], file=sys.stderr)
-    hpcadmm.main(arguments, prog_name="hpcadmm", standalone_mode=False)
-"""
-
-
 def test_every_solver_trains_and_resumes_bit_for_bit_on_other_ranks(mpirun, tmp_path):
-    """The same ranks do one command after the other: 15 solvers would need 90 processes."""
+    """15 solvers would need 90 processes."""
     whole, parts, again = [], [], []
     for solver in SOLVERS:
         common = ["train", job(solver), *small(solver)]
@@ -245,8 +266,7 @@ def test_every_solver_trains_and_resumes_bit_for_bit_on_other_ranks(mpirun, tmp_
         parts.append([*common, "--out", tmp_path / solver / "parts", *iterations(11)])
         again.append(["resume", tmp_path / solver / "parts", "--quiet", *iterations(20)])
     for n, commands in ((1, whole), (3, parts), (2, again)):
-        (tmp_path / "commands.py").write_text(COMMANDS)
-        mpirun(n, [tmp_path / "commands.py", json.dumps(commands, default=str)], timeout=240).check()
+        together(mpirun, n, commands)
     for solver in SOLVERS:
         one, other = (summary(tmp_path / solver / run) for run in ("whole", "parts"))
         for key in ("weights_sha256", "objective", "primal_residual", "test_accuracy", "train_accuracy"):
@@ -275,18 +295,16 @@ def test_ten_and_resume_and_ten_are_twenty(hpcadmm, tmp_path, uninterrupted):
     assert "stop" in (run / "job.toml").read_text()
 
 
-@pytest.mark.parametrize(("solver", "n"), [("taylor", 0), ("pdadmm", 3), ("gadmm", 3), ("adam", 2)])
-def test_a_checkpoint_of_weights_restarts_from_them(hpcadmm, tmp_path, solver, n):
+def test_a_checkpoint_of_weights_restarts_from_them(mpirun, tmp_path):
     """What each solver makes of given weights is tested in solvers/test_ranks.py."""
-    run = tmp_path / "run"
-    hpcadmm(
-        "train", job(solver), "--out", run, *small(solver), *iterations(10), "--set", "save.state=weights", n=n
-    ).check()
-    size = sum(f.stat().st_size for f in run.glob("checkpoints/*/*"))
-    assert size < 100_000
-    hpcadmm("resume", run, "--quiet", *iterations(15), n=2).check()
-    assert summary(run)["iterations"] == 15
-    assert summary(run)["test_accuracy"] >= rows(run)[0]["test_accuracy"] - 0.05
+    runs = {solver: tmp_path / solver for solver in ("taylor", "pdadmm", "gadmm", "adam")}
+    common = [*iterations(10), "--set", "save.state=weights"]
+    together(mpirun, 3, [["train", job(s), "--out", run, *small(s), *common] for s, run in runs.items()])
+    assert all(sum(f.stat().st_size for f in run.glob("checkpoints/*/*")) < 100_000 for run in runs.values())
+    together(mpirun, 2, [["resume", run, "--quiet", *iterations(15)] for run in runs.values()])
+    for run in runs.values():
+        assert summary(run)["iterations"] == 15
+        assert summary(run)["test_accuracy"] >= rows(run)[0]["test_accuracy"] - 0.05
 
 
 def test_a_finished_run_resumed_says_so(hpcadmm, tmp_path):
@@ -298,21 +316,22 @@ def test_a_finished_run_resumed_says_so(hpcadmm, tmp_path):
     assert summary(run)["weights_sha256"] == before["weights_sha256"]
 
 
-@pytest.mark.parametrize(
-    ("rule", "reason"),
-    [
-        ("stop.accuracy=0.5", "reached 0.5"),
-        ("stop.residual=0.9", "primal residual"),
-        ("stop.minutes=1e-9", "minutes of solver time"),
-    ],
-)
-def test_stop_rules(hpcadmm, tmp_path, rule, reason):
+RULES = {
+    "stop.accuracy=0.5": "reached 0.5",
+    "stop.residual=0.9": "primal residual",
+    "stop.minutes=1e-9": "minutes of solver time",
+}
+
+
+def test_stop_rules(mpirun, tmp_path):
     """One by a score, one by what the solver measures, one by the clock; each rule is tested in test_stopping.py."""
-    hpcadmm("train", DIGITS, "--out", tmp_path / "run", *SMALL, *iterations(500), "--set", rule, n=2).check()
-    result = summary(tmp_path / "run")
-    assert reason in result["stop_reason"]
-    assert result["iterations"] < 500
-    assert saved(tmp_path / "run")[-1] == result["iterations"] == rows(tmp_path / "run")[-1]["iteration"]
+    common, runs = ["train", DIGITS, *SMALL, *iterations(500)], {rule: tmp_path / rule for rule in RULES}
+    together(mpirun, 2, [[*common, "--out", run, "--set", rule] for rule, run in runs.items()])
+    for rule, run in runs.items():
+        result = summary(run)
+        assert RULES[rule] in result["stop_reason"]
+        assert result["iterations"] < 500
+        assert saved(run)[-1] == result["iterations"] == rows(run)[-1]["iteration"]
 
 
 @pytest.mark.quick
