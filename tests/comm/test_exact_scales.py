@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hpcadmm.comm.exact.kernels import UNKNOWN, bits, fold, fold_triangle
-from hpcadmm.comm.exact.sums import Exact, first_grid
+from hpcadmm.comm.exact.sums import Exact, first_grid, sum_exactly
 from hpcadmm.comm.world import World
 from hpcadmm.model.tiles import block
 from tests.helpers.sums import alone, summed
@@ -127,26 +127,60 @@ def test_a_patient_sum_is_not_repeated_for_a_column_that_nearly_vanishes():
 @both
 @pytest.mark.parametrize("kernel", [fold, fold_triangle])
 @pytest.mark.parametrize("one_word", [True, False])
-def test_the_kernels_are_their_formulas(dtype, kernel, one_word):
+@pytest.mark.parametrize(("fresh", "last"), [(False, False), (True, False), (False, True), (True, True)])
+def test_the_kernels_are_their_formulas(dtype, kernel, one_word, fresh, last):
     random = np.random.default_rng(3)
     n, m = (7, 7) if kernel is fold_triangle else (7, 5)
-    p = random.standard_normal((n, m)).astype(dtype)
+    partials = random.standard_normal((2, n, m)).astype(dtype)
     lines = n if kernel is fold_triangle else n + m
     up = 2.0 ** random.integers(-3, 4, lines)
-    acc, rest, sizes = np.ones((n, m)), np.ones((n, m)), np.zeros(lines)
+    acc, rest, sizes = np.ones((n, m)), np.ones((n, m)), np.full((2, lines), np.nan)
     magic = 1.5 * (np.outer(up, up) if kernel is fold_triangle else np.outer(up[m:], up[:m]))
-    first = (p + magic) - magic
-    second = ((p - first) + magic * 2.0**-46) - magic * 2.0**-46
+    first = (partials + magic) - magic
+    second = ((partials - first) + magic * 2.0**-46) - magic * 2.0**-46
     where = np.triu(np.ones((n, m))) > 0 if kernel is fold_triangle else np.ones((n, m), bool)
-    kernel(acc, None if one_word else rest, p, up, 1 / up, 2.0**-46, sizes)
-    assert (acc == np.where(where, 1 + first, 1)).all()
-    assert (rest == np.where(where & (not one_word), 1 + second, 1)).all()
-    wide = np.abs(p.astype(np.float64))
-    if kernel is fold_triangle:
-        assert (sizes == np.diag(wide) / up).all()
-    else:
-        rows, columns = (wide / up[m:, None]).max(axis=0), (wide / up[:m]).max(axis=1)
-        assert (sizes == np.append(rows, columns)).all()
+    kernel(acc, None if one_word else rest, partials, up, 1 / up, 2.0**-46, sizes, fresh, last)
+    high, low = sum(first, 1.0 - fresh), sum(second, 1.0 - fresh)
+    assert (acc == np.where(where, high + low * (last and not one_word), 1)).all()
+    assert (rest == np.where(where & (not one_word), low, 1)).all()
+    for p, size in zip(partials, sizes, strict=True):
+        wide = np.abs(p.astype(np.float64))
+        if kernel is fold_triangle:
+            assert (size == np.diag(wide) / up).all()
+        else:
+            rows, columns = (wide / up[m:, None]).max(axis=0), (wide / up[:m]).max(axis=1)
+            assert (size == np.append(rows, columns)).all()
+
+
+@both
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_partials_that_wait_give_the_same_sum(dtype, symmetric):
+    """In their own memory, or as foreign arrays; clear forgets those that wait."""
+    random = np.random.default_rng(5)
+    partials = [(lambda x: np.asfortranarray(x @ x.T))(random.standard_normal((4, 3)).astype(dtype)) for _ in range(11)]
+    one, other = (Exact((4, 4), dtype, 11, 9, symmetric=symmetric) for _ in range(2))
+    other.partial[...] = 7.0
+    other.add(other.partial)
+    other.clear()
+    for p in partials:
+        one.add(p)
+        slot = other.partial
+        slot[...] = p
+        other.add(slot)
+    for total in (one, other):
+        sum_exactly(World.alone(), [total], total.clear)
+    assert (one.total == other.total).all()
+    assert (one.scales == other.scales).all()
+    np.testing.assert_allclose(one.total, exactly(partials), rtol=1e-12)
+
+
+def test_a_sum_of_nothing_is_zero():
+    total = Exact((2, 3), np.float32, 1)
+    total.add(np.ones((2, 3), np.float32, order="F"))
+    sum_exactly(World.alone(), [total], total.clear)
+    total.clear()
+    sum_exactly(World.alone(), [total], total.clear)
+    assert (total.total == 0).all()
 
 
 def test_bits_have_the_order_of_numbers_without_sign():

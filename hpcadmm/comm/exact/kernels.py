@@ -36,49 +36,73 @@ bits: Any = intrinsic(_bits)
 
 
 @kernel
-def fold(acc, rest, partial, up, down, finer, sizes):  # type: ignore[no-untyped-def]
-    """acc += partial rounded to multiples of 2^-52 B_ij, B_ij = up_i up_j; rest (unless None) += the rounding error, in
-    units finer by the power of two `finer`. sizes: max_j |p_ij| down_j of row i, max_i |p_ij| down_i of column j."""
-    columns, rows = partial.shape
-    sizes[:rows] = 0.0
-    tops = sizes[rows:].view(np.int64)
+def fold(acc, rest, partials, up, down, finer, sizes, fresh, last):  # type: ignore[no-untyped-def]
+    """acc += each partial rounded to multiples of 2^-52 B_ij, B_ij = up_i up_j; rest (unless None) += the rounding
+    errors, in units finer by the power of two `finer`. Both begin at 0 if `fresh`; if `last`, acc += rest at the end.
+    sizes, a row for each partial: max_j |p_ij| down_j of row i, max_i |p_ij| down_i of column j."""
+    count, columns, rows = partials.shape
+    sizes[:, :rows] = 0.0
     for j in range(columns):
-        scale, inverse, top = 1.5 * up[rows + j], down[rows + j], np.int64(0)
-        for i in range(rows):
-            x = np.float64(partial[j, i])
-            magic = up[i] * scale
-            rounded = (x + magic) - magic
-            acc[j, i] += rounded
-            if rest is not None:
-                little = magic * finer
-                rest[j, i] += ((x - rounded) + little) - little
-            size = abs(x)
-            seen = bits(size * down[i])
-            top = seen if seen > top else top
-            size *= inverse
-            sizes[i] = size if size > sizes[i] else sizes[i]
-        tops[j] = top
+        begin(acc[j], None if rest is None else rest[j], fresh)
+        scale, inverse = 1.5 * up[rows + j], down[rows + j]
+        for k in range(count):
+            top, seen_in = np.int64(0), sizes[k]
+            for i in range(rows):
+                x = np.float64(partials[k, j, i])
+                magic = up[i] * scale
+                rounded = (x + magic) - magic
+                acc[j, i] += rounded
+                if rest is not None:
+                    little = magic * finer
+                    rest[j, i] += ((x - rounded) + little) - little
+                size = abs(x)
+                seen = bits(size * down[i])
+                top = seen if seen > top else top
+                size *= inverse
+                seen_in[i] = size if size > seen_in[i] else seen_in[i]
+            seen_in[rows + j : rows + j + 1].view(np.int64)[0] = top
+        end(acc[j], None if rest is None else rest[j], last)
 
 
 @kernel
-def fold_triangle(acc, rest, partial, up, down, finer, sizes):  # type: ignore[no-untyped-def]
-    """The same for the lower triangle of a positive semidefinite matrix, |p_ij| <= sqrt(p_ii p_jj).
+def fold_triangle(acc, rest, partials, up, down, finer, sizes, fresh, last):  # type: ignore[no-untyped-def]
+    """The same for the lower triangles of positive semidefinite matrices, |p_ij| <= sqrt(p_ii p_jj).
 
     sizes: p_ii down_i.
     """
-    for j in range(len(partial)):
-        scale, sum_, column, ups = 1.5 * up[j], acc[j, j:], partial[j, j:], up[j:]
+    for j in range(partials.shape[1]):
+        scale, sum_, ups = 1.5 * up[j], acc[j, j:], up[j:]
+        left = None if rest is None else rest[j, j:]
+        begin(sum_, left, fresh)
+        for k in range(len(partials)):
+            column = partials[k, j, j:]
+            for i in range(column.size):
+                x = np.float64(column[i])
+                magic = ups[i] * scale
+                rounded = (x + magic) - magic
+                sum_[i] += rounded
+                if left is not None:
+                    little = magic * finer
+                    left[i] += ((x - rounded) + little) - little
+            sizes[k, j] = abs(np.float64(column[0])) * down[j]
+        end(sum_, left, last)
+
+
+@kernel
+def begin(acc, rest, fresh):  # type: ignore[no-untyped-def]
+    """If `fresh`: acc = rest = 0."""
+    if fresh:
+        acc[:] = 0.0
         if rest is not None:
-            left = rest[j, j:]
-        for i in range(column.size):
-            x = np.float64(column[i])
-            magic = ups[i] * scale
-            rounded = (x + magic) - magic
-            sum_[i] += rounded
-            if rest is not None:
-                little = magic * finer
-                left[i] += ((x - rounded) + little) - little
-        sizes[j] = abs(np.float64(column[0])) * down[j]
+            rest[:] = 0.0
+
+
+@kernel
+def end(acc, rest, last):  # type: ignore[no-untyped-def]
+    """If `last`: acc += rest."""
+    if rest is not None and last:
+        for i in range(acc.size):
+            acc[i] += rest[i]
 
 
 @kernel

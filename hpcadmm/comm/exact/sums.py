@@ -29,14 +29,14 @@ from numpy.typing import NDArray
 
 from hpcadmm.comm.exact import kernels
 from hpcadmm.comm.exact.kernels import HELD, LOOSE, UNKNOWN
+from hpcadmm.comm.exact.scales import MARGIN, PASSES, changes, half
+from hpcadmm.comm.exact.waiting import Waiting
 from hpcadmm.comm.world import World
 from hpcadmm.model.symmetric import mirror
 from hpcadmm.model.tiles import Tiles
 
 HEADROOM = {1: 10, 2: 16}  # per number of words: bits that a row or column may grow from one sum to the next
 LOOSEST = {1: 32, 2: 40}  # bits that a row or column may be below its bound
-MARGIN = 3  # error, in bits, that the product of a new row scale and a new column scale may have
-PASSES = 4  # with the previous scales, new ones, and two kinds that cannot be exceeded
 
 
 @dataclass
@@ -71,7 +71,9 @@ class Exact:
         lines = self.rows if self.symmetric else self.rows + self.columns
         self._free = lines
         self.scales, self._now = np.full(lines, UNKNOWN), np.zeros(lines, dtype=np.int64)
-        self._up, self._down, self._sizes, self.peaks = (np.zeros(lines) for _ in range(4))
+        self._up, self._down, self.peaks = (np.zeros(lines) for _ in range(3))
+        self._waiting = Waiting(self.shape, self.dtype)
+        self._sizes = np.zeros((self._waiting.most, lines))
         self._lie(np.zeros(self.words * self.rows * self.columns + lines))
         triangle = np.flatnonzero(np.tri(self.rows).T) if self.symmetric else np.zeros(0, dtype=np.int64)
         parts = [triangle + k * self.rows**2 for k in range(self.words)] + [np.arange(-lines, 0) + self._flat.size]
@@ -90,8 +92,8 @@ class Exact:
         """The message, as one vector: all entries, or the lower triangle by columns, and the loads."""
         return self._flat[self._travels]
 
-    def unpack(self, flat: NDArray[np.float64]) -> None:
-        """Take back the summed message."""
+    @packed.setter
+    def packed(self, flat: NDArray[np.float64]) -> None:
         self._flat[self._travels] = flat
 
     def lie_in(self, flat: NDArray[np.float64]) -> None:
@@ -101,11 +103,19 @@ class Exact:
 
     def clear(self) -> None:
         """Begin a new sum."""
-        self._flat[...] = 0.0
-        self.peaks[...] = 0.0
+        self._fresh, self._whole = not self.plain, False  # no entry is written yet; `total` has both words
+        (self._flat if self.plain else self._loads)[...] = self.peaks[...] = 0.0
+        self._waiting.leave()
         if not self.plain:
             guess = half(self.grid) if self._free == len(self.scales) else self.grid
             kernels.prepare(self.scales, self.rows, guess, self._now, self._up, self._down)
+
+    @property
+    def partial(self) -> NDArray[Any]:
+        """Memory for the next partial, in Fortran order: added together with others, which saves time."""
+        if self._waiting.full:
+            self._fold(self._waiting.leave())
+        return self._waiting.next
 
     def add(self, partial: NDArray[Any]) -> None:
         """Add one tile's partial, in Fortran order."""
@@ -113,10 +123,24 @@ class Exact:
             raise TypeError(f"partial is {partial.dtype} {partial.shape}, the sum {self.dtype} {self.shape}")
         if self.plain:
             kernels.add_plainly(self._flat, partial.reshape(-1, order="A"))
-            return
+        elif not self._waiting.take(partial):
+            self._fold(self._matrix(partial)[None])
+
+    def _fold(self, partials: NDArray[Any], last: bool = False) -> None:
+        """Add partials (count, columns, rows)."""
         fold = kernels.fold_triangle if self.symmetric else kernels.fold
-        fold(*self._matrices, self._matrix(partial), self._up, self._down, self._finer, self._sizes)
-        kernels.weigh(self._sizes, self._down, self._loads, self.peaks)
+        sizes = self._sizes[: len(partials)]
+        fold(*self._matrices, partials, self._up, self._down, self._finer, sizes, self._fresh, last)
+        self._fresh, self._whole = False, last
+        for size in sizes:
+            kernels.weigh(size, self._down, self._loads, self.peaks)
+
+    def close(self, alone: bool) -> None:
+        """Add what waits, before `packed` travels. alone: it does not, so the words can be added in the same pass."""
+        if self._waiting.count:
+            self._fold(self._waiting.leave(), alone)
+        elif self._fresh:
+            self._flat[...] = 0.0
 
     def _matrix(self, x: NDArray[Any]) -> NDArray[Any]:
         """The transpose (columns, rows), in C order."""
@@ -124,7 +148,7 @@ class Exact:
 
     def finish(self) -> None:
         """After the sum over the ranks: add the two words, and fill both triangles."""
-        if self._rest is not None:
+        if self._rest is not None and not self._whole:
             self.total += self._rest
         if self.symmetric:
             mirror(self.total)
@@ -148,31 +172,13 @@ class Exact:
         self.scales[self._free :] = columns
 
     def rescale(self, peaks: NDArray[np.float64], attempt: int) -> None:
-        """New scales to repeat the sum, from the largest entry of each row and column relative to its bound.
-
-        First u_i v_j / max u, exact for rows times columns and possibly too low elsewhere; then by the columns alone,
-        then by the rows alone, which are never too low. If the columns' scales are fixed: by the rows.
-        """
-        seen = peaks > 0
-        needed = np.where(seen, np.frexp(peaks)[1] + max(self._room, self._bits + 2), UNKNOWN)
-        is_row = np.arange(len(peaks)) < self.rows
-        if self.symmetric:
-            change = half(needed)
-        elif self._free == self.rows:
-            change = needed
-        elif attempt == 0:
-            change = np.where(is_row, needed + MARGIN, needed - needed.max())
-        else:
-            change = np.where(is_row == (attempt == PASSES - 2), needed, 0)
+        """New scales to repeat the sum, from the largest entry of each row and column relative to its bound."""
+        room = max(self._room, self._bits + 2)
+        change = changes(peaks, attempt, self.rows, self._free, room, self.symmetric)
         if self.patient:  # other batches may need the larger scales
             change = np.where(self.scales == UNKNOWN, change, np.maximum(change, 0))
-        self.scales[: self._free] = np.where(seen, self._now + change, self.scales)[: self._free]
+        self.scales[: self._free] = np.where(peaks > 0, self._now + change, self.scales)[: self._free]
         kernels.balance(self.scales, self.rows, self._free)
-
-
-def half(e: Any) -> Any:
-    """Half of integers, rounded up."""
-    return -(-e // 2)
 
 
 def words(dtype: Any, *, plain: bool, patient: bool) -> int:
@@ -191,12 +197,11 @@ def sum_exactly(
     for attempt in range(PASSES):
         _reduce(world, sums, message)
         verdicts = [s.verdict(attempt) for s in sums]
-        last = attempt == PASSES - 1
-        if all(verdict == HELD or (verdict == LOOSE and last) for verdict in verdicts):
+        if all(verdict == HELD or (verdict == LOOSE and attempt == PASSES - 1) for verdict in verdicts):
             for s in sums:
                 s.follow()
             return
-        if last:
+        if attempt == PASSES - 1:
             break
         failed = [s for s, verdict in zip(sums, verdicts, strict=True) if verdict != HELD]
         for s, peaks in zip(failed, world.max(*(s.peaks for s in failed)), strict=True):
@@ -225,15 +230,15 @@ def first_grid(samples: int) -> int:
 
 def _reduce(world: World, sums: Sequence[Exact], message: NDArray[np.float64] | None) -> None:
     """Sum the messages in one Allreduce."""
+    for s in sums:
+        s.close(world.size == 1)
     if world.size > 1 and message is not None:
         world.sum_flat(message)
     elif world.size > 1:
-        flat = world.sum_flat(np.concatenate([s.packed for s in sums]))
-        start = 0
-        for s in sums:
-            size = s.packed.size
-            s.unpack(flat[start : start + size])
-            start += size
+        parts = [s.packed for s in sums]
+        flat = world.sum_flat(np.concatenate(parts))
+        for s, part in zip(sums, np.split(flat, np.cumsum([len(part) for part in parts[:-1]])), strict=True):
+            s.packed = part
     for s in sums:
         s.finish()
 

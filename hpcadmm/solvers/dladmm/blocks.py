@@ -59,10 +59,9 @@ class Blocks:
     def W(self, l: int) -> None:
         """W_l: one step on the quadratic bound of c_l/2 |r_l|^2 (+ <u, r_L>) + Omega(W_l)."""
         s, n, total = self.s, self.p.network.n[l - 1], self.s.sums.of[l]
-        tile = s.work.scratch("product", *total.shape)
 
         def add(t: slice) -> None:
-            total.add(np.matmul(self._force(l, t, self.p.w(t)), s.a[l - 1][:n, t].T, out=tile))
+            total.add(np.matmul(self._force(l, t, self.p.w(t)), s.a[l - 1][:n, t].T, out=total.partial))
 
         sum_tiles(self.world, self.p.tiles, [total], add)
         self._move_W(l, total.total)

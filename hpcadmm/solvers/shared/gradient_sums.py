@@ -6,7 +6,8 @@ from functools import partial
 
 import numpy as np
 
-from hpcadmm.comm.exact.sums import Exact, first_grid, half, sum_exactly
+from hpcadmm.comm.exact.scales import half
+from hpcadmm.comm.exact.sums import Exact, first_grid, sum_exactly
 from hpcadmm.comm.exact.vectors import carried, side_by_side
 from hpcadmm.comm.world import World
 from hpcadmm.model.problem import Problem

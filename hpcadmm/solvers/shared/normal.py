@@ -37,16 +37,15 @@ class NormalSums:
         if gram:
             self.parts.append(Exact((shape[1], shape[1]), dtype, tiles, grid, plain, symmetric=True))
         self.zaT, self.aaT = self.parts[0].total, self.parts[1].total if gram else None
-        self._tile = [np.empty(part.shape, dtype, order="F") for part in self.parts]
         self._products, self._operands = p.engines[l], p.engines[l].operands()
 
     def add(self, z: Operand, a: Operand, w: Weight = None) -> None:
         """Add one tile: z (n_l, m), a (n, m), w (m,), None: all 1."""
         if w is not None:
             z, a = self._weighted(z, a, w)
-        self.parts[0].add(self._products.outer(z, a, self._tile[0]))
+        self.parts[0].add(self._products.outer(z, a, self.parts[0].partial))
         if self.aaT is not None:
-            self.parts[1].add(self._products.gram(a, self._tile[1]))
+            self.parts[1].add(self._products.gram(a, self.parts[1].partial))
 
     def _weighted(self, z: Operand, a: Operand, w: Array) -> tuple[Operand, Operand]:
         """Factors whose products are weighted: w z and a; with a a^T, sqrt(w) z and sqrt(w) a."""
@@ -119,13 +118,13 @@ def sum_over_samples(
     products = products or engine_of_arrays(left)
     operands = products.operands()
     total = Exact(shape, left.dtype, tiles.count, first_grid(tiles.n), plain, symmetric=symmetric)
-    tile = np.empty(shape, total.dtype, order="F")
 
     def add(t: slice) -> None:
         one = left[:, t]
         if w is not None:
             one = operands.times("left", one, np.sqrt(w[t]) if symmetric else w[t])
-        total.add(products.gram(one, tile) if symmetric else products.outer(one, right[:, t], tile))
+        out = total.partial
+        total.add(products.gram(one, out) if symmetric else products.outer(one, right[:, t], out))
 
     sum_tiles(world, tiles, [total], add)
     return total.total
