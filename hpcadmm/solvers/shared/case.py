@@ -58,7 +58,8 @@ class Case:
     def grid(self, ranks: int) -> tuple[int, int]:
         """(blocks of layers, of samples) that the ranks form. Raises UsageError if the solver refuses them."""
         chain, samples = self.solver.grid_of(self.L, ranks)
-        world = SimpleNamespace(size=ranks, chain=SimpleNamespace(size=chain), samples=SimpleNamespace(size=samples))
+        parts = {"chain": SimpleNamespace(size=chain), "samples": SimpleNamespace(size=samples)}
+        world = SimpleNamespace(size=ranks, host="", gather=lambda _: [], **parts)  # no node of this machine is asked
         loss = SimpleNamespace(name=self.loss)
         problem = SimpleNamespace(network=self.network, loss=loss, tiles=self.tiles(samples))
         self.solver.check_problem(problem, world)
