@@ -2,6 +2,7 @@
 
 import json
 import threading
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -89,7 +90,7 @@ def scored(world, grid):
             return super().forward(W, x)
 
     network = Counting(p.network.n, p.network.activation, p.network.bias)
-    counted = type(p)(network, p.loss, p.train, p.test, p.classes, p.seed, p.dtype)
+    counted = replace(p, network=network)
     return score(p.network.random_weights(0, p.dtype), counted, counted.train, world), sum(seen)
 
 
@@ -106,7 +107,7 @@ def test_wide_tiles_are_scored_in_pieces(classes, parts):
             return super().forward(W, x)
 
     W = p.network.random_weights(0, p.dtype)
-    watched = type(p)(Watched(*vars(p.network).values()), p.loss, p.train, p.test, p.classes, p.seed, p.dtype)
+    watched = replace(p, network=Watched(*vars(p.network).values()))
     assert score(W, watched, p.train, world) == pytest.approx(plain_score(W, p, p.train), rel=1e-12)
     assert max(widest) <= 1024
     assert sum(widest) == 2500
