@@ -12,10 +12,8 @@ from hpcadmm.kernels import kernel
 from hpcadmm.model.activations.base import Activation
 from hpcadmm.model.state import Array
 from hpcadmm.model.weighted import Weight, at
-from hpcadmm.products.base import Operand
 from hpcadmm.products.rounding import upper_half
 from hpcadmm.products.scratch import Scratch
-from hpcadmm.products.targets import also
 from hpcadmm.subproblems.norm import square
 
 CUT = 1 << 16  # entries of a piece, so that temporaries stay in the core's own cache
@@ -90,10 +88,12 @@ def force(z: Array, q: Array, activation: Activation, dual: float, rho: float, s
 
 
 def p_gradient(
-    g: Array, p: Array, w: Array, nu: float, rho: float, weight: Weight = None, operand: Operand | None = None
+    g: Array, p: Array, w: Array, nu: float, rho: float, weight: Weight = None, rounded: Array | None = None
 ) -> float:
-    """g = nu g + rho p + w in place, g = W^T R on entry; returns |g|^2, each column times its weight. operand: of g."""
-    rounded = None if operand is None else also(operand)
+    """g = nu g + rho p + w in place, g = W^T R on entry; returns |g|^2, each column times its weight.
+
+    rounded: (columns, rows), becomes g in bfloat16, see `products.targets.also`.
+    """
     real, norm = g.dtype.type, 0.0
     for t in pieces(len(g), slice(0, g.shape[1])):
         bits = None if rounded is None else rounded[t]

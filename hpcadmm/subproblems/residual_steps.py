@@ -10,6 +10,7 @@ from hpcadmm.kernels import kernel
 from hpcadmm.model.activations.base import Activation
 from hpcadmm.model.state import Array
 from hpcadmm.model.weighted import Weight
+from hpcadmm.products.rounding import upper_half
 from hpcadmm.products.scratch import Scratch
 from hpcadmm.subproblems.layer_split import descend_kernel, pieces
 
@@ -42,11 +43,13 @@ def force_sums_kernel(r, c, u, w, sums):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def towards_kernel(g, a, h, nu):  # type: ignore[no-untyped-def]
-    """g = nu (a - h) - g; a and h may have more columns."""
+def towards_kernel(g, a, h, nu, rounded):  # type: ignore[no-untyped-def]
+    """g = nu (a - h) - g; a and h may have more columns. rounded, unless it is None: g in bfloat16."""
     for j in range(g.shape[0]):
         for i in range(g.shape[1]):
             g[j, i] = nu * (a[j, i] - h[j, i]) - g[j, i]
+            if rounded is not None:
+                rounded[j, i] = upper_half(g[j, i])
 
 
 @kernel
@@ -71,16 +74,21 @@ def force_sums(r: Array, c: float, u: Array | None, w: Weight, sums: Array) -> N
     force_sums_kernel(r.T, r.dtype.type(c), None if u is None else u.T, w, sums)
 
 
-def a_gradient(g: Array, a: Array, z: Array, activation: Activation, nu: float, scratch: Scratch) -> None:
-    """g = nu (a - f(z)) - g in place, all (n_l, columns); g = W^T F of the layer above on entry."""
+def a_gradient(
+    g: Array, a: Array, z: Array, activation: Activation, nu: float, scratch: Scratch, rounded: Array | None = None
+) -> None:
+    """g = nu (a - f(z)) - g in place, all (n_l, columns); g = W^T F of the layer above on entry.
+
+    rounded: (columns, n_l), becomes g in bfloat16, see `products.targets.also`.
+    """
     for t in pieces(len(g), slice(0, g.shape[1])):
         h = activation.value(z[:, t], out=scratch("h", len(z), t.stop - t.start))
-        towards_kernel(g[:, t].T, a[:, t].T, h.T, g.dtype.type(nu))
+        towards_kernel(g[:, t].T, a[:, t].T, h.T, g.dtype.type(nu), None if rounded is None else rounded[t])
 
 
-def descend(x: Array, alpha: float, g: Array) -> None:
-    """x -= alpha g, both (rows, columns)."""
-    descend_kernel(x.T, x.dtype.type(alpha), g.T, None)
+def descend(x: Array, alpha: float, g: Array, rounded: Array | None = None) -> None:
+    """x -= alpha g, both (rows, columns). rounded: becomes x in bfloat16."""
+    descend_kernel(x.T, x.dtype.type(alpha), g.T, rounded)
 
 
 def fit_b(r: Array, change: Array) -> None:

@@ -9,15 +9,14 @@ import pytest
 
 from hpcadmm.errors import UsageError
 from hpcadmm.products import engine_of
-from hpcadmm.solvers import SOLVERS
+from hpcadmm.solvers import SOLVERS, DlAdmm, PdAdmm, Taylor
 from tests.helpers.problems import fitting, shared
 from tests.helpers.solver_runs import assert_same_bits, resumed, run
 
 # Layers wide enough to be rounded, and one that is not.
 WIDE: dict[str, Any] = {"hidden": (40, 36), "features": 20, "samples": 333, "dtype": np.float32}
-NETWORKS = [name for name in SOLVERS if name not in ("consensus", "pdadmm")]  # consensus has linear models only
+NETWORKS = [name for name in SOLVERS if name != "consensus"]  # consensus has linear models only
 every = pytest.mark.parametrize("solver", [shared(name) for name in NETWORKS], ids=NETWORKS)
-UNROUNDED = ("taylor", "dladmm", "pdadmm")
 
 
 def options(solver: Any, **others: Any) -> dict[str, Any]:
@@ -42,8 +41,26 @@ def test_a_restart_goes_on_in_the_same_bits(solver: Any) -> None:
     assert_same_bits(resumed(2, solver, saved, 2, **options(solver))[0], whole[0])
 
 
+VARIANTS = [
+    (Taylor(init="gaussian", warm=1), "tanh"),
+    (Taylor(decay=0.1), "leaky-relu"),
+    (PdAdmm(update="exact", pull="proximal"), "relu"),
+    (PdAdmm(schedule="balanced", period=2), "sigmoid"),
+    (PdAdmm(wire=8), "relu"),
+    (DlAdmm(penalty="l1", decay=1e-3), "tanh"),
+]
+
+
+@pytest.mark.parametrize(("solver", "activation"), VARIANTS, ids=lambda x: x if isinstance(x, str) else x.name)
+def test_a_restart_of_a_variant_goes_on_in_the_same_bits(solver: Any, activation: str) -> None:
+    """The operands that are kept from step to step are those of the saved arrays."""
+    given = options(solver, activation=activation)
+    whole, saved = run(1, solver, 5, **given), run(3, solver, 3, **given)[0]
+    assert_same_bits(resumed(2, solver, saved, 2, **given)[0], whole[0])
+
+
 @pytest.mark.parametrize("grid", [[1, 4], [2, 1], [2, 2], [3, 1]])
-@pytest.mark.parametrize("name", ["mpadmm"])
+@pytest.mark.parametrize("name", ["mpadmm", "pdadmm"])
 def test_grids_agree(name: str, grid: list[int]) -> None:
     solver = shared(name)
     one, other = (
@@ -61,12 +78,11 @@ def test_operands_are_rounded_and_the_result_stays_near(solver: Any) -> None:
     assert measured["objective"] == pytest.approx(expected["objective"], rel=0.02)
     for path, array in exact.items():
         assert rounded[path].dtype == array.dtype
-    if solver.name not in UNROUNDED:
-        assert not np.array_equal(rounded["W/2"], exact["W/2"])
-        assert np.linalg.norm(rounded["W/2"] - exact["W/2"]) < 0.05 * np.linalg.norm(exact["W/2"])
+    assert not np.array_equal(rounded["W/2"], exact["W/2"])
+    assert np.linalg.norm(rounded["W/2"] - exact["W/2"]) < 0.05 * np.linalg.norm(exact["W/2"])
 
 
-@pytest.mark.parametrize("name", ["adam", "mpadmm", "taylor"])
+@pytest.mark.parametrize("name", ["adam", "mpadmm", "taylor", "pdadmm", "dladmm"])
 def test_weights_of_samples(name: str) -> None:
     solver = shared(name)
     weight = np.random.default_rng(0).integers(0, 3, WIDE["samples"])

@@ -18,7 +18,9 @@ from hpcadmm.comm.world import World
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array
 from hpcadmm.model.weighted import Weight
+from hpcadmm.products.base import Operand
 from hpcadmm.products.scratch import Scratch
+from hpcadmm.products.targets import also
 from hpcadmm.subproblems.layer_split import pieces
 from hpcadmm.subproblems.norm import square
 from hpcadmm.subproblems.quadratic_bound import move_weights, step_along
@@ -36,11 +38,19 @@ class Sums:
 
 
 class Work:
-    """Buffers: `scratch` for tiles, `buffer` for all columns of this rank."""
+    """Buffers: `scratch` for tiles, `buffer` for all columns of this rank. a: the operands of a[l], by layer; arrays
+    are their own operands. new[l]: memory for those of W_l's products."""
 
     def __init__(self, p: Problem) -> None:
-        self.scratch = Scratch(p.dtype)
+        self.scratch, self.p = Scratch(p.dtype), p
+        self.a: list[Operand] = []
+        self.new = [engine.operands() for engine in p.engines]
         self._flat = {name: np.empty(max(p.network.n[1:]) * p.x.shape[1], p.dtype) for name in ("g", "V")}
+
+    def hold(self, s: Any) -> None:
+        """Form the operands of the a of a state."""
+        layers = zip(self.p.engines[2:], s.a[1:], strict=True)
+        self.a = [self.p.inputs, *(engine.columns(a) for engine, a in layers)]
 
     def buffer(self, name: str, rows: int, columns: int) -> Array:
         """The first entries of buffer "g" or "V" as an array (rows, columns)."""
@@ -59,9 +69,10 @@ class Blocks:
     def W(self, l: int) -> None:
         """W_l: one step on the quadratic bound of c_l/2 |r_l|^2 (+ <u, r_L>) + Omega(W_l)."""
         s, n, total = self.s, self.p.network.n[l - 1], self.s.sums.of[l]
+        E, a = self.p.engines[l], s.work.a[l - 1]
 
         def add(t: slice) -> None:
-            total.add(np.matmul(self._force(l, t, self.p.w(t)), s.a[l - 1][:n, t].T, out=total.partial))
+            total.add(E.outer(self._force(l, t, self.p.w(t)), a[:n, t], total.partial))
 
         sum_tiles(self.world, self.p.tiles, [total], add)
         self._move_W(l, total.total)
@@ -77,10 +88,11 @@ class Blocks:
 
     def _through(self, l: int, D: Array) -> float:
         """Write V = D a_{l-1} to its buffer; returns |V|^2 over all samples."""
-        V = self.s.work.buffer("V", D.shape[0], self.p.x.shape[1])
+        work, E = self.s.work, self.p.engines[l]
+        V, D_of, a = work.buffer("V", D.shape[0], self.p.x.shape[1]), work.new[l].rounded("D", D), work.a[l - 1]
         norms = np.zeros((len(self.p.tiles), 1))
         for norm, (_, t) in zip(norms, self.p.tiles, strict=True):
-            norm[0] = square(np.matmul(D, self.s.a[l - 1][: D.shape[1], t], out=V[:, t]), self.p.w(t))
+            norm[0] = square(E.apply(D_of, a[: D.shape[1], t], V[:, t]), self.p.w(t))
         return float(sum_by_tile(self.world, self.p.tiles, norms)[0])
 
     def b(self, l: int) -> None:
@@ -99,17 +111,19 @@ class Blocks:
     def a(self, l: int) -> None:
         """a_l: one step on the quadratic bound of c_{l+1}/2 |r_{l+1}|^2 (+ <u, r_L>) + nu/2 |a_l - f(z_l)|^2."""
         s, p, (n, m) = self.s, self.p, self.s.z[l].shape
-        W = s.W[l + 1][:, :n]
-        g, V = s.work.buffer("g", n, m), s.work.buffer("V", W.shape[0], m)
+        E, new, a = p.engines[l + 1], s.work.new[l + 1], s.work.a[l]
+        W = new.rounded("W", s.W[l + 1][:, :n])
+        g, V = s.work.buffer("g", n, m), s.work.buffer("V", len(W), m)
         norms = np.zeros((len(p.tiles), 2))
         for norm, (_, t) in zip(norms, p.tiles, strict=True):
-            np.matmul(W.T, self._force(l + 1, t), out=g[:, t])
-            a_gradient(g[:, t], s.a[l][:n, t], s.z[l][:, t], p.network.activation, s.nu, s.work.scratch)
-            norm[...] = square(g[:, t], p.w(t)), square(np.matmul(W, g[:, t], out=V[:, t]), p.w(t))
+            E.pull(W, self._force(l + 1, t), g[:, t])
+            g_of = new.like("g", g[:, t])
+            a_gradient(g[:, t], s.a[l][:n, t], s.z[l][:, t], p.network.activation, s.nu, s.work.scratch, also(g_of))
+            norm[...] = square(g[:, t], p.w(t)), square(E.apply(W, g_of, V[:, t]), p.w(t))
         size, through = sum_by_tile(self.world, p.tiles, norms)
         alpha = self._length(s.theta_a, l, size, self._c(l + 1) * through + s.nu * size)
         for _, t in p.tiles:
-            descend(s.a[l][:n, t], alpha, g[:, t])
+            descend(s.a[l][:n, t], alpha, g[:, t], also(a[:, t]))
             descend(s.r[l + 1][:, t], -alpha, V[:, t])
 
     def z(self, l: int) -> None:
@@ -136,9 +150,10 @@ class Blocks:
         """u on a tile, for the last layer."""
         return self.s.u[:, t] if l == self.p.network.depth else None
 
-    def _force(self, l: int, t: slice, w: Weight = None) -> Array:
-        """F_l on a tile, each column times its weight."""
-        return force(self.s.r[l][:, t], self._c(l), self._u(l, t), w, self.s.work.scratch)
+    def _force(self, l: int, t: slice, w: Weight = None) -> Operand:
+        """The operand of F_l on a tile, each column times its weight."""
+        F = force(self.s.r[l][:, t], self._c(l), self._u(l, t), w, self.s.work.scratch)
+        return self.s.work.new[l].rounded("F", F)
 
     def _length(self, thetas: Array, l: int, norm: float, bend: float) -> float:
         """The step along a gradient with |g|^2 = norm whose quadratic form is bend; updates theta[l]."""

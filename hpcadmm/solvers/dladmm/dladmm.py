@@ -146,6 +146,10 @@ class DlAdmm(Solver):
         s.z[-1][...] = 2 * p.y - 1 if p.classes and p.y.min(initial=0) >= 0 else p.y
         s.r[-1][...] = s.z[-1] - m
 
+    def prepare(self, s: State, p: Problem, world: World) -> None:
+        """Form the operands of the products."""
+        s.work.hold(s)
+
     def finite(self, s: State) -> bool:
         """A NaN anywhere reaches W, z_L or u within an iteration."""
         return super().finite(s) and bool(np.isfinite(s.z[-1]).all() and np.isfinite(s.u).all())

@@ -102,7 +102,7 @@ class Quadratic:
         for norm, (_, t) in zip(norms, self.tiles, strict=True):
             E.pull(W, R_of[:, t], g[:, t])
             g_of = self.work.fit(l).operands.like("g", g[:, t])
-            size = p_gradient(g[:, t], p[:, t], self.links.w_below(l, t), s.nu, s.rho, self.w(t), g_of)
+            size = p_gradient(g[:, t], p[:, t], self.links.w_below(l, t), s.nu, s.rho, self.w(t), also(g_of))
             norm[...] = size, square(E.apply(W, g_of, V[:, t]), self.w(t))
         size, through = sum_by_tile(self.samples, self.tiles, norms)
         alpha = self.problem.dtype(self._length(s.theta_p, l, size, s.nu * through + s.rho * size))
