@@ -55,7 +55,7 @@ class Network:
         return W
 
     def forward(self, W: Arrays, x: Array) -> Array:
-        """The output z_L (n_L, columns) for the inputs x (n_0 + ones, columns)."""
+        """The output z_L (n_L, columns) for the inputs x (n_0 + ones, columns), without dropout."""
         a = x
         for l in range(1, self.depth + 1):
             m = np.empty((self.n[l], x.shape[1]), x.dtype, order="F")
