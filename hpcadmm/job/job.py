@@ -1,18 +1,18 @@
 """Job files: TOML <-> frozen dataclasses, checked before any work starts."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import tomli_w
-from annotated_types import Ge, Gt, Le, Lt
 
 from hpcadmm.comm.world import World
 from hpcadmm.datasets import DATASETS
 from hpcadmm.datasets.base import Dataset
 from hpcadmm.datasets.scaling import planned
 from hpcadmm.errors import UsageError, sayable
+from hpcadmm.job.options import Evaluate, Head, Layers, Save, Stop
 from hpcadmm.job.program import Program
 from hpcadmm.job.tables import chosen, named, overridden, plain, toml, toml_text
 from hpcadmm.job.typed import Raw, name_of, untyped
@@ -21,136 +21,6 @@ from hpcadmm.model.losses import LOSSES, Loss
 from hpcadmm.model.scores import CHOICES, keyed
 from hpcadmm.registry import Registry
 from hpcadmm.solvers import SOLVERS, Solver
-
-Positive = Annotated[float, Gt(0)]
-Count = Annotated[int, Ge(1)]
-Share = Annotated[float, Ge(0), Lt(1)]
-
-
-@dataclass(frozen=True)
-class Head:
-    """The keys outside the tables.
-
-    name: the name of the run; default: the name of the file.
-    seed: of all random numbers, default 0.
-    precision: "float64" (default) or "float32"; "bfloat16" (needs the extra bf16): as float32, but the factors of the
-        large matrix products are rounded to bfloat16 and summed in float32.
-    threads: BLAS threads a rank, default 1; other numbers change the last bits of the results.
-    """
-
-    name: str
-    seed: Annotated[int, Ge(0)] = 0
-    precision: Literal["float64", "float32", "bfloat16"] = "float64"
-    threads: Count = 1
-
-
-@dataclass(frozen=True)
-class Layers:
-    """[network], without the parameters of the activation.
-
-    hidden: units of each hidden layer; [] is a linear model (default).
-    activation: its name, default "relu".
-    bias: give every layer a bias, default true.
-    dropout: in training, the share of the units of each hidden layer that are left out, drawn anew for each sample in
-        each step; those that stay are multiplied by 1 / (1 - dropout). In [0, 1); a list: one for each hidden layer.
-        For the minibatch solvers and mpadmm. Default 0.
-    dropout_inputs: the same for the features, default 0.
-    """
-
-    hidden: list[Count] = field(default_factory=list)
-    activation: str = "relu"
-    bias: bool = True
-    dropout: Share | list[Share] = 0.0
-    dropout_inputs: Share = 0.0
-
-    def __post_init__(self) -> None:
-        given, layers = self.dropout, len(self.hidden)
-        if isinstance(given, list) and len(given) != layers:
-            raise UsageError(f"network.dropout has {len(given)} entries, and network.hidden has {layers} layers")
-        if given and not layers:
-            raise UsageError(
-                f"network.dropout = {given}: there are no hidden layers; dropout_inputs is for the features"
-            )
-
-    @property
-    def rates(self) -> tuple[float, ...]:
-        """The dropout of features and hidden layers; (): none.
-
-        >>> Layers([5, 4], dropout=0.5).rates, Layers([5], dropout=[0.0]).rates
-        ((0.0, 0.5, 0.5), ())
-        """
-        hidden = self.dropout if isinstance(self.dropout, list) else [self.dropout] * len(self.hidden)
-        rates = (self.dropout_inputs, *hidden)
-        return rates if any(rates) else ()
-
-
-@dataclass(frozen=True)
-class Stop:
-    """[stop]: the first rule that is met ends the run, and the run says which.
-
-    iterations: at most this many, default 100. The other rules are off by default.
-    minutes: of solver time.
-    accuracy: test accuracy, a fraction; needs test samples; in a regression use `tolerance`.
-    tolerance: relative change of the objective between two measured iterations.
-    tolerance_absolute: the same, absolute.
-    residual: primal residual relative to the norm of the variables.
-    residual_absolute: the same, absolute.
-    patience: measured iterations without a better `save.best`, or test accuracy or error; needs test samples.
-    error: for solvers that know the optimum f*: `objective_error` (at the workers) and `mean_error` (at their mean)
-        are within it, and the relative primal residual is within its square root. The objective error alone passes
-        through 0 long before the workers agree.
-    """
-
-    iterations: Count = 100
-    minutes: Positive | None = None
-    accuracy: Annotated[float, Gt(0), Le(1)] | None = None
-    tolerance: Positive | None = None
-    tolerance_absolute: Positive | None = None
-    residual: Positive | None = None
-    residual_absolute: Positive | None = None
-    patience: Count | None = None
-    error: Positive | None = None
-
-
-@dataclass(frozen=True)
-class Save:
-    """[save]: checkpoints.
-
-    every: iterations between checkpoints, default 0: only at the end.
-    minutes: of solver time between checkpoints, default 10.
-    keep: number of checkpoints to keep, default 3.
-    state: "full" (default) resumes bit for bit; "weights" is smaller and restarts from the weights.
-    best: a number of metrics.jsonl, such as "test_accuracy": the weights of the measured iteration where it is best
-        stay in checkpoints/best; evaluate, predict and export use them, stop.patience follows it. Off by default.
-    """
-
-    every: Annotated[int, Ge(0)] = 0
-    minutes: Positive | None = 10.0
-    keep: Count = 3
-    state: Literal["full", "weights"] = "full"
-    best: str | None = None
-
-
-@dataclass(frozen=True)
-class Evaluate:
-    """[evaluate]: measurements, which never count as solver time.
-
-    every: iterations between measurements, default 1; 0: only at the end.
-    train: measure the training part, too: objective, residuals, accuracy; default true. false: only the test part,
-        which is quicker; then the run diverges if its weights are not finite, whatever the objective.
-    metrics: further scores in metrics.jsonl, of the test part, or with the prefix train_ of the train part. Of classes:
-        balanced_accuracy, log_loss, roc_auc, macro_precision, macro_recall, macro_f1, and of two classes precision,
-        recall, f1 (of the second class); of real targets, in their own units: rmse, mae, r2. Default: none.
-    """
-
-    every: Annotated[int, Ge(0)] = 1
-    train: bool = True
-    metrics: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        if strange := [metric for metric in self.metrics if keyed(metric)[1] not in CHOICES]:
-            known = f"known are {', '.join(CHOICES)}, also with the prefix train_"
-            raise UsageError(f"evaluate.metrics: {strange[0]!r}: {known}")
 
 
 @dataclass(frozen=True)
