@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
+
 from hpcadmm.comm.world import World
 from hpcadmm.datasets.fill import width
 from hpcadmm.datasets.loading import chosen
@@ -117,7 +119,7 @@ def advising(
 def check(machine: Machine, case: Case) -> None:
     """Raise UsageError if the machine file lacks what the job needs."""
     rates = machine.rates[machine.cores]
-    kernels = rates.kernels.get(case.precision, {})
+    kernels = rates.kernels.get(np.dtype(case.dtype).name, {})
     if case.precision not in rates.gemm or not {f"{case.activation} prox", f"{case.loss} prox"} <= set(kernels):
         raise UsageError(f"the machine file was measured without {case.precision}, {case.activation} or {case.loss}: "
                          "measure again with hpcadmm scaling machine")  # fmt: skip

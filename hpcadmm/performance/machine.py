@@ -14,6 +14,8 @@ from scipy.optimize import nnls
 from hpcadmm import __version__
 from hpcadmm.errors import UsageError
 from hpcadmm.experiments.launcher import child, launcher, refuse_other, usable_cores
+from hpcadmm.products import PRECISIONS
+from hpcadmm.products.base import pays
 from hpcadmm.solvers.shared.case import Case
 from hpcadmm.solvers.shared.ops import Dense, Gemm, Kernel, Passes
 from hpcadmm.storage.durable import spoken, write_text
@@ -61,12 +63,15 @@ class Rates:
 
     def seconds(self, op: Any, precision: str) -> tuple[str, float]:
         """The factor that an operation (not a message) belongs to, and its seconds."""
+        arrays = np.dtype(PRECISIONS[precision]).name
         if isinstance(op, Gemm):
-            return "products", op.calls * value(self.gemm[precision][op.kind], gemm_terms(*op.shape))
+            rounded = precision == "bfloat16" and pays(*op.factor)
+            gemm = self.gemm["bfloat16" if rounded else arrays]
+            return "products", op.calls * value(gemm[op.kind], gemm_terms(*op.shape))
         if isinstance(op, Dense):
             return "serial", op.times * value(self.dense[op.kind], dense_terms(op.n, op.columns))
         if isinstance(op, Kernel):
-            return "passes", op.entries * self.kernels[precision][op.name] + op.calls * self.call
+            return "passes", op.entries * self.kernels[arrays][op.name] + op.calls * self.call
         assert isinstance(op, Passes)
         return "passes", op.near * self.near + op.far * self.far + op.calls * self.call
 

@@ -5,7 +5,7 @@ Each figure is the least of a few repeats, of the slowest rank, with all ranks r
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from scipy.linalg import cho_factor
@@ -18,12 +18,26 @@ from hpcadmm.comm.probe import allreduce, pingpong
 from hpcadmm.comm.world import World
 from hpcadmm.model.activations import ACTIVATIONS
 from hpcadmm.model.losses import LOSSES
+from hpcadmm.model.tiles import Tiles
+from hpcadmm.products import PRECISIONS, engine_of
+from hpcadmm.products.base import Engine
+from hpcadmm.products.rates import installed
+from hpcadmm.solvers.shared.floor import Floor
+from hpcadmm.solvers.shared.ops import Bill, Gemm, Kind
 from hpcadmm.subproblems.matrix_penalty import damped_inverse
 
 Rows = list[list[Any]]  # of numbers: shape ..., seconds
 STREAM = 16 << 20  # bytes of the operand that a product runs over
 # (rows, inner, columns of a tile) as solvers have them; the first ones for a quick measurement
-QUICK = [(10, 300, 1024), (300, 300, 1024), (300, 785, 1024), (1000, 1000, 512), (64, 64, 64), (300, 10, 256)]
+QUICK = [
+    (10, 300, 1024),
+    (300, 300, 1024),
+    (300, 785, 1024),
+    (1000, 1000, 512),
+    (64, 64, 64),
+    (300, 10, 256),
+    (128, 500, 256),
+]
 SHAPES = [*QUICK, (1, 300, 1024), (300, 28, 1024), (100, 100, 512), (128, 785, 64), (500, 500, 256), (300, 300, 64),
           (1500, 1000, 1024), (1000, 300, 128), (32, 1000, 512)]  # fmt: skip
 MESSAGES = [8, 1024, 8192, 65536, 1 << 20, 1 << 22]
@@ -34,7 +48,7 @@ NEAR, FAR = 1 << 14, 1 << 23  # entries of float64 of an array in cache, and of 
 class Wanted:
     """What to measure: everything, or what one job needs."""
 
-    precisions: tuple[str, ...] = ("float32", "float64")
+    precisions: tuple[str, ...] = ("float32", "float64", *(["bfloat16"] if installed() else []))
     activations: tuple[str, ...] = tuple(ACTIVATIONS)
     losses: tuple[str, ...] = tuple(LOSSES)
     quick: bool = False
@@ -47,8 +61,10 @@ class Wanted:
 def probe(world: World, wanted: Wanted) -> dict[str, Any]:
     """All measurements, as JSON can hold them. Collective."""
     found: dict[str, Any] = {"ranks": world.size, "gemm": {}, "kernels": {}}
-    for precision in wanted.precisions:
-        found["gemm"][precision] = gemms(world, np.dtype(precision), wanted)
+    arrays = dict.fromkeys(np.dtype(PRECISIONS[precision]).name for precision in wanted.precisions)
+    for precision in dict.fromkeys([*arrays, *wanted.precisions]):
+        found["gemm"][precision] = gemms(world, engine_of(precision), wanted)
+    for precision in arrays:
         found["kernels"][precision] = {
             name: least(world, call, wanted.repeats) / entries for name, entries, call in kernels(precision, wanted)
         }
@@ -64,38 +80,21 @@ def least(world: World, call: Callable[[], Any], repeats: int) -> float:
     return min(repeated(call, world, repeats))
 
 
-def gemms(world: World, dtype: Any, wanted: Wanted) -> dict[str, Rows]:
+def gemms(world: World, engine: Engine, wanted: Wanted) -> dict[str, Rows]:
     """[m, n, k, seconds] of one call, by kind, streaming over an array larger than the nearer caches."""
     found: dict[str, Rows] = {"apply": [], "pull": [], "outer": [], "gram": []}
-    random = np.random.default_rng(world.rank)
-
-    def some(rows: int, columns: int) -> Any:
-        return np.asfortranarray(random.standard_normal((columns, rows), dtype=dtype).T)
-
+    dtype = np.dtype(PRECISIONS[engine.precision])
     for rows, inner, width in QUICK if wanted.quick else SHAPES:
-        calls = max(2, min(32, STREAM // (inner * width * dtype.itemsize)))
-        W, a, z = some(rows, inner), some(inner, width * calls), some(rows, width * calls)
-        V, left = some(inner, rows), {"apply": W, "outer": z, "gram": a}
-        for kind, rest in found.items():
-            tall = inner if kind == "gram" else rows
-            across = inner if kind in ("outer", "gram") else width
-            out = np.empty((tall, across), dtype, order="F")
-            call = products(V.T if kind == "pull" else left[kind], a, kind in ("outer", "gram"), width, out)
-            seconds = least(world, call, wanted.repeats) / calls
-            m, n, k = (tall, inner, width) if kind in ("outer", "gram") else (rows, width, inner)
-            rest.append([m, n, k, seconds])
+        tiles = Tiles(width * max(2, min(32, STREAM // (inner * width * dtype.itemsize))), width)
+        bill = Bill(tiles.n, tiles.count, dtype.itemsize)
+        for kind in get_args(Kind):
+            bill.gemm(1, kind, inner if kind == "gram" else rows, inner, name=kind)
+        for op, call in zip(bill.necessary, Floor(tiles, dtype, engine).of(bill).values(), strict=True):
+            assert isinstance(op, Gemm)
+            if engine.at(*op.factor).precision == engine.precision:
+                call()  # makes the operands
+                found[op.kind].append([*op.shape, least(world, call, wanted.repeats) / tiles.count])
     return found
-
-
-def products(left: Any, right: Any, outer: bool, width: int, out: Any) -> Callable[[], None]:
-    """A product tile after tile."""
-
-    def call() -> None:
-        for lo in range(0, right.shape[1], width):
-            t = slice(lo, lo + width)
-            np.matmul(left[:, t] if outer else left, right[:, t].T if outer else right[:, t], out=out)
-
-    return call
 
 
 def kernels(precision: str, wanted: Wanted) -> Iterator[tuple[str, int, Callable[[], Any]]]:

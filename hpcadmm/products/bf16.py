@@ -10,13 +10,11 @@ from typing import Any
 import numpy as np
 
 from hpcadmm.products import dots, piecewise, rounding
-from hpcadmm.products.base import Array, Change, Shapes
+from hpcadmm.products.base import LEAST, Array, Change, Shapes, pays
 from hpcadmm.products.plain import Plain
 from hpcadmm.products.rounded import Rounded
 from hpcadmm.products.scratch import Scratch
 from hpcadmm.products.targets import renew
-
-LEAST, INNER = 32, 16  # rows and columns of W from which rounding pays: sums of fewer products take as long as of these
 
 
 class RoundedOperands:
@@ -78,7 +76,7 @@ class RoundedOperands:
 class Bf16:
     """The engine of operands in bfloat16; arrays, sums and results are float32.
 
-    Layers with fewer than LEAST units or INNER inputs are multiplied in float32: there rounding would not pay.
+    Small layers are multiplied in float32: there rounding would not pay.
     """
 
     precision: str = "bfloat16"
@@ -86,7 +84,7 @@ class Bf16:
 
     def at(self, rows: int, inner: int) -> "Bf16 | Plain":
         rows, inner = self.real.get((rows, inner), (rows, inner))
-        return self if rows >= LEAST and inner >= INNER else Small("float32")
+        return self if pays(rows, inner) else Small("float32")
 
     def beside(self, shapes: Shapes) -> "Bf16":
         return Bf16(real=shapes)

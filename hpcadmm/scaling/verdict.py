@@ -7,7 +7,11 @@ from dataclasses import dataclass, field
 from hpcadmm.scaling.experiment import points
 from hpcadmm.scaling.folder import Folder, Sample
 
-TOLERANCE = {"float32": 1e-3, "float64": 1e-6}  # relative, of the objective where the weights differ in their last bits
+TOLERANCE = {
+    "float32": 1e-3,
+    "bfloat16": 1e-3,
+    "float64": 1e-6,
+}  # relative, of the objective where the weights differ in their last bits
 
 
 @dataclass

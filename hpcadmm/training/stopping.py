@@ -53,7 +53,7 @@ class Stopping:
         self.first = optimum.beginning if self.first is None else self.first
         error, finest = self.rules.error, optimum.finest
         if error is not None and error < finest:
-            better = ', precision = "float64"' if precision == "float32" else ""
+            better = ', precision = "float64"' if precision != "float64" else ""
             raise UsageError(
                 f"stop.error = {error:g} cannot be met: the minimum is {optimum.least:.6g}, and weights in {precision} "
                 f"show no error below {finest:.2g}; choose stop.error >= {2 * finest:.1g}{better}, "

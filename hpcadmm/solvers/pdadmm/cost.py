@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 from hpcadmm.comm.wire.wire import Wire
 from hpcadmm.model.network import Network
 from hpcadmm.model.tiles import Tiles
@@ -109,8 +111,8 @@ def message(
 
 
 def wire_of(place: Place) -> Wire:
-    case = place.case
-    return Wire(case.solver.wire or case.precision, case.precision)  # type: ignore[arg-type]
+    dtype = np.dtype(place.case.dtype)
+    return Wire(place.case.solver.wire or dtype.name, dtype)
 
 
 def memory(solver: Any, place: Place) -> float:

@@ -13,6 +13,7 @@ from hpcadmm.model.activations import ACTIVATIONS
 from hpcadmm.model.network import Network
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.tiles import Tiles, narrowest_tile, tile_width
+from hpcadmm.products import PRECISIONS
 from hpcadmm.solvers.shared.dealing import deal
 
 
@@ -35,7 +36,12 @@ class Case:
     @property
     def item(self) -> int:
         """Bytes of an entry."""
-        return np.dtype(self.precision).itemsize
+        return np.dtype(self.dtype).itemsize
+
+    @property
+    def dtype(self) -> Any:
+        """Of arrays."""
+        return PRECISIONS[self.precision]
 
     def width(self, l: int) -> int:
         """Columns of W_l, that of a bias included."""
@@ -144,7 +150,7 @@ def shared(case: Case, chain: int, samples: int) -> Iterator[Place]:
 def place_here(solver: Any, problem: Problem, world: World) -> Place:
     """The place of this rank in a run; `world` is arranged for the solver."""
     network, tiles = problem.network, problem.tiles
-    precision, functions = np.dtype(problem.dtype).name, (problem.loss.name, network.activation.name)
+    precision, functions = problem.products.precision, (problem.loss.name, network.activation.name)
     case = Case(solver, network.n, tiles.n, precision, *functions, network.bias)
     layers, ranks = case.blocks(world.chain.size)[world.chain.rank], (world.chain.size, world.samples.size)
     return Place(case, layers, tiles.hi - tiles.lo, len(tiles), *ranks, world.samples.rank)

@@ -14,7 +14,7 @@ def summed(place: Place, rows: int, columns: int = 0, patient: bool = False) -> 
     """Numbers that an exact sum (rows, columns) over the tiles sends; without columns, a symmetric one (rows, rows)."""
     plain = place.case.solver.sums == "plain"
     entries = rows * columns if columns else triangle(rows)
-    return words(place.case.precision, plain=plain, patient=patient) * entries + rows + columns
+    return words(place.case.dtype, plain=plain, patient=patient) * entries + rows + columns
 
 
 def fit_weights(bill: Bill, l: int, rows: int, columns: int, factor: bool) -> None:

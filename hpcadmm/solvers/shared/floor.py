@@ -129,8 +129,7 @@ class Floor:
         columns, calls = round(op.columns), max(1, round(op.calls))
         same = columns == self.tiles.hi - self.tiles.lo and calls == max(1, len(self.tiles))
         tiles = self.tiles if same else Tiles(columns, max(1, columns), parts=calls)
-        shape = (op.inner, op.rows) if op.kind == "pull" else (op.rows, op.rows if op.kind == "gram" else op.inner)
-        engine = self.products.at(*shape)
+        engine = self.products.at(*op.factor)
         if not isinstance(engine, Plain):
             left, right = (
                 self._operands(engine, x, name, tiles)

@@ -33,6 +33,11 @@ class Gemm:
         return 2.0 * self.rows * self.inner * self.columns
 
     @property
+    def factor(self) -> tuple[int, int]:
+        """The shape of W, of the layer whose W it would be, or of a Gram matrix."""
+        return {"pull": (self.inner, self.rows), "gram": (self.rows, self.rows)}.get(self.kind, (self.rows, self.inner))
+
+    @property
     def shape(self) -> tuple[float, float, float]:
         """(m, n, k) of one call: m x n by k."""
         width = self.columns / self.calls if self.calls else 0.0
