@@ -31,32 +31,43 @@ class Packed:
 
     shape: tuple[int, int]
     memory: Array
+    address: int
+
+
+def room(columns: int, inner: int) -> Packed:
+    """Memory for a second factor."""
+    memory = np.empty(_size(columns, inner) + LINE, np.uint8)
+    start = address(memory)
+    return Packed((columns, inner), memory, start + -start % LINE)
 
 
 def pack(B: Array) -> Packed:
     """B as the second factor."""
-    size = _size(*B.shape)
-    memory = np.empty(size + LINE, np.uint8)
-    memory = memory[-address(memory) % LINE :]
+    packed = room(*B.shape)
     if B.size:
-        _pack(address(B), *B.shape, B.strides[0], address(memory))
-    return Packed(B.shape, memory)
+        _pack(address(B), *B.shape, B.strides[0], packed.address)
+    return packed
 
 
 def multiply(A: Array, B: Packed, C: Array) -> None:
     """C = A B^T, summed in float32; the bits of an entry do not depend on the number of rows and columns."""
     if A.size and B.shape[0]:
-        addresses = address(A), address(B.memory), address(C)
-        _multiply(*addresses, len(A), *B.shape, A.strides[0], C.strides[0])
+        _multiply(address(A), B.address, address(C), len(A), *B.shape, A.strides[0], C.strides[0])
     else:
         C[...] = 0
 
 
 def square(A: Array, C: Array) -> None:
     """The upper triangle of C = A A^T, by panels of columns down to the diagonal; what is below it is not defined."""
-    for lo in range(0, len(A), PANEL):
-        hi = min(lo + PANEL, len(A))
-        multiply(A[:hi], pack(A[lo:hi]), C[:hi, lo:hi])
+    if not A.size:
+        C[...] = 0
+        return
+    (rows, inner), step, wide = A.shape, A.strides[0], C.strides[0]
+    first, target, panel = address(A), address(C), room(PANEL, inner)
+    for lo in range(0, rows, PANEL):
+        hi = min(lo + PANEL, rows)
+        _pack(first + lo * step, hi - lo, inner, step, panel.address)
+        _multiply(first, panel.address, target + C.itemsize * lo, hi, hi - lo, inner, step, wide)
 
 
 def address(x: Array) -> int:
