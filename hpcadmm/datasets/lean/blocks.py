@@ -13,6 +13,7 @@ from hpcadmm.datasets.table import Array
 from hpcadmm.kernels import kernel
 
 BLOCK = 1 << 20  # bytes of the file that are read at once: they stay in a core's cache
+KNOWN = frozenset({"f4", "f8", "i1", "i2", "i4", "u1", "u2", "u4"})  # to numba, and exact in float64
 SKIPPED = 1 << 15  # bytes that are read in the time in which another read begins
 
 
@@ -53,9 +54,8 @@ def copy(raw, at, out, put):  # type: ignore[no-untyped-def]
 
 
 def suits(dtype: np.dtype[Any]) -> bool:
-    """Do `place` and `copy` give the values that numpy gives: are all values of this type exact in float64, and in this
-    machine's order?"""
-    return dtype.isnative and (dtype.kind == "f" or (dtype.kind in "iu" and dtype.itemsize <= 4))
+    """Do `place` and `copy` give the values that numpy gives? A type must be in this machine's order and in KNOWN."""
+    return dtype.isnative and dtype.str[1:] in KNOWN
 
 
 def visits(flat: Flat, rows: NDArray[np.int64]) -> Iterator[tuple[Array, Array, Array]]:
