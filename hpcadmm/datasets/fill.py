@@ -62,6 +62,7 @@ def receive(made: "Sequence[Destination]", world: World, plans: dict[int, Plan])
     key = id(getattr(table, "raw", table))
     if key not in plans:
         plans[key] = Plan.of([to.source for to in made], [edges_of(to.tiles) for to in made], world)
+        memory.trim()
     for arrivals in arriving(table, plans[key], world):
         with world.together(READING):
             for to, arrival in zip(made, arrivals, strict=True):

@@ -13,6 +13,7 @@ from hpcadmm.datasets.table import READING, Array, Rows, Table
 from hpcadmm.errors import UsageError
 
 MOST = 10_000  # classes
+STRETCH = 1 << 16  # labels that are encoded at a time
 
 
 def distinct(tables: Sequence[Table], world: World) -> list[int]:
@@ -71,14 +72,14 @@ class Labelling:
 
     def encode(self, labels: Array, table: Table, rows: Rows) -> None:
         """Replace int64 labels of the table's `rows` by classes, in place."""
-        if not labels.size:
-            return
-        at = np.minimum(np.searchsorted(self.values, labels), len(self.values) - 1)
-        if (strange := np.flatnonzero(self.values[at] != labels)).size:
-            row, label = int(rows[strange[0]]) + 1, int(labels[strange[0]])
-            known = shown([*map(str, self.values)])
-            raise UsageError(f"{table.where}: row {row} has the label {label}; the labels are {known}")
-        labels[...] = self.codes[at]
+        for lo in range(0, len(labels), STRETCH):
+            some = labels[lo : lo + STRETCH]
+            at = np.minimum(np.searchsorted(self.values, some), len(self.values) - 1)
+            if (strange := np.flatnonzero(self.values[at] != some)).size:
+                row, label = int(rows[lo + int(strange[0])]) + 1, int(some[strange[0]])
+                known = shown([*map(str, self.values)])
+                raise UsageError(f"{table.where}: row {row} has the label {label}; the labels are {known}")
+            some[...] = self.codes[at]
 
 
 def whole_numbers(values: Array, where: str, start: int) -> NDArray[np.int64]:

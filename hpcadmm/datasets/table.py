@@ -50,12 +50,14 @@ class Table(ABC):
     apart: rows can be read from anywhere in the file; else the first rank reads them and sends them to the others.
     sparse: the format leaves out zeros. streams: any rows can be read again at any time.
     stride: labels that are read at a time (0: as many as suit the features). every: those of all rows, once gathered.
+    labelled: its rows have labels or targets.
     real: why the targets are real, to tell a user who meant classes.
     """
 
     rows: int
     features: int
     targets: int = 0
+    labelled: bool = True
     dtype: Any = np.float64
     files: Sequence[Path] = ()
     image: tuple[int, int, int] | None = None
@@ -174,7 +176,9 @@ Parts = tuple[Source, Source | None]  # train and test
 
 
 def empty_labels(table: Table, count: int) -> Array:
-    """An array for `count` labels: int64 (count,), or float64 targets (count, targets)."""
+    """An array for `count` labels: int64 (count,), or float64 targets (count, targets); or none (count, 0)."""
+    if not table.labelled:
+        return np.empty((count, 0))
     return np.empty((count, table.targets)) if table.targets else np.empty(count, np.int64)
 
 

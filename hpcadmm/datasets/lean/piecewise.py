@@ -53,21 +53,22 @@ class Pieces:
         """This rank's columns of each part, and the transform of the features (None: by `kind`). Collective."""
         rows = sum(len(source.rows) for source in self.sources)
         views = self.views(max(2, HELD * self.world.samples.size // (8 * rows)))
-        found, lo, labelled = [], 0, []
+        found, lo, labels = [], 0, list[Array]()
         inputs, plans = [], dict[int, Plan]()
         for sources in views:
             memory.trim()
             hi = lo + sources[0].table.features
-            parts = filled(sources, self.labelling, self.tiles, np.float64, False, world=self.world, plans=plans)
+            labelling = None if labels else self.labelling  # only the first views have labels
+            parts = filled(sources, labelling, self.tiles, np.float64, False, world=self.world, plans=plans)
             own = known and Affine(known.shift[lo:hi], known.divisor[lo:hi])
             inputs.append(own or fitted(kind, parts[0].x, self.tiles[0], self.world.samples))
             with self.world.together(READING), memory.spared("the samples"):
                 found.append([self.cast(*one, inputs[-1]) for one in zip(parts, sources, strict=True)])
-            lo, labelled = hi, [part.labels for part in parts]
+            lo, labels = hi, labels or [part.labels for part in parts]
             del parts
         memory.trim()
         with self.world.together(READING), memory.spared("the samples"):
-            whole = [self.whole(p, found, labels) for p, labels in enumerate(labelled)]
+            whole = [self.whole(p, found, own_labels) for p, own_labels in enumerate(labels)]
         return whole, Affine(*(np.concatenate([getattr(a, key) for a in inputs]) for key in ("shift", "divisor")))
 
     def views(self, most: int) -> list[list[Source]]:
@@ -80,12 +81,13 @@ class Pieces:
         return [list(sources) for sources in zip(*each, strict=True)]
 
     def cast(self, part: Samples, source: Source, inputs: Affine) -> list[Array]:
-        """Some features of a part, transformed and cast, in stretches of columns; the table forgets them."""
+        """Some features of a part, transformed and cast, in stretches of columns; the table forgets them, and part.x
+        is invalid afterwards."""
         inputs.apply(part.x)
         check_range(part.x, self.dtype, source, part.tiles)
         assert isinstance(source.table, RawTable)
         source.table.release()
-        return [copied(part.x[:, a:b], self.dtype) for a, b in pairwise(stretches(part.x.shape[1]))]
+        return freed(part, self.dtype)
 
     def whole(self, index: int, found: list[list[list[Array]]], labels: Array) -> Samples:
         """A part put together from its stretches, which are freed on the way."""
@@ -105,6 +107,16 @@ class Pieces:
 def stretches(columns: int) -> list[int]:
     """The edges of stretches of columns."""
     return [*range(0, columns, STRETCH), columns]
+
+
+def freed(part: Samples, dtype: Any) -> list[Array]:
+    """x, as `fill.filled` has made it, in stretches of columns, cast; its memory is given back from its end on."""
+    (rows, columns), found = part.x.shape, list[Array]()
+    owner: Any = part.x.base
+    for a, b in reversed([*pairwise(stretches(columns))]):
+        found.append(copied(owner[a * rows : b * rows].reshape((rows, b - a), order="F"), dtype))
+        owner.resize(a * rows, refcheck=False)
+    return found[::-1]
 
 
 def copied(x: Array, dtype: Any) -> Array:

@@ -118,7 +118,7 @@ class RawTable(Table):
 
         def read(start: int, stop: int) -> tuple[Array, Array]:
             piece = Piece(self.raw.shards[bisect_right(starts, start) - 1], start, stop)
-            return schema.encode(piece), self.labelled(piece)
+            return schema.encode(piece), self.labels_of(piece)
 
         return read
 
@@ -129,15 +129,17 @@ class RawTable(Table):
         assert self.target is not None
         return self.target.codes(wanted, key)
 
-    def labelled(self, shard: Shard) -> Array:
+    def labels_of(self, shard: Shard) -> Array:
         """The labels or targets of some rows; 0 if none are wanted."""
+        if not self.labelled:
+            return empty_labels(self, shard.rows)
         if self.target is None:
             return np.zeros(shard.rows, np.int64)
         return self.target.values(shard, self.at) if self.schema is None else self.schema.labels(shard)
 
     def gather_labels(self, world: World) -> None:
         with world.together(READING):
-            own = [self.labelled(shard) for shard in self.raw.shards]
+            own = [self.labels_of(shard) for shard in self.raw.shards]
         self.every = self.gathered(own, empty_labels(self, self.rows), world)
 
     def gathered(self, own: Sequence[Array], out: Array, world: World) -> Array:
@@ -180,7 +182,7 @@ class RawTable(Table):
         return super().labels(rows)
 
     def views(self, most: int) -> list["RawTable"]:
-        """The table cut by its columns, so that a view has about `most` features and at least two."""
+        """The table cut by its columns: views of about `most` features, two at least; the first one has the labels."""
         ends, sizes = [0], [0]
         for k, column in enumerate(self.known.columns):
             sizes[-1] += len(column.features)
@@ -192,8 +194,10 @@ class RawTable(Table):
         return [self.view(slice(a, b)) for a, b in pairwise([*ends, len(self.known.columns)]) if a < b]
 
     def view(self, columns: slice) -> "RawTable":
-        """The same rows with the features of some of the schema's columns."""
+        """The same rows with the features of some of the columns, and with the labels if the first is one of them."""
         part, whole = copy(self), self.known
+        if columns.start:
+            part.targets, part.labelled = 0, False
         part.schema = replace(whole, columns=whole.columns[columns], at=list(whole.at)[columns])
         part.features = part.schema.features
         return part

@@ -100,6 +100,7 @@ class Columns(Sequence[Any]):
     """The columns of a shard as Arrow arrays; numbers are unpacked whenever they are asked for."""
 
     def __init__(self, arrays: Sequence[Any]) -> None:
+        self.rows = len(arrays[0])
         self.held = [Packed.of(array) if pa.types.is_float64(array.type) else array for array in arrays]
 
     def __len__(self) -> int:
