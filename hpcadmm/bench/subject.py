@@ -164,7 +164,7 @@ def same_problem(job: Job, other: Job, ranks: int) -> bool:
     if job.solver.grid_of(L, ranks) != other.solver.grid_of(L, ranks) or job.solver.parts != other.solver.parts:
         return False
     parts = ("data", "layers", "activation", "loss")
-    heads = ("seed", "precision")
+    heads = ("seed", "precision", "tile")
     return all(getattr(job, p) == getattr(other, p) for p in parts) and all(
         getattr(job.head, h) == getattr(other.head, h) for h in heads
     )

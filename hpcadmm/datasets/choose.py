@@ -100,6 +100,6 @@ def first(source: Source, count: int | None, key: str) -> Source:
     return Source(source.table, source.rows[:count])
 
 
-def dealt(n: int, world: World, tile: int = 64, parts: int = 0) -> Tiles:
-    """The tiles of n columns on this rank, each at least `tile` wide, or `parts` even ones."""
-    return Tiles(n, tile_width(n, tile), world.size, world.rank, parts)
+def dealt(n: int, world: World, tile: tuple[int, int] = (64, 1024), parts: int = 0) -> Tiles:
+    """The tiles of n columns on this rank, each within the limits of `tile`, or `parts` even ones."""
+    return Tiles(n, tile_width(n, *tile), world.size, world.rank, parts)

@@ -38,7 +38,7 @@ def load(
     dtype: Any,
     *,
     ones: bool,
-    tile: int = 64,
+    tile: tuple[int, int] = (64, 1024),
     parts: int = 0,
     transform: Transform | None = None,
     columns: Schema | Columns | None = None,
@@ -51,7 +51,7 @@ def load(
     world: all ranks. On a grid of layers x samples they read the files together, each byte once, and the ranks of a
     chain get the same columns.
     seed: of the job, for data that are drawn. dtype: of x, float32 or float64; transforms are computed in float64 from
-    the raw values and cast afterwards. ones: add a last row of ones to x. tile: the least width of a tile.
+    the raw values and cast afterwards. ones: add a last row of ones to x. tile: the limits of its width.
     parts: cut the train part into this many even parts instead.
     transform: apply this one instead of the train part's own.
     columns: those of a training, matched by name (None: unknown).

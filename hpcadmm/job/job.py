@@ -150,6 +150,8 @@ def _check_together(job: Job, faults: list[str]) -> None:
         )
     if job.loss and solver.losses is not None and job.loss.name not in solver.losses:
         faults.append(f'{said} and loss.name = "{job.loss.name}": it minimises {", ".join(solver.losses)}')
+    if job.head and job.head.tile and solver.parts:
+        faults.append(f"tile = {job.head.tile}: {said} cuts its samples into {solver.parts} parts; remove the key")
     if job.data and job.data.weight is not None and not solver.weighted:
         faults.append(f"data.weight: {said} counts every sample once; remove the key or choose another solver")
     if job.stop and job.stop.error is not None and job.loss and not solver.knows_optimum(L, job.loss.name):

@@ -22,12 +22,17 @@ class Head:
     precision: "float64" (default) or "float32"; "bfloat16" (needs the extra bf16): as float32, but the factors of the
         large matrix products are rounded to bfloat16 and summed in float32.
     threads: BLAS threads a rank, default 1; other numbers change the last bits of the results.
+    tile: samples that are multiplied and added to a sum together, a power of two from 64 to 8192; default 0: some 60
+        tiles of 64 to 1024 samples, at least 3/5 of the widest layer's units. Other widths change the last bits of the
+        results and may be faster: `hpcadmm bench JOB --against tile=2048` measures that. Fewer tiles than ranks leave
+        ranks idle. Not for solvers that cut batches into parts.
     """
 
     name: str
     seed: Annotated[int, Ge(0)] = 0
     precision: Literal["float64", "float32", "bfloat16"] = "float64"
     threads: Count = 1
+    tile: Literal[0, 64, 128, 256, 512, 1024, 2048, 4096, 8192] = 0
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,15 @@ def narrowest_tile(units: int) -> int:
     return min(1024, max(64, 1 << (max(1, 3 * units // 5).bit_length() - 1)))
 
 
+def tile_limits(units: int, tile: int = 0) -> tuple[int, int]:
+    """The narrowest and the widest tile for layers of at most this many units: `tile`, unless that is 0.
+
+    >>> tile_limits(300), tile_limits(300, 2048)
+    ((128, 1024), (2048, 2048))
+    """
+    return (tile, tile) if tile else (narrowest_tile(units), 1024)
+
+
 def pieces(columns: slice, width: int = 1024) -> list[slice]:
     """A tile, which may be of any width, in pieces of this many columns, for work that needs memory for each.
 

@@ -54,8 +54,8 @@ def case_of(job: Job) -> Case:
     outputs = job.loss.outputs(classes)
     outputs = train.table.targets if train.table.targets > 1 else outputs
     n = (width(train.table, job.data.downsample), *job.layers.hidden, outputs)
-    bias = job.layers.bias
-    return Case(job.solver, n, len(train.rows), job.head.precision, job.loss.name, job.activation.name, bias)
+    names = job.loss.name, job.activation.name
+    return Case(job.solver, n, len(train.rows), job.head.precision, *names, job.layers.bias, job.head.tile)
 
 
 def factors_of(file: Path | None, solver: str) -> Factors:

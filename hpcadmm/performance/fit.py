@@ -63,7 +63,7 @@ def case_of(point: Measured) -> Case:
         raise UsageError(f"a point has {point.threads} threads a rank: the model knows one thread a rank")
     job = jobs.parse(tomli_w.dumps(point.job))
     names = job.loss.name, job.activation.name
-    return Case(job.solver, tuple(point.sizes), point.samples, point.precision, *names, job.layers.bias)
+    return Case(job.solver, tuple(point.sizes), point.samples, point.precision, *names, job.layers.bias, job.head.tile)
 
 
 def know(points: Sequence[Measured], machine: Machine) -> list[Known]:

@@ -21,7 +21,7 @@ from hpcadmm.job.job import Job
 from hpcadmm.model.network import Network
 from hpcadmm.model.problem import Part, Problem
 from hpcadmm.model.state import items
-from hpcadmm.model.tiles import narrowest_tile, pieces
+from hpcadmm.model.tiles import pieces, tile_limits
 from hpcadmm.products import PRECISIONS, engine_of
 from hpcadmm.solvers import SOLVERS, Solver
 from hpcadmm.training import best
@@ -70,7 +70,7 @@ def set_up(job: Job, world: World, given: Given | None = None) -> Setup:
     with world.together("loading the products"):
         products = engine_of(job.head.precision)
     world = world.arranged(*job.solver.grid_of(len(job.layers.hidden) + 1, world.size))
-    tile = narrowest_tile(max(job.layers.hidden, default=0))
+    tile = tile_limits(max(job.layers.hidden, default=0), job.head.tile)
     with phase("reading the data"), world.together("reading the data"):
         data = job.data.load(
             job.head.seed,

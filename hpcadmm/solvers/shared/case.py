@@ -12,14 +12,14 @@ from hpcadmm.comm.world import World
 from hpcadmm.model.activations import ACTIVATIONS
 from hpcadmm.model.network import Network
 from hpcadmm.model.problem import Problem
-from hpcadmm.model.tiles import Tiles, narrowest_tile, tile_width
+from hpcadmm.model.tiles import Tiles, tile_limits, tile_width
 from hpcadmm.products import PRECISIONS
 from hpcadmm.solvers.shared.dealing import deal
 
 
 @dataclass(frozen=True)
 class Case:
-    """n: units of each layer, features first; samples: all training samples."""
+    """n: units of each layer, features first; samples: all training samples; tile: as in a job."""
 
     solver: Any
     n: tuple[int, ...]
@@ -28,6 +28,7 @@ class Case:
     loss: str = "hinge"
     activation: str = "relu"
     bias: bool = True
+    tile: int = 0
 
     @property
     def L(self) -> int:
@@ -58,8 +59,8 @@ class Case:
 
     def tiles(self, size: int = 1, rank: int = 0) -> Tiles:
         """The tiles of a run, as `setup` cuts them."""
-        least = narrowest_tile(max(self.n[1:-1], default=0))
-        return Tiles(self.samples, tile_width(self.samples, least), size, rank, self.solver.parts)
+        limits = tile_limits(max(self.n[1:-1], default=0), self.tile)
+        return Tiles(self.samples, tile_width(self.samples, *limits), size, rank, self.solver.parts)
 
     def grid(self, ranks: int) -> tuple[int, int]:
         """(blocks of layers, of samples) that the ranks form. Raises UsageError if the solver refuses them."""
