@@ -15,12 +15,12 @@ Change = Callable[[Array], Array] | None
 Operand = Any  # an Array, or the engine's own form of one, which has a `shape` and gives columns as [:, t]
 
 
-LEAST, INNER = 32, 16  # rows and columns of W from which rounding pays: sums of fewer products take as long as of these
+LEAST, INNER = 1024, 16  # entries and columns of W from which rounding pays
 
 
 def pays(rows: int, inner: int) -> bool:
     """Is a layer with W (rows, inner) large enough for rounded operands?"""
-    return rows >= LEAST and inner >= INNER
+    return rows * inner >= LEAST and inner >= INNER
 
 
 class Operands(Protocol):

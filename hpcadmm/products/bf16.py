@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 
 from hpcadmm.products import dots, piecewise, rounding
-from hpcadmm.products.base import LEAST, Array, Change, Shapes, pays
+from hpcadmm.products.base import Array, Change, Shapes, pays
 from hpcadmm.products.plain import Plain
 from hpcadmm.products.rounded import Rounded
 from hpcadmm.products.scratch import Scratch
 from hpcadmm.products.targets import renew
+
+SHORT = 32  # sums of fewer products take as long as of these
 
 
 class RoundedOperands:
@@ -76,7 +78,8 @@ class RoundedOperands:
 class Bf16:
     """The engine of operands in bfloat16; arrays, sums and results are float32.
 
-    Small layers are multiplied in float32: there rounding would not pay.
+    Small layers are multiplied in float32: there rounding would not pay. So are the rounded W^T and z of layers with
+    few units, of whose products the sums are short.
     """
 
     precision: str = "bfloat16"
@@ -110,6 +113,9 @@ class Bf16:
 
     def pull(self, W: Rounded, z: Rounded, out: Array) -> Array:
         rows = len(out)
+        if len(W) < SHORT:
+            found: Array = np.matmul(W.floats[:, :rows].T, z.floats, out=out)
+            return found
         dots.multiply(z.plain, W.packed(rows, lambda: dots.pack(W.plain[:rows])), out.T)
         return out
 
@@ -129,7 +135,7 @@ class Small(Plain):
     rounds: RoundedOperands = field(default_factory=RoundedOperands, repr=False, compare=False)
 
     def gram(self, a: Array, out: Array) -> Array:
-        if len(a) < LEAST:
+        if len(a) < SHORT:
             return super().gram(a, out)
         dots.square(self.rounds.rounded("gram", a).turned, out.T)
         return out

@@ -80,6 +80,16 @@ class Rounded:
             self._has_turned = True
         return memory
 
+    @property
+    def floats(self) -> Array:
+        """(rows, columns), in float32: the rounded numbers."""
+        if "floats" not in self._packed:
+            found = np.empty(self.shape, np.float32, order="F")
+            rounding.widen(self.plain, found.T)
+            self._packed["floats"] = found
+        made: Array = self._packed["floats"]
+        return made
+
     def packed(self, key: Any, pack: Callable[[], Any]) -> Any:
         """What `pack` makes of this, made once until it changes."""
         if key not in self._packed:

@@ -113,6 +113,14 @@ def widened(bits):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def widen(plain, x):  # type: ignore[no-untyped-def]
+    """x = plain, in float32."""
+    for j in range(plain.shape[0]):
+        for i in range(plain.shape[1]):
+            x[j, i] = widened(plain[j, i])
+
+
+@kernel
 def scale(plain, factors, out):  # type: ignore[no-untyped-def]
     """out = plain, each row times its factor; bfloat16 in and out."""
     for j in range(plain.shape[0]):
