@@ -42,6 +42,7 @@ SOLVERS = {
     "lbfgs": ["data.weight=balanced"],
     "cg": [],
     "taylor": ["data.weight=balanced"],
+    "pdadmm": ["data.weight=balanced"],
     "mpadmm": ["data.weight=balanced", "solver.batch=60", "solver.cut=3"],
 }
 
@@ -188,9 +189,10 @@ def test_least_squares_of_many_features_are_not_factored(
         ("gadmm", "[8]", []),
         ("gadmm", "[]", ["solver.local=adam"]),
         ("qgadmm", "[8]", ["solver.bits=16", "data.weight=balanced"]),
+        ("pdadmm", "[8]", ["solver.update=exact"]),
     ],
 )
-def test_workers_need_no_dense_samples(solver: str, hidden: str, more: list[str], tmp_path: Path) -> None:
+def test_no_dense_samples_are_needed(solver: str, hidden: str, more: list[str], tmp_path: Path) -> None:
     mine, row, theirs, dense = compared(file(tmp_path, noise=3.0), solver, hidden, *more)
     for w, v in zip(mine, theirs, strict=True):
         np.testing.assert_allclose(w, v, rtol=0, atol=1e-9 * np.abs(v).max())
@@ -201,9 +203,9 @@ def test_a_dense_file_becomes_dense_and_a_solver_may_need_it(tmp_path: Path) -> 
     path = file(tmp_path, density=0.5)
     assert isinstance(loaded(path, World.alone()).train.x, np.ndarray)
     assert isinstance(loaded(path, World.alone(), sparse=True, scale="none").train.x, Sparse)
-    job = JOB.format(path=file(tmp_path), solver="pdadmm", hidden="[4]", scale="")
+    job = JOB.format(path=file(tmp_path), solver="dladmm", hidden="[4]", scale="")
     assert isinstance(set_up(parse(job), World.alone()).problem.x, np.ndarray)
-    with pytest.raises(UsageError, match=r"data.sparse = true: pdadmm needs dense .*: taylor, .*qgd, .*adam, .*lbfgs"):
+    with pytest.raises(UsageError, match=r"data.sparse = true: dladmm needs dense .*: taylor, .*qgd, .*adam, .*lbfgs"):
         set_up(parse(job, ["data.sparse=true"]), World.alone())
     with pytest.raises(UsageError, match=r"data.sparse = true: the scaling shifts the features"):
         loaded(path, World.alone(), sparse=True, standardise=True)
@@ -221,7 +223,7 @@ def test_news_fit_where_dense_samples_do_not(tmp_path: Path, monkeypatch: pytest
     assert setup.problem.x.shape == (100_001, 480)
     assert setup.problem.x.nbytes < 480 * 22 * 20
     with pytest.raises(UsageError, match=r"memory: .* or a solver that keeps them sparse: taylor, "):
-        set_up(parse(job, ["solver.name=pdadmm"]), World.alone())
+        set_up(parse(job, ["solver.name=dladmm"]), World.alone())
     with pytest.raises(UsageError, match=r"a matrix of 100001 x 100001 inputs 640 GB per rank\); use a solver that"):
         set_up(parse(job, ["solver.name=taylor"]), World.alone())
     few = [*SQUARED, "solver.name=consensus", "data.sparse=false", "data.first=10", "data.first_test=1"]

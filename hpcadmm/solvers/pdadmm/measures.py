@@ -7,6 +7,7 @@ import numpy as np
 
 from hpcadmm.comm.exact.sums import sum_by_tile
 from hpcadmm.comm.world import World
+from hpcadmm.model.inputs import product
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.weighted import total
 from hpcadmm.solvers.pdadmm.start import first_weights
@@ -52,7 +53,7 @@ def _layer(s: Any, l: int, t: slice, problem: Problem) -> tuple[float, float, fl
     """COLUMNS of layer l on one tile; the Lagrangian without Omega."""
     links, z, p, activation = s.links, s.z[l][:, t], s.p[l][:, t], problem.network.activation
     lossless, error, size, count = links.wire.lossless, 0.0, 0.0, problem.w(t)
-    objective = s.nu / 2 * square(z - np.matmul(s.W[l], p, out=s.work.scratch("m", *z.shape)), count)
+    objective = s.nu / 2 * square(z - product(s.W[l], p, s.work.scratch("m", *z.shape)), count)
     if not lossless and l > 1:
         error, size = square(p - s.sent_p[l][:, t], count), square(s.sent_p[l][:, t], count)
     if l == problem.network.depth:

@@ -26,6 +26,7 @@ from hpcadmm.solvers.pdadmm.start import Count, Stage
 from hpcadmm.solvers.pdadmm.updates import UPDATES, Quadratic
 from hpcadmm.solvers.shared.dealing import grid
 from hpcadmm.solvers.shared.idle import check_penalty, check_schedule, may_grow
+from hpcadmm.solvers.shared.normal import check_squares
 
 Positive = Annotated[float, Gt(0)]
 
@@ -102,6 +103,7 @@ class PdAdmm(Solver):
     state_type: ClassVar[Any] = State
     weighted: ClassVar[bool] = True
     has_grid: ClassVar[bool] = True
+    sparse: ClassVar[bool] = True
 
     nu: Positive = 1.0
     rho: Positive = 1.0
@@ -183,8 +185,11 @@ class PdAdmm(Solver):
         return grid(self.grid, L, ranks)
 
     def check_problem(self, problem: Problem, world: World) -> None:
-        """Raise UsageError if layers that join later are not square, or ranks would have no work."""
+        """Raise UsageError if layers that join later are not square, ranks would have no work, or the matrix of exact
+        updates does not fit the memory."""
         start.check_identities(self.stages, problem.network)
+        if self.update == "exact":
+            check_squares(problem, world)
         L, tiles = problem.network.depth, problem.tiles.count
         if world.samples.size > max(tiles, 1):
             raise UsageError(

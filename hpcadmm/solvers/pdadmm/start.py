@@ -14,6 +14,7 @@ from annotated_types import Ge
 from hpcadmm.comm.wire.wire import Wire
 from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
+from hpcadmm.model.inputs import product
 from hpcadmm.model.network import Network
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array, Arrays
@@ -138,7 +139,7 @@ def set_weights(s: Any, weights: Arrays, problem: Problem) -> None:
     for _, t in problem.tiles:
         a = problem.x[:, t]
         for l in range(1, s.mine[-1] + 1):
-            z = np.asfortranarray(np.matmul(weights[l], a))
+            z = np.asfortranarray(product(weights[l], a, np.empty((network.n[l], t.stop - t.start), problem.dtype)))
             if l in s.mine:
                 s.z[l][:, t] = z
             if l in s.mine and l > 1:

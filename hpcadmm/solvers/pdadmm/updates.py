@@ -32,17 +32,18 @@ class Sums:
     each layer has its own `scales`."""
 
     def __init__(self, problem: Problem, layers: range, *, gram: bool, plain: bool) -> None:
-        self._shape = problem.network.shape
         self.scales: Arrays = [None]
         for l in range(1, problem.network.depth + 1):
-            rows, columns = self._shape(l)
+            rows, columns = problem.network.shape(l)
             self.scales.append(np.full(rows + columns * (2 if gram else 1), UNKNOWN))
-        one = {self._shape(l): l for l in reversed(layers)}  # a layer of each shape
-        self._sums = {shape: NormalSums(problem, l, gram=gram, plain=plain) for shape, l in one.items()}
+        kinds = {l: (problem.network.shape(l), type(problem.engines[l])) for l in reversed(layers)}
+        one = {kind: l for l, kind in kinds.items()}  # a layer of each kind
+        of = {kind: NormalSums(problem, l, gram=gram, plain=plain) for kind, l in one.items()}
+        self._sums = {l: of[kind] for l, kind in kinds.items()}
 
     def of(self, l: int) -> NormalSums:
         """The sums of layer l, with the scales of its previous ones."""
-        sums = self._sums[self._shape(l)]
+        sums = self._sums[l]
         carry(sums.parts, self.scales[l])
         return sums
 
@@ -56,7 +57,7 @@ class Work:
         self.p: list[Operand] = [None] * len(n)
         self.left = self.p.copy()
         self._fits = [FitWork(engine) for engine in self.engines]
-        wide = 0 if exact else max(max(n[l - 1 : l + 1]) for l in layers)
+        wide = 0 if exact else max(max(n[max(l - 1, 1) : l + 1]) for l in layers)  # p_1 stays
         self.scratch = Scratch(problem.dtype)
         self._g = np.empty(wide * self.columns, problem.dtype)
         self._V = np.empty_like(self._g)
