@@ -108,7 +108,7 @@ class Bf16:
 
     def apply(self, W: Rounded, a: Rounded, out: Array | None = None) -> Array:
         out = np.empty((len(W), a.shape[1]), np.float32, order="F") if out is None else out
-        dots.multiply(a.plain, W.packed("rows", lambda: dots.pack(W.turned)), out.T)
+        dots.multiply(a.plain, W.packed("rows", lambda former: dots.pack(W.turned, former)), out.T)
         return out
 
     def pull(self, W: Rounded, z: Rounded, out: Array) -> Array:
@@ -116,11 +116,11 @@ class Bf16:
         if len(W) < SHORT:
             found: Array = np.matmul(W.floats[:, :rows].T, z.floats, out=out)
             return found
-        dots.multiply(z.plain, W.packed(rows, lambda: dots.pack(W.plain[:rows])), out.T)
+        dots.multiply(z.plain, W.packed(rows, lambda former: dots.pack(W.plain[:rows], former)), out.T)
         return out
 
     def outer(self, z: Rounded, a: Rounded, out: Array) -> Array:
-        dots.multiply(a.turned, z.packed("samples", lambda: dots.pack(z.turned)), out.T)
+        dots.multiply(a.turned, z.packed("samples", lambda former: dots.pack(z.turned, former)), out.T)
         return out
 
     def gram(self, a: Rounded, out: Array) -> Array:

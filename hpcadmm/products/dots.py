@@ -41,9 +41,9 @@ def room(columns: int, inner: int) -> Packed:
     return Packed((columns, inner), memory, start + -start % LINE)
 
 
-def pack(B: Array) -> Packed:
-    """B as the second factor."""
-    packed = room(*B.shape)
+def pack(B: Array, former: Packed | None = None) -> Packed:
+    """B as the second factor, in the memory of a former one if that has its shape."""
+    packed = former if former is not None and former.shape == B.shape else room(*B.shape)
     if B.size:
         _pack(address(B), *B.shape, B.strides[0], packed.address)
     return packed

@@ -29,6 +29,7 @@ class Rounded:
         self._turned: Array | None = None
         self._has_plain = self._has_turned = False
         self._packed: dict[Any, Any] = {}
+        self._former: dict[Any, Any] = {}
         self._tiles: dict[tuple[int, int], Array] = {}
 
     def hold(self, array: Array) -> Self:
@@ -90,10 +91,10 @@ class Rounded:
         made: Array = self._packed["floats"]
         return made
 
-    def packed(self, key: Any, pack: Callable[[], Any]) -> Any:
-        """What `pack` makes of this, made once until it changes."""
+    def packed(self, key: Any, pack: Callable[[Any], Any]) -> Any:
+        """What `pack` makes of this, made once until it changes; `pack` is given what it made before, or None."""
         if key not in self._packed:
-            self._packed[key] = pack()
+            self._packed[key] = self._former[key] = pack(self._former.get(key))
         return self._packed[key]
 
     def unpacked(self) -> Self:
@@ -105,12 +106,12 @@ class Rounded:
         return self.shape[0]
 
     def __getitem__(self, key: Any) -> "Rounded":
-        """The first n rows of columns, [:n, t], a view of `plain`; other columns of this shape reuse the memory of
-        `turned`."""
+        """The first n rows of columns, [:n, t], a view of `plain`; the same number of other columns reuses the memory
+        of its other forms."""
         rows, t = key
         plain = self.plain[t, : rows.stop]
         part = Rounded(plain.shape[1], plain.shape[0])
-        part._plain, part._has_plain = plain, True
+        part._plain, part._has_plain, part._former = plain, True, self._former
         if part.shape not in self._tiles:
             self._tiles[part.shape] = part._turned_memory()
         part._turned = self._tiles[part.shape]
