@@ -15,6 +15,7 @@ from hpcadmm.errors import UsageError
 from hpcadmm.job.job import parse
 from hpcadmm.model.inputs import dense, engine_of_arrays, product
 from hpcadmm.model.sparse import Sparse
+from hpcadmm.solvers import SOLVERS as ALL
 from hpcadmm.solvers.workers import local
 from hpcadmm.training.measure import measure
 from hpcadmm.training.setup import set_up
@@ -42,6 +43,7 @@ SOLVERS = {
     "lbfgs": ["data.weight=balanced"],
     "cg": [],
     "taylor": ["data.weight=balanced"],
+    "dladmm": ["data.weight=balanced"],
     "pdadmm": ["data.weight=balanced"],
     "mpadmm": ["data.weight=balanced", "solver.batch=60", "solver.cut=3"],
 }
@@ -199,6 +201,13 @@ def test_no_dense_samples_are_needed(solver: str, hidden: str, more: list[str], 
     assert row["objective"] == pytest.approx(dense["objective"], rel=1e-9)
 
 
+@pytest.fixture
+def dense_dladmm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No solver needs dense samples, but a new one may."""
+    monkeypatch.setattr(ALL["dladmm"], "sparse", False)
+
+
+@pytest.mark.usefixtures("dense_dladmm")
 def test_a_dense_file_becomes_dense_and_a_solver_may_need_it(tmp_path: Path) -> None:
     path = file(tmp_path, density=0.5)
     assert isinstance(loaded(path, World.alone()).train.x, np.ndarray)
@@ -211,6 +220,7 @@ def test_a_dense_file_becomes_dense_and_a_solver_may_need_it(tmp_path: Path) -> 
         loaded(path, World.alone(), sparse=True, standardise=True)
 
 
+@pytest.mark.usefixtures("dense_dladmm")
 def test_news_fit_where_dense_samples_do_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     random = np.random.default_rng(0)
     lines = [

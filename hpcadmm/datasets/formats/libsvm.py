@@ -197,9 +197,9 @@ class Libsvm(Generic):
 
     features: number of columns (default: the highest index of both parts).
     zero_based: indices begin at 0, not 1.
-    sparse: keep only the entries in memory, if the features are not shifted (scale = "none" or "max"); for all solvers
-    but dladmm. "auto" (default): if fewer than a tenth of the values are not 0. The last bits of a
-    result differ from those of dense samples.
+    sparse: keep only the entries in memory, if the features are not shifted (scale = "none" or "max"). "auto"
+    (default): if fewer than a tenth of the values are not 0. The last bits of a result differ from those of dense
+    samples. taylor, mpadmm and pdadmm with update = "exact" hold a matrix of features x features.
     """
 
     name: ClassVar[str] = "libsvm"

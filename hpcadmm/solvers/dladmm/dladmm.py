@@ -74,6 +74,7 @@ class DlAdmm(Solver):
     paper: ClassVar[str] = "Wang et al., KDD 2019"
     state_type: ClassVar[Any] = State
     weighted: ClassVar[bool] = True
+    sparse: ClassVar[bool] = True
 
     nu: Positive = 1.0
     rho: Positive = 1.0

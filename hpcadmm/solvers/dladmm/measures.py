@@ -7,6 +7,7 @@ import numpy as np
 
 from hpcadmm.comm.exact.sums import sum_by_tile
 from hpcadmm.comm.world import World
+from hpcadmm.model.inputs import product
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.weighted import total
 from hpcadmm.subproblems.norm import square
@@ -32,7 +33,7 @@ def tile(s: Any, p: Problem, t: slice) -> tuple[float, float, float]:
     objective, residual, scale = p.loss.value(s.z[L][:, t], p.y[:, t], w), 0.0, 0.0
     for l in range(1, L + 1):
         z = s.z[l][:, t]
-        r = z - np.matmul(s.W[l], s.a[l - 1][:, t], out=scratch("m", *z.shape))
+        r = z - product(s.W[l], s.a[l - 1][:, t], scratch("m", *z.shape))
         size = square(r, w)
         objective += (s.nu if l < L else s.rho) / 2 * size
         residual, scale = residual + size, scale + square(z, w)
