@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from hpcadmm.comm.exact import kernels
 from hpcadmm.comm.exact.kernels import HELD, LOOSE, UNKNOWN
 from hpcadmm.comm.exact.scales import MARGIN, PASSES, changes, half
-from hpcadmm.comm.exact.waiting import Waiting
+from hpcadmm.comm.exact.waiting import MOST, Waiting
 from hpcadmm.comm.world import World
 from hpcadmm.model.symmetric import mirror
 from hpcadmm.model.tiles import Tiles
@@ -68,11 +68,10 @@ class Exact:
         self._bits = max(self.count - 1, 0).bit_length()
         self._finer, self._room = 2.0 ** (self._bits - 52), 2 + HEADROOM[self.words]
         self._least = max(2.0 ** -LOOSEST[self.words], 2.0**self._bits * 2 * kernels.GRAIN)
-        lines = self.rows if self.symmetric else self.rows + self.columns
-        self._free = lines
+        lines = self._free = self.rows if self.symmetric else self.rows + self.columns
         self.scales, self._now = np.full(lines, UNKNOWN), np.zeros(lines, dtype=np.int64)
         self._up, self._down, self.peaks = (np.zeros(lines) for _ in range(3))
-        self._waiting = Waiting(self.shape, self.dtype)
+        self._waiting = Waiting(self.shape, self.dtype, 1 if self.patient and self.symmetric else MOST)
         self._sizes = np.zeros((self._waiting.most, lines))
         self._lie(np.zeros(self.words * self.rows * self.columns + lines))
         triangle = np.flatnonzero(np.tri(self.rows).T) if self.symmetric else np.zeros(0, dtype=np.int64)

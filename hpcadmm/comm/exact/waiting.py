@@ -12,9 +12,9 @@ MOST, BYTES = 4, 1 << 24  # partials that may wait, and the memory that they may
 class Waiting:
     """Memory for partials of one shape, at least one, that are added in one pass."""
 
-    def __init__(self, shape: tuple[int, ...], dtype: Any) -> None:
+    def __init__(self, shape: tuple[int, ...], dtype: Any, most: int = MOST) -> None:
         rows, columns = shape[0], math.prod(shape[1:])
-        most = min(MOST, max(1, BYTES // max(1, rows * columns * np.dtype(dtype).itemsize)))
+        most = min(most, max(1, BYTES // max(1, rows * columns * np.dtype(dtype).itemsize)))
         self._matrices = np.empty((most, columns, rows), dtype)
         self._partials = [matrix.reshape(-1).reshape(shape, order="F") for matrix in self._matrices]
         self.count = 0

@@ -25,11 +25,10 @@ class OuterSum:
 
     def __init__(self, total: Exact, product: Product) -> None:
         self.total, self.product = total, product
-        self._part = np.empty(total.shape, total.dtype, order="F")
 
     def add(self, passes: Passes) -> None:
         """Add the part that `passes` has just passed through."""
-        self.total.add(self.product(passes, self._part))
+        self.total.add(self.product(passes, self.total.partial))
 
 
 class GradientSums:
