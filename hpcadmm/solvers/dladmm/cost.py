@@ -3,7 +3,7 @@
 from typing import Any
 
 from hpcadmm.solvers.shared.case import Place
-from hpcadmm.solvers.shared.cost import data_rows, summed
+from hpcadmm.solvers.shared.cost import data_rows, rounded, summed
 from hpcadmm.solvers.shared.ops import Bill
 
 
@@ -51,4 +51,5 @@ def memory(solver: Any, place: Place) -> float:
     """Bytes of state and data."""
     case, n = place.case, place.case.n
     rows = sum(n[1:-1]) + (case.L - 1) * case.bias + 2 * sum(n[1:]) + n[-1]
-    return place.columns * (case.item * rows + data_rows(place)) + case.weights * case.item
+    operands = rounded(place, sum(case.width(l) for l in range(1, case.L + 1)))
+    return place.columns * (case.item * rows + data_rows(place) + operands) + case.weights * case.item

@@ -8,7 +8,7 @@ from hpcadmm.comm.wire.wire import Wire
 from hpcadmm.model.network import Network
 from hpcadmm.model.tiles import Tiles
 from hpcadmm.solvers.shared.case import Place
-from hpcadmm.solvers.shared.cost import data_rows, fit_activation, fit_weights, summed, triangle
+from hpcadmm.solvers.shared.cost import data_rows, fit_activation, fit_weights, rounded, summed, triangle
 from hpcadmm.solvers.shared.ops import Bill
 
 PASSES = 100  # cost in multiply-adds of all reads and writes of an entry of p, z, q, R in an iteration
@@ -126,4 +126,5 @@ def memory(solver: Any, place: Place) -> float:
         rows += 2 * max(max(n[l - 1 : l + 1]) for l in place.layers)
     rows += 0 if place.highest else 2 * n[place.layers[-1]]
     rows += 0 if place.lowest else n[place.layers[0] - 1]
-    return place.columns * (case.item * rows + data_rows(place)) + case.weights * case.item
+    operands = rounded(place, sum(case.width(l) + n[l] for l in place.layers))
+    return place.columns * (case.item * rows + data_rows(place) + operands) + case.weights * case.item

@@ -45,6 +45,11 @@ def data_rows(place: Place) -> float:
     return case.item * (case.n[0] + case.bias + case.n[-1]) + 8
 
 
+def rounded(place: Place, rows: float) -> float:
+    """Bytes of a sample of operands with so many rows; arrays are their own operands."""
+    return 2.0 * rows if place.case.precision == "bfloat16" else 0.0
+
+
 def batch_bill(place: Place) -> Bill:
     """An empty bill over this rank's share of a mean batch."""
     case, batch = place.case, place.case.solver.batch

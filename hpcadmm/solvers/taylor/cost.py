@@ -3,7 +3,7 @@
 from typing import Any
 
 from hpcadmm.solvers.shared.case import Place
-from hpcadmm.solvers.shared.cost import data_rows, fit_activation, fit_weights, summed, triangle
+from hpcadmm.solvers.shared.cost import data_rows, fit_activation, fit_weights, rounded, summed, triangle
 from hpcadmm.solvers.shared.ops import Bill
 
 
@@ -47,4 +47,9 @@ def memory(solver: Any, place: Place) -> float:
     """Bytes of state and data."""
     case, n = place.case, place.case.n
     rows = sum(n[1:-1]) + (case.L - 1) * case.bias + sum(n[1:]) + n[-1]
-    return place.columns * (case.item * rows + data_rows(place)) + case.weights * case.item + 8 * n[1] * case.width(1)
+    operands = rounded(place, rows - n[-1] + case.width(1))
+    return (
+        place.columns * (case.item * rows + data_rows(place) + operands)
+        + case.weights * case.item
+        + 8 * n[1] * case.width(1)
+    )

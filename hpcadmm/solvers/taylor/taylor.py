@@ -80,7 +80,8 @@ class Taylor(Solver):
     sums: Literal["exact", "plain"] = "exact"
 
     def step(self, s: State, p: Problem, world: World) -> None:
-        """One sweep of Algorithm 1. While a pass goes over the tiles, `sums` adds what the next W steps need."""
+        """One sweep of Algorithm 1. While a pass goes over the tiles, `sums` adds what the next W steps need. E[l]
+        computes the products of layer l; A and Z are the operands of a and z."""
         W, a, z, L, sums, scratch = s.W, s.a, s.z, p.network.depth, s.sums, s.work.scratch
         h, loss, (beta, gamma), E, A, Z = p.network.activation, p.loss, self.penalties(L), p.engines, s.work.a, s.work.z
         for l in range(1, L):
