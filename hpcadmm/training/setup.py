@@ -154,7 +154,7 @@ def check_memory(job: Job, network: Network, data: Loaded, world: World) -> None
     """Raise UsageError if a node lacks the memory that any solver needs. Collective.
 
     W, a step of W and a draw of its largest layer; the inputs and outputs of a layer for the widest piece of a tile;
-    and a and z, if the solver keeps variables of each sample.
+    a and z, if the solver keeps variables of each sample; and the inputs in bfloat16, if it uses all of them at once.
     """
     n, columns, tiles = network.n, len(data.train.labels.T), data.train.tiles
     width = np.dtype(PRECISIONS[job.head.precision]).itemsize
@@ -164,6 +164,9 @@ def check_memory(job: Job, network: Network, data: Loaded, world: World) -> None
     needs = {"weights": 2.0 * width * sum(layers) + 8 * max(layers), "a tile": 2.0 * width * piece * max(units)}
     if any(f.metadata.get("lies") in ("columns", "cells") for f in fields(job.solver.state_type)):
         needs["states"] = width * columns * (2.0 * sum(n[1:-1]) + n[-1]) / world.chain.size
+    whole = isinstance(data.train.x, np.ndarray) and not getattr(job.solver, "batch", 0)
+    if whole and job.head.precision == "bfloat16":
+        needs["rounded inputs"] = 2.0 * columns * n[0]
     memory.check(world, needs, CURE)
 
 

@@ -2,6 +2,7 @@
 
 import re
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from hpcadmm.comm import memory
 from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
 from hpcadmm.job.job import parse
-from hpcadmm.training.setup import blank, set_up
+from hpcadmm.training.setup import blank, check_memory, set_up
 from tests.helpers.threads import on_ranks
 
 JOB = """
@@ -66,6 +67,15 @@ def test_samples(more: tuple[str, ...], node: Any) -> None:
     node(20e9)
     with pytest.raises(UsageError, match=SAID.format(ranks="1 rank") + '.*precision = "float32"'):
         posed(World.alone(), "synthetic", [4], "adam", *more)
+
+
+def test_inputs_in_bfloat16(node: Any) -> None:
+    """Of a solver that multiplies all of them in every iteration."""
+    setup = posed(World.alone(), "digits", [4], "lbfgs")
+    job = replace(setup.job, head=replace(setup.job.head, precision="bfloat16"))
+    node(1)
+    with pytest.raises(UsageError, match="rounded inputs"):
+        check_memory(job, setup.problem.network, setup.data, setup.world)
 
 
 def test_a_teacher(node: Any) -> None:
