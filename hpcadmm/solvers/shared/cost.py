@@ -94,4 +94,6 @@ def gradient_sum(bill: Bill, place: Place) -> None:
 def gradient_memory(place: Place, vectors: int = 0) -> float:
     """Bytes of state, sums and data of a method that keeps `vectors` vectors of the size of the weights."""
     case = place.case
-    return place.columns * data_rows(place) + case.weights * (case.item * (3 + vectors) + 3 * 8)
+    whole = 0 if getattr(case.solver, "batch", 0) else case.width(1)  # of the inputs are operands all the time
+    samples = place.columns * (data_rows(place) + rounded(place, whole))
+    return samples + case.weights * (case.item * (3 + vectors) + rounded(place, 4) + 3 * 8)
