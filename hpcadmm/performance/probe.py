@@ -41,6 +41,7 @@ QUICK = [
 SHAPES = [*QUICK, (1, 300, 1024), (300, 28, 1024), (100, 100, 512), (128, 785, 64), (500, 500, 256), (300, 300, 64),
           (1500, 1000, 1024), (1000, 300, 128), (32, 1000, 512)]  # fmt: skip
 MESSAGES = [8, 1024, 8192, 65536, 1 << 20, 1 << 22]
+FOLDS = 8  # partials of a sum
 NEAR, FAR = 1 << 14, 1 << 23  # entries of float64 of an array in cache, and of one that is not
 
 
@@ -117,8 +118,20 @@ def kernels(precision: str, wanted: Wanted) -> Iterator[tuple[str, int, Callable
         yield f"{name} prox", 20480, lambda f=loss, y=y: f.prox(m10, y, none, 1.0, z10)  # type: ignore[misc]
         yield f"{name} gradient", 20480, lambda f=loss, y=y: f.gradient(m10, y)  # type: ignore[misc]
     for name, side in (("fold", 200), ("fold far", 1000)):
-        total, part = Exact((side, side), dtype, 1, 10), some(side, side)
-        yield name, side * side, lambda total=total, part=part: total.add(part)  # type: ignore[misc]
+        total = Exact((side, side), dtype, FOLDS, 10)
+        fold(total, some(side, side))
+        yield name, FOLDS * side * side, lambda total=total: fold(total)  # type: ignore[misc]
+
+
+def fold(total: Exact, fill: Any = None) -> None:
+    """A sum of FOLDS partials, added together as in an iteration; they are those of the last call unless `fill`."""
+    total.clear()
+    for _ in range(FOLDS):
+        partial = total.partial
+        if fill is not None:
+            partial[...] = fill
+        total.add(partial)
+    total.close(alone=True)
 
 
 def dense(world: World, wanted: Wanted) -> dict[str, Rows]:
