@@ -44,12 +44,12 @@ class RoundedOperands:
 
     def incoming(self, name: str, rows: int, columns: int) -> Rounded:
         made = self(name, rows, columns)
-        made.fill(turned=False)
+        made.fill()
         return made
 
     def activated(self, name: str, h: Any, z: Array, ones: int, drops: Change = None) -> Rounded:
         a, slope = self(name, len(z) + ones, z.shape[1], ones), slope_of(h)
-        plain = a.fill(turned=False)[0][:, : len(z)]
+        plain = a.fill()[:, : len(z)]
         if slope is not None and drops is None:
             piecewise.value(z.T, slope, plain)
             return a
@@ -60,14 +60,14 @@ class RoundedOperands:
     def through(self, name: str, h: Any, z: Array, pull: Array, drops: Change = None) -> Rounded:
         lam, slope = self(name, *z.shape), slope_of(h)
         if slope is not None and drops is None:
-            piecewise.through(z.T, pull.T, np.float32(1), slope, lam.fill(turned=False)[0])
+            piecewise.through(z.T, pull.T, np.float32(1), slope, lam.fill())
             return lam
         pull *= h.derivative(z, out=z)
         return lam.hold(drops(pull) if drops else pull)
 
     def times(self, name: str, x: Rounded, w: Array) -> Rounded:
         out = self(name, *x.shape)
-        rounding.scale(x.plain, w, out.fill(turned=False)[0])
+        rounding.scale(x.plain, w, out.fill())
         return out
 
     def over(self, name: str, x: Rounded, w: Array) -> Rounded:

@@ -17,7 +17,7 @@ class Rounded:
     plain: (columns, rows), a column of x contiguous: for products that sum over the rows
     turned: (rows, columns), a row of x contiguous: for products that sum over the columns
 
-    Both come from the array of `hold`, or from a kernel that fills the memory that `fill` gives. The memory is kept.
+    Both come from the array of `hold`, or from a kernel that writes `plain` into what `fill` gives. The memory is kept.
     """
 
     dtype = np.dtype(np.float32)  # of the array
@@ -38,11 +38,11 @@ class Rounded:
         self._packed.clear()
         return self
 
-    def fill(self, *, plain: bool = True, turned: bool = True) -> tuple[Array, Array]:
-        """Memory of both layouts, for a kernel that writes those that are asked for; the other is then made of it."""
-        self._array, self._has_plain, self._has_turned = None, plain, turned
+    def fill(self) -> Array:
+        """The memory of `plain`, for a kernel that writes it."""
+        self._array, self._has_plain, self._has_turned = None, True, False
         self._packed.clear()
-        return self._plain_memory(), self._turned_memory()
+        return self._plain_memory()
 
     def settle(self) -> Self:
         """Make the layouts now; the array may change afterwards."""
@@ -53,8 +53,7 @@ class Rounded:
     def ones(cls, rows: int, columns: int, ones: int) -> Self:
         """Memory whose last `ones` rows are 1; kernels write the others."""
         made = cls(rows, columns)
-        plain, turned = made.fill()
-        plain[:, rows - ones :], turned[rows - ones :] = ONE, ONE
+        made.fill()[:, rows - ones :] = ONE
         return made
 
     @property
@@ -62,10 +61,7 @@ class Rounded:
         """(columns, rows)"""
         memory = self._plain_memory()
         if not self._has_plain:
-            if self._array is not None:
-                rounding.round_plain(self._array.T, memory)
-            else:
-                rounding.turn(self._turned_memory(), memory)
+            rounding.round_plain(self._required().T, memory)
             self._has_plain = True
         return memory
 

@@ -20,5 +20,5 @@ def renew(operand: Operand, x: Array) -> None:
 
 
 def _entries(operand: Any) -> Array:
-    plain: Array = operand.fill(turned=False)[0]
+    plain: Array = operand.fill()
     return plain
