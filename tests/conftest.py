@@ -190,12 +190,15 @@ def hpcadmm(spawn: Callable[..., Finished]) -> Callable[..., Finished]:
 def inside(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., Finished]:
-    """inside(*arguments): the command line in this process, in the folder tmp_path. For what starts no MPI, no other
-    process and no handler of signals, such as help and refusals; a new process takes twenty times as long."""
+    """inside(*arguments): the command line in this process, in the folder tmp_path; a new process takes twenty times as
+    long. For what starts no MPI here: help, refusals, and commands that start the ranks themselves."""
     from hpcadmm.cli import describe, run
 
     def command(*arguments: object) -> Finished:
         monkeypatch.chdir(tmp_path)
+        variables = environment(None)
+        for name in {*os.environ, *variables}:
+            monkeypatch.setenv(name, variables[name]) if name in variables else monkeypatch.delenv(name)
         monkeypatch.setattr(sys, "argv", ["hpcadmm", *map(str, arguments)])
         capsys.readouterr()
         try:

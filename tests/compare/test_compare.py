@@ -36,7 +36,7 @@ def jobs(tmp_path):
     return [write(tmp_path, text, name) for text, name in ((TAYLOR, "taylor"), (DLADMM, "dl"), (GADMM, "chain"))]
 
 
-def test_three_solvers_and_two_seeds_on_two_ranks(hpcadmm, jobs, tmp_path):
+def test_three_solvers_and_two_seeds_on_two_ranks(inside, hpcadmm, jobs, tmp_path):
     arguments = ("compare", *jobs, "--ranks", 2, "--repeat", 2, "--target", 0.5, "--out", "out")
     done = hpcadmm(*arguments, timeout=240).check()
     out = tmp_path / "out"
@@ -61,29 +61,29 @@ def test_three_solvers_and_two_seeds_on_two_ranks(hpcadmm, jobs, tmp_path):
     assert table(out, "summary.csv")["taylor"]["finished"] == "2"
 
     before = fingerprint(out / "runs")
-    hpcadmm(*arguments, timeout=240).check()
+    inside(*arguments).check()
     assert fingerprint(out / "runs") == before
 
 
-def test_what_is_missing_is_run_and_nothing_else(hpcadmm, tmp_path):
+def test_what_is_missing_is_run_and_nothing_else(inside, tmp_path):
     job = write(tmp_path)
     arguments = ("compare", job, "--out", "out", "--repeat")
-    hpcadmm(*arguments, 2).check()
+    inside(*arguments, 2).check()
     out = tmp_path / "out"
     hashes = {name: line["weights_sha256"] for name, line in table(out).items()}
     shutil.rmtree(out / "runs/small-1")
     kept = fingerprint(out / "runs/small-0")
-    hpcadmm(*arguments, 3).check()
+    inside(*arguments, 3).check()
     assert fingerprint(out / "runs/small-0") == kept
     assert list(table(out)) == ["small-0", "small-1", "small-2"]
     assert hashes == {name: table(out)[name]["weights_sha256"] for name in hashes}
     assert table(out, "summary.csv")["small"]["runs"] == "3"
 
 
-def test_an_interrupted_and_a_killed_run_end_as_if_they_had_not_been(hpcadmm, tmp_path):
+def test_an_interrupted_and_a_killed_run_end_as_if_they_had_not_been(inside, tmp_path):
     job = write(tmp_path)
     arguments = ("compare", job, "--set", "save.every=2", "--repeat", 3, "--out", "out")
-    hpcadmm(*arguments).check()
+    inside(*arguments).check()
     out = tmp_path / "out"
     whole = {name: line["weights_sha256"] for name, line in table(out).items()}
     for name, kept in (("small-0", True), ("small-1", False)):
@@ -92,7 +92,7 @@ def test_an_interrupted_and_a_killed_run_end_as_if_they_had_not_been(hpcadmm, tm
         points = sorted((run / "checkpoints").iterdir())
         for point in points[1:] if kept else points:
             shutil.rmtree(point)
-    hpcadmm(*arguments).check()
+    inside(*arguments).check()
     assert {name: line["weights_sha256"] for name, line in table(out).items()} == whole
     commands = [json.loads((out / f"children/small-{k}.json").read_text()) for k in range(3)]
     assert [len(sessions) for sessions in commands] == [2, 2, 1]
@@ -100,11 +100,11 @@ def test_an_interrupted_and_a_killed_run_end_as_if_they_had_not_been(hpcadmm, tm
     assert [row["iteration"] for row in read_metrics(out / "runs/small-0")] == [2, 4, 6]
 
 
-def test_a_run_that_fails_is_a_row_and_the_others_go_on(hpcadmm, tmp_path):
+def test_a_run_that_fails_is_a_row_and_the_others_go_on(inside, tmp_path):
     good = write(tmp_path)
     bad = f"{good}:name=bad:data.first=3000"
     wild = write(tmp_path, DLADMM.replace('"dladmm"', '"dladmm"\nrho = 1e-300\nnu = 1e-300'), "wild")
-    done = hpcadmm("compare", bad, wild, good, "--target", 0.2, "--out", "out")
+    done = inside("compare", bad, wild, good, "--target", 0.2, "--out", "out")
     assert done.returncode == 1
     rows = table(tmp_path / "out")
     assert [line["state"] for line in rows.values()] == ["failed", "diverged", "finished"]
@@ -118,17 +118,17 @@ def test_a_run_that_fails_is_a_row_and_the_others_go_on(hpcadmm, tmp_path):
     assert "Traceback" not in done.output
 
     kept = fingerprint(tmp_path / "out/runs")
-    assert hpcadmm("compare", bad, wild, good, "--out", "out").returncode == 1
+    assert inside("compare", bad, wild, good, "--out", "out").returncode == 1
     assert fingerprint(tmp_path / "out/runs") == kept
     tries = {name: len(json.loads((tmp_path / f"out/children/{name}.json").read_text())) for name in rows}
     assert tries == {"bad-0": 2, "wild-0": 1, "small-0": 1}
 
 
-def test_hostile_names_stay_in_the_folder(hpcadmm, tmp_path):
+def test_hostile_names_stay_in_the_folder(inside, tmp_path):
     (tmp_path / "a b; touch x").mkdir()
     text = TAYLOR.replace('"{name}"', '"{name}"', 1)
     path = write(tmp_path / "a b; touch x", text, '../../$(touch y)|`|\\"\\\\', "-job")
-    hpcadmm("compare", "--out", "a b; touch x/-out", "--", path).check()
+    inside("compare", "--out", "a b; touch x/-out", "--", path).check()
     out = tmp_path / "a b; touch x/-out"
     assert {path.name for path in out.iterdir()} == FILES
     assert {path.name for path in tmp_path.iterdir()} == {"a b; touch x"}
@@ -161,12 +161,12 @@ def test_what_is_refused_before_the_first_run(inside, tmp_path, arguments, words
     assert not (tmp_path / "out").exists()
 
 
-def test_another_job_in_the_folder_is_refused(hpcadmm, tmp_path):
+def test_another_job_in_the_folder_is_refused(inside, tmp_path):
     write(tmp_path)
-    hpcadmm("compare", "small.toml", "--out", "out").check()
+    inside("compare", "small.toml", "--out", "out").check()
     kept = fingerprint(tmp_path / "out")
     kept.pop(str(tmp_path / "out/lock"))
-    done = hpcadmm("compare", "small.toml", "--set", "solver.gamma=3.5", "--out", "out")
+    done = inside("compare", "small.toml", "--set", "solver.gamma=3.5", "--out", "out")
     assert done.returncode == 2
     assert "small-0: solver.gamma is 10.0 there and 3.5 here" in done.output
     assert kept.items() <= fingerprint(tmp_path / "out").items()
@@ -189,6 +189,8 @@ if "STARTED_BY" not in os.environ:
 from hpcadmm.cli import main
 from hpcadmm.comm.ending import current_phase
 from hpcadmm.solvers import SOLVERS
+
+pytestmark = pytest.mark.mpi  # they start runs
 
 step, done = SOLVERS["taylor"].step, [0]
 

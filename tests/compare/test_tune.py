@@ -22,6 +22,7 @@ from hpcadmm.experiments.plan import resolved
 from hpcadmm.experiments.runner import run_all
 from tests.helpers.made import GADMM, TAYLOR, row, run, write
 
+
 GAMMAS = ["solver.gamma=choice:1e-9,10.0"]
 
 
@@ -50,7 +51,8 @@ def trials(tmp_path):
     return make
 
 
-def test_the_better_of_two_values_is_found_on_samples_held_out(hpcadmm, tmp_path):
+@pytest.mark.mpi
+def test_the_better_of_two_values_is_found_on_samples_held_out(inside, hpcadmm, tmp_path):
     write(tmp_path, TAYLOR.replace('"taylor"', '"taylor"\ngamma = 1e-9'))
     arguments = ["tune", "small.toml", "--vary", *GAMMAS, "--validation", 0.2, "--out", "out", "--budget"]
     done = hpcadmm(*arguments, 5).check()
@@ -69,20 +71,21 @@ def test_the_better_of_two_values_is_found_on_samples_held_out(hpcadmm, tmp_path
         assert math.isclose(60 * last["test_accuracy"], round(60 * last["test_accuracy"]))  # a fifth of 300 samples
     assert (out / "figure.png").exists()
     assert "data.validation = 0.2" in (out / "summary.md").read_text()
-    hpcadmm("train", "out/best.toml", "--print-job").check()
+    inside("train", "out/best.toml", "--print-job").check()
 
     kept = (out / "runs/trial-000/metrics.jsonl").stat().st_mtime_ns
     shutil.rmtree(out / "runs/trial-001")
-    hpcadmm(*arguments, 2).check()
+    inside(*arguments, 2).check()
     assert table(out)[1]["weights_sha256"] == found[1]["weights_sha256"]
     assert (out / "runs/trial-000/metrics.jsonl").stat().st_mtime_ns == kept
 
 
-def test_trials_that_fail_are_rows_and_a_larger_budget_goes_on(hpcadmm, tmp_path):
+@pytest.mark.mpi
+def test_trials_that_fail_are_rows_and_a_larger_budget_goes_on(inside, tmp_path):
     write(tmp_path)
     arguments = ["tune", "small.toml", "--vary", "data.first=choice:200,3000", "--ranks", 2, "--out", "out", "--budget"]
-    hpcadmm(*arguments, 1).check()
-    hpcadmm(*arguments, 3).check()
+    inside(*arguments, 1).check()
+    inside(*arguments, 3).check()
     found = {line["data.first"]: line for line in table(tmp_path / "out")}
     assert {key: line["state"] for key, line in found.items()} == {
         "300": "finished",
@@ -94,10 +97,11 @@ def test_trials_that_fail_are_rows_and_a_larger_budget_goes_on(hpcadmm, tmp_path
     assert found["300"]["ranks"] == "2"
 
 
-def test_another_plan_in_the_same_folder_is_refused_and_its_results_stay(hpcadmm, tmp_path):
+@pytest.mark.mpi
+def test_another_plan_in_the_same_folder_is_refused_and_its_results_stay(inside, tmp_path):
     write(tmp_path)
     arguments = ["tune", "small.toml", "--vary", *GAMMAS, "--out", "out", "--budget"]
-    hpcadmm(*arguments, 2).check()
+    inside(*arguments, 2).check()
     out = tmp_path / "out"
     kept = {path.name: path.read_bytes() for path in out.glob("*.*")}
     for more, words in (
@@ -106,7 +110,7 @@ def test_another_plan_in_the_same_folder_is_refused_and_its_results_stay(hpcadmm
         ([1], "it holds 1 runs more than are asked for"),
         ([2, "--set", "seed=1"], "seed is 0 there and 1 here"),
     ):
-        done = hpcadmm(*arguments, *more)
+        done = inside(*arguments, *more)
         assert (done.returncode, done.output.count("Error:")) == (2, 1)
         assert words in done.output
     assert {path.name: path.read_bytes() for path in out.glob("*.*")} == kept
