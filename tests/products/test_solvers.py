@@ -59,6 +59,14 @@ def test_a_restart_of_a_variant_goes_on_in_the_same_bits(solver: Any, activation
     assert_same_bits(resumed(2, solver, saved, 2, **given)[0], whole[0])
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_restart_between_two_refreshes_of_the_penalties(precision: str) -> None:
+    solver = replace(shared("mpadmm"), warm=1, refresh=9)
+    given = options(solver, precision=precision)
+    whole, saved = run(1, solver, 5, **given), run(1, solver, 3, **given)[0]
+    assert_same_bits(resumed(2, solver, saved, 2, **given)[0], whole[0])
+
+
 @pytest.mark.parametrize("grid", [[1, 4], [2, 1], [2, 2], [3, 1]])
 @pytest.mark.parametrize("name", ["mpadmm", "pdadmm"])
 def test_grids_agree(name: str, grid: list[int]) -> None:
