@@ -13,6 +13,7 @@ from hpcadmm.storage.run import read_job, read_metrics, read_summary
 from tests.conftest import mpiexec
 from tests.helpers.made import DLADMM, GADMM, TAYLOR, write
 
+pytestmark = pytest.mark.mpi  # they start runs
 FILES = {"table.csv", "summary.csv", "summary.md", "figure.png", "plan.json", "jobs", "runs", "children", "lock"}
 
 
@@ -189,8 +190,6 @@ if "STARTED_BY" not in os.environ:
 from hpcadmm.cli import main
 from hpcadmm.comm.ending import current_phase
 from hpcadmm.solvers import SOLVERS
-
-pytestmark = pytest.mark.mpi  # they start runs
 
 step, done = SOLVERS["taylor"].step, [0]
 

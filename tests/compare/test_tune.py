@@ -22,7 +22,6 @@ from hpcadmm.experiments.plan import resolved
 from hpcadmm.experiments.runner import run_all
 from tests.helpers.made import GADMM, TAYLOR, row, run, write
 
-
 GAMMAS = ["solver.gamma=choice:1e-9,10.0"]
 
 
