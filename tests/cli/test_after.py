@@ -47,32 +47,32 @@ def test_evaluate_says_the_same_on_any_number_of_ranks(run: Path, hpcadmm: Comma
     assert hpcadmm("evaluate", run, "--part", "train", n=2).check().stdout.count("1437 samples") == 1
 
 
-def test_json_has_no_nan(run: Path, hpcadmm: Command, tmp_path: Path) -> None:
+def test_json_has_no_nan(run: Path, inside: Command, tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", X=np.zeros((4, 64)), y=np.array([1, 1, 1, 1]))
-    text = hpcadmm("evaluate", run, "--data", "a.npz", "--json").check().stdout
+    text = inside("evaluate", run, "--data", "a.npz", "--json").check().stdout
     assert "NaN" not in text
     assert json.loads(text)["classes"][2]["recall"] is None
     copy = Path(shutil.copytree(run, tmp_path / "copy"))
     (copy / "summary.json").write_text('{"objective": NaN, "iterations": 6}')
-    (row,) = json.loads(hpcadmm("show", copy, "--json").check().stdout, parse_constant=pytest.fail)
+    (row,) = json.loads(inside("show", copy, "--json").check().stdout, parse_constant=pytest.fail)
     assert row["objective"] is None
 
 
-def test_predict_plot_export_and_show(run: Path, hpcadmm: Command, tmp_path: Path) -> None:
+def test_predict_plot_export_and_show(run: Path, hpcadmm: Command, inside: Command, tmp_path: Path) -> None:
     np.savez(tmp_path / "in.npz", X=np.arange(128.0).reshape(2, 64))
-    assert "2 samples, class, name, scores" in hpcadmm("predict", run, "in.npz", "-o", "out.csv").check().stdout
-    refused(hpcadmm("predict", run, "in.npz", "-o", "out.csv"), "out.csv exists", "--force")
+    assert "2 samples, class, name, scores" in inside("predict", run, "in.npz", "-o", "out.csv").check().stdout
+    refused(inside("predict", run, "in.npz", "-o", "out.csv"), "out.csv exists", "--force")
     assert hpcadmm("predict", run, "in.npz", "-o", "out.csv", "--force", n=2).check().stdout.count("samples") == 1
-    hpcadmm("plot", run, "-o", "a.svg", "--x", "seconds").check()
+    inside("plot", run, "-o", "a.svg", "--x", "seconds").check()
     hpcadmm("export", run, "-o", "a.onnx", n=2).check()
-    hpcadmm("export", run, "-o", "a.npz").check()
+    inside("export", run, "-o", "a.npz").check()
     for name in ("out.csv", "a.svg", "a.onnx", "a.npz"):
         assert (tmp_path / name).stat().st_size > 100
-    text = hpcadmm("show", run, tmp_path).check().stdout
+    text = inside("show", run, tmp_path).check().stdout
     assert "finished" in text
     assert "not a run" in text
-    assert "there are no runs in results/runs" in hpcadmm("show").check().stdout
-    assert hpcadmm("show", "--json").check().stdout.strip() == "[]"
+    assert "there are no runs in results/runs" in inside("show").check().stdout
+    assert inside("show", "--json").check().stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize(
