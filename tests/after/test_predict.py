@@ -156,7 +156,8 @@ def test_every_number_of_ranks_writes_the_same_file(run: Run, tmp_path: Path, mo
     assert len(list((tmp_path / "out").iterdir())) == 4
 
 
-def test_parquet_holds_what_csv_holds(run: Run, tmp_path: Path) -> None:
+def test_parquet_holds_what_csv_holds(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sheet, "LINES", 7)
     np.savez(tmp_path / "in.npz", X=raw())
     for suffix in ("csv", "parquet"):
         told(run("leaky"), tmp_path / "in.npz", tmp_path / f"out.{suffix}")
@@ -261,6 +262,9 @@ def test_columns_of_a_table_are_found_by_their_names(run: Run, tmp_path: Path) -
     predict(folder, bare, tmp_path / "out.csv", Reading(), True, None, World.alone(), warnings.append)
     assert (tmp_path / "out.csv").read_text() == answers[0]
     assert warnings == [f"{bare}: no header; its columns are read in the order of the training: a, b, c, d"]
+    bare.write_text(bare.read_text().replace("\n", "\n?,?,?,?\n", 1))
+    on_ranks(2, lambda w: predict(folder, bare, tmp_path / "out.csv", Reading(), True, None, w, warnings.append))
+    assert sum("1 missing" in line for line in warnings) == 4
     with pytest.raises(UsageError, match="missing: c; the file has a, b, d"):
         told(folder, named(tmp_path, "a,b,d"), tmp_path / "no.csv")
     with pytest.raises(UsageError, match=r"header = true, but the first line holds numbers.*set header = false"):
