@@ -103,7 +103,7 @@ def test_other_data_are_refused_wherever_they_differ(tmp_path: Path) -> None:
     digit = lines[45][-4:-3]
     lines[45] = lines[45][:-4] + (b"1" if digit != b"1" else b"2") + lines[45][-3:]  # same size, in the middle
     path.write_bytes(b"".join(lines))
-    with pytest.raises(UsageError, match=r"the data are not those the run began with \(other contents or shapes\)$"):
+    with pytest.raises(UsageError, match=r"the data are not those the run began with \(other contents or shapes\)\n"):
         go_on(run)
 
 
