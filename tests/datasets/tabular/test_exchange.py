@@ -98,3 +98,16 @@ def test_pieces_of_features_give_the_same_bits(
             np.testing.assert_array_equal(getattr(one, part).labels, getattr(other, part).labels)
         assert one.transform.record() == other.transform.record()
         assert one.digest == other.digest
+
+
+@pytest.mark.parametrize("target", ["last", ["1", "5"]])
+def test_pieces_of_features_keep_the_targets(target: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    np.savetxt(tmp_path / "a.csv", np.random.default_rng(0).standard_normal((90, 6)).round(3), "%.3f", delimiter=",")
+    dataset = DATASETS["csv"](path=str(tmp_path / "a.csv"), target=target, header=False)
+    whole = dataset.load(0, World.alone(), np.float32, ones=True, classes=False)
+    monkeypatch.setattr("hpcadmm.datasets.lean.piecewise.HELD", 100)
+    monkeypatch.setattr("hpcadmm.datasets.lean.piecewise.STRETCH", 40)
+    cut = dataset.load(0, World.alone(), np.float32, ones=True, classes=False)
+    for part in ("train", "test"):
+        np.testing.assert_array_equal(getattr(cut, part).x, getattr(whole, part).x)
+        np.testing.assert_array_equal(getattr(cut, part).labels, getattr(whole, part).labels)
