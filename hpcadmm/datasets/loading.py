@@ -64,8 +64,8 @@ def load(
     if training and isinstance(columns, Schema):
         columns = replace(columns, target=None)  # the labels may be others
     sources = chosen(dataset, seed, columns, world, classes)
-    own = world.samples
-    tiles = (dealt(len(sources[0].rows), own, tile, parts), dealt(len(sources[1].rows), own, tile))
+    train, test = (len(source.rows) for source in sources)
+    tiles = dealt(train, world.samples, tile, parts), dealt(test, world.samples, tile)
     table = sources[0].table
     with world.together(READING), memory.spared("the labels"):
         features = width(table, dataset.downsample)
@@ -194,12 +194,8 @@ class Loading:
         held = self.dtype if known is not None or exact else np.float64
         self.check_memory(held)
         dense, inputs = self.window is None and not self.sparse, known
-        if (
-            dense
-            and kind is not None
-            and self.dataset.downsample == 1
-            and large(self.sources, self.features, self.world)
-        ):
+        whole = dense and kind is not None and self.dataset.downsample == 1
+        if whole and kind is not None and large(self.sources, self.features, self.world):
             pieces = self.sources, self.labelling, self.tiles, self.dtype, self.ones, self.features, self.world
             return *Pieces(*pieces).read(kind, known), kind
         parts = self.parts(held, known) if dense else [self.part(0, held, known)]

@@ -77,14 +77,12 @@ class Gadmm(WorkerSolver):
     wire: "same" (default) sends the precision of the job, "float32" rounds what is sent, and so `known`, to float32.
 
     With "adam" f_n is N times the worker's part of the mean loss over all samples: sum_n f_n / N of equal models is the
-    mean loss, and rho compares with the curvature of a mean. (The authors' code has rho = 20 for the loss summed over a
-    batch of 100: 0.2 here.)
+    mean loss, and rho compares with the curvature of a mean. (The authors' rho = 20 for sums over 100 samples is 0.2.)
 
     Deviations from the paper: any bipartite graph, not only a chain; several outputs; dual_step and periods from the
-    papers on networks. The exact least-squares step is a QR of the worker's samples with sqrt(rho * degree) I below
-    them, which is accurate for any scales of the features; of more than 1,000 sparse features it is conjugate
-    gradients, to a residual of 1e-12 (float32: 1e-6). But rho is one number for all features: the more their
-    scales differ, the more iterations the workers need to agree (standardise, or use data.scale).
+    papers on networks. Exact least squares go by QR of the worker's samples with sqrt(rho * degree) I below them,
+    accurate for any scales of the features; with more than 1,000 sparse features by conjugate gradients. But rho is one
+    number: the more the scales differ, the more iterations the workers need to agree (use data.scale).
     """
 
     name: ClassVar[str] = "gadmm"
@@ -136,11 +134,10 @@ class Gadmm(WorkerSolver):
             raise UsageError('solver.local = "exact" needs a linear model, network.hidden = []: use "adam"')
 
     def check_problem(self, p: Problem, world: World) -> None:
-        """UsageError for exact steps of a loss that has none."""
+        """UsageError for exact steps of a loss that has none, or whose factors do not fit the memory."""
         if self.local == "exact" and p.loss.name not in LOCAL:
             raise UsageError(f'solver.local = "exact" needs loss.name = {" or ".join(LOCAL)}, not {p.loss.name}')
-        if self.exact(p.network.depth, p.loss.name):
-            check_memory(p, world)
+        check_memory(p, world, exact=self.exact(p.network.depth, p.loss.name))
 
     def step(self, s: State, p: Problem, world: World) -> None:
         """One iteration of Algorithm 1: heads minimise and send, then tails, then the duals move."""
