@@ -1,3 +1,3 @@
 """Train multilayer perceptrons by ADMM on any number of MPI ranks."""
 
-__version__ = "0.4.0"
+__version__ = "0.5.0"

@@ -79,6 +79,7 @@ def a_gradient(
 ) -> None:
     """g = nu (a - f(z)) - g in place, all (n_l, columns); g = W^T F of the layer above on entry.
 
+    a: with all its rows, (n_l + ones, columns), so that a tile of one sample lies in memory as the others do.
     rounded: (columns, n_l), becomes g in bfloat16, see `products.targets.also`.
     """
     for t in pieces(len(g), slice(0, g.shape[1])):

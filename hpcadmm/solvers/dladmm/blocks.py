@@ -118,7 +118,7 @@ class Blocks:
         for norm, (_, t) in zip(norms, p.tiles, strict=True):
             E.pull(W, self._force(l + 1, t), g[:, t])
             g_of = new.like("g", g[:, t])
-            a_gradient(g[:, t], s.a[l][:n, t], s.z[l][:, t], p.network.activation, s.nu, s.work.scratch, also(g_of))
+            a_gradient(g[:, t], s.a[l][:, t], s.z[l][:, t], p.network.activation, s.nu, s.work.scratch, also(g_of))
             norm[...] = square(g[:, t], p.w(t)), square(E.apply(W, g_of, V[:, t]), p.w(t))
         size, through = sum_by_tile(self.world, p.tiles, norms)
         alpha = self._length(s.theta_a, l, size, self._c(l + 1) * through + s.nu * size)
