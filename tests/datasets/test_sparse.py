@@ -117,6 +117,20 @@ def test_sparse_training_is_dense_training(solver: str, hidden: str, tmp_path: P
             np.testing.assert_array_equal(mine, theirs)
 
 
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_sparse_training_in_bfloat16(solver: str, tmp_path: Path) -> None:
+    """Few samples and steps of second order magnify what is rounded."""
+    path = file(tmp_path)
+    _, row, _ = trained(path, solver, "[40, 40]", World.alone(), "precision=float32")
+    one = trained(path, solver, "[40, 40]", World.alone(), "precision=bfloat16")
+    several = on_ranks(2, lambda w: trained(path, solver, "[40, 40]", w, "precision=bfloat16"))
+    assert one[2] is Sparse
+    assert 0 < abs(one[1]["objective"] / row["objective"] - 1) < 0.2
+    for rank in several:
+        for mine, theirs in zip(rank[0], one[0], strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+
+
 @pytest.mark.parametrize(
     ("solver", "hidden", "more"),
     [
