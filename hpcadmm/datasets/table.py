@@ -93,7 +93,7 @@ class Table(ABC):
         return []
 
     def portion(self, world: World) -> Span:
-        """The rows of which this rank reads the labels for all ranks."""
+        """The rows whose labels this rank reads for all ranks."""
         return block(self.rows, world.size, world.rank) if self.apart else (0, self.rows * world.first)
 
     def gather_labels(self, world: World) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from hpcadmm.comm.world import World
 from hpcadmm.datasets.lean.keeping import Keeping
 from hpcadmm.job.job import Job
+from hpcadmm.products import PRECISIONS
 from hpcadmm.storage.durable import spoken, write_text
 from hpcadmm.training.setup import needs_classes
 
@@ -44,7 +45,7 @@ def write_samples(job: Job, folder: Path) -> dict[str, Any]:
 
 def dtype(job: Job) -> str:
     """The type of the job's arrays."""
-    return "float64" if job.head.precision == "float64" else "float32"
+    return np.dtype(PRECISIONS[job.head.precision]).name
 
 
 def facts(job: Job) -> str:

@@ -1,4 +1,4 @@
-"""`solver.name = "program"`: another program trains the network, beside ours in `hpcadmm compare` and `tune`."""
+"""`solver.name = "program"`: another program trains the network; `hpcadmm compare` and `tune` start it."""
 
 import os
 import re
@@ -25,7 +25,7 @@ class Program(Solver):
         `seconds` (of training alone), `test_accuracy` or `test_error`, `messages` (synchronisations) and `bytes`; and
         at its end summary.json: `state` ("finished" or "diverged"), `stop_reason`, `iterations`, `ranks` (1),
         `seconds`, `program` (its name and version), `kernels` (those of its products).
-    N: cores: the ranks times the threads of the runs beside it.
+    N: the number of cores it may use: ranks times threads of the other runs.
 
     command: how to start it. Environment variables in it, $NAME, are filled in when it starts.
     method: what it shall do, for tables and for itself.

@@ -77,8 +77,8 @@ class Engine(Protocol):
         small that other operands would not pay. A function of these sizes only."""
         ...
 
-    def beside(self, shapes: Shapes) -> "Engine":
-        """The same engine for a rehearsal with small layers: `at` treats each shape as its real one."""
+    def rehearsed(self, shapes: Shapes) -> "Engine":
+        """The same engine for a rehearsal: `shapes` gives the real shape of each small one; `at` decides by it."""
         ...
 
     def operands(self) -> Operands:

@@ -89,7 +89,7 @@ class Bf16:
         rows, inner = self.real.get((rows, inner), (rows, inner))
         return self if pays(rows, inner) else Small("float32")
 
-    def beside(self, shapes: Shapes) -> "Bf16":
+    def rehearsed(self, shapes: Shapes) -> "Bf16":
         return Bf16(real=shapes)
 
     def operands(self) -> RoundedOperands:
@@ -130,7 +130,7 @@ class Bf16:
 
 @dataclass(frozen=True)
 class Small(Plain):
-    """The engine of the small layers beside `Bf16`: float32, but wide Gram matrices have rounded operands."""
+    """The engine of layers too small for `Bf16`: float32, except that wide Gram matrices have rounded operands."""
 
     rounds: RoundedOperands = field(default_factory=RoundedOperands, repr=False, compare=False)
 

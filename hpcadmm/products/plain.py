@@ -50,7 +50,7 @@ class Plain:
     def at(self, rows: int, inner: int) -> "Plain":
         return self
 
-    def beside(self, shapes: Shapes) -> "Plain":
+    def rehearsed(self, shapes: Shapes) -> "Plain":
         return self
 
     def operands(self) -> Arrays:

@@ -16,16 +16,22 @@ from hpcadmm.subproblems.layer_split import descend_kernel, pieces
 
 
 @kernel
+def entry_of_force(r, c, u, w, j, i):  # type: ignore[no-untyped-def]
+    """(c r + u) w of sample j and unit i."""
+    f = c * r[j, i]
+    if u is not None:
+        f += u[j, i]
+    if w is not None:
+        f *= w[j]
+    return f
+
+
+@kernel
 def force_kernel(r, c, u, w, F):  # type: ignore[no-untyped-def]
     """F = (c r + u) w."""
     for j in range(r.shape[0]):
         for i in range(r.shape[1]):
-            f = c * r[j, i]
-            if u is not None:
-                f += u[j, i]
-            if w is not None:
-                f *= w[j]
-            F[j, i] = f
+            F[j, i] = entry_of_force(r, c, u, w, j, i)
 
 
 @kernel
@@ -34,12 +40,7 @@ def force_sums_kernel(r, c, u, w, sums):  # type: ignore[no-untyped-def]
     sums[:] = 0.0
     for j in range(r.shape[0]):
         for i in range(r.shape[1]):
-            f = c * r[j, i]
-            if u is not None:
-                f += u[j, i]
-            if w is not None:
-                f *= w[j]
-            sums[i] += np.float64(f)
+            sums[i] += np.float64(entry_of_force(r, c, u, w, j, i))
 
 
 @kernel

@@ -82,7 +82,7 @@ def tiny(p: Problem, world: World) -> Problem:
     shapes = {network.shape(l): p.network.shape(l) for l in range(1, network.depth + 1)}
     sizes = list(zip(network.n, p.network.n, strict=True))
     shapes |= {(rows, inner): (units, below) for rows, units in sizes for inner, below in sizes}
-    return Problem(network, p.loss, parts[0], parts[1], classes, p.seed, p.dtype, p.products.beside(shapes))
+    return Problem(network, p.loss, parts[0], parts[1], classes, p.seed, p.dtype, p.products.rehearsed(shapes))
 
 
 def _part(p: Problem, part: Part, features: int, outputs: int, classes: int, world: World) -> Part:

@@ -69,7 +69,7 @@ def test_small_layers_stay_in_float32_and_a_rehearsal_treats_its_layers_as_the_r
     assert engine.at(300, 785) is engine
     assert engine.at(10, 301) is engine
     assert engine.at(1, 301).precision == engine.at(301, 8).precision == "float32"
-    rehearsed = engine.beside({(2, 3): (300, 785), (4, 5): (1, 301)})
+    rehearsed = engine.rehearsed({(2, 3): (300, 785), (4, 5): (1, 301)})
     assert [rehearsed.at(2, 3).precision, rehearsed.at(4, 5).precision] == ["bfloat16", "float32"]
 
 

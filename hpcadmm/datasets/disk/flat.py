@@ -28,7 +28,7 @@ class Flat:
         return self.shape[1] * self.dtype.itemsize
 
     def buffer(self, rows: int) -> NDArray[Any]:
-        """An array for so many rows."""
+        """An array with room for this many rows."""
         return np.empty((rows, self.shape[1]), self.dtype)
 
     def read(self, start: int, stop: int) -> NDArray[Any]:

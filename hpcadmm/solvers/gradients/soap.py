@@ -21,7 +21,7 @@ from hpcadmm.subproblems.orthogonal import eigenvectors, rotated, turned_to
 
 @dataclass
 class State(Moments):
-    """Beside W, m and v the two sides of each W_l; None where a side is not rotated."""
+    """The state of Adam, and the two sides of each W_l; a side that is not rotated is None."""
 
     L: Arrays = replicated()  # L[l]: (n[l], n[l]), a mean of G G^T
     R: Arrays = replicated()  # R[l]: (n[l-1] + ones, n[l-1] + ones), a mean of G^T G

@@ -46,7 +46,7 @@ def data_rows(place: Place) -> float:
 
 
 def rounded(place: Place, rows: float) -> float:
-    """Bytes of a sample of operands with so many rows; arrays are their own operands."""
+    """Bytes of one sample in operands of this many rows; 0 for arrays, which are their own operands."""
     return 2.0 * rows if place.case.precision == "bfloat16" else 0.0
 
 
