@@ -43,8 +43,8 @@ class Options:
 
 
 def tune(path: Path, overrides: Sequence[str], texts: Sequence[str], options: Options, say: Say) -> int:
-    """Run the trials that are missing, then write table, figure and best.toml. Returns the exit code: 0 if a trial has
-    a score, else 1.
+    """Run the trials that are missing, then write table, figure and best.toml: the best score or, where no trial
+    reached the target, the nearest to it. Returns the exit code: 0 if a trial has a score, else 1.
 
     Raises UsageError before the first trial for a bad job, values, options or a folder of other jobs; Interrupted after
     a signal, once the tables are written.
@@ -143,8 +143,8 @@ def ranked(found: Sequence[Result], options: Options) -> list[Trial]:
     sign = -1 if rises(options.metric) else 1
 
     def order(trial: Trial) -> tuple[float, bool, float]:
-        best, up = trial.result.best(), trial.result.measure == "accuracy"
-        reached = math.inf if best is None else -best if up else best
+        up = trial.result.measure == "accuracy"
+        reached = math.inf if trial.reached is None else -trial.reached if up else trial.reached
         if trial.score is None:
             return math.inf, True, reached
         return sign * trial.score, trial.result is not found[0], reached
@@ -162,13 +162,13 @@ def report(folder: Folder, plan: Sequence[Planned], vary: Sequence[Vary], base: 
     write(folder.path / "summary.md", text)
     say(f"\n{text}")
     picture(folder.path / "figure.png", lambda: drawn(in_order, vary, options.metric), say)
-    best = trials[0] if trials[0].score is not None else None
-    if best is not None:
+    best = trials[0]
+    if best.score is not None or best.reached is not None:
         write(folder.path / "best.toml", best_job(best, base, vary, options))
-    else:
+    if best.score is None:
         say(f"no trial has a {options.metric}: see summary.md")
     say(f"folder: {folder.path}")
-    return 0 if best is not None else 1
+    return 0 if best.score is not None else 1
 
 
 def best_job(best: Trial, base: Job, vary: Sequence[Vary], options: Options) -> str:
@@ -177,5 +177,12 @@ def best_job(best: Trial, base: Job, vary: Sequence[Vary], options: Options) -> 
     settings = [each.override(one.values[each.key]) for each in vary if one.values[each.key] is not None]
     stop = one.job.stop if "stop.accuracy" in one.values else replace(one.job.stop, accuracy=base.stop.accuracy)
     job = replace(one.job, data=replace(one.job.data, validation=base.data.validation), stop=stop)
-    head = f"# The best of hpcadmm tune: {one.name}, {options.metric} = {best.score:.6g} on held-out samples\n"
+    head = f"# The best of hpcadmm tune: {one.name}, {said(best, options)} on held-out samples\n"
     return f"{head}# (data.validation = {one.job.data.validation}). Varied: {', '.join(settings)}\n\n{job.to_toml()}"
+
+
+def said(best: Trial, options: Options) -> str:
+    """What the best trial has reached."""
+    if best.score is None:
+        return f"the nearest to {options.metric} {options.target:g}, which none reached: {best.reached:.6g}"
+    return f"{options.metric} = {best.score:.6g}"

@@ -40,6 +40,11 @@ class Trial:
         """By key."""
         return self.result.planned.values
 
+    @property
+    def reached(self) -> float | None:
+        """The best accuracy or error on the held-out samples; None if the run did not finish."""
+        return self.result.best() if self.result.finished else None
+
 
 def table_row(trial: Trial) -> Row:
     """The cells of table.csv: the values, the score, and those of `compare`."""

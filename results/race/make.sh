@@ -4,7 +4,8 @@
 # requirements.txt. MPIRUN and HPCADMM name the programs.
 #
 #   make.sh tune NETWORK [ENTRANT...]   TRIALS trials of each entrant on held-out samples, by seconds to a target
-#   make.sh race NETWORK                SEEDS seeds of all entrants that were tuned, in turns, on the test samples
+#   make.sh race NETWORK                SEEDS seeds of all entrants that were tuned, in turns, on the test samples, until
+#                                       LAST, an accuracy, by default the last target, or for at most MOST minutes each
 #   make.sh list NETWORK                the entrants
 #
 # NETWORK: mnist (784-300-300-10), wide (784-1000x4-10), higgs (28-300x3-1). A call that was stopped continues where it
@@ -66,7 +67,7 @@ tune() {
     if [ -f "tune/$network/$name/best.toml" ]; then
       cp "tune/$network/$name/best.toml" "speed/$network/$name.toml"
     else
-      echo "$name reached $target in no trial, so it does not race: more TRIALS may help"
+      echo "$name has no finished trial, so it does not race"
     fi
   done 3< <(entrants)
 }
@@ -76,7 +77,7 @@ race() {
   while IFS='|' read -r name _; do
     if [ -f "speed/$network/${name// /}.toml" ]; then jobs+=("speed/$network/${name// /}.toml"); fi
   done < <(entrants)
-  "$program" compare "${jobs[@]}" --set "stop.accuracy=${targets[2]}" --set "stop.minutes=$most" --ranks 2 \
+  "$program" compare "${jobs[@]}" --set "stop.accuracy=${LAST:-${targets[2]}}" --set "stop.minutes=${MOST:-$most}" --ranks 2 \
     --repeat "${SEEDS:-5}" $(flags --target "${targets[@]}") --launcher "$run" --out "compare/speed-$network" || [ $? = 1 ]
   cp "compare/speed-$network"/{summary.md,summary.csv,table.csv,figure.png} "speed/$network/"
 }

@@ -263,6 +263,15 @@ def test_the_target_stops_the_trials_but_not_the_best_job(trials):
     assert "accuracy" not in best["stop"]
 
 
+def test_the_trial_nearest_to_a_target_that_none_reached(trials):
+    options = Options(3, metric="seconds-to-target", target=0.95)
+    folder, plan, base, vary = trials(options, [rows(A), rows([0.94]), rows(C)])
+    assert report(folder, plan, vary, base, options, lambda text: None) == 1
+    best = (folder.path / "best.toml").read_text()
+    assert "0.95, which none reached: 0.94 on" in best
+    assert tomllib.loads(best)["solver"]["gamma"] == plan[1].values["solver.gamma"]
+
+
 def test_an_error_is_better_the_smaller(trials):
     options = Options(2, metric="test_error")
     folder, plan, _, _ = trials(options, [None, None], texts=["solver.gamma=log:1:2"])
