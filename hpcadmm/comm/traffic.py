@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 @dataclass
 class Traffic:
-    """What one rank has sent so far: messages and bytes; the seconds that it spent in the verbs; and the hidden seconds,
-    in which it computed while a sum was in transit."""
+    """What one rank has sent so far: messages and bytes; the seconds that it spent in the verbs; the hidden seconds, in
+    which it computed while a sum was in transit."""
 
     messages: int = 0
     bytes: int = 0

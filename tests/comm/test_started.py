@@ -24,7 +24,9 @@ class Flights:
 
     def __init__(self, world, dtype, grids, message):
         self.world, shapes = world, [(3, 2), (4, 5), (4, 4)]
-        self.sums = [Exact(s, dtype, COUNT, g, symmetric=k == 2) for k, (s, g) in enumerate(zip(shapes, grids, strict=True))]
+        self.sums = [
+            Exact(s, dtype, COUNT, g, symmetric=k == 2) for k, (s, g) in enumerate(zip(shapes, grids, strict=True))
+        ]
         self.messages = [None] * 3
         if message:
             joined = side_by_side(self.sums[:2])
@@ -35,7 +37,9 @@ class Flights:
     def add(self, k, seed):
         total, dtype = self.sums[k], self.sums[k].dtype
         total.clear()
-        for p in wild(seed + k, COUNT, dtype, total.shape, spread=3)[:COUNT][slice(*block(COUNT, self.world.size, self.world.rank))]:
+        for p in wild(seed + k, COUNT, dtype, total.shape, spread=3)[:COUNT][
+            slice(*block(COUNT, self.world.size, self.world.rank))
+        ]:
             total.add(np.asfortranarray(p @ p.T, dtype) if k == 2 else p)
 
     def again(self, k, seed):

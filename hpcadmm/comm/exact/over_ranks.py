@@ -16,8 +16,7 @@ Message = NDArray[np.float64] | None
 
 
 class Started:
-    """Sums in transit; until `finish` nobody may use them. message: the vector that they fill; None: they lie elsewhere,
-    and travel in a copy."""
+    """Sums in transit; until `finish` nobody may use them. message: the vector that they fill; None: a copy travels."""
 
     def __init__(self, world: World, sums: Sequence[Exact], message: Message) -> None:
         self.world, self.sums, self.message = world, sums, message
@@ -38,7 +37,8 @@ class Started:
 
     def progress(self) -> bool:
         """Let the message advance; has it arrived?"""
-        return all([pending.progress() for pending in self._pendings])
+        self._pendings = [pending for pending in self._pendings if not pending.progress()]
+        return not self._pendings
 
     def finish(self, again: Callable[[], None]) -> None:
         """Complete the sums; afterwards `total` is the same on all ranks. Collective.

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcadmm.comm.exact import kernels
 from hpcadmm.comm.exact.sums import Exact
 
 
@@ -38,8 +37,7 @@ class Pieces:
         return [one.T for one in self._buffers[shape]]
 
     def add(self, block: slice) -> NDArray[np.float64]:
-        """Add the block that was written to `partials`; returns its part of the message, that of the last block with the
-        loads."""
+        """Add the block that was written to `partials`; returns its part of the message, of the last with the loads."""
         rows, last = self.total.rows, block.stop == self.total.columns
         lines = np.r_[:rows, rows + block.start : rows + block.stop]
         sizes = np.zeros((len(self._sizes), len(lines)))

@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpcadmm.comm.exact import kernels
-from hpcadmm.comm.exact.kernels import HELD, LOOSE, UNKNOWN
+from hpcadmm.comm.exact.kernels import HELD, UNKNOWN
 from hpcadmm.comm.exact.scales import MARGIN, changes, half
 from hpcadmm.comm.exact.waiting import MOST, Waiting
 from hpcadmm.comm.world import World

@@ -78,7 +78,8 @@ def in_buckets(outers: Sequence[OuterSum], least: float) -> list[Bucket]:
         if found[-1].bytes >= least:
             found.append(Bucket())
         found[-1].outers.append(outer)
-    for layer, bucket in {outer.layer: bucket for bucket in found for outer in bucket.outers}.items():
+    last = {outer.layer: bucket for bucket in found for outer in bucket.outers}
+    for layer, bucket in last.items():
         bucket.completes.append(layer)
     return found
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -38,7 +39,8 @@ def cut_alike(p: Problem, l: int, blocks: Sequence[slice], samples: Iterable[int
     """Do the blocks of lam_l a_{l-1}^T, products over so many samples, have the bits of the whole product?
 
     Random numbers answer: another order of additions shows in some entries. Sparse inputs are not cut."""
-    if l == 1 and isinstance(p.x, Sparse):
+    x: Any = p.x
+    if l == 1 and isinstance(x, Sparse):
         return False
     (rows, columns), engine, random = p.network.shape(l), p.engines[l], np.random.default_rng(0)
     for m in samples:

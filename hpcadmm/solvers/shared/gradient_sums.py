@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -62,7 +62,9 @@ class GradientSums:
         self.aaT, self.llT = self.gradient.copy(), self.gradient.copy()
         self._gradients, self._inputs, self._outputs = (dict[int, OuterSum]() for _ in range(3))
 
-        def outer(l: int, product: Callable[[Passes, int, Array], Array], rows: int, columns: int | None = None) -> OuterSum:
+        def outer(
+            l: int, product: Callable[[Passes, int, Array], Array], rows: int, columns: int | None = None
+        ) -> OuterSum:
             shape, grid = (rows, columns or rows), first_grid(p.tiles.n)
             total = Exact(shape, p.dtype, count, grid, plain, symmetric=columns is None, patient=True)
             return OuterSum(l, total, partial(_product, product, l))

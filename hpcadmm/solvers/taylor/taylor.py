@@ -56,8 +56,8 @@ class Taylor(Solver):
     warm: sweeps before the multiplier starts to move, >= 0. Default: it never moves. The paper does not say how many.
     dual_step: lam += dual_step beta_L (z_L - W_L a_{L-1}), > 0. Default 1, as in the paper; the textbook's step is 2.
     sums: "exact" (default) gives the same bits on any number of ranks; "plain" does not.
-    overlap: "auto" (default): between nodes z_1 a_0^T travels during the passes over the other layers; "always": within a
-        node too; "never". Exact sums have the same bits in each case.
+    overlap: "auto" (default): between nodes z_1 a_0^T travels during the passes over the other layers; "always": also
+        within a node; "never". Exact sums have the same bits in each case.
 
     Deviations from the paper:
     W_l comes from a Cholesky factor of a a^T with `ridge` and `decay`, not from the pseudo-inverse of a. If ridge =

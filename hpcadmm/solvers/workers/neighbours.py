@@ -12,8 +12,8 @@ from typing import Annotated, Any, Protocol
 import numpy as np
 from annotated_types import Gt, Lt
 
-from hpcadmm.comm.wire import quantizer
 from hpcadmm.comm.traffic import Pending
+from hpcadmm.comm.wire import quantizer
 from hpcadmm.comm.world import World
 from hpcadmm.model.graph import Graph
 from hpcadmm.model.state import Array
