@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import platform
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import mpi4py
@@ -15,32 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpcadmm.comm.late import MPI, Solo
+from hpcadmm.comm.nodes import node
+from hpcadmm.comm.traffic import Pending, Traffic
 from hpcadmm.errors import RankFailed, UsageError
 
 CHUNK = 1 << 27  # entries of one message; larger ones are cut, since some MPIs fail at 2^31 bytes
-
-
-@dataclass
-class Traffic:
-    """What one rank has sent so far: messages, bytes, and the seconds spent."""
-
-    messages: int = 0
-    bytes: int = 0
-    seconds: float = 0.0
-
-
-class Pending:
-    """A message in transit; after `wait` its buffer may be used again."""
-
-    def __init__(self, world: World, requests: list[MPI.Request]) -> None:
-        self._world, self._requests = world, requests
-
-    def wait(self) -> None:
-        """Complete the message; the time counts as communication."""
-        with self._world.counted("message"):
-            for request in self._requests:
-                request.Wait()
-        self._requests = []
 
 
 class World:
@@ -59,6 +36,7 @@ class World:
         self.beat: Callable[[str | None], None] = lambda what: None  # tells the watchdog what this rank waits for
         self.samples: World = self
         self._chain: World | None = None
+        self._nodes: int | None = None
 
     @classmethod
     def alone(cls) -> World:
@@ -109,14 +87,21 @@ class World:
         """Is this the rank that writes, prints and reads for all?"""
         return self.rank == 0
 
+    @property
+    def nodes(self) -> int:
+        """On how many nodes these ranks run. Collective the first time."""
+        if self._nodes is None:
+            self._nodes = len(set(self.gather(node())))
+        return self._nodes
+
     @contextmanager
     def counted(self, what: str, size: int | None = None) -> Iterator[None]:
         """Count the seconds of a verb, and one message of `size` bytes (None: no message)."""
-        start = time.perf_counter()
+        start = self.traffic.mark()
         self.beat(what)
         yield
         self.beat(None)
-        self.traffic.seconds += time.perf_counter() - start
+        self.traffic.spend(start)
         if self.size > 1 and size is not None:
             self.traffic.messages += 1
             self.traffic.bytes += size
@@ -150,6 +135,19 @@ class World:
     def sum_flat(self, flat: NDArray[np.float64]) -> NDArray[np.float64]:
         """Sum one contiguous float64 vector over all ranks, in place and without a copy."""
         return self._reduce(flat, MPI.SUM)
+
+    def start_sum(self, flat: NDArray[np.float64]) -> Pending:
+        """Begin the same sum, in the same order on all ranks; nobody may use the vector before it is complete."""
+        requests: list[Any] = []
+        if self.size > 1:
+            with self.counted("sum", flat.nbytes):
+                requests = [self.mpi.Iallreduce(MPI.IN_PLACE, part, MPI.SUM) for part in _chunks(flat)]
+        return self.traffic.started(Pending(self, requests, "sum"))
+
+    def progress(self) -> None:
+        """Let the sums that this rank has started advance: MPI moves them only inside its calls."""
+        for pending in self.traffic.sums[:]:
+            pending.progress()
 
     def broadcast(self, array: NDArray[Any], root: int = 0) -> NDArray[Any]:
         """Overwrite a contiguous array on every rank with that of rank `root`."""

@@ -1,7 +1,6 @@
 """The rows of metrics.jsonl and their cost, which never counts as solver time."""
 
 import hashlib
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,6 +29,7 @@ class Clock:
     before: Row = field(default_factory=dict)  # the totals in the checkpoint that the run was resumed from
     seconds: float = 0.0
     communicate: float = 0.0
+    hidden: float = 0.0
     bytes: int = 0
     messages: int = 0
 
@@ -37,12 +37,13 @@ class Clock:
     def solver(self) -> Iterator[None]:
         """Count a step: its seconds, and the seconds, bytes and messages of its communication."""
         traffic = self.world.traffic
-        start = time.perf_counter(), traffic.seconds, traffic.bytes, traffic.messages
+        start = traffic.mark(), traffic.seconds, traffic.hidden, traffic.bytes, traffic.messages
         yield
-        self.seconds += time.perf_counter() - start[0]
+        self.seconds += traffic.mark() - start[0]
         self.communicate += traffic.seconds - start[1]
-        self.bytes += traffic.bytes - start[2]
-        self.messages += traffic.messages - start[3]
+        self.hidden += traffic.hidden - start[2]
+        self.bytes += traffic.bytes - start[3]
+        self.messages += traffic.messages - start[4]
 
     @property
     def total_seconds(self) -> float:
@@ -50,12 +51,13 @@ class Clock:
         return self.seconds + float(self.before.get("seconds", 0.0))
 
     def row(self) -> Row:
-        """Totals since the start of the run; seconds are the slowest rank's. Collective."""
-        mine = np.array([self.seconds, self.seconds - self.communicate, self.communicate])
+        """Totals since the start of the run; seconds are the slowest rank's. `communicate_seconds`: spent in MPI;
+        `hidden_seconds`: those of `compute_seconds` in which a sum was in transit. Collective."""
+        mine = np.array([self.seconds, self.seconds - self.communicate, self.communicate, self.hidden])
         (high,), (low,) = self.world.max(mine), self.world.min(mine)
         mean, traffic = self.world.sum(mine / self.world.size, np.array([self.bytes, self.messages]))
         row: Row = {"seconds": float(high[0])}
-        for k, name in ((1, "compute_seconds"), (2, "communicate_seconds")):
+        for k, name in enumerate(("compute_seconds", "communicate_seconds", "hidden_seconds"), start=1):
             row[name] = {"min": float(low[k]), "mean": float(mean[k]), "max": float(high[k])}
         row["bytes"], row["messages"] = int(traffic[0]), int(traffic[1])
         return _added(row, self.before)

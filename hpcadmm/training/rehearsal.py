@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from hpcadmm.comm.exact.sums import Exact, sum_exactly
+from hpcadmm.comm.exact.over_ranks import sum_exactly
+from hpcadmm.comm.exact.sums import Exact
 from hpcadmm.comm.launch import phase
 from hpcadmm.comm.world import World
 from hpcadmm.model.problem import Part, Problem

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hpcadmm.comm.exact.kernels import UNKNOWN, bits, fold, fold_triangle
-from hpcadmm.comm.exact.sums import Exact, first_grid, sum_exactly
+from hpcadmm.comm.exact.over_ranks import sum_exactly
+from hpcadmm.comm.exact.sums import Exact, first_grid
 from hpcadmm.comm.world import World
 from hpcadmm.model.tiles import block
 from tests.helpers.sums import alone, summed

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from hpcadmm.comm.exact.sums import Exact, sum_exactly
+from hpcadmm.comm.exact.over_ranks import sum_exactly
+from hpcadmm.comm.exact.sums import Exact
 from hpcadmm.comm.world import World
 
 

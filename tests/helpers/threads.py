@@ -28,6 +28,7 @@ class Board:
         self.shown: list[Any] = [None] * size
         self.sent: dict[Any, list[Any]] = defaultdict(list)  # by (from, to, tag), in order
         self.expected: dict[Any, int] = defaultdict(int)  # how many of them were asked for
+        self.sums: dict[int, dict[int, Any]] = defaultdict(dict)  # those begun, in order: the values of each rank
         self.parts: dict[Any, Board] = {}
         if root is None:
             self.news = threading.Condition(threading.RLock())
@@ -62,10 +63,10 @@ class Board:
 
 
 class Request:
-    """A message whose rest is done when it is waited for."""
+    """A message that arrives when it is waited for; `ready`: can it?"""
 
-    def __init__(self, board: Board, done: Callable[[], Any]) -> None:
-        self.root, self.done = board.root, done
+    def __init__(self, board: Board, done: Callable[[], Any], ready: Callable[[], bool] = lambda: True) -> None:
+        self.root, self.done, self.ready = board.root, done, ready
         with self.root.news:
             self.root.open.add(self)
 
@@ -74,12 +75,20 @@ class Request:
         with self.root.news:
             self.root.open.discard(self)
 
+    def Test(self) -> bool:
+        """Complete it, if it can be."""
+        with self.root.news:
+            ready = self.ready() or self.root.failed
+        if ready:
+            self.Wait()
+        return ready
+
 
 class Communicator:
     """One rank's view of the board: the calls that World makes."""
 
     def __init__(self, board: Board, rank: int) -> None:
-        self.board, self.rank, self.splits = board, rank, 0
+        self.board, self.rank, self.splits, self.begun = board, rank, 0, 0
 
     def Get_rank(self) -> int:
         return self.rank
@@ -104,6 +113,27 @@ class Communicator:
     def Allreduce(self, _: Any, flat: Any, operation: Any) -> None:
         combine = next(function for known, function in COMBINE if known == operation)
         flat[...] = combine.reduce(self.exchange(flat.copy()))
+
+    def Iallreduce(self, _: Any, flat: Any, operation: Any) -> Request:
+        """All ranks begin their sums in the same order; until a sum is complete its buffer holds NaN."""
+        combine = next(function for known, function in COMBINE if known == operation)
+        root, size, own = self.board.root, self.board.size, flat.copy()
+        flat[...] = np.nan
+        with root.news:
+            values = self.board.sums[self.begun]
+            values[self.rank] = own
+            root.news.notify_all()
+        self.begun += 1
+
+        def done() -> None:
+            with root.news:
+                root.news.wait_for(lambda: len(values) == size or root.failed, timeout=60)
+            if len(values) < size:
+                raise Failed("a rank did not begin the same sum")
+            assert np.isnan(flat).all(), "a buffer was written before its sum was complete"
+            flat[...] = combine.reduce([values[rank] for rank in range(size)])
+
+        return Request(self.board, done, lambda: len(values) == size)
 
     def Bcast(self, flat: Any, root: int) -> None:
         flat[...] = self.exchange(flat.copy())[root]

@@ -146,7 +146,7 @@ class Stopped:
 @pytest.fixture
 def time(monkeypatch):
     stopped = Stopped()
-    monkeypatch.setattr("hpcadmm.training.measure.time", SimpleNamespace(perf_counter=stopped))
+    monkeypatch.setattr("hpcadmm.comm.traffic.time", SimpleNamespace(perf_counter=stopped))
     return stopped
 
 

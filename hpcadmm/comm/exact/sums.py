@@ -20,7 +20,6 @@ previous sums, and 30 below its own while batches differ by up to a factor of 2^
 """
 
 import math
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,7 +28,7 @@ from numpy.typing import NDArray
 
 from hpcadmm.comm.exact import kernels
 from hpcadmm.comm.exact.kernels import HELD, LOOSE, UNKNOWN
-from hpcadmm.comm.exact.scales import MARGIN, PASSES, changes, half
+from hpcadmm.comm.exact.scales import MARGIN, changes, half
 from hpcadmm.comm.exact.waiting import MOST, Waiting
 from hpcadmm.comm.world import World
 from hpcadmm.model.symmetric import mirror
@@ -94,6 +93,12 @@ class Exact:
     @packed.setter
     def packed(self, flat: NDArray[np.float64]) -> None:
         self._flat[self._travels] = flat
+
+    @property
+    def length(self) -> int:
+        """Numbers of the message."""
+        entries = self.rows * (self.rows + 1) // 2 if self.symmetric else self.rows * self.columns
+        return self.words * entries + len(self.scales)
 
     def lie_in(self, flat: NDArray[np.float64]) -> None:
         """Move the message into memory of the caller."""
@@ -185,61 +190,9 @@ def words(dtype: Any, *, plain: bool, patient: bool) -> int:
     return 1 if plain or (patient and np.dtype(dtype) == np.float32) else 2
 
 
-def sum_exactly(
-    world: World, sums: Sequence[Exact], again: Callable[[], None], message: NDArray[np.float64] | None = None
-) -> None:
-    """Complete the sums over all ranks in one packed Allreduce; afterwards `total` is the same on all ranks.
-
-    again: clears the sums and repeats every `add` of this rank from unchanged operands; called on all ranks, and only
-    if a bound failed. message: the vector of `side_by_side` for these sums.
-    """
-    for attempt in range(PASSES):
-        _reduce(world, sums, message)
-        verdicts = [s.verdict(attempt) for s in sums]
-        if all(verdict == HELD or (verdict == LOOSE and attempt == PASSES - 1) for verdict in verdicts):
-            for s in sums:
-                s.follow()
-            return
-        if attempt == PASSES - 1:
-            break
-        failed = [s for s, verdict in zip(sums, verdicts, strict=True) if verdict != HELD]
-        for s, peaks in zip(failed, world.max(*(s.peaks for s in failed)), strict=True):
-            s.rescale(peaks, attempt)
-        again()
-    raise ArithmeticError(f"an exact sum failed {PASSES} times: its operands changed between the passes")
-
-
-def sum_tiles(world: World, tiles: Tiles, sums: Sequence[Exact], add: Callable[[slice], None]) -> None:
-    """The complete sums over all tiles and ranks; add(columns) adds the partials of one tile of local columns."""
-
-    def again() -> None:
-        for s in sums:
-            s.clear()
-        for _, columns in tiles:
-            add(columns)
-
-    again()
-    sum_exactly(world, sums, again)
-
-
 def first_grid(samples: int) -> int:
     """The `grid` of a sum over this many samples: room for entries up to 8, as in standardised data."""
     return (64 * max(samples, 1)).bit_length()
-
-
-def _reduce(world: World, sums: Sequence[Exact], message: NDArray[np.float64] | None) -> None:
-    """Sum the messages in one Allreduce."""
-    for s in sums:
-        s.close(world.size == 1)
-    if world.size > 1 and message is not None:
-        world.sum_flat(message)
-    elif world.size > 1:
-        parts = [s.packed for s in sums]
-        flat = world.sum_flat(np.concatenate(parts))
-        for s, part in zip(sums, np.split(flat, np.cumsum([len(part) for part in parts[:-1]])), strict=True):
-            s.packed = part
-    for s in sums:
-        s.finish()
 
 
 def sum_by_tile(world: World, tiles: Tiles, values: NDArray[np.float64]) -> NDArray[np.float64]:

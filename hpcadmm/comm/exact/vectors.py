@@ -23,7 +23,7 @@ def carry(sums: Sequence[Exact], scales: NDArray[np.int64]) -> NDArray[np.int64]
 
 
 def side_by_side(sums: Sequence[Exact]) -> NDArray[np.float64]:
-    """Move the messages of these sums, none of them symmetric, into one vector: `sum_exactly` then sums it in place,
+    """Move the messages of these sums, none of them symmetric, into one vector: the sum over the ranks is then in place,
     without a copy."""
     message = np.zeros(sum(s.packed.size for s in sums))
     start = 0

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from hpcadmm.comm.exact.sums import Exact, first_grid, sum_by_tile, sum_tiles
+from hpcadmm.comm.exact.over_ranks import sum_tiles
+from hpcadmm.comm.exact.sums import Exact, first_grid, sum_by_tile
 from hpcadmm.comm.exact.vectors import carried
 from hpcadmm.comm.world import World
 from hpcadmm.model.problem import Problem

@@ -15,6 +15,7 @@ from hpcadmm.solvers.base import Solver
 from hpcadmm.solvers.gradients import cost, measures
 from hpcadmm.solvers.gradients.schedules import SCHEDULES
 from hpcadmm.solvers.shared.batches import Drawn
+from hpcadmm.solvers.shared.buckets import Overlap
 from hpcadmm.solvers.shared.gradient_sums import GradientSums
 from hpcadmm.solvers.shared.loss import penalty, summed_loss
 from hpcadmm.subproblems.first_order import follow, shorten
@@ -90,6 +91,8 @@ class Stochastic(Solver):
         In [0, 1). Default 0.
     workers: only for accounting: `payload_bits` counts what this number of workers around a server would send in a
         step, their gradients up and one broadcast of the weights down. Default 1.
+    overlap: "auto": sums travel between nodes while later products are formed; "always": within a node too; "never".
+        Exact sums have the same bits in each case. Default "auto".
 
     With data.weight R_i counts w_i times and m is sum_i w_i. A minibatch of b samples divides its sum by b times the
     mean weight of all samples: a factor that all weights share changes nothing, and the rate keeps its meaning.
@@ -114,6 +117,7 @@ class Stochastic(Solver):
     max_norm: Positive | None = None
     average: Fraction = 0.0
     workers: Annotated[int, Ge(1)] = 1
+    overlap: Overlap = "auto"
 
     def __init_subclass__(cls) -> None:
         """Append the common part to a method's docstring."""
@@ -124,9 +128,8 @@ class Stochastic(Solver):
         raise NotImplementedError
 
     def step(self, s: State, p: Problem, world: World) -> None:
-        """One step on one minibatch: sum the gradient over the ranks, then move each layer."""
-        s.sums.sum(s.iterate, lambda: s.work.parts(s.steps), world)
-        for l in range(1, p.network.depth + 1):
+        """One step on one minibatch: sum the gradient over the ranks, and move each layer once its sum is complete."""
+        for l in s.sums.arriving(s.iterate, lambda: s.work.parts(s.steps), world):
             self.move_layer(s, p, l)
             if self.max_norm:
                 shorten(s.iterate[l].T, p.network.n[l - 1], self.max_norm)
@@ -178,7 +181,9 @@ class Stochastic(Solver):
         s = super().blank(p, world)
         kept = self.memory + "V" * bool(self.average)
         V, m, v = ([np.zeros_like(W) if l else None for l, W in enumerate(s.W)] if x in kept else [] for x in "Vmv")
-        return replace(s, V=V, m=m, v=v, sums=GradientSums(p, p.tiles.count), work=Drawn(p, self.batch))
+        overlap = self.overlap if self.batch else "never"
+        sums, work = GradientSums(p, p.tiles.count, overlap=overlap), Drawn(p, self.batch)
+        return replace(s, V=V, m=m, v=v, sums=sums, work=work)
 
     def set_weights(self, s: State, weights: Arrays, p: Problem, world: World) -> None:
         super().set_weights(s, weights, p, world)

@@ -85,6 +85,8 @@ class MpAdmm(Solver):
         send them to the others, with one more synchronisation a refresh; "auto": "dealt" where that should save 10 ms.
         Default "auto".
     sums: "exact" gives the same bits on any grid, "plain" sums are ordinary float64. Default "exact".
+    overlap: "auto": sums travel between nodes while later products are formed; "always": within a node too; "never".
+        Exact sums have the same bits in each case. Default "auto".
     """
 
     name: ClassVar[str] = "mpadmm"
@@ -113,6 +115,7 @@ class MpAdmm(Solver):
     grid: Annotated[list[Count], Len(2, 2)] | Literal["samples", "layers"] = "samples"
     inverses: Literal["auto", "each", "dealt"] = "auto"
     sums: Literal["exact", "plain"] = "exact"
+    overlap: Literal["auto", "always", "never"] = "auto"
 
     def step(self, s: State, p: Problem, world: World) -> None:
         """One sweep: z, a and lam of a batch for fixed W, one sum over the ranks, one step of all W."""
@@ -202,7 +205,7 @@ class MpAdmm(Solver):
             B=work.by_layer(lambda l: np.zeros((n.n[l],) * 2, order="F")),
             P=work.by_layer(lambda l: np.zeros((n.shape(l)[1],) * 2, p.dtype, order="F")),
             Q=work.by_layer(lambda l: np.zeros((n.n[l],) * 2, p.dtype, order="F")),
-            sums=work.sums(self.sums == "plain"),
+            sums=work.sums(plain=self.sums == "plain", overlap=self.overlap if self.batch else "never"),
             work=work,
         )
 

@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from hpcadmm.comm.world import Pending, World
+from hpcadmm.comm.traffic import Pending
+from hpcadmm.comm.world import World
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array, Arrays
 from hpcadmm.model.weighted import Weight
-from hpcadmm.solvers.shared.gradient_sums import GradientSums, OuterSum, Parts
-from hpcadmm.subproblems.passes import Passes
+from hpcadmm.solvers.shared.buckets import Bucket
+from hpcadmm.solvers.shared.gradient_sums import GradientSums, Parts
 
 FORWARD, BACKWARD = 11, 12  # tags
 
@@ -24,34 +25,32 @@ class PipelineSums(GradientSums):
 
     def __init__(self, p: Problem, count: int, chain: World, layers: Sequence[int], **options: Any) -> None:
         super().__init__(p, count, layers=layers, **options)
-        self.p, self.chain = p, chain
+        self.chain = chain
         self.below = self.chain.rank - 1 if self.chain.rank > 0 else None
         self.above = self.chain.rank + 1 if self.chain.rank + 1 < self.chain.size else None
-        self._passes: list[Passes] = []  # of each part
         self._received: dict[tuple[int, int], Array] = {}
 
-    def run(self, W: Arrays, parts: Parts, sums: Sequence[OuterSum]) -> None:
-        """All parts forward, then backward in reverse order; add each to the sums on its way back."""
+    def run(self, W: Arrays, parts: Parts, buckets: Sequence[Bucket], world: World) -> None:
+        """All parts forward, then backward in reverse order; add each to the sums on its way back, and after the last
+        start the sums."""
         sent: list[Pending] = []
         targets, W = [], self.passes.weights(W)
         for j, (x, y, w, *keys) in enumerate(parts()):
             if j == len(self._passes):
-                p = self.p
-                self._passes.append(Passes(p.network, p.loss, p.dtype, p.engines, self.layers, keep=self.below is None))
+                self._passes.append(self._new_passes(keep=self.below is None))
             targets.append((y.copy(order="F"), w))
             sent.extend(self._forward(W, j, x, *keys))
+        self._every = self._passes[: len(targets)]
         for j in reversed(range(len(targets))):
             sent.extend(self._backward(W, j, *targets[j]))
-            for outer in sums:
-                outer.add(self._passes[j])
+            for bucket in buckets if j else ():
+                bucket.add([self._passes[j]], world)
+        for bucket in buckets:
+            bucket.add(self._every[:1], world)
+            if len(buckets) > 1:
+                bucket.start(world.samples)
         for pending in sent:
             pending.wait()
-
-    def add_again(self, parts: Parts, W: Arrays, sums: Sequence[OuterSum]) -> None:
-        """Add the products of the last batch's parts once more, without messages."""
-        for passes in self._passes:
-            for outer in sums:
-                outer.add(passes)
 
     def _forward(self, W: Arrays, j: int, x: Any, keys: Array | None = None) -> list[Pending]:
         """Part j through this rank's layers, from its a_0 or from the rank below; send the result to the rank above."""

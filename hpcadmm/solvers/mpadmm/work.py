@@ -40,12 +40,12 @@ class Work(Drawn):
             for inputs in (False, True)
         }
 
-    def sums(self, plain: bool) -> GradientSums:
+    def sums(self, **options: Any) -> GradientSums:
         """The sums of this rank's layers."""
         p, count = self.problem, self.problem.tiles.count
         if self.chain.size == 1:
-            return GradientSums(p, count, curvature=True, plain=plain)
-        return PipelineSums(p, count, self.chain, self.layers, curvature=True, plain=plain)
+            return GradientSums(p, count, curvature=True, **options)
+        return PipelineSums(p, count, self.chain, self.layers, curvature=True, **options)
 
     def by_layer(self, make: Callable[[int], Array]) -> Arrays:
         """An array for each of this rank's layers."""

@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from hpcadmm.comm.wire.wire import Wire
-from hpcadmm.comm.world import Pending, World
+from hpcadmm.comm.traffic import Pending
+from hpcadmm.comm.world import World
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array
 from hpcadmm.products.scratch import Scratch

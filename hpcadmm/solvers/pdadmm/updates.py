@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from hpcadmm.comm.exact.sums import UNKNOWN, sum_by_tile, sum_tiles
+from hpcadmm.comm.exact.over_ranks import sum_tiles
+from hpcadmm.comm.exact.sums import UNKNOWN, sum_by_tile
 from hpcadmm.comm.exact.vectors import carry
 from hpcadmm.comm.world import World
 from hpcadmm.model.problem import Problem

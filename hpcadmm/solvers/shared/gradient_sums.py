@@ -1,34 +1,25 @@
-"""Sums over samples and ranks of what a forward and a backward pass leave at each layer, in one Allreduce."""
+"""Sums over samples and ranks of what a forward and a backward pass leave at each layer."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from hpcadmm.comm.exact.scales import half
-from hpcadmm.comm.exact.sums import Exact, first_grid, sum_exactly
+from hpcadmm.comm.exact.sums import Exact, first_grid
 from hpcadmm.comm.exact.vectors import carried, side_by_side
 from hpcadmm.comm.world import World
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array, Arrays
 from hpcadmm.model.weighted import Weight
+from hpcadmm.solvers.shared.buckets import Bucket, OuterSum, Overlap, in_buckets, overlaps
 from hpcadmm.subproblems.passes import Passes
 
 # This rank's x, y, w of a batch, and if the network has dropout the keys of the masks; may be called twice.
 Parts = Callable[[], Iterable[tuple[Array, Array, Weight] | tuple[Array, Array, Weight, Array]]]
-Product = Callable[[Passes, Array], Array]  # writes that of the part that was passed through last
-
-
-class OuterSum:
-    """A product over the samples, summed: each part in the working precision, the total in float64."""
-
-    def __init__(self, total: Exact, product: Product) -> None:
-        self.total, self.product = total, product
-
-    def add(self, passes: Passes) -> None:
-        """Add the part that `passes` has just passed through."""
-        self.total.add(self.product(passes, self.total.partial))
+LEAST = 1 << 18  # bytes of a message that is worth a bucket of its own
 
 
 class GradientSums:
@@ -40,6 +31,9 @@ class GradientSums:
     count: parts of a batch over all ranks
     plain: ordinary float64 sums, whose bits depend on the number of ranks
     layers: the layers of this rank; default all
+    overlap: sums travel while later products are formed, from layer L down; then a rank keeps the passes of all its
+        parts. "auto": between nodes, in messages of 256 KiB or more; "always": between ranks, each sum by itself;
+        "never": in one message at the end. No bit depends on it.
     scales: what the exact sums carry from step to step, by layer; a checkpoint keeps it
     """
 
@@ -51,31 +45,41 @@ class GradientSums:
         curvature: bool = False,
         plain: bool = False,
         layers: Sequence[int] | None = None,
+        overlap: Overlap = "never",
     ) -> None:
         L, shape = p.network.depth, p.network.shape
         self.layers = layers or range(1, L + 1)
-        self.passes = Passes(p.network, p.loss, p.dtype, p.engines, self.layers)
+        self.p, self.overlap = p, overlap
+        self.passes = self._new_passes()
         self.samples = p.total
         self._data: Array | None = p.x if 1 in self.layers and not plain else None  # until the scales of a_0 are given
         self._grown = 1 / (1 - p.network.dropout[0]) if p.network.dropout else 1.0  # entries of a_0 that stay
         self.gradient: Arrays = [None] * (L + 1)
         self.aaT, self.llT = self.gradient.copy(), self.gradient.copy()
-        self._gradients, self._inputs, self._outputs = [], [], []
+        self._gradients, self._inputs, self._outputs = (dict[int, OuterSum]() for _ in range(3))
 
-        def outer(product: Product, rows: int, columns: int, symmetric: bool = False) -> OuterSum:
-            grid = first_grid(p.tiles.n)
-            return OuterSum(Exact((rows, columns), p.dtype, count, grid, plain, symmetric, patient=True), product)
+        def outer(l: int, product: Callable[[Passes, int, Array], Array], rows: int, columns: int | None = None) -> OuterSum:
+            shape, grid = (rows, columns or rows), first_grid(p.tiles.n)
+            total = Exact(shape, p.dtype, count, grid, plain, symmetric=columns is None, patient=True)
+            return OuterSum(l, total, partial(_product, product, l))
 
         for l in self.layers:
             rows, columns = shape(l)
-            self._gradients.append(outer(partial(_product, Passes.gradient, l), rows, columns))
-            self.gradient[l] = self._gradients[-1].total
+            self._gradients[l] = outer(l, Passes.gradient, rows, columns)
+            self.gradient[l] = self._gradients[l].total
             if curvature:
-                self._inputs.append(outer(partial(_product, Passes.inputs, l), columns, columns, True))
-                self._outputs.append(outer(partial(_product, Passes.outputs, l), rows, rows, True))
-                self.aaT[l], self.llT[l] = self._inputs[-1].total, self._outputs[-1].total
-        self._message = side_by_side([outer.total for outer in self._gradients])
+                self._inputs[l], self._outputs[l] = outer(l, Passes.inputs, columns), outer(l, Passes.outputs, rows)
+                self.aaT[l], self.llT[l] = self._inputs[l].total, self._outputs[l].total
+        self._message = side_by_side([outer.total for outer in reversed(self._gradients.values())])
         self.scales: Arrays = [None, *(self._carried(l, (1 + curvature) * sum(shape(l))) for l in range(1, L + 1))]
+        self._passes: list[Passes] = []  # of each part, which last until the next batch
+        self._every: list[Passes] = []  # those of this batch
+        self._least = math.inf
+        self._made: dict[tuple[bool, bool], list[Bucket]] = {}
+
+    def _new_passes(self, *, keep: bool = False) -> Passes:
+        p = self.p
+        return Passes(p.network, p.loss, p.dtype, p.engines, self.layers, keep=keep)
 
     def _carried(self, l: int, lines: int) -> Array:
         """The scales of the sums of layer l; for a layer of another rank, zeros of the same size."""
@@ -86,24 +90,48 @@ class GradientSums:
         """Call before the first iteration of a session. A `fresh` run finds its first scales by one sum whose result
         is not used, so that no iteration repeats its sum. Collective."""
         self._give_scales(world.samples)
+        if overlaps(self.overlap, world.samples):
+            self._least = 1 if self.overlap == "always" else LEAST
+            self._made.clear()
         if fresh:
             self.sum(W, parts, world, factors=factors)
 
     def sum(self, W: Arrays, parts: Parts, world: World, *, factors: bool = False, inputs: bool = True) -> None:
         """Fill `gradient[l].total`; with `factors` also aaT and llT, but aaT[1] only with `inputs`. Collective."""
+        for _ in self.arriving(W, parts, world, factors=factors, inputs=inputs):
+            pass
+
+    def arriving(
+        self, W: Arrays, parts: Parts, world: World, *, factors: bool = False, inputs: bool = True
+    ) -> Iterator[int]:
+        """The same; yields each layer, from L down, once its sums are complete. Others may travel meanwhile, and W_l of
+        a layer that was yielded may change. Collective, to the end of the iterator."""
         self._give_scales(world.samples)
-        sums: list[OuterSum] = list(self._gradients)
-        if factors:
-            sums += [*self._inputs[not inputs and 1 in self.layers :], *self._outputs]
-        totals = [outer.total for outer in sums]
-        clear(totals)
-        self.run(W, parts, sums)
+        buckets = self._buckets(factors, inputs)
+        for bucket in buckets:
+            bucket.clear()
+        self.run(W, parts, buckets, world)
+        for bucket in buckets:
+            bucket.finish(world.samples, partial(self._again, bucket, W, parts, world))
+            yield from bucket.completes
 
-        def again() -> None:
-            clear(totals)
-            self.add_again(parts, W, sums)
+    def _buckets(self, factors: bool, inputs: bool) -> list[Bucket]:
+        """The sums of a sweep, in the order in which they are complete."""
+        key = factors, inputs
+        if key not in self._made:
+            outers = [outer for l in reversed(self.layers) for outer in self._outers(l, factors, inputs)]
+            self._made[key] = in_buckets(outers, self._least)
+            start = 0
+            for bucket in [] if factors else self._made[key]:
+                end = start + bucket.bytes // 8
+                bucket.message, start = self._message[start:end], end
+        return self._made[key]
 
-        sum_exactly(world.samples, totals, again, None if factors else self._message)
+    def _outers(self, l: int, factors: bool, inputs: bool) -> list[OuterSum]:
+        """The sums of layer l."""
+        if not factors:
+            return [self._gradients[l]]
+        return [self._gradients[l], self._outputs[l], *([self._inputs[l]] if l > 1 or inputs else [])]
 
     def _give_scales(self, world: World) -> None:
         """Bound a_0, which is the data, for every batch at once: a rare feature then exceeds no bound. Collective the
@@ -117,24 +145,39 @@ class GradientSums:
             self.aaT[1].give(largest + half(math.frexp(self.samples)[1]) + 1)
         self._data = None
 
-    def run(self, W: Arrays, parts: Parts, sums: Sequence[OuterSum]) -> None:
-        """Pass each part forward and backward and add its products to the sums."""
+    def run(self, W: Arrays, parts: Parts, buckets: Sequence[Bucket], world: World) -> None:
+        """Pass each part forward and backward and add its products to the buckets. If there are several, start each as
+        soon as it has its last product."""
         W = self.passes.weights(W)
-        for x, y, w, *keys in parts():
-            self.passes.forward(W, x, *keys)
-            self.passes.backward(W, y, w)
-            for outer in sums:
-                outer.add(self.passes)
+        if len(buckets) == 1:
+            for part in parts():
+                buckets[0].add([pass_through(self.passes, W, *part)], world)
+            return
+        self._every = [pass_through(self._kept(j), W, *part) for j, part in enumerate(parts())]
+        for bucket in buckets:
+            bucket.add(self._every, world)
+            bucket.start(world.samples)
 
-    def add_again(self, parts: Parts, W: Arrays, sums: Sequence[OuterSum]) -> None:
-        """Add the same products once more."""
-        self.run(W, parts, sums)
+    def _kept(self, j: int) -> Passes:
+        """The passes of part j of every batch."""
+        if j == len(self._passes):
+            self._passes.append(self._new_passes(keep=True))
+        return self._passes[j]
+
+    def _again(self, bucket: Bucket, W: Arrays, parts: Parts, world: World) -> None:
+        """Add the products of one bucket once more: of the passes that were kept, or of new ones."""
+        bucket.clear()
+        if self._every:
+            bucket.add(self._every, world)
+        else:
+            self.run(W, parts, [bucket], world)
 
 
-def clear(totals: Sequence[Exact]) -> None:
-    """Begin new sums."""
-    for total in totals:
-        total.clear()
+def pass_through(passes: Passes, W: Arrays, x: Array, y: Array, w: Weight, *keys: Array) -> Passes:
+    """A part forward and backward."""
+    passes.forward(W, x, *keys)
+    passes.backward(W, y, w)
+    return passes
 
 
 def _product(of: Callable[[Passes, int, Array], Array], l: int, passes: Passes, out: Array) -> Array:

@@ -1,13 +1,15 @@
 """The sums z a^T and a a^T over all samples that W steps need: over the tiles of a rank, then over the ranks."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from hpcadmm.comm import memory
-from hpcadmm.comm.exact.sums import Exact, first_grid, sum_exactly, sum_tiles
+from hpcadmm.comm.exact.over_ranks import Started, begin, sum_exactly, sum_tiles
+from hpcadmm.comm.exact.sums import Exact, first_grid
 from hpcadmm.comm.exact.vectors import carried
 from hpcadmm.comm.world import World
 from hpcadmm.model.inputs import engine_of_arrays
@@ -16,6 +18,7 @@ from hpcadmm.model.state import Array, Arrays
 from hpcadmm.model.tiles import Tiles
 from hpcadmm.model.weighted import Weight
 from hpcadmm.products.base import Engine, Operand
+from hpcadmm.solvers.shared.buckets import Overlap, overlaps
 
 SQUARES = 8  # arrays as large as a_0 a_0^T, in float64, while it is summed and factored
 CURE = "use a solver that forms no square matrix of the inputs, as adam, lbfgs or cg, or fewer features"
@@ -60,38 +63,54 @@ class SweepSums:
 
     The pass over layer l makes a_l and z_l, and so completes what W_{l+1} needs: z_{l+1} a_l^T and a_l a_l^T. The pass
     over layer 1 also sums z_1 a_0^T, for W_1 of the *next* sweep, while a_0 is in cache; a_0 a_0^T never changes. So a
-    sweep needs L - 1 Allreduces (one if L = 1). A checkpoint saves `scales`, which exact sums carry from one sweep to
-    the next.
+    sweep needs L - 1 Allreduces (one if L = 1). Where sums overlap with work, z_1 a_0^T travels during the passes over
+    the other layers, as one more. A checkpoint saves `scales`, which exact sums carry from one sweep to the next.
     """
 
-    def __init__(self, p: Problem, plain: bool) -> None:
+    def __init__(self, p: Problem, plain: bool, overlap: Overlap = "never") -> None:
         of = [NormalSums(p, l, gram=l > 1, plain=plain) for l in range(1, p.network.depth + 1)]
-        self.tiles, self.w = p.tiles, p.w
+        self.tiles, self.w, self.overlap = p.tiles, p.w, overlap
         self.of: list[Any] = [None, *of]
         self.scales = carried([part for sums in of for part in sums.parts])
+        self._started: tuple[Started, Callable[[], None]] | None = None  # of z_1 a_0^T, and what repeats its products
 
     def pass_over(self, l: int, z: Arrays, a: Arrays, world: World) -> Iterator[slice]:
         """Iterate over this rank's tiles: the body of the loop updates a_l and z_l on each of them.
 
         z, a: the operands of the products. After the body has updated a tile, the tile's products are added; after the
-        last tile they are summed over the ranks, in one Allreduce. l = 0 updates nothing and sums z_1 a_0^T, for the
-        first W_1.
+        last tile they are summed over the ranks. l = 0 updates nothing and sums z_1 a_0^T, for the first W_1.
         """
         due = [k for k in ((1, 2) if l == 1 else (l + 1,)) if k < len(self.of)]
-        yield from self._add_after(due, z, a)
-        if due:
-            parts = [part for k in due for part in self.of[k].parts]
-            sum_exactly(world, parts, again=lambda: exhaust(self._add_after(due, z, a)))
+        yield from self._add_after(due, z, a, world)
+        later = [1] if overlaps(self.overlap, world) and l == 1 else []
+        now = [k for k in due if k not in later]
+        if now:
+            sum_exactly(world, self._parts(now), partial(self._repeat, now, z, a, world))
+        if later:
+            self._started = begin(world, self._parts(later)), partial(self._repeat, later, z, a, world)
 
-    def _add_after(self, due: Sequence[int], z: Arrays, a: Arrays) -> Iterator[slice]:
+    def _parts(self, due: Sequence[int]) -> list[Exact]:
+        return [part for k in due for part in self.of[k].parts]
+
+    def complete(self) -> None:
+        """Complete what still travels at the end of a sweep. Collective."""
+        if self._started is not None:
+            started, again = self._started
+            started.finish(again)
+            self._started = None
+
+    def _repeat(self, due: Sequence[int], z: Arrays, a: Arrays, world: World) -> None:
+        exhaust(self._add_after(due, z, a, world))
+
+    def _add_after(self, due: Sequence[int], z: Arrays, a: Arrays, world: World) -> Iterator[slice]:
         """Begin the sums for W_k, k in `due`; yield each tile and then add its products."""
-        for k in due:
-            for part in self.of[k].parts:
-                part.clear()
+        for part in self._parts(due):
+            part.clear()
         for _, t in self.tiles:
             yield t
             for k in due:
                 self.of[k].add(z[k][:, t], a[k - 1][:, t], self.w(t))
+            world.progress()
 
 
 def exhaust(iterator: Iterator[Any]) -> None:

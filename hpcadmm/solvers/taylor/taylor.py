@@ -16,6 +16,7 @@ from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import INPUTS, OUTPUTS, UNITS, WEIGHTS, Array, Arrays, columns, exact_sums, replicated, scalar
 from hpcadmm.products.targets import also, renew
 from hpcadmm.solvers.base import Solver
+from hpcadmm.solvers.shared.buckets import Overlap
 from hpcadmm.solvers.shared.normal import SweepSums, check_squares, exhaust, sum_over_samples
 from hpcadmm.solvers.shared.start import gaussian
 from hpcadmm.solvers.taylor import cost, measures
@@ -55,6 +56,8 @@ class Taylor(Solver):
     warm: sweeps before the multiplier starts to move, >= 0. Default: it never moves. The paper does not say how many.
     dual_step: lam += dual_step beta_L (z_L - W_L a_{L-1}), > 0. Default 1, as in the paper; the textbook's step is 2.
     sums: "exact" (default) gives the same bits on any number of ranks; "plain" does not.
+    overlap: "auto" (default): between nodes z_1 a_0^T travels during the passes over the other layers; "always": within a
+        node too; "never". Exact sums have the same bits in each case.
 
     Deviations from the paper:
     W_l comes from a Cholesky factor of a a^T with `ridge` and `decay`, not from the pseudo-inverse of a. If ridge =
@@ -78,6 +81,7 @@ class Taylor(Solver):
     warm: Annotated[int, Ge(0)] | None = None
     dual_step: Positive = 1.0
     sums: Literal["exact", "plain"] = "exact"
+    overlap: Overlap = "auto"
 
     def step(self, s: State, p: Problem, world: World) -> None:
         """One sweep of Algorithm 1. While a pass goes over the tiles, `sums` adds what the next W steps need. E[l]
@@ -101,6 +105,7 @@ class Taylor(Solver):
             renew(Z[L][:, t], z[L][:, t])
             if self.warm is not None and s.sweeps >= self.warm:
                 s.lam[:, t] += self.dual_step * beta[L] * (z[L][:, t] - m)
+        sums.complete()
         s.sweeps += 1
 
     def _factor(self, s: State, l: int, p: Problem) -> Factor:
@@ -129,7 +134,7 @@ class Taylor(Solver):
         check_squares(p, world)
 
     def blank(self, p: Problem, world: World) -> State:
-        sums = SweepSums(p, self.sums == "plain")
+        sums = SweepSums(p, self.sums == "plain", self.overlap)
         return replace(super().blank(p, world), zaT=sums.of[1].zaT, sums=sums, work=Work(p))
 
     def start(self, s: State, p: Problem, world: World) -> None:

@@ -10,7 +10,8 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 from annotated_types import Ge, Gt, Lt
 
-from hpcadmm.comm.exact.sums import Exact, first_grid, sum_exactly
+from hpcadmm.comm.exact.over_ranks import sum_exactly
+from hpcadmm.comm.exact.sums import Exact, first_grid
 from hpcadmm.comm.world import World
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import WEIGHTS, Array, Arrays, exact_sums, replicated, scalar, sites

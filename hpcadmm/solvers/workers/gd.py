@@ -12,7 +12,8 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from annotated_types import Ge, Gt, Lt
 
-from hpcadmm.comm.exact.sums import Exact, first_grid, sum_exactly
+from hpcadmm.comm.exact.over_ranks import sum_exactly
+from hpcadmm.comm.exact.sums import Exact, first_grid
 from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
 from hpcadmm.model.inputs import Inputs

@@ -13,7 +13,8 @@ import numpy as np
 from annotated_types import Gt, Lt
 
 from hpcadmm.comm.wire import quantizer
-from hpcadmm.comm.world import Pending, World
+from hpcadmm.comm.traffic import Pending
+from hpcadmm.comm.world import World
 from hpcadmm.model.graph import Graph
 from hpcadmm.model.state import Array
 from hpcadmm.model.tiles import Tiles, block

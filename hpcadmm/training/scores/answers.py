@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcadmm.comm.exact.sums import Exact, first_grid, sum_by_tile, sum_exactly
+from hpcadmm.comm.exact.over_ranks import sum_exactly
+from hpcadmm.comm.exact.sums import Exact, first_grid, sum_by_tile
 from hpcadmm.comm.world import World
 from hpcadmm.datasets.loaded import Samples
 from hpcadmm.model.losses.base import decide
