@@ -210,10 +210,15 @@ pending = [g.chain.receive(known, w.rank - 1, 3)] if w.rank else []
 pending += [g.chain.send(x, w.rank + 1, 3)] if w.rank < w.size - 1 else []
 for one in pending:
     one.wait()
+one, other = np.full(4, w.rank + 1.0), np.full(1 << 18, 2.0**w.rank)
+travelling = [w.start_sum(one), w.start_sum(other)]
+w.progress()
+for each in reversed(travelling):
+    each.wait()
 below = w.gather([g.chain.size, g.samples.size, known.tolist()])
 last = w.broadcast(np.array([float(w.rank)]), w.size - 1).tolist()
 w.barrier()
-mine = [a.tolist(), float(b), float(c), float(d), said, everybody, fault, below, last]
+mine = [a.tolist(), float(b), float(c), float(d), said, everybody, fault, below, last, one.tolist(), float(other[-1])]
 for rank, other in enumerate(w.gather(mine)):
     assert other == mine, (rank, other, mine)
 if w.first:
@@ -225,10 +230,11 @@ if w.first:
 def test_on_real_ranks(mpirun, n):
     done = mpirun(n, PROGRAM).check()
     n = done.n
-    a, b, c, d, said, everybody, fault, below, last, messages = json.loads(done.stdout)
+    a, b, c, d, said, everybody, fault, below, last, one, other, messages = json.loads(done.stdout)
     assert a == [[n * (n + 1) / 2] * 2] * 2
     assert (b, c, d, said, fault) == (n, n - 1, 0, {"é": [1.5, None]}, "bad")
     assert everybody == ["x" * rank for rank in range(n)]
     assert below == [[n, 1, [[max(rank - 1, 0)] * 3] * 2] for rank in range(n)]
     assert last == [n - 1]
-    assert messages == (12 if n > 1 else 0)
+    assert (one, other) == ([n * (n + 1) / 2] * 4, 2**n - 1)
+    assert messages == (14 if n > 1 else 0)

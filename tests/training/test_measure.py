@@ -180,6 +180,29 @@ def test_the_clock_counts_the_solver_on_all_ranks(time):
     assert (row["bytes"], row["messages"]) == (3 * 300, 3 * 6)
 
 
+def test_hidden_seconds_are_those_of_work_while_a_sum_travels(time):
+    """Two at a time count once; the seconds between steps do not count."""
+
+    def work(world):
+        clock = Clock(world)
+        with clock.solver():
+            time.advance(1)
+            one = world.start_sum(np.ones(3))
+            time.advance(2)
+            other = world.start_sum(np.ones(2))
+            time.advance(4)
+            one.wait()
+            time.advance(8)
+        time.advance(100)
+        with clock.solver():
+            time.advance(16)
+            other.wait()
+            time.advance(32)
+        return clock.row()["hidden_seconds"]
+
+    assert on_ranks(2, work) == [{"min": 30, "mean": 30, "max": 30}] * 2
+
+
 def test_the_totals_of_earlier_sessions_are_added(time):
     world = World.alone()
     first = Clock(world)
