@@ -8,7 +8,7 @@ from scipy.sparse import csc_array
 from hpcadmm.model.dropout import stays
 from hpcadmm.model.inputs import Coming, Inputs
 from hpcadmm.model.state import Array
-from hpcadmm.products.base import Engine
+from hpcadmm.products.base import WHOLE, Engine
 from hpcadmm.products.plain import Arrays, Plain
 
 
@@ -116,8 +116,10 @@ class SparseProducts(Plain):
             return super().apply(W, a, out)
         return a.product(W, np.empty((len(W), a.shape[1]), W.dtype, order="F") if out is None else out)
 
-    def outer(self, z: Array, a: Any, out: Array) -> Array:
-        return a.outer(z, out) if isinstance(a, Sparse) else super().outer(z, a, out)
+    def outer(self, z: Array, a: Any, out: Array, block: slice = WHOLE) -> Array:
+        if not isinstance(a, Sparse):
+            return super().outer(z, a, out, block)
+        return (a if block == WHOLE else a[block]).outer(z, out)
 
     def gram(self, a: Any, out: Array) -> Array:
         return a.gram(out) if isinstance(a, Sparse) else super().gram(a, out)

@@ -15,6 +15,7 @@ Change = Callable[[Array], Array] | None
 Operand = Any  # an Array, or the engine's own form of one, which has a `shape` and gives columns as [:, t]
 
 
+WHOLE = slice(None)
 LEAST, INNER = 1024, 16  # entries and columns of W from which rounding pays
 
 
@@ -105,8 +106,8 @@ class Engine(Protocol):
         """out = W^T z: the first len(out) columns of W (rows, inner), z (rows, m)."""
         ...
 
-    def outer(self, z: Operand, a: Operand, out: Array) -> Array:
-        """out = z a^T over the samples: (rows, m) (columns, m)."""
+    def outer(self, z: Operand, a: Operand, out: Array, block: slice = WHOLE) -> Array:
+        """out = z a^T over the samples: (rows, m) (columns, m); of a only the rows `block`."""
         ...
 
     def gram(self, a: Operand, out: Array) -> Array:

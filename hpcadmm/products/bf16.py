@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from hpcadmm.products import dots, piecewise, rounding
-from hpcadmm.products.base import Array, Change, Shapes, pays
+from hpcadmm.products.base import WHOLE, Array, Change, Shapes, pays
 from hpcadmm.products.plain import Plain
 from hpcadmm.products.rounded import Rounded
 from hpcadmm.products.scratch import Scratch
@@ -119,8 +119,8 @@ class Bf16:
         dots.multiply(z.plain, W.packed(rows, lambda former: dots.pack(W.plain[:rows], former)), out.T)
         return out
 
-    def outer(self, z: Rounded, a: Rounded, out: Array) -> Array:
-        dots.multiply(a.turned, z.packed("samples", lambda former: dots.pack(z.turned, former)), out.T)
+    def outer(self, z: Rounded, a: Rounded, out: Array, block: slice = WHOLE) -> Array:
+        dots.multiply(a.turned[block], z.packed("samples", lambda former: dots.pack(z.turned, former)), out.T)
         return out
 
     def gram(self, a: Rounded, out: Array) -> Array:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from hpcadmm.products.base import Array, Change, Shapes
+from hpcadmm.products.base import WHOLE, Array, Change, Shapes
 from hpcadmm.products.scratch import Scratch
 
 
@@ -72,8 +72,8 @@ class Plain:
     def pull(self, W: Array, z: Array, out: Array) -> Array:
         return np.matmul(W[:, : len(out)].T, z, out=out)
 
-    def outer(self, z: Array, a: Array, out: Array) -> Array:
-        return np.matmul(z, a.T, out=out)
+    def outer(self, z: Array, a: Array, out: Array, block: slice = WHOLE) -> Array:
+        return np.matmul(z, a[block].T, out=out)
 
     def gram(self, a: Array, out: Array) -> Array:
         return np.matmul(a, a.T, out=out)

@@ -12,7 +12,7 @@ from hpcadmm.model.losses.base import Loss
 from hpcadmm.model.network import Network
 from hpcadmm.model.state import Array, Arrays
 from hpcadmm.model.weighted import Weight
-from hpcadmm.products.base import Engine, Operand
+from hpcadmm.products.base import WHOLE, Engine, Operand
 from hpcadmm.products.plain import Plain
 from hpcadmm.products.scratch import Scratch
 
@@ -111,9 +111,9 @@ class Passes:
         out = self._scratch("pull", self.network.n[l - 1], self.lam[l].shape[1])
         return self.products[l].pull(W[l], self.lam[l], out)
 
-    def gradient(self, l: int, out: Array) -> Array:
-        """out = dR/dW_l = lam_l a_{l-1}^T."""
-        return self.products[l].outer(self.lam[l], self.a[l - 1], out)
+    def gradient(self, l: int, out: Array, block: slice = WHOLE) -> Array:
+        """out = dR/dW_l = lam_l a_{l-1}^T, or a block of its columns."""
+        return self.products[l].outer(self.lam[l], self.a[l - 1], out, block)
 
     def inputs(self, l: int, out: Array) -> Array:
         """The lower triangle of out = sum w a_{l-1} a_{l-1}^T."""

@@ -16,28 +16,29 @@ Message = NDArray[np.float64] | None
 
 
 class Started:
-    """Sums in transit, in one message; until `finish` nobody may use them."""
+    """Sums in transit; until `finish` nobody may use them. message: the vector that they fill; None: they lie elsewhere,
+    and travel in a copy."""
 
     def __init__(self, world: World, sums: Sequence[Exact], message: Message) -> None:
         self.world, self.sums, self.message = world, sums, message
-        self._flat: Message = None
-        self._pending: Pending | None = None
+        self._flat: NDArray[np.float64] = np.zeros(0)
+        self._pendings: list[Pending] = []
 
-    def travel(self, *, start: bool) -> None:
-        """Sum the messages in one Allreduce; with `start` only begin to."""
+    def close(self) -> NDArray[np.float64]:
+        """All partials are added: what travels, nothing on one rank."""
         for s in self.sums:
             s.close(self.world.size == 1)
-        if self.world.size == 1:
-            return
-        self._flat = self.message if self.message is not None else np.concatenate([s.packed for s in self.sums])
-        if start:
-            self._pending = self.world.start_sum(self._flat)
-        else:
-            self.world.sum_flat(self._flat)
+        if self.world.size > 1:
+            self._flat = np.concatenate([s.packed for s in self.sums]) if self.message is None else self.message
+        return self._flat
+
+    def send(self, part: NDArray[np.float64]) -> None:
+        """Begin to sum this part of the message; no more is added to it."""
+        self._pendings.append(self.world.start_sum(part))
 
     def progress(self) -> bool:
         """Let the message advance; has it arrived?"""
-        return self._pending is None or self._pending.progress()
+        return all([pending.progress() for pending in self._pendings])
 
     def finish(self, again: Callable[[], None]) -> None:
         """Complete the sums; afterwards `total` is the same on all ranks. Collective.
@@ -58,15 +59,15 @@ class Started:
             for s, peaks in zip(failed, self.world.max(*(s.peaks for s in failed)), strict=True):
                 s.rescale(peaks, attempt)
             again()
-            self.travel(start=False)
+            self.world.sum_flat(self.close())
         raise ArithmeticError(f"an exact sum failed {PASSES} times: its operands changed between the passes")
 
     def _arrive(self) -> None:
         """Take the sums from the message."""
-        if self._pending is not None:
-            self._pending.wait()
-        self._pending = None
-        if self._flat is not None and self.message is None:
+        for pending in self._pendings:
+            pending.wait()
+        self._pendings = []
+        if self.message is None and self.world.size > 1:
             sizes = np.cumsum([s.length for s in self.sums])
             for s, part in zip(self.sums, np.split(self._flat, sizes[:-1]), strict=True):
                 s.packed = part
@@ -75,19 +76,19 @@ class Started:
 
 
 def begin(world: World, sums: Sequence[Exact], message: Message = None) -> Started:
-    """Begin to complete the sums over all ranks, which `Started.finish` ends.
+    """Begin to complete the sums over all ranks, in one message, which `Started.finish` ends.
 
     message: the vector of `side_by_side` that these sums fill. Ranks begin and finish their sums in the same order.
     """
     started = Started(world, sums, message)
-    started.travel(start=True)
+    started.send(started.close())
     return started
 
 
 def sum_exactly(world: World, sums: Sequence[Exact], again: Callable[[], None], message: Message = None) -> None:
     """`begin` and `finish` in one blocking Allreduce."""
     started = Started(world, sums, message)
-    started.travel(start=False)
+    world.sum_flat(started.close())
     started.finish(again)
 
 

@@ -136,6 +136,18 @@ class Exact:
         sizes = self._sizes[: len(partials)]
         fold(*self._matrices, partials, self._up, self._down, self._finer, sizes, self._fresh, last)
         self._fresh, self._whole = False, last
+        self.weigh(sizes)
+
+    def fold_columns(self, block: slice, partials: NDArray[Any], lines: Any, sizes: NDArray[np.float64]) -> None:
+        """Add these columns (count, columns, rows) of partials to a sum of one word; the first columns clear no others.
+
+        lines: those of all rows and of these columns; sizes: of these lines, which `weigh` needs of all columns."""
+        up, down = self._up[lines], self._down[lines]
+        kernels.fold(self._matrices[0][block], None, partials, up, down, self._finer, sizes, True, False)
+        self._fresh = False
+
+    def weigh(self, sizes: NDArray[np.float64]) -> None:
+        """Add the sizes of whole partials to the loads."""
         for size in sizes:
             kernels.weigh(size, self._down, self._loads, self.peaks)
 

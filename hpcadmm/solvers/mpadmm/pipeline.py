@@ -5,7 +5,7 @@ so that the rank below need not wait for them.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -22,6 +22,8 @@ FORWARD, BACKWARD = 11, 12  # tags
 
 class PipelineSums(GradientSums):
     """`GradientSums` of this rank's `layers`; the ranks of `chain` hold the other layers, in order."""
+
+    cuts: ClassVar[bool] = False
 
     def __init__(self, p: Problem, count: int, chain: World, layers: Sequence[int], **options: Any) -> None:
         super().__init__(p, count, layers=layers, **options)
@@ -46,9 +48,10 @@ class PipelineSums(GradientSums):
             for bucket in buckets if j else ():
                 bucket.add([self._passes[j]], world)
         for bucket in buckets:
-            bucket.add(self._every[:1], world)
             if len(buckets) > 1:
-                bucket.start(world.samples)
+                bucket.depart(self._every[:1], world)
+            else:
+                bucket.add(self._every[:1], world)
         for pending in sent:
             pending.wait()
 

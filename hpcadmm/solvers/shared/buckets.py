@@ -1,6 +1,6 @@
 """Products over the samples of all ranks: each is added part by part, and those of a bucket travel in one message."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -50,17 +50,17 @@ class Bucket:
         for total in self.totals:
             total.clear()
 
-    def add(self, every: Iterable[Passes], world: World) -> None:
+    def add(self, every: Sequence[Passes], world: World) -> None:
         """Add the parts that these have passed through; sums in transit advance meanwhile."""
-        every = list(every)
         for outer in self.outers:
             for passes in every:
                 outer.add(passes)
                 world.progress()
 
-    def start(self, world: World) -> None:
-        """All products are added: begin the sum over the ranks."""
-        self.started = begin(world, self.totals, self.message)
+    def depart(self, every: Sequence[Passes], world: World) -> None:
+        """Add the last parts, and begin the sum over the ranks."""
+        self.add(every, world)
+        self.started = begin(world.samples, self.totals, self.message)
 
     def finish(self, world: World, again: Callable[[], None]) -> None:
         """Complete the sum over the ranks, whether it was started or not; `again` as in `sum_exactly`. Collective."""

@@ -96,4 +96,14 @@ def gradient_memory(place: Place, vectors: int = 0) -> float:
     case = place.case
     whole = 0 if getattr(case.solver, "batch", 0) else case.width(1)  # of the inputs are operands all the time
     samples = place.columns * (data_rows(place) + rounded(place, whole))
-    return samples + case.weights * (case.item * (3 + vectors) + rounded(place, 4) + 3 * 8)
+    weights = case.weights * (case.item * (3 + vectors) + rounded(place, 4) + 3 * 8)
+    return samples + weights + kept_passes(place)
+
+
+def kept_passes(place: Place) -> float:
+    """Bytes of the passes of a minibatch, which a rank keeps while sums travel."""
+    case, solver = place.case, place.case.solver
+    if place.samples == 1 or getattr(solver, "overlap", "never") == "never" or not getattr(solver, "batch", 0):
+        return 0.0
+    rows = sum(case.width(l) + 3 * case.n[l] for l in place.layers)
+    return batch_bill(place).columns * (case.item * rows + rounded(place, rows))

@@ -3,10 +3,11 @@
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
+from hpcadmm.comm.exact.pieces import Pieces
 from hpcadmm.comm.exact.scales import half
 from hpcadmm.comm.exact.sums import Exact, first_grid
 from hpcadmm.comm.exact.vectors import carried, side_by_side
@@ -15,6 +16,7 @@ from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array, Arrays
 from hpcadmm.model.weighted import Weight
 from hpcadmm.solvers.shared.buckets import Bucket, OuterSum, Overlap, in_buckets, overlaps
+from hpcadmm.solvers.shared.cuts import MOST, CutBucket, cut_alike
 from hpcadmm.subproblems.passes import Passes
 
 # This rank's x, y, w of a batch, and if the network has dropout the keys of the masks; may be called twice.
@@ -36,6 +38,8 @@ class GradientSums:
         "never": in one message at the end. No bit depends on it.
     scales: what the exact sums carry from step to step, by layer; a checkpoint keeps it
     """
+
+    cuts: ClassVar[bool] = True  # are all parts added after the passes, so that large gradients can travel in blocks?
 
     def __init__(
         self,
@@ -74,7 +78,8 @@ class GradientSums:
         self.scales: Arrays = [None, *(self._carried(l, (1 + curvature) * sum(shape(l))) for l in range(1, L + 1))]
         self._passes: list[Passes] = []  # of each part, which last until the next batch
         self._every: list[Passes] = []  # those of this batch
-        self._least = math.inf
+        self._least: float = math.inf
+        self._pieces: dict[int, Pieces] = {}  # of the gradients that are cut
         self._made: dict[tuple[bool, bool], list[Bucket]] = {}
 
     def _new_passes(self, *, keep: bool = False) -> Passes:
@@ -92,9 +97,22 @@ class GradientSums:
         self._give_scales(world.samples)
         if overlaps(self.overlap, world.samples):
             self._least = 1 if self.overlap == "always" else LEAST
+            self._pieces = self._cut(parts, world.samples) if self.cuts else {}
             self._made.clear()
         if fresh:
             self.sum(W, parts, world, factors=factors)
+
+    def _cut(self, parts: Parts, world: World) -> dict[int, Pieces]:
+        """The blocks of the gradients that are large enough, where that changes no bit on any rank. Collective."""
+        found, samples = {}, {max(x.shape[1] - less, 0) for x, *_ in parts() for less in (0, 1)}
+        for l in self.layers:
+            total = self.gradient[l]
+            count = min(MOST, 8 * total.length // self._least)
+            if count > 1 and total.words == 1 and not total.plain:
+                found[l] = Pieces(total, count)
+        alike = [float(cut_alike(self.p, l, pieces.blocks, samples)) for l, pieces in found.items()]
+        agreed = world.min(np.array(alike))[0]
+        return {l: pieces for (l, pieces), same in zip(found.items(), agreed, strict=True) if same}
 
     def sum(self, W: Arrays, parts: Parts, world: World, *, factors: bool = False, inputs: bool = True) -> None:
         """Fill `gradient[l].total`; with `factors` also aaT and llT, but aaT[1] only with `inputs`. Collective."""
@@ -120,12 +138,20 @@ class GradientSums:
         key = factors, inputs
         if key not in self._made:
             outers = [outer for l in reversed(self.layers) for outer in self._outers(l, factors, inputs)]
-            self._made[key] = in_buckets(outers, self._least)
-            start = 0
-            for bucket in [] if factors else self._made[key]:
-                end = start + bucket.bytes // 8
-                bucket.message, start = self._message[start:end], end
+            self._made[key] = [self._placed(bucket) for bucket in in_buckets(outers, self._least)]
         return self._made[key]
+
+    def _placed(self, bucket: Bucket) -> Bucket:
+        """The bucket with its message, if it has gradients only; cut, if it is one that can be."""
+        layers = [outer.layer for outer in bucket.outers if outer is self._gradients[outer.layer]]
+        if len(layers) < len(bucket.outers):
+            return bucket
+        starts = np.cumsum([0, *(self.gradient[l].length for l in reversed(self.layers))])
+        first, last = (self.layers[-1] - l for l in (layers[0], layers[-1]))
+        bucket.message = self._message[starts[first] : starts[last + 1]]
+        if len(layers) == 1 and layers[0] in self._pieces:
+            return CutBucket(**vars(bucket), pieces=self._pieces[layers[0]])
+        return bucket
 
     def _outers(self, l: int, factors: bool, inputs: bool) -> list[OuterSum]:
         """The sums of layer l."""
@@ -155,8 +181,7 @@ class GradientSums:
             return
         self._every = [pass_through(self._kept(j), W, *part) for j, part in enumerate(parts())]
         for bucket in buckets:
-            bucket.add(self._every, world)
-            bucket.start(world.samples)
+            bucket.depart(self._every, world)
 
     def _kept(self, j: int) -> Passes:
         """The passes of part j of every batch."""
