@@ -92,9 +92,7 @@ class GradientSums:
     def sum(self, W: Arrays, parts: Parts, world: World, *, factors: bool = False, inputs: bool = True) -> None:
         """Fill `gradient[l].total`; with `factors` also aaT and llT, but aaT[1] only with `inputs`. Collective."""
         self._give_scales(world.samples)
-        sums: list[OuterSum] = list(self._gradients)
-        if factors:
-            sums += [*self._inputs[not inputs and 1 in self.layers :], *self._outputs]
+        sums = [*self._gradients, *(self.curvature(inputs) if factors else [])]
         totals = [outer.total for outer in sums]
         clear(totals)
         self.run(W, parts, sums)
@@ -104,6 +102,10 @@ class GradientSums:
             self.add_again(parts, W, sums)
 
         sum_exactly(world.samples, totals, again, None if factors else self._message)
+
+    def curvature(self, inputs: bool) -> list[OuterSum]:
+        """aaT and llT, but aaT[1] only with `inputs`."""
+        return [*self._inputs[not inputs and 1 in self.layers :], *self._outputs]
 
     def _give_scales(self, world: World) -> None:
         """Bound a_0, which is the data, for every batch at once: a rare feature then exceeds no bound. Collective the
