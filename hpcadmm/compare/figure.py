@@ -23,7 +23,7 @@ class Band:
     """A job's curve: at each point the median cost of its seeds, and the median and range of what they reached."""
 
     label: str
-    solver: str
+    method: str  # its solver; of another program, what it does
     measure: str
     costs: dict[str, list[float]]
     middle: list[float]
@@ -45,10 +45,11 @@ def band(label: str, runs: Sequence[Result]) -> Band:
     common = sorted(set.intersection(*map(set, by_iteration)))
     points = [[rows[iteration] for rows in by_iteration] for iteration in common]
     unit = 100.0 if runs[0].measure == "accuracy" else 1.0
+    solver = runs[0].planned.job.solver
     reached = [[unit * row[key] for row in rows] for rows in points]
     return Band(
         label,
-        runs[0].planned.job.solver.name,
+        f"{solver.name} {getattr(solver, 'title', '')}",
         runs[0].measure,
         {cost: [median(float(row.get(cost) or 0) for row in rows) for rows in points] for cost in AXES},
         [median(values) for values in reached],
@@ -78,7 +79,7 @@ def sent(found: Sequence[Band], measure: str, cost: str) -> bool:
 
 def looks(found: Sequence[Band]) -> list[dict[str, Any]]:
     """The style of each curve."""
-    return plotting.styles([one.solver for one in found])
+    return plotting.styles([one.method for one in found])
 
 
 def panel(place: Any, found: Sequence[Band], measure: str, cost: str, targets: Sequence[float]) -> None:

@@ -71,9 +71,9 @@ def scalar(value: float, former: str = "") -> Any:
     return field(default=value, metadata={"lies": "replicated", "number": type(value), "former": former})
 
 
-def exact_sums() -> Any:
-    """Exact sums. A checkpoint keeps their `scales`: an array, or a list of arrays by layer."""
-    return field(default=None, metadata={"lies": "replicated", "first": 0, "sums": True})
+def exact_sums(name: str = "scales") -> Any:
+    """Exact sums. A checkpoint keeps their `scales`, an array or a list of arrays by layer, under this name."""
+    return field(default=None, metadata={"lies": "replicated", "first": 0, "sums": name})
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def items(state: Any) -> Iterator[Item]:
         if "number" in f.metadata:
             value = np.array([value], np.int64 if f.metadata["number"] is int else np.float64)
         elif "sums" in f.metadata and value is not None:
-            name, value = "scales", value.scales
+            name, value = f.metadata["sums"], value.scales
         if isinstance(value, list):
             for l, array in enumerate(value):
                 if array is not None and l >= f.metadata["first"]:

@@ -19,7 +19,13 @@ from hpcadmm.solvers.shared.ops import Bill
 from hpcadmm.solvers.shared.start import forward
 from hpcadmm.subproblems.norm import square
 
-SOON = {"warm": 1, "refresh": 2, "period": 1, "restart": 2}  # keys of several solvers, and their values in a rehearsal
+SOON = {
+    "warm": 1,
+    "refresh": 2,
+    "period": 1,
+    "restart": 2,
+    "local_after": 1,
+}  # keys of several solvers, and their values in a rehearsal
 
 
 class Solver:

@@ -45,7 +45,7 @@ SOLVERS = {
     "taylor": ["data.weight=balanced"],
     "dladmm": ["data.weight=balanced"],
     "pdadmm": ["data.weight=balanced"],
-    "mpadmm": ["data.weight=balanced", "solver.batch=60", "solver.cut=3"],
+    "mpadmm": ["data.weight=balanced", "solver.batch=60", "solver.workers=3", "solver.local_steps=2"],
 }
 
 

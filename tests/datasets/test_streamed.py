@@ -45,7 +45,13 @@ name = "{solver}"
 SOLVERS = {
     "adam": ["solver.batch=100", "solver.cut=3", "network.dropout=0.5", "network.dropout_inputs=0.2"],
     "sgd": ["solver.batch=0", "data.weight=balanced"],
-    "mpadmm": ["solver.batch=300", "solver.cut=3"],
+    "mpadmm": [
+        "solver.batch=300",
+        "solver.workers=3",
+        "solver.local_steps=2",
+        "solver.local_batch=50",
+        "solver.local_after=1",
+    ],
     "lbfgs": [],
     "gadmm": ["solver.workers=3", "solver.batch=40"],
     "qgadmm": ["solver.workers=3", "solver.batch=40", "data.weight=balanced"],

@@ -25,6 +25,8 @@ VARIANTS = {
         {"batch": 96, "warm": 1, "refresh": 1},
         {"batch": 96, "grid": "layers"},
         {"batch": 96, "warm": 1, "refresh": 1, "inverses": "dealt"},
+        {"batch": 96, "local_steps": 2, "local_batch": 12, "workers": 6},
+        {"batch": 96, "local_steps": 2, "local_batch": 12, "workers": 6, "local_after": 1, "warm": 1},
     ],
     "gd": [{"workers": 6}],
     "qgd": [{"workers": 6, "bits": 3}],

@@ -21,7 +21,7 @@ STEPS = 5
 def full(name, **options):
     """The solver with few workers, whose every step takes all samples."""
     keys = {field.name for field in fields(SOLVERS[name])}
-    batch = 10_000 if "local_steps" in keys else 0
+    batch = 10_000 if "local" in keys else 0  # of a worker
     given = {"workers": WORKERS, "batch": batch, "optimum": True}
     return SOLVERS[name](**{key: value for key, value in given.items() if key in keys} | options)
 
@@ -37,6 +37,7 @@ VARIANTS = [
     full("pdadmm", penalty="l1", decay=0.1),
     full("mpadmm", decay=0.1, average=0.9),
     full("mpadmm", grid="layers"),
+    full("mpadmm", local_steps=2, local_after=1, local_batch=10_000, batch=10_000, warm=3, refresh=2, decay=0.1),
     full("gadmm", local="adam", local_steps=3),
     full("qgadmm", bits=8),
     full("qgd", bits=8, decay=0.1),

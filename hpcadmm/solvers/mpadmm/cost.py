@@ -4,6 +4,7 @@ from typing import Any
 
 from hpcadmm.model.network import Network
 from hpcadmm.model.tiles import Tiles
+from hpcadmm.solvers.mpadmm import local_cost
 from hpcadmm.solvers.mpadmm.inverses import inverters
 from hpcadmm.solvers.shared.case import Place
 from hpcadmm.solvers.shared.cost import batch_bill, forward_and_back, gradient_memory, gradients, summed, triangle
@@ -30,34 +31,36 @@ def bill(solver: Any, place: Place, iteration: int | None = None) -> Bill:
         refresh, inputs = float(solver.refreshes(iteration)), float(solver.refreshes(iteration, inputs=True))
     column = place.column or 0
     owners = inverters(solver.inverses, case.network, place.layers, place.samples, case.item, bool(inputs))
-    bill = batch_bill(place)
-    forward_and_back(bill, place)
+    local = local_cost.is_round(solver, iteration)
+    bill = local_cost.steps(place) if local else batch_bill(place)
+    forward_and_back(bill, place, summed=not local)
+    moves, share = (bill.calls, 1 / solver.local_steps) if local else (1, 1.0)  # steps of W; with curvature, of these
     for l in place.layers:
         columns = case.width(l)
         for kind, x, size, often in (
             ("P", f"a{l - 1}", columns, inputs if l == 1 else refresh),
             ("Q", f"lam{l}", n[l], refresh),
         ):
-            bill.gemm(l, "gram", size, size, often, f"{x} {x}^T")
-            bill.fold(l, triangle(size), often)
+            bill.gemm(l, "gram", size, size, often * share, f"{x} {x}^T")
+            bill.fold(l, triangle(size), often * share)
             bill.memory(l, far=often * size * size * 60, calls=20 * often)
             if owners.get((kind, l), column) == column:
                 bill.dense(l, "inverse", size, times=often, name=f"({x} {x}^T)^-1")
             if (kind, l) in owners:  # a broadcast, priced as a sum
                 bill.sum(l, size * size * case.item, times=often)
-        step = Bill(columns, 1, case.item)
+        step = Bill(columns * moves, moves, case.item)
         step.gemm(l, "apply", n[l], columns, name=f"C{l} P{l}")
         step.gemm(l, "apply", n[l], n[l], name=f"Q{l} C{l}")
         bill.ops += step.ops
-        bill.memory(l, far=n[l] * columns * (5 * 8 + 5 * case.item), calls=20)
-    messages(bill, place, refresh, inputs)
+        bill.memory(l, far=moves * n[l] * columns * (5 * 8 + 5 * case.item), calls=20 * moves)
+    messages(bill, place, refresh, inputs, local_cost.average(bill, place) if local else 0)
     return bill
 
 
-def messages(bill: Bill, place: Place, refresh: float, inputs: float) -> None:
+def messages(bill: Bill, place: Place, refresh: float, inputs: float, more: int = 0) -> None:
     """One sum over the ranks with the same layers; along the chain parts of the batch and two numbers."""
     case, n, first, last = place.case, place.case.n, place.layers[0], place.layers[-1]
-    size = float(gradients(place))
+    size = float(gradients(place) + more)
     for l in place.layers:
         often = inputs if l == 1 else refresh
         size += often * summed(place, case.width(l), patient=True) + refresh * summed(place, n[l], patient=True)
@@ -84,4 +87,4 @@ def memory(solver: Any, place: Place) -> float:
     """Bytes of state, sums and data."""
     case = place.case
     penalties = sum((case.n[l] ** 2 + case.width(l) ** 2) * (3 * 8 + case.item) for l in place.layers)
-    return gradient_memory(place) + penalties
+    return gradient_memory(place) + penalties + (local_cost.memory(place) if solver.local_steps else 0.0)

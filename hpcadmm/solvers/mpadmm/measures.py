@@ -27,7 +27,8 @@ def measure(solver: Any, s: Any, p: Problem, world: World) -> Mapping[str, Any]:
     """objective: m times the mean objective, m the sum of all weights
     primal_residual: |C|, the norm of the gradient of the last batch's mean (z = W a holds exactly)
     scale: |W|
-    step, slope: s and <D, C> of the last sweep
+    step, slope: s and <D, C> of the last sweep. After a round these three are of the workers' last steps: means over
+        the workers, of the residual the root of the mean square
     epochs, sums, refreshes: passes over the data, sums over the ranks and refreshes of the penalties so far"""
     return {
         "objective": solver.objective(s, p, world),
@@ -35,7 +36,7 @@ def measure(solver: Any, s: Any, p: Problem, world: World) -> Mapping[str, Any]:
         "scale": float(np.sqrt(size_of(s.W, p.network))),
         "step": s.step,
         "slope": s.slope,
-        "epochs": s.sweeps / s.work.count,
+        "epochs": s.rounds.epochs(s.sweeps, s.work.count) if s.rounds else s.sweeps / s.work.count,
         "sums": s.sums_made,
         "refreshes": s.refreshes,
     }

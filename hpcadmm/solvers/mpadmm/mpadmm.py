@@ -15,15 +15,14 @@ from annotated_types import Ge, Gt, Len, Lt
 
 from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
-from hpcadmm.model.losses import Loss
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import WEIGHTS, Arrays, exact_sums, layers, replicated, scalar
 from hpcadmm.solvers.base import Solver
-from hpcadmm.solvers.mpadmm import cost, measures
-from hpcadmm.solvers.mpadmm.work import Work, armijo
+from hpcadmm.solvers.mpadmm import cost, lengths, local, local_cost, measures, penalties
+from hpcadmm.solvers.mpadmm.work import Work
 from hpcadmm.solvers.shared.dealing import grid
 from hpcadmm.solvers.shared.normal import check_squares
-from hpcadmm.subproblems.matrix_penalty import direction, input_penalty, output_penalty
+from hpcadmm.subproblems.matrix_penalty import direction
 from hpcadmm.subproblems.norm import square
 
 Positive = Annotated[float, Gt(0), Lt(np.inf)]
@@ -42,12 +41,13 @@ class State:
     P: Arrays = layers()  # P[l] = (A[l] + delta alpha I)^-1, in the working precision
     Q: Arrays = layers()  # Q[l] = (1 + g) (B[l] / tau + g I)^-1
     sums: Any = exact_sums()  # lam_l a_{l-1}^T, a_{l-1} a_{l-1}^T, lam_l lam_l^T
+    rounds: Any = exact_sums("round_scales")  # a Rounds, only with `local_steps`
     sweeps: int = scalar(0)
     refreshes: int = scalar(0)  # of the penalties
     sums_made: int = scalar(0)  # over the ranks
-    step: float = scalar(0.0)  # s of the last sweep
-    slope: float = scalar(0.0)  # <D, C> of the last sweep
-    residual: float = scalar(0.0)  # |C| of the last sweep
+    step: float = scalar(0.0)  # s of the last sweep; of a round, in the mean over the workers
+    slope: float = scalar(0.0)  # <D, C>
+    residual: float = scalar(0.0)  # |C|
     work: Any = None  # a Work
 
     @property
@@ -87,6 +87,13 @@ class MpAdmm(Solver):
     sums: "exact" gives the same bits on any grid, "plain" sums are ordinary float64. Default "exact".
     overlap: "auto": sums travel between nodes while later products are formed; "always": within a node too; "never".
         Exact sums have the same bits in each case. Default "auto".
+    local_steps: H > 0: after `local_after` sweeps an iteration is a round. Each worker r takes H steps from W with the
+        shared P and Q, on minibatches of its own samples; one sum then makes W the mean of the W_r, by the weight of
+        their samples. Where a refresh is due, it also sums A and B of the first steps, for the next round. Default 0.
+    local_after: sweeps before the first round. Default 2.
+    local_batch: samples of a local step, a few less where an epoch takes them in whole steps. Default 500.
+    workers: with `local_steps` the parts of the samples and of each batch, in place of `cut`; a worker is part of the
+        job, and a rank holds one or more. Default 8.
     """
 
     name: ClassVar[str] = "mpadmm"
@@ -116,9 +123,16 @@ class MpAdmm(Solver):
     inverses: Literal["auto", "each", "dealt"] = "auto"
     sums: Literal["exact", "plain"] = "exact"
     overlap: Literal["auto", "always", "never"] = "auto"
+    local_steps: Annotated[int, Ge(0)] = 0
+    local_after: Count = 2
+    local_batch: Count = 500
+    workers: Count = 8
 
     def step(self, s: State, p: Problem, world: World) -> None:
-        """One sweep: z, a and lam of a batch for fixed W, one sum over the ranks, one step of all W."""
+        """One sweep: z, a and lam of a batch for fixed W, one sum over the ranks, one step of all W. Or a round."""
+        if self.local_steps and s.sweeps >= self.local_after:
+            local.take_round(self, s, p, world)
+            return
         k, V, C, D, n = s.sweeps, s.iterate, s.work.C, s.work.D, p.network.n
         m, refresh, inputs = s.work.size(k), self.refreshes(k), self.refreshes(k, inputs=True)
         # z, a, lam and their products: -m C_l = lam_l a_{l-1}^T, and for a refresh a a^T and lam lam^T
@@ -140,36 +154,6 @@ class MpAdmm(Solver):
         s.sweeps, s.sums_made = k + 1, s.sums_made + 1
         self.average_iterate(s)
 
-    def refreshes(self, k: int, inputs: bool = False) -> bool:
-        """Does sweep k = 0, 1, ... refresh the penalties; with `inputs`: P_1?"""
-        return k < self.warm or (k % self.refresh == 0 and not inputs)
-
-    def refresh_penalties(self, s: State, m: float, inputs: bool) -> None:
-        """Add the means of this batch to A_l and B_l, then renew P_l and Q_l."""
-        work, s.refreshes = s.work, s.refreshes + 1
-        keep = min(0.9, (s.refreshes - 1) / s.refreshes)  # the plain mean of ten refreshes, then a running one
-        for l in work.layers:
-            if l > 1 or inputs:
-                s.A[l] += (1 - keep) * (s.sums.aaT[l].total / m - s.A[l])
-                if work.inverts(("P", l), inputs):
-                    input_penalty(s.A[l], self.delta, s.P[l])
-            s.B[l] += (1 - keep) * (s.sums.llT[l].total / m - s.B[l])
-            if work.inverts(("Q", l), inputs):
-                output_penalty(s.B[l], self.g, s.Q[l])
-        for (kind, l), rank in work.inverters[inputs].items():
-            work.peers.broadcast((s.P if kind == "P" else s.Q)[l], rank)
-        work.take_penalties(s, inputs)
-
-    def step_length(self, s: State, p: Problem, world: World) -> float:
-        """s: eta, less where kappa bounds it; with batch = 0 the result of the line search."""
-        step = min(self.rate(s.sweeps, p.loss), float(np.sqrt(self.kappa / s.slope))) if s.slope > 0 else 0.0
-        return step if self.batch else armijo(self, s, p, world, step)
-
-    def rate(self, k: int, loss: Loss) -> float:
-        """eta of sweep k = 0, 1, ..."""
-        eta = self.eta or (0.5 if loss.name == "squared" else 6.0)
-        return eta if self.schedule == "constant" else eta * 0.5 * (1 + np.cos(np.pi * min(k / self.period, 1.0)))
-
     def average_iterate(self, s: State) -> None:
         """W follows V."""
         if self.average:
@@ -179,22 +163,25 @@ class MpAdmm(Solver):
 
     @property
     def parts(self) -> int:
-        return self.cut if self.batch else 0
+        return self.workers if self.local_steps else self.cut if self.batch else 0
 
     def grid_of(self, L: int, ranks: int) -> tuple[int, int]:
         layers, samples = 1, ranks
         if self.grid != "samples":
             layers, samples = grid(None if self.grid == "layers" else self.grid, L, ranks)
-        if self.batch and samples > self.cut:
-            raise UsageError(
-                f"a batch has {self.cut} parts (solver.cut), and each of {samples} ranks needs at least one: "
-                f"start at most {self.cut} ranks, or set solver.cut = {samples}"
-            )
+        if self.batch:
+            local.check_ranks(self, samples)
         return layers, samples
 
+    def check(self, L: int) -> None:
+        if self.local_steps:
+            local.check(self)
+
     def check_problem(self, p: Problem, world: World) -> None:
-        """Raise UsageError if A_1, its exact sum and P_1 do not fit the memory. Collective."""
+        """Raise UsageError if A_1, its exact sum and P_1, or a worker's weights, do not fit the memory. Collective."""
         check_squares(p, world)
+        if self.local_steps:
+            local.check_memory(p, world)
 
     def blank(self, p: Problem, world: World) -> State:
         n, work = p.network, Work(self, p, world)
@@ -206,6 +193,7 @@ class MpAdmm(Solver):
             P=work.by_layer(lambda l: np.zeros((n.shape(l)[1],) * 2, p.dtype, order="F")),
             Q=work.by_layer(lambda l: np.zeros((n.n[l],) * 2, p.dtype, order="F")),
             sums=work.sums(plain=self.sums == "plain", overlap=self.overlap if self.batch else "never"),
+            rounds=local.Rounds(self, p) if self.local_steps else None,
             work=work,
         )
 
@@ -240,9 +228,17 @@ class MpAdmm(Solver):
         if not self.batch:
             raise UsageError("solver.batch = 0: the model knows mpadmm with minibatches only, not its line search")
 
+    def samples(self, m: int, L: int, loss: str) -> int:
+        return local_cost.samples(self, m) if self.local_steps else super().samples(m, L, loss)
+
     def gridded(self, chain: int, samples: int) -> Self:
         return replace(self, grid=[chain, samples])
 
+    refreshes = penalties.refreshes
+    refresh_penalties = penalties.refresh_penalties
+    rate = lengths.rate
+    bounded_step = lengths.bounded_step
+    step_length = lengths.step_length
     layer_costs = cost.layer_costs
     measure = measures.measure
     bill = cost.bill

@@ -1,6 +1,4 @@
-"""The batches, layers, dealt inverses and buffers of a rank: derived from the job and the grid, never
-saved; and the line search of sweeps over all samples.
-"""
+"""The batches, layers, dealt inverses and buffers of a rank: derived from the job and the grid, never saved."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +10,6 @@ from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array, Arrays
 from hpcadmm.solvers.mpadmm.cost import layer_costs
 from hpcadmm.solvers.mpadmm.inverses import Key, inverters
-from hpcadmm.solvers.mpadmm.measures import mean_objective
 from hpcadmm.solvers.mpadmm.pipeline import PipelineSums
 from hpcadmm.solvers.shared.batches import Drawn
 from hpcadmm.solvers.shared.dealing import deal, owner
@@ -72,22 +69,3 @@ class Work(Drawn):
         found = np.zeros(self.problem.network.depth + 1)
         found[list(self.layers)] = [value(l) for l in self.layers]
         return float((self.chain.sum_flat(found) if self.chain.size > 1 else found).sum())
-
-
-def armijo(solver: Any, s: Any, p: Problem, world: World, step: float) -> float:
-    """Halve the step until the objective falls by 1e-4 step slope; 0 if it never does. Collective."""
-    trial = [None, *(np.zeros_like(W) for W in s.W[1:])]
-
-    def objective(step: float) -> float:
-        for l in s.work.layers:
-            trial[l][...] = s.iterate[l] + p.dtype(step) * s.work.D[l]
-        s.work.share(trial)
-        s.sums_made += 1
-        return mean_objective(solver, trial, p, world)
-
-    before = objective(0.0)
-    for _ in range(40):
-        if objective(step) <= before - 1e-4 * step * s.slope:
-            return step
-        step /= 2
-    return 0.0

@@ -105,11 +105,8 @@ class Drawn:
         self.count = self.batches.count if self.batches else 1  # batches of an epoch
 
     def size(self, k: int) -> float:
-        """What the mean over step k divides by: its samples over all ranks times the mean weight of all samples, so
-        that a minibatch stands for its share of all weights, whichever samples it draws."""
-        p = self.problem
-        samples = self.batches.size(k) if self.batches else p.tiles.n
-        return samples * (p.total / (p.tiles.n or 1)) if p.weighted else samples
+        """What the mean over step k divides by."""
+        return counted(self.problem, self.batches.size(k) if self.batches else self.problem.tiles.n)
 
     def parts(self, k: int) -> Iterable[tuple[Any, ...]]:
         """x, y and w of each of this rank's parts of step k, and if the network has dropout the keys of the masks."""
@@ -117,8 +114,7 @@ class Drawn:
         if not p.network.dropout:
             return found
         columns = self.batches.columns(k) if self.batches else [np.arange(t.start, t.stop) for _, t in p.tiles]
-        keys = (keys_of(p.seed, k, p.tiles.lo + of_tile) for of_tile in columns)
-        return ((*samples, mine) for samples, mine in zip(found, keys, strict=True))
+        return ((*samples, *keys(p, k, of_tile)) for samples, of_tile in zip(found, columns, strict=True))
 
     def _samples(self, k: int) -> Iterable[Samples]:
         """x, y and w of each of this rank's parts of step k."""
@@ -126,6 +122,52 @@ class Drawn:
             return self.batches.parts(k, self.problem.train, self.scratch)
         p = self.problem
         return ((p.inputs[:, t], p.y[:, t], p.w(t)) for _, t in p.tiles)
+
+
+class LocalBatches:
+    """Minibatches of at most `batch` of a worker's samples, those of its tile, drawn by (seed, worker, epoch): one for
+    each local step.
+
+    An epoch has the same number of steps for every worker. Steps are counted across iterations; before iteration 0
+    there were `before` of them. mine: this rank's workers, in the order of the rows.
+    """
+
+    def __init__(self, p: Problem, mine: list[int], batch: int, steps: int, before: int = 0) -> None:
+        self.batches, self.problem = Batches(p.tiles, batch * p.tiles.count, p.seed), p
+        self.steps, self.before = steps, before
+        self.places = [n - p.tiles.held[0] for n in mine]
+        self.scratch = Scratch(p.dtype)
+        self._drawn: tuple[int, list[list[Array]]] = -1, []
+
+    def start(self, k: int) -> int:
+        """The first step of iteration k."""
+        return self.before + k * self.steps
+
+    def __call__(self, k: int, row: int) -> Iterator[tuple[Any, ...]]:
+        """x (n_0 + ones, columns), y (n_L, columns), w of each local step of iteration k, and the keys of the masks if
+        the network has dropout; the next step reuses x and y."""
+        p, start = self.problem, self.start(k)
+        if self._drawn[0] != k:
+            self._drawn = k, [self.batches.columns(start + j) for j in range(self.steps)]
+        for j, every in enumerate(self._drawn[1], start):
+            columns = every[self.places[row]]
+            yield *drawn(p.train, columns, self.scratch, partial(self.coming, start)), *keys(p, j, columns)
+
+    def coming(self, start: int) -> Iterator[list[Array]]:
+        """The columns of the iteration that begins with this step and of later ones, an epoch of them at most."""
+        yield [every[place] for place in self.places for every in self._drawn[1]]
+        yield from self.batches.later(start + self.steps, start + self.batches.count)
+
+
+def counted(p: Problem, samples: int) -> float:
+    """What the mean over a batch of so many samples divides by: their number times the mean weight of all samples, so
+    that a batch stands for its share of all weights, whichever samples it draws."""
+    return samples * (p.total / (p.tiles.n or 1)) if p.weighted else samples
+
+
+def keys(p: Problem, k: int, columns: Array) -> tuple[Array, ...]:
+    """The keys of the masks of these columns in step k; none without dropout."""
+    return (keys_of(p.seed, k, p.tiles.lo + columns),) if p.network.dropout else ()
 
 
 def drawn(part: Part, columns: Array, scratch: Scratch, coming: Coming) -> Samples:

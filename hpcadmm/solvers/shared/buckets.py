@@ -47,8 +47,7 @@ class Bucket:
 
     def clear(self) -> None:
         """Begin new sums."""
-        for total in self.totals:
-            total.clear()
+        clear(self.totals)
 
     def add(self, every: Sequence[Passes], world: World) -> None:
         """Add the parts that these have passed through; sums in transit advance meanwhile."""
@@ -69,6 +68,12 @@ class Bucket:
         else:
             self.started.finish(again)
             self.started = None
+
+
+def clear(totals: Sequence[Exact]) -> None:
+    """Begin new sums."""
+    for total in totals:
+        total.clear()
 
 
 def in_buckets(outers: Sequence[OuterSum], least: float) -> list[Bucket]:

@@ -161,6 +161,10 @@ class GradientSums:
             return [self._gradients[l]]
         return [self._gradients[l], self._outputs[l], *([self._inputs[l]] if l > 1 or inputs else [])]
 
+    def curvature(self, inputs: bool) -> list[OuterSum]:
+        """aaT and llT, but aaT[1] only with `inputs`."""
+        return [outer for l in self.layers for outer in self._outers(l, True, inputs)[1:]]
+
     def _give_scales(self, world: World) -> None:
         """Bound a_0, which is the data, for every batch at once: a rare feature then exceeds no bound. Collective the
         first time."""

@@ -1,7 +1,5 @@
 """The problem that each worker solves by itself: exactly for linear models, by steps of Adam for networks."""
 
-from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,8 +10,7 @@ from hpcadmm.model.inputs import Inputs, part
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array
 from hpcadmm.model.weighted import Weight
-from hpcadmm.products.scratch import Scratch
-from hpcadmm.solvers.shared.batches import Batches, Samples, drawn
+from hpcadmm.solvers.shared.batches import LocalBatches
 from hpcadmm.solvers.workers.optimum import OPTIMA, ByNewton
 from hpcadmm.solvers.workers.workers import Workers
 from hpcadmm.subproblems.local_adam import LocalAdam
@@ -63,32 +60,6 @@ def samples(p: Problem, workers: Workers) -> tuple[list[Array], list[Array], lis
     place = dict(p.tiles)
     tiles = [place[n] for n in workers.mine]
     return [part(p.x, t) for t in tiles], [p.y[:, t] for t in tiles], [p.w(t) for t in tiles]
-
-
-class LocalBatches:
-    """Minibatches of at most `batch` of a worker's samples, drawn by (seed, worker, epoch), one for each local step.
-
-    An epoch has the same number of steps for every worker. Steps are counted across iterations.
-    """
-
-    def __init__(self, p: Problem, mine: list[int], batch: int, steps: int) -> None:
-        self.batches, self.part, self.steps = Batches(p.tiles, batch * p.tiles.count, p.seed), p.train, steps
-        self.places = [n - p.tiles.held[0] for n in mine]
-        self.scratch = Scratch(p.dtype)
-        self._drawn: tuple[int, list[list[Array]]] = -1, []
-
-    def __call__(self, k: int, row: int) -> Iterator[Samples]:
-        """x (n_0 + ones, columns), y (n_L, columns), w of each local step of iteration k; the next step reuses both."""
-        if self._drawn[0] != k:
-            self._drawn = k, [self.batches.columns(k * self.steps + j) for j in range(self.steps)]
-        for every in self._drawn[1]:
-            columns = every[self.places[row]]
-            yield drawn(self.part, columns, self.scratch, partial(self.coming, k))
-
-    def coming(self, k: int) -> Iterator[list[Array]]:
-        """The columns of iteration k and of later ones, an epoch of them at most."""
-        yield [every[place] for place in self.places for every in self._drawn[1]]
-        yield from self.batches.later((k + 1) * self.steps, k * self.steps + self.batches.count)
 
 
 def local_adam(solver: Any, workers: Workers, moments: Array, p: Problem, c: Array) -> LocalAdam:

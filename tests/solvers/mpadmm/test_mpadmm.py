@@ -8,7 +8,7 @@ import pytest
 from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
 from hpcadmm.solvers import MpAdmm
-from hpcadmm.solvers.mpadmm import mpadmm
+from hpcadmm.solvers.mpadmm import penalties
 from hpcadmm.solvers.mpadmm.inverses import WORTH, seconds_saved, spread
 from hpcadmm.solvers.shared.loss import summed_loss
 from tests.helpers.problems import floor_of, posed, started, stepped
@@ -204,8 +204,8 @@ def test_dealt_inverses_are_formed_once(monkeypatch, inverses, times):
     """Three layers, two refreshes: six in the first, with the inputs, five in the second; the floor says the same."""
     formed = []
     for name in ("input_penalty", "output_penalty"):
-        plain = getattr(mpadmm, name)
-        monkeypatch.setattr(mpadmm, name, lambda *given, plain=plain: (formed.append(len(given[0])), plain(*given)))
+        plain = getattr(penalties, name)
+        monkeypatch.setattr(penalties, name, lambda *given, plain=plain: (formed.append(len(given[0])), plain(*given)))
     solver = MpAdmm(batch=60, cut=3, warm=1, refresh=1, inverses=inverses)
 
     def work(world):

@@ -7,7 +7,7 @@ from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
 from hpcadmm.model.vector import flat, shaped
 from hpcadmm.solvers import Gadmm, QGadmm
-from hpcadmm.solvers.workers.local import LocalBatches
+from hpcadmm.solvers.shared.batches import LocalBatches
 from tests.helpers.decentral import HIDDEN, LAYERS, SHORT, network
 from tests.helpers.problems import posed, problem, started
 

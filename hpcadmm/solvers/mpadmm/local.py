@@ -1,0 +1,178 @@
+"""Rounds of local steps: workers move weights of their own, then one sum over the ranks averages them.
+
+Stich: Local SGD Converges Fast and Communicates Little, ICLR 2019, with steps of mpadmm; the workers share P and Q.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hpcadmm.comm import memory
+from hpcadmm.comm.exact.over_ranks import sum_exactly
+from hpcadmm.comm.exact.sums import Exact, first_grid
+from hpcadmm.comm.exact.vectors import carried, side_by_side
+from hpcadmm.comm.world import World
+from hpcadmm.errors import UsageError
+from hpcadmm.model.problem import Problem
+from hpcadmm.model.state import Arrays
+from hpcadmm.solvers.shared.batches import LocalBatches, counted
+from hpcadmm.solvers.shared.buckets import OuterSum, clear
+from hpcadmm.subproblems.matrix_penalty import direction
+from hpcadmm.subproblems.norm import inner, square
+
+COPIES = 5  # arrays of the size of the weights in float64: W_r, C_r, the sum of changes in two words, a change
+
+
+@dataclass(frozen=True)
+class Worker:
+    """Worker n of the job: the number of its samples, and the sum of their weights."""
+
+    n: int
+    samples: int
+    weight: float
+
+    def counted(self, samples: int) -> float:
+        """What its mean over so many of its samples divides by: their number times the mean weight of its own."""
+        return samples * self.weight / (self.samples or 1) or 1.0
+
+
+class Rounds:
+    """This rank's workers, and the sums of a round over all workers r:
+
+    change[l]: sum_r share_r (W_r - W)_l, where share_r is worker r's part of the weight of all samples
+    told: (s, <D, C>, |C|^2) of each worker's last step, column r
+
+    W, C: of the worker that moves. scales: what the exact sums carry from round to round, by layer.
+    """
+
+    def __init__(self, solver: Any, p: Problem) -> None:
+        self.p, self.layers, count = p, range(1, p.network.depth + 1), p.tiles.count
+        self.after = solver.local_after
+        self.workers = [Worker(n, t.stop - t.start, weight_of(p, t)) for n, t in p.tiles]
+        before = -(-solver.local_after * solver.batch // (solver.workers * solver.local_batch))
+        self.batches = LocalBatches(p, [w.n for w in self.workers], solver.local_batch, solver.local_steps, before)
+        shapes, plain = [p.network.shape(l) for l in self.layers], solver.sums == "plain"
+        changes = [Exact(shape, p.dtype, count, first_grid(1), plain, patient=True) for shape in shapes]
+        self.change: Arrays = [None, *changes]
+        self.told = Exact((3, count), np.float64, count, plain=True)
+        self.scales: Arrays = [None, *(carried([change]) for change in changes)]
+        self.totals = [*changes, self.told]
+        self.message = side_by_side(self.totals)
+        self.W: Arrays = [None, *(np.zeros(shape, p.dtype, order="F") for shape in shapes)]
+        self.C: Arrays = [None, *map(np.zeros_like, self.W[1:])]
+
+    def epochs(self, k: int, count: int) -> float:
+        """Passes over the data in k iterations. count: batches of an epoch of sweeps."""
+        sweeps = min(k, self.after)
+        return sweeps / count + (k - sweeps) * self.batches.steps / self.batches.batches.count
+
+    def size(self, k: int) -> float:
+        """What the mean over all workers' first steps of iteration k divides by."""
+        return counted(self.p, self.batches.batches.size(self.batches.start(k - self.after)))
+
+    def add(self, solver: Any, s: Any, curvature: Sequence[OuterSum]) -> None:
+        """The steps of each of this rank's workers; add its change, and the products of its first step."""
+        for row, worker in enumerate(self.workers):
+            last = self.walk(solver, s, row, curvature)
+            for l in self.layers:
+                change = np.subtract(self.W[l], s.iterate[l], out=self.change[l].partial)
+                change *= self.p.dtype(worker.weight / (self.p.total or 1))
+                self.change[l].add(change)
+            told = np.zeros(self.told.shape, order="F")
+            told[:, worker.n] = last
+            self.told.add(told)
+
+    def walk(self, solver: Any, s: Any, row: int, curvature: Sequence[OuterSum]) -> tuple[float, float, float]:
+        """W_r from W by H steps on samples of worker `row` of this rank; s, <D, C> and |C|^2 of the last."""
+        passes, last = s.sums.passes, (0.0, 0.0, 0.0)
+        for l in self.layers:
+            np.copyto(self.W[l], s.iterate[l])
+        for h, (x, y, w, *keys) in enumerate(self.batches(s.sweeps - self.after, row)):
+            W = passes.weights(self.W)
+            passes.forward(W, x, *keys)
+            passes.backward(W, y, w)
+            for outer in curvature if h == 0 else ():
+                outer.add(passes)
+            last = self.move(solver, s, self.workers[row].counted(x.shape[1]))
+        return last
+
+    def move(self, solver: Any, s: Any, m: float) -> tuple[float, float, float]:
+        """One step, W_r += s Q C P: s, <D, C> and |C|^2. m: what the mean over its samples divides by."""
+        work, p, C, D = s.work, self.p, self.C, s.work.D
+        for l in self.layers:
+            n = p.network.n[l - 1]
+            s.sums.passes.gradient(l, C[l])
+            C[l] *= p.dtype(-1.0 / m)
+            if solver.decay:
+                C[l][:, :n] -= p.dtype(solver.decay) * self.W[l][:, :n]
+            direction(work.Q[l], C[l], work.P[l], D[l], p.engines[l], work.operands[l])
+        slope = sum(inner(D[l], C[l]) for l in self.layers)
+        step = solver.bounded_step(s.sweeps, slope, p.loss)
+        for l in self.layers:
+            D[l] *= p.dtype(step)
+            self.W[l] += D[l]
+        return step, slope, sum(square(C[l]) for l in self.layers)
+
+
+def take_round(solver: Any, s: Any, p: Problem, world: World) -> None:
+    """One round: W_r = W, H steps of each worker r, one sum over the ranks, W = sum_r share_r W_r; new P, Q if due."""
+    k, rounds, V = s.sweeps, s.rounds, s.iterate
+    refresh, inputs = solver.refreshes(k), solver.refreshes(k, inputs=True)
+    curvature = s.sums.curvature(inputs) if refresh else []
+    totals = [*rounds.totals, *(outer.total for outer in curvature)]
+
+    def add() -> None:
+        clear(totals)
+        rounds.add(solver, s, curvature)
+
+    add()
+    sum_exactly(world.samples, totals, add, None if refresh else rounds.message)
+    for l in rounds.layers:
+        V[l] += rounds.change[l].total
+    s.step, s.slope, squares = rounds.told.total.mean(axis=1).tolist()
+    s.residual = float(np.sqrt(squares))
+    if refresh:
+        solver.refresh_penalties(s, rounds.size(k), inputs)
+    s.sweeps, s.sums_made = k + 1, s.sums_made + 1
+    solver.average_iterate(s)
+
+
+def weight_of(p: Problem, t: slice) -> float:
+    """The sum of the weights of these samples; without weights their number."""
+    w = p.w(t)
+    return t.stop - t.start if w is None else float(w.sum(dtype=np.float64))
+
+
+def check(solver: Any) -> None:
+    """Raise UsageError if other keys do not fit solver.local_steps."""
+    said = f"solver.local_steps = {solver.local_steps}"
+    if not solver.batch:
+        raise UsageError(f"{said} needs minibatches in the sweeps before the first round: set solver.batch > 0")
+    if solver.grid != "samples" and (solver.grid == "layers" or solver.grid[0] > 1):
+        raise UsageError(
+            f"{said}: a worker has all layers, and solver.grid deals layers to ranks: leave one of them out"
+        )
+
+
+def check_ranks(solver: Any, ranks: int) -> None:
+    """Raise UsageError if a rank would have no part of a batch, or no worker."""
+    if solver.local_steps and ranks > solver.workers:
+        raise UsageError(
+            f"{ranks} ranks, but solver.workers = {solver.workers}, and each rank needs at least one: start at most "
+            f"{solver.workers} ranks, or set solver.workers = {ranks} (which makes other rounds)"
+        )
+    if ranks > solver.parts:
+        raise UsageError(
+            f"a batch has {solver.cut} parts (solver.cut), and each of {ranks} ranks needs at least one: "
+            f"start at most {solver.cut} ranks, or set solver.cut = {ranks}"
+        )
+
+
+def check_memory(p: Problem, world: World) -> None:
+    """Raise UsageError if a node lacks the memory for a worker's weights and the sum of their changes. Collective."""
+    entries = sum(float(np.prod(p.network.shape(l))) for l in range(1, p.network.depth + 1))
+    memory.check(
+        world, {"weights of a worker": 8.0 * COPIES * entries}, "set solver.local_steps = 0, or use fewer units"
+    )
