@@ -229,8 +229,10 @@ def record(found: Advice, tried: Sequence[Advice], path: Path, overrides: Sequen
         "advice": told(found.chosen),
         "one_rank": told(found.one),
         "tried": [told(p) for p in best_few(found)],
-        "options": [{"settings": one.option.settings, "sums": one.option.sums, "time": one.time, **told(one.chosen)}
-                    for one in tried],
+        "options": [
+            {"settings": one.option.settings, "sums": one.option.sums, "time": one.time, **told(one.chosen)}
+            for one in tried
+        ],
         "commands": commands(found, path, overrides),
     }
     return json.dumps(one, indent=1)

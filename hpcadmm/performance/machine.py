@@ -130,8 +130,9 @@ class Machine:
     def text(self) -> str:
         """As JSON: raw seconds, and the fitted numbers for the reader."""
         fits = {str(n): vars(rates) for n, rates in self.rates.items()}
-        network = {where: {verb: self.messages(verb, where) for verb in ("send", "sum")}
-                   for where in ("messages", "between")}
+        network = {
+            where: {verb: self.messages(verb, where) for verb in ("send", "sum")} for where in ("messages", "between")
+        }
         one = {"format": FORMAT, "about": self.about, "fitted": fits, "network": network, "errors": self.errors,
                "probes": self.probes}  # fmt: skip
         return json.dumps(one, indent=1, allow_nan=False) + "\n"

@@ -7,10 +7,10 @@ from types import SimpleNamespace
 import click
 import pytest
 
-from hpcadmm.doctor import checks as doctor
-from hpcadmm.doctor import messages
 from hpcadmm.comm import probe
 from hpcadmm.comm.world import World
+from hpcadmm.doctor import checks as doctor
+from hpcadmm.doctor import messages
 from hpcadmm.products import rates
 from hpcadmm.storage.lock import locks
 
