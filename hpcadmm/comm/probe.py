@@ -58,8 +58,8 @@ def rising(measure: Callable[[int], float], sizes: Sequence[int]) -> Iterator[tu
 
 
 def by_node(world: World) -> tuple[World, World]:
-    """The ranks of this rank's node, and those of the same place on the other nodes. UsageError on all ranks if the nodes
-    have different numbers of ranks. Collective."""
+    """The ranks of this rank's node, and those of the same place on the other nodes. UsageError on all ranks if the
+    nodes have different numbers of ranks. Collective."""
     names = world.gather(world.host)
     hosts = list(dict.fromkeys(names))
     if len({names.count(host) for host in hosts}) > 1:

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # How wrong is the model of the scaling between two hosts? At each of RATES ("100mbit 1gbit") measure machine, network and
-# jobs/network/model-*.toml, and predict each width from the others: network/model-RATE.md. Needs what make.sh
+# jobs/scaling/network-*.toml, and predict each width from the others: network/model-RATE.md. Needs what make.sh
 # needs; some ten minutes. A call that was stopped continues; ONLY="adam late" takes some of the jobs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -20,7 +20,7 @@ for rate in ${RATES:-100mbit 1gbit}; do
   [ -f "$folder/machine.json" ] ||
     "$program" scaling machine --quick --ranks 1,2 --launcher "$hosts mpirun" -o "$folder/machine.json"
   for name in ${ONLY:-mpadmm late local adam}; do
-    "$program" scaling run "../jobs/network/model-$name.toml" --launcher "$hosts mpirun" --out "$folder/$name" \
+    "$program" scaling run "../jobs/scaling/network-$name.toml" --launcher "$hosts mpirun" --out "$folder/$name" \
       > /dev/null || echo "$name, $rate: exit code $?"
   done
   "$program" scaling model "$folder"/*/ --machine "$folder/machine.json" --most 2 -o "runs/network-model-$rate" |
