@@ -1,5 +1,5 @@
-# make train | test | test-quick | test-4 | test-slurm | chaos | lint | clean.   Variables: PYTHON, MPI=mpich|openmpi|none, RANKS, JOB,
-# WORKERS, CHAOS_MINUTES, CHAOS_SESSIONS
+# make train | test | test-quick | test-4 | test-slurm | test-network | chaos | lint | clean.
+# Variables: PYTHON, MPI=mpich|openmpi|none, RANKS, JOB, WORKERS, CHAOS_MINUTES, CHAOS_SESSIONS
 
 PYTHON ?= python3
 MPI ?= mpich
@@ -31,12 +31,13 @@ export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM ?= 1
 endif
 endif
 
-.PHONY: help train test test-quick test-4 test-slurm fuzz chaos lint results clean
+.PHONY: help train test test-quick test-4 test-slurm test-network fuzz chaos lint results clean
 help:
 	@echo "make train    install into .venv, then train $(JOB) on $(RANKS) ranks"
-	@echo "make test     all tests but those of Slurm         make test-4   the tests under MPI, on 4 ranks"
+	@echo "make test     all tests but those of Slurm and hosts  make test-4   the tests under MPI, on 4 ranks"
 	@echo "make test-quick  the tests without MPI (at most 2 cases of each), and those of taylor under MPI; 90 s on two cores"
 	@echo "make test-slurm  the tests that start a Slurm; as root it is installed (apt-get) if it is missing"
+	@echo "make test-network  the tests between two hosts, made on this machine of namespaces (root, iproute2)"
 	@echo "make fuzz     $(INPUTS) damaged files for every reader and job file, seed $(SEED)"
 	@echo "make chaos    kill small runs at random for CHAOS_MINUTES=$(CHAOS_MINUTES), resume them, and compare their weights"
 	@echo "make lint     ruff, mypy, import fence            make clean    remove .venv and caches"
@@ -47,10 +48,10 @@ train: $(BASE)
 	$(MPIRUN) -n $(RANKS) $(BIN)/hpcadmm train $(JOB)
 
 test: $(BASE)-test
-	$(BIN)/python -m pytest -m "not slurm" -n $(WORKERS) --dist worksteal
+	$(BIN)/python -m pytest -m "not (slurm or network)" -n $(WORKERS) --dist worksteal
 
 test-quick: $(BASE)-test
-	$(BIN)/python -m pytest -m "quick or not (mpi or slurm or further)" -n 2 --dist worksteal
+	$(BIN)/python -m pytest -m "quick or not (mpi or slurm or network or further)" -n 2 --dist worksteal
 
 test-4: $(BASE)-test
 	HPCADMM_TEST_RANKS=4 $(BIN)/python -m pytest -m mpi -n $(WORKERS) --dist worksteal
@@ -58,6 +59,11 @@ test-4: $(BASE)-test
 # HPCADMM_SLURM=required: a missing Slurm fails instead of skipping.
 test-slurm: $(BASE)-test
 	HPCADMM_SLURM=$${HPCADMM_SLURM:-install} $(BIN)/python -m pytest -m slurm tests/slurm
+
+# Skipped with the reason where there can be no hosts; HPCADMM_NETWORK=required: a skip fails.
+test-network: $(BASE)-test
+	why="$$(tests/network/hosts.sh why)"; beside="tests/network/hosts.sh 2"; [ -z "$$why" ] || beside=; \
+	HPCADMM_NO_HOSTS="$$why" $$beside $(BIN)/python -m pytest -m network tests/network
 
 # FUZZED: modules of tests/fuzz; a fault ends the run and shows its input.
 fuzz: $(BASE)-test

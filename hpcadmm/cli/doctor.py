@@ -11,7 +11,7 @@ import click
 from hpcadmm.cli.options import JSON, PATH
 
 if TYPE_CHECKING:
-    from hpcadmm.doctor import Finding
+    from hpcadmm.doctor.finding import Finding
 
 COLOURS = {"ok": "green", "warning": "yellow", "error": "red"}
 
@@ -22,7 +22,7 @@ COLOURS = {"ok": "green", "warning": "yellow", "error": "red"}
 def doctor(as_json: bool, folder: Path) -> int:
     """Check MPI, launcher, cores, BLAS, HDF5 and a folder, also under mpiexec or srun. Exit code 1 on any error."""
     from hpcadmm.comm.launcher import expected_rank
-    from hpcadmm.doctor import examine, joined
+    from hpcadmm.doctor.checks import examine, joined
 
     world, fault = joined()
     if world.size == 1 and expected_rank() > 0:

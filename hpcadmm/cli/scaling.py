@@ -85,7 +85,9 @@ def machine(out: Path, ranks: str | None, launcher: str | None, quick: bool) -> 
     from hpcadmm.experiments.launcher import usable_cores
     from hpcadmm.performance.machine import counts, doubts, measured, write
 
-    found = measured(counts(ranks, usable_cores()), launcher, ["--quick"] if quick else [], click.echo)
+    found = measured(
+        counts(ranks, usable_cores(), launcher is not None), launcher, ["--quick"] if quick else [], click.echo
+    )
     write(found, out)
     click.echo("\n".join([*(f"note: {doubt}" for doubt in doubts(found)), f"written: {out}"]))
     return 0

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["check_launcher", "guarded", "launched_world", "phase", "refuse_launcher", "start_mpi"]
 
 PATIENCE = 3.0  # seconds that a failed rank waits for the others to fail or end too
+ANSWER = 2.5  # seconds within which a living rank answers the watchdog of another
 
 # MPI starts once per process, so there is at most one of each.
 _meetings: "list[Meeting]" = []
@@ -39,7 +40,8 @@ def start_mpi(*, check: bool = True) -> "World":
         check_launcher(world)
     limit = patience()
     if world.size > 1 and limit and not _watchdogs:
-        _watchdogs.append(Watchdog(limit + 0.5 * min(world.rank, 8), _stuck))  # so that not all report at once
+        limit += 0.5 * min(world.rank, 8)  # so that not all report at once
+        _watchdogs.append(Watchdog(limit, _stuck, lambda: meeting.answer(_doing())))
         _watchdogs[0].start()
     if _watchdogs:
         world.beat = _watchdogs[0].beat
@@ -184,17 +186,44 @@ def _end_all(meeting: "Meeting", mine: Ending, waited: float) -> int:
     return mine.code
 
 
+def _doing() -> str:
+    """The phase of this rank, and what it waits for ("" for nothing), for another rank."""
+    return f"{current_phase()}\n{_watchdogs[0].waits}"
+
+
 def _stuck(what: str, seconds: float) -> None:
     """Report and abort; the watchdog's thread calls this."""
     from hpcadmm.comm.agreement import abort
 
     since = time.strftime("%H:%M:%S", time.localtime(time.time() - seconds))
+    culprits = _culprits(_meetings[0])
     _say(
         f"{_meetings[0].place}, phase: {current_phase()}\n"
-        f"Error: this rank has waited for the others in {what} since {since} ({seconds:.0f} s): one is stopped, lost "
-        "or far behind. The job ends. (HPCADMM_WATCHDOG=SECONDS sets this limit; 0 removes it.)"
+        f"Error: this rank has waited for the others in {what} since {since} ({seconds:.0f} s): {culprits}. The job "
+        "ends. (HPCADMM_WATCHDOG=SECONDS sets this limit; 0 removes it.)"
     )
     abort(1)
+
+
+def _culprits(meeting: "Meeting") -> str:
+    """Whom the others wait for: the ranks that do not answer, or those that are at work."""
+    found = meeting.roll_call(_doing(), ANSWER)
+    if found is None:
+        return "one is stopped, lost or far behind"
+    silent = [rank for rank in meeting.others if rank not in found]
+    if silent:
+        return f"no answer from {_named(meeting, silent)}: stopped, or its host or network is down"
+    busy = [rank for rank, doing in found.items() if doing.endswith("\n")]
+    if busy:
+        return f"{_named(meeting, busy)} is far behind, in phase: {found[busy[0]].strip()}"
+    waits = found[meeting.others[0]].partition("\n")[2]
+    return f"{_named(meeting, meeting.others)} waits too, in {waits}"
+
+
+def _named(meeting: "Meeting", ranks: list[int]) -> str:
+    """Some ranks with their hosts."""
+    shown = ", ".join(f"rank {rank} on {meeting.host(rank)}" for rank in ranks[:8])
+    return shown + (f" and {len(ranks) - 8} more" if len(ranks) > 8 else "")
 
 
 def _say(text: str) -> None:

@@ -140,7 +140,7 @@ def notes(results: Sequence[Result], target: float | None) -> list[str]:
     for key, what in (("data", "data"), ("network", "networks")):
         if len({described(one.planned.job)[key] for one in results}) > 1:
             said.append(f"The jobs have different {what}: compare with care.")
-    programs = {one.planned.label: one.program for one in done if one.program}
+    programs = {one.planned.label: one.program for one in done if one.program and one.summary.get("ranks") == 1}
     if any(one.summary.get("ranks") == 1 and not one.program for one in done):
         said.append("On one rank nothing is sent: synchronisations and bytes need two or more (--ranks).")
     if programs:

@@ -23,7 +23,7 @@ class Program(Solver):
         is what was held out. With data.weight also weight_train.npy.
     RUN: the run's folder, to which the program adds metrics.jsonl, a line per measured iteration with `iteration`,
         `seconds` (of training alone), `test_accuracy` or `test_error`, `messages` (synchronisations) and `bytes`; and
-        at its end summary.json: `state` ("finished" or "diverged"), `stop_reason`, `iterations`, `ranks` (1),
+        at its end summary.json: `state` ("finished" or "diverged"), `stop_reason`, `iterations`, `ranks`,
         `seconds`, `program` (its name and version), `kernels` (those of its products).
     N: the number of cores it may use: ranks times threads of the other runs.
 

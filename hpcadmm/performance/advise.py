@@ -1,9 +1,9 @@
-"""`hpcadmm scaling advise`: the number of ranks and the grid for a job."""
+"""`hpcadmm scaling advise`: the number of ranks, the grid, and the options for the network, for a job."""
 
 import json
 import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from hpcadmm.job.job import Job
 from hpcadmm.performance.curves import counts, grids, named, why
 from hpcadmm.performance.fabric import Network, network
 from hpcadmm.performance.machine import Machine, doubts, on_the_spot
+from hpcadmm.performance.options import Option, cases
 from hpcadmm.performance.pages import row
 from hpcadmm.performance.predict import FACTORS, NONE, Factors, Prediction, estimate
 from hpcadmm.solvers.shared.case import Case
@@ -30,13 +31,19 @@ GAIN = 0.97  # more ranks get a line in the table if the time falls below this f
 
 @dataclass(frozen=True)
 class Advice:
-    """All predictions, fastest first, and the one that is advised; efficiency is relative to `one` rank."""
+    """All predictions with an option, fastest first, and the advised one; efficiency is relative to `one` rank."""
 
     case: Case
     network: Network
     one: Prediction
     tried: tuple[Prediction, ...]
     chosen: Prediction
+    option: Option = field(default_factory=Option)
+
+    @property
+    def time(self) -> float:
+        """Seconds to an accuracy, in those of an iteration without options."""
+        return self.chosen.seconds * self.option.sums
 
     def efficiency(self, p: Prediction) -> float:
         return self.one.seconds / (p.seconds * p.ranks)
@@ -103,17 +110,25 @@ def advising(
     machine = Machine.read(file) if file else on_the_spot(case, (lambda line: None) if as_json else say)
     check(machine, case)
     factors = factors_of(fitted, case.solver.name)
-    found = advice(case, ranks, machine, network(machine, fabric), factors)
+    over = network(machine, fabric)
+    tried = [replace(advice(one, ranks, machine, over, factors), option=option) for option, one in cases(case)]
+    found = preferred(tried)
     if as_json:
-        say(record(found, path, overrides))
+        say(record(found, tried, path, overrides))
         return 0
-    for line in lines(found):
+    for line in [*lines(found), *option_lines(found, tried)]:
         say(line)
     for doubt in doubts(machine):
         say(f"note: {doubt}")
     for line in ["", *commands(found, path, overrides)]:
         say(line)
     return 0
+
+
+def preferred(tried: Sequence[Advice]) -> Advice:
+    """The soonest at an accuracy; the first, without options, if it is as good."""
+    soonest = min(tried, key=lambda one: one.time)
+    return soonest if CLOSE * soonest.time < tried[0].time else tried[0]
 
 
 def check(machine: Machine, case: Case) -> None:
@@ -151,6 +166,30 @@ def lines(found: Advice) -> list[str]:
     return [*told, "", f"advice: {chosen}: {reason}"]
 
 
+def option_lines(found: Advice, tried: Sequence[Advice]) -> list[str]:
+    """The table of the options, and why one is advised or none."""
+    if len(tried) == 1:
+        return []
+    first = tried[0].time
+    head = ["", "options", "ranks", "s/iteration", "of it exposed messages", "sums to an accuracy", "time to it"]
+    told = ["", "Options for the network; sums to an accuracy as measured on MNIST, 97 %:", "", *row(head, head=True)]
+    for one in tried:
+        p = one.chosen
+        cells = [" ".join(one.option.settings) or "none", p.ranks, f"{p.seconds:.4g}", f"{talk(p):.4g}"]
+        told += row(["->" if one is found else "", *cells, f"x {one.option.sums:g}", f"x {one.time / first:.2f}"])
+    plain, p = tried[0].chosen, found.chosen
+    cost = f"messages take {talk(plain):.3g} of {plain.seconds:.3g} s an iteration"
+    if found is tried[0]:
+        return [*told, "", f"advice: no option, {cost} on {plain.ranks} rank{'s' if plain.ranks > 1 else ''}"]
+    gain = f"{first / found.time:.1f} times as fast to an accuracy on {p.ranks} ranks"
+    return [*told, "", f"advice: {' '.join(found.option.settings)}: {gain}: without it {cost}"]
+
+
+def talk(p: Prediction) -> float:
+    """Seconds of an iteration in messages that no work hides."""
+    return p.terms["latency"] + p.terms["bytes"]
+
+
 def best_few(found: Advice) -> list[Prediction]:
     """The fastest grids of the largest rank counts that are faster than every smaller one, the chosen and one rank."""
     front: list[Prediction] = []
@@ -166,7 +205,7 @@ def best_few(found: Advice) -> list[Prediction]:
 
 def commands(found: Advice, path: Path, overrides: Sequence[str]) -> list[str]:
     """Command lines for this machine and for a cluster."""
-    settings = list(overrides)
+    settings = [*overrides, *found.option.settings]
     p = found.chosen
     if found.case.solver.has_grid:
         settings = [one for one in settings if not one.startswith("solver.grid")]
@@ -179,7 +218,7 @@ def commands(found: Advice, path: Path, overrides: Sequence[str]) -> list[str]:
     ]
 
 
-def record(found: Advice, path: Path, overrides: Sequence[str]) -> str:
+def record(found: Advice, tried: Sequence[Advice], path: Path, overrides: Sequence[str]) -> str:
     """The advice as JSON."""
 
     def told(p: Prediction) -> dict[str, object]:
@@ -190,6 +229,10 @@ def record(found: Advice, path: Path, overrides: Sequence[str]) -> str:
         "advice": told(found.chosen),
         "one_rank": told(found.one),
         "tried": [told(p) for p in best_few(found)],
+        "options": [
+            {"settings": one.option.settings, "sums": one.option.sums, "time": one.time, **told(one.chosen)}
+            for one in tried
+        ],
         "commands": commands(found, path, overrides),
     }
     return json.dumps(one, indent=1)

@@ -43,6 +43,7 @@ PRESETS = {  # assumed numbers of good fabrics of these speeds, with MPI; measur
     "200g": Fabric(1.2, 25.0, 64, name="200 Gb/s (assumed: 1.2 us, 25 GB/s, 64 ranks a node)"),
 }
 HERE = 'the measured machine ("this": all ranks as if on one node)'
+THERE = "that between the {} measured nodes"
 
 
 @dataclass(frozen=True)
@@ -98,10 +99,11 @@ class Network:
 
 def network(machine: Machine, wanted: str = "this") -> Network:
     """ "this", a preset, or a network file. Raises UsageError for anything else."""
-    send, total = machine.messages("send"), machine.messages("sum")
-    shared = Link(send[0], send[1], total[0], total[1])
+    shared = measured(machine, "messages")
     if wanted == "this":
-        return Network(HERE, shared, None, 1 << 60)
+        if machine.nodes == 1:
+            return Network(HERE, shared, None, 1 << 60)
+        return Network(THERE.format(machine.nodes), shared, measured(machine, "between"), machine.cores)
     fabric = PRESETS.get(wanted) or read(Path(wanted))
     latency, byte = 1e-6 * fabric.latency_us, 1e-9 / fabric.gigabytes_per_second
     if fabric.shared_latency_us is not None or fabric.shared_gigabytes_per_second is not None:
@@ -109,6 +111,12 @@ def network(machine: Machine, wanted: str = "this") -> Network:
         fast = 1e-9 / fabric.shared_gigabytes_per_second if fabric.shared_gigabytes_per_second else shared.byte
         shared = Link(near, fast, near, fast + ADDING)
     return Network(fabric.name, shared, Link(latency, byte, latency, byte + ADDING), fabric.ranks_per_node)
+
+
+def measured(machine: Machine, where: str) -> Link:
+    """The link within a node or `where` = "between" nodes, as measured."""
+    send, total = machine.messages("send", where), machine.messages("sum", where)
+    return Link(send[0], send[1], total[0], total[1])
 
 
 def read(path: Path) -> Fabric:

@@ -83,7 +83,8 @@ def value(coefficients: Terms, terms: Terms) -> float:
 
 @dataclass(frozen=True)
 class Machine:
-    """`probes`: raw seconds for each number of ranks at once, the largest being the number of cores."""
+    """`probes`: raw seconds for each number of ranks at once, of which the last has most; on several nodes, rates are
+    those of so many ranks a node."""
 
     about: Mapping[str, Any]
     probes: Sequence[Mapping[str, Any]]
@@ -94,13 +95,13 @@ class Machine:
         if not self.probes:
             raise ValueError("no probes")
         errors: dict[str, float] = {}
-        rates = {int(one["ranks"]): rates_of(one, errors) for one in self.probes}
+        rates = {of_a_node(one): rates_of(one, errors) for one in self.probes}
         object.__setattr__(self, "rates", dict(sorted(rates.items())))
         object.__setattr__(self, "errors", errors)
 
     @property
     def cores(self) -> int:
-        """The largest number of ranks that were measured at once."""
+        """The largest number of ranks a node that were measured at once."""
         return max(self.rates)
 
     def at(self, ranks: int) -> Rates:
@@ -113,17 +114,25 @@ class Machine:
         share = (ranks - lower) / (upper - lower)
         return Rates(**mixed(vars(self.rates[lower]), vars(self.rates[upper]), share))
 
-    def messages(self, verb: str) -> Terms:
-        """[latency, seconds a byte] of "send" or "sum" in this machine, from the probe with most ranks."""
-        rows = [one["messages"][verb] for one in self.probes if one["messages"]]
+    def messages(self, verb: str, where: str = "messages") -> Terms:
+        """[latency, seconds a byte] of "send" or "sum" within a node or `where` = "between" nodes, from the probe with
+        most ranks."""
+        rows = [one[where][verb] for one in self.probes if one.get(where)]
         if not rows:
-            return [1e-6, 1e-10 if verb == "send" else 3e-10]  # a machine of one core: assumed
+            return [1e-6, 1e-10 if verb == "send" else 3e-10]  # a node of one core: assumed
         return fitted([[1.0, row[0]] for row in rows[-1]], [row[1] for row in rows[-1]])[0]
+
+    @property
+    def nodes(self) -> int:
+        """The number of nodes between which messages were measured."""
+        return max(int(one.get("nodes", 1)) for one in self.probes)
 
     def text(self) -> str:
         """As JSON: raw seconds, and the fitted numbers for the reader."""
         fits = {str(n): vars(rates) for n, rates in self.rates.items()}
-        network = {verb: self.messages(verb) for verb in ("send", "sum")}
+        network = {
+            where: {verb: self.messages(verb, where) for verb in ("send", "sum")} for where in ("messages", "between")
+        }
         one = {"format": FORMAT, "about": self.about, "fitted": fits, "network": network, "errors": self.errors,
                "probes": self.probes}  # fmt: skip
         return json.dumps(one, indent=1, allow_nan=False) + "\n"
@@ -140,6 +149,11 @@ class Machine:
             raise UsageError(f"cannot read the machine file {path}: {error}") from None
         except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
             raise UsageError(f"the machine file {path} is damaged: {type(error).__name__}: {error}") from None
+
+
+def of_a_node(one: Mapping[str, Any]) -> int:
+    """Ranks of a node in a probe."""
+    return int(one["ranks"]) // int(one.get("nodes", 1))
 
 
 def rates_of(one: Mapping[str, Any], errors: dict[str, float]) -> Rates:
@@ -167,15 +181,16 @@ def mixed(one: Any, other: Any, share: float) -> Any:
     return one + share * (other - one)
 
 
-def counts(text: str | None, cores: int) -> list[int]:
-    """Rank counts from "1,2"; by default 1 and all cores. Raises UsageError for others."""
+def counts(text: str | None, cores: int, far: bool = False) -> list[int]:
+    """Rank counts from "1,2"; by default 1 and all cores. far: ranks may be on other nodes, too. Raises UsageError for
+    others."""
     if text is None:
         return sorted({1, cores})
     try:
         found = sorted({int(part) for part in text.split(",")})
     except ValueError:
         found = []
-    if not found or found[0] < 1 or found[-1] > cores:
+    if not found or found[0] < 1 or (found[-1] > cores and not far):
         raise UsageError(
             f"--ranks {text}: write numbers of ranks from 1 to {cores} (the cores here), for example 1,{cores}"
         )

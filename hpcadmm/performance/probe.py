@@ -14,7 +14,7 @@ from scipy.linalg.blas import dtrsm
 from hpcadmm.bench.machine import triad
 from hpcadmm.bench.timing import repeated
 from hpcadmm.comm.exact.sums import Exact
-from hpcadmm.comm.probe import allreduce, pingpong
+from hpcadmm.comm.probe import allreduce, by_node, pingpong
 from hpcadmm.comm.world import World
 from hpcadmm.model.activations import ACTIVATIONS
 from hpcadmm.model.losses import LOSSES
@@ -72,7 +72,10 @@ def probe(world: World, wanted: Wanted) -> dict[str, Any]:
     found["dense"] = dense(world, wanted)
     found["passes"] = passes(world, wanted.repeats)
     found["call"] = call_seconds(world, wanted.repeats)
-    found["messages"] = messages(world) if world.size > 1 else {}
+    node, first = by_node(world)
+    found["nodes"] = world.size // node.size
+    found["messages"] = world.share(messages(node))
+    found["between"] = world.share(messages(first) if node.first else {})
     return found
 
 
@@ -179,7 +182,9 @@ def call_seconds(world: World, repeats: int) -> float:
 
 
 def messages(world: World) -> dict[str, Rows]:
-    """[bytes, seconds] of a message from the first rank to the last, and of a sum over all."""
+    """[bytes, seconds] of a message from the first rank to the last, and of a sum over all; none of one rank."""
+    if world.size == 1:
+        return {}
     return {
         "send": [[size, pingpong(world, size)] for size in MESSAGES],
         "sum": [[size, allreduce(world, size)] for size in MESSAGES],

@@ -1,11 +1,14 @@
 """PyTorch as the rival of hpcadmm's solvers: a `solver.name = "program"` that `hpcadmm compare` and `tune` start.
 
-    python torch_rival.py JOB --data FOLDER --out RUN --threads N
+    python torch_rival.py [--ddp] JOB --data FOLDER --out RUN --threads N
 
 trains the job's network (He's start, the job's activation and loss) with the optimiser `solver.method` and appends to
 RUN/metrics.jsonl a line per evaluation; at the end it writes RUN/summary.json. Seconds are those of drawing batches,
 forward, backward and optimiser steps; loading, two steps that warm up and are forgotten, and evaluation do not count.
 precision = "bfloat16" runs forward and backward under autocast.
+
+--ddp, under an MPI launcher: DistributedDataParallel over gloo, a process a rank, with N / ranks threads and its share
+of each batch. They meet by a file in RUN; GLOO_SOCKET_IFNAME names the network.
 
 methods: adam, adamw, sgd (Nesterov), muon (hidden matrices; Adam for the rest). options, with their defaults:
     rate 1e-3, batch 128, schedule "constant" ("cosine", "onecycle": over `epochs` epochs, default 10), decay 0,
@@ -17,6 +20,7 @@ import argparse
 import copy
 import json
 import math
+import os
 import time
 import tomllib
 from contextlib import nullcontext
@@ -25,6 +29,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import distributed
 from torch.nn import functional
 
 ACTIVATIONS = {
@@ -140,15 +145,21 @@ def schedules(chosen, o, steps):
 
 
 class Trainer:
-    """One network in training. step(k) is step k = 0, 1, ...; its batch is the next share of a permutation."""
+    """One network in training. step(k) is step k = 0, 1, ...; its batch is the next share of a permutation.
 
-    def __init__(self, job, o, task, model, x, y):
+    ranks: (rank, size) of the processes that train it together, each with its share of a batch.
+    """
+
+    def __init__(self, job, o, task, model, x, y, ranks=(0, 1)):
+        self.rank, self.size = ranks
         self.task, self.model, self.x, self.y = task, model, x, y
         self.batch = min(int(o.batch) or len(x), len(x))
         self.steps = -(-len(x) // self.batch)
         self.method, self.options = job["solver"]["method"], o
         self.most = self.steps * int(o.epochs) if o.schedule != "constant" else math.inf
         self.call = torch.compile(model) if o.compile else model
+        if self.size > 1:
+            self.call = torch.nn.parallel.DistributedDataParallel(self.call)
         rounded = job["precision"] == "bfloat16"
         self.autocast = (lambda: torch.autocast("cpu", torch.bfloat16)) if rounded else nullcontext
         self.begin(job["seed"])
@@ -173,7 +184,7 @@ class Trainer:
     def step(self, k):
         if k % self.steps == 0:
             self.order = torch.randperm(len(self.x))
-        some = self.order[k % self.steps * self.batch : (k % self.steps + 1) * self.batch]
+        some = self.order[k % self.steps * self.batch : (k % self.steps + 1) * self.batch][self.rank :: self.size]
         with self.autocast():
             loss = self.task.loss(self.call(self.x[some]), self.y[some])
         for one in self.optimisers:
@@ -182,6 +193,19 @@ class Trainer:
         for one in (*self.optimisers, *self.schedules):
             one.step()
         return loss
+
+    @property
+    def sent(self):
+        """Bytes that all ranks send in a step."""
+        return sum(p.numel() * p.element_size() for p in self.model.parameters()) * self.size if self.size > 1 else 0
+
+    def agreed(self, number):
+        """That of rank 0."""
+        if self.size == 1:
+            return number
+        told = torch.tensor(number, dtype=torch.float64)
+        distributed.broadcast(told, 0)
+        return float(told)
 
     def score(self, x, y):
         with torch.no_grad():  # in float32, as hpcadmm's
@@ -195,15 +219,16 @@ def train(trainer, stop, every, test, record):
     seconds, k, loss = 0.0, 0, None
     while True:
         begin, end = time.perf_counter(), min(k - k % every + every if every else most, most, trainer.most)
-        while k < end and not (minutes and seconds + time.perf_counter() - begin >= 60 * minutes):
+        while k < end and not (trainer.size == 1 and minutes and seconds + time.perf_counter() - begin >= 60 * minutes):
             loss = trainer.step(k)
             k += 1
-        seconds += time.perf_counter() - begin
+        seconds = trainer.agreed(seconds + time.perf_counter() - begin)
         name, value = trainer.score(*test)
-        record({"iteration": k, "seconds": seconds, "epochs": k / trainer.steps, "batch_loss": float(loss.detach()),
-                name: value, "messages": k, "bytes": 0})  # fmt: skip
-        if not math.isfinite(float(loss.detach())):
-            return "diverged", f"diverged: the loss is {float(loss.detach())}", k, seconds
+        reached = trainer.agreed(float(loss.detach()))
+        record({"iteration": k, "seconds": seconds, "epochs": k / trainer.steps, "batch_loss": reached,
+                name: value, "messages": k * trainer.size, "bytes": k * trainer.sent})  # fmt: skip
+        if not math.isfinite(reached):
+            return "diverged", f"diverged: the loss is {reached}", k, seconds
         if target is not None and name == "test_accuracy" and value >= target:
             return "finished", f"test accuracy {value:.4f} reached {target}", k, seconds
         if minutes and seconds >= 60 * minutes:
@@ -222,16 +247,30 @@ def refuse(job, data):
         raise SystemExit(f"Error: {asked[0]}: torch_rival.py cannot")
 
 
+def joined(out):
+    """(rank, size) of the launcher, its processes joined."""
+    names = ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"), ("PMI_RANK", "PMI_SIZE")
+    found = next((pair for pair in names if pair[0] in os.environ), None)
+    if found is None:
+        raise SystemExit("Error: --ddp needs an MPI launcher around it: mpirun -n 2 python torch_rival.py --ddp ...")
+    rank, size = (int(os.environ[name]) for name in found)
+    meeting = (out / "rendezvous").resolve()
+    distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=size)
+    return rank, size
+
+
 def main():
     told = argparse.ArgumentParser()
     told.add_argument("job", type=Path)
+    told.add_argument("--ddp", action="store_true")
     for name in ("--data", "--out"):
         told.add_argument(name, type=Path, required=True)
     told.add_argument("--threads", type=int, default=1)
     told = told.parse_args()
     job = tomllib.loads(told.job.read_text(encoding="utf-8"))
     refuse(job, told.data)
-    torch.set_num_threads(told.threads)
+    ranks = joined(told.out) if told.ddp else (0, 1)
+    torch.set_num_threads(max(1, told.threads // ranks[1]))
     torch.manual_seed(job["seed"])
     o, (x, y), test = Options(job["solver"].get("options", {})), part(told.data, "train"), part(told.data, "test")
     task = Task(job, y)
@@ -239,8 +278,8 @@ def main():
         [x.shape[1], *job["network"]["hidden"], task.outputs], job["network"]["activation"], job["network"]["bias"]
     )
     model = model.to(x.dtype)
-    trainer = Trainer(job, o, task, model, x, y)
-    with open(told.out / "metrics.jsonl", "w", encoding="utf-8") as file:
+    trainer = Trainer(job, o, task, model, x, y, ranks)
+    with open(told.out / "metrics.jsonl" if not ranks[0] else os.devnull, "w", encoding="utf-8") as file:
 
         def record(row):
             values = {
@@ -251,13 +290,16 @@ def main():
             file.flush()
 
         state, reason, steps, seconds = train(trainer, job["stop"], job["evaluate"]["every"], test, record)
-    summary = {"state": state, "stop_reason": reason, "iterations": steps, "ranks": 1, "threads": told.threads}
+    summary = {"state": state, "stop_reason": reason, "iterations": steps, "ranks": ranks[1], "threads": told.threads}
     summary |= {
         "seconds": seconds,
         "program": f"torch {torch.__version__}",
         "kernels": torch.backends.cpu.get_cpu_capability(),
     }
-    (told.out / "summary.json").write_text(json.dumps(summary) + "\n", encoding="utf-8")
+    if not ranks[0]:
+        (told.out / "summary.json").write_text(json.dumps(summary) + "\n", encoding="utf-8")
+    if told.ddp:
+        distributed.destroy_process_group()
 
 
 if __name__ == "__main__":

@@ -2,13 +2,15 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import click
 import pytest
 
-from hpcadmm import doctor
 from hpcadmm.comm import probe
 from hpcadmm.comm.world import World
+from hpcadmm.doctor import checks as doctor
+from hpcadmm.doctor import messages
 from hpcadmm.products import rates
 from hpcadmm.storage.lock import locks
 
@@ -102,11 +104,13 @@ from hpcadmm.comm.world import World
 from hpcadmm.products import rates
 world = World()
 figures = [probe.pingpong(world, 100), probe.pingpong(world, 100_000), probe.allreduce(world, 9)]
+figures += [x for pair in probe.pairs(world, range(world.size), 4096) for x in (pair.latency, pair.bandwidth)]
 with open(f"rank-{world.rank}.json", "w") as file:
     json.dump(figures, file)
 """
     done = mpirun(3, program).check()
     first, *others = [json.loads(Path(tmp_path, f"rank-{rank}.json").read_text()) for rank in range(done.n)]
+    assert len(first) == 3 + done.n * (done.n - 1)
     assert all(figure > 0 for figure in first)
     assert others == [first] * (done.n - 1)
 
@@ -128,3 +132,30 @@ def test_the_package_of_bfloat16_is_named_where_it_is_missing(monkeypatch):
     found = doctor.products()
     assert found.level == "ok"
     assert "pip install 'hpcadmm[bf16]'" in found.text
+
+
+def test_a_measurement_ends_when_its_seconds_are_spent(monkeypatch):
+    calls = []
+    monkeypatch.setattr(probe, "there_and_back", lambda world, both, nbytes: lambda: calls.append(nbytes))
+    world = World.alone()
+    world.size = 2
+    probe.pingpong(world, 8)
+    assert len(calls) == probe.WARM + 10 * probe.IN_A_ROW
+    monkeypatch.setattr(probe, "BUDGET", 1e-9)
+    probe.pingpong(world, 1 << 20)
+    assert calls.count(1 << 20) == 1
+
+
+@pytest.mark.parametrize(("slow", "level"), [(0.6e9, "ok"), (0.4e9, "warning")])
+def test_the_slowest_pair_of_hosts_is_named(monkeypatch, slow, level):
+    found = [probe.Pair(0, 1, 1e-6, 1e9), probe.Pair(0, 2, 2e-6, 1e9), probe.Pair(1, 2, 5e-6, slow)]
+    monkeypatch.setattr(probe, "pairs", lambda world, ranks, size: found if ranks == [0, 2, 3] else None)
+    world = SimpleNamespace(host="a", gather=lambda host: ["a", "a", "b", "c"])
+    (finding,) = messages.between(world, 1 << 20)
+    assert finding.level == level
+    assert "3 of 3 pairs of hosts, medians: latency 2.0 us, worst 5.0 us (b - c); bandwidth 1 GB/s" in finding.text
+    assert f"worst {slow / 1e9:g} GB/s (b - c)" in finding.text
+
+
+def test_ranks_on_one_host_are_no_network():
+    assert list(messages.between(SimpleNamespace(host="a", gather=lambda host: ["a", "a"]), 8)) == []

@@ -188,10 +188,19 @@ def test_a_stopped_rank(guarded):
         START
         + "with phase('training'):\n    if last:\n        os.kill(os.getpid(), signal.SIGSTOP)\n    world.barrier()"
     )
-    done = guarded(3, body, env={"HPCADMM_WATCHDOG": "2"})
+    done = guarded(3, body, env={"HPCADMM_WATCHDOG": "1"})
+    host = os.uname().nodename
     assert done.returncode != 0
-    assert f"rank 0 of {done.n} on {os.uname().nodename}, phase: training" in done.output
-    assert "HPCADMM_WATCHDOG" in done.output
+    assert f"rank 0 of {done.n} on {host}, phase: training" in done.output
+    assert f"): no answer from rank {done.n - 1} on {host}: stopped" in done.output
+    assert done.output.count("HPCADMM_WATCHDOG") == 1, "one of those that wait reports"
+
+
+def test_a_rank_that_is_far_behind(guarded):
+    body = START + "with phase('reading' if last else 'training'):\n    time.sleep(60 * last)\n    world.barrier()"
+    done = guarded(2, body, env={"HPCADMM_WATCHDOG": "1"})
+    assert done.returncode != 0
+    assert f"rank {done.n - 1} on {os.uname().nodename} is far behind, in phase: reading" in done.output
 
 
 def test_a_slow_rank_is_let_be(guarded):

@@ -145,6 +145,15 @@ def test_a_bad_network_file_is_one_message(tmp_path, text, said):
         network(MACHINE, str(file))
 
 
+def test_the_network_between_measured_nodes():
+    far = [[size, 1e-4 + 1e-8 * size] for size in (8, 8192, 1 << 20)]
+    two = Machine({}, [probed(1), {**probed(2), "nodes": 2, "messages": {}, "between": {"send": far, "sum": far}}])
+    over = network(two)
+    assert (over.ranks_per_node, over.name) == (1, "that between the 2 measured nodes")
+    assert sum(over.allreduce(2, 1e6)) == pytest.approx(1e-4 + 1e-2, rel=0.02)
+    assert list(two.rates) == [1]
+
+
 # Predictions.
 
 

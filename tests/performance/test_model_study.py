@@ -229,6 +229,7 @@ def test_rank_counts():
     assert measure.counts(None, 1) == [1]
     assert measure.counts(None, 8) == [1, 8]
     assert measure.counts("4,2,2", 8) == [2, 4]
+    assert measure.counts("1,64", 8, far=True) == [1, 64]
 
 
 def test_a_busy_machine_is_doubted():

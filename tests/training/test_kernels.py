@@ -9,7 +9,7 @@ import pytest
 from numba.core.caching import FunctionCache
 
 from hpcadmm import kernels
-from hpcadmm.doctor import kernels as examined
+from hpcadmm.doctor.checks import kernels as examined
 
 ROOT = Path(__file__).resolve().parents[2] / "hpcadmm"
 

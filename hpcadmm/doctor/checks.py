@@ -8,10 +8,9 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_info, threadpool_limits
@@ -20,23 +19,14 @@ from hpcadmm.comm import launcher, probe
 from hpcadmm.comm.launch import check_launcher, no_library, phase, start_mpi
 from hpcadmm.comm.launcher import ask
 from hpcadmm.comm.world import World
+from hpcadmm.doctor.finding import Finding
+from hpcadmm.doctor.messages import messages
 from hpcadmm.errors import UsageError
 
-Level = Literal["ok", "warning", "error"]
 OWN_KERNELS = "import numpy, threadpoolctl as t; print(*(i.get('architecture') for i in t.threadpool_info()))"
 SLOWER = 'bfloat16 is slower than float32 on this CPU: use precision = "float32"'
 SIDE = 1000  # of the matrices whose product is timed
 BIND = "give each rank its own cores: mpiexec -bind-to core, Open MPI --bind-to core, srun --cpu-bind=cores"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line of the report."""
-
-    level: Level
-    name: str
-    text: str
-    cure: str = ""
 
 
 def joined() -> tuple[World, Finding | None]:
@@ -220,15 +210,3 @@ def shared(world: World, folder: Path) -> list[Finding]:
     blind = [rank for rank, sees in enumerate(seen) if not sees]
     text = f"ranks {blind[:8]} of {world.size} do not see rank 0's {folder.absolute()}"
     return [Finding("error", "folder", text, "use a folder on a file system that all nodes share")]
-
-
-def messages(world: World) -> Iterator[Finding]:
-    """Latency, bandwidth and Allreduce times between the ranks. Collective."""
-    if world.size == 1:
-        yield Finding("ok", "messages", "one rank: nothing to measure")
-        return
-    latency, large = probe.pingpong(world, 8), probe.pingpong(world, 1 << 23)
-    yield Finding("ok", "ping-pong", f"8 B {latency * 1e6:.2f} us, 8 MiB {(1 << 23) / large / 1e9:.2f} GB/s")
-    sums = [probe.allreduce(world, nbytes) for nbytes in (8, 1 << 20, 1 << 25)]
-    text = f"8 B {sums[0] * 1e6:.1f} us, 1 MiB {sums[1] * 1e3:.2f} ms, 32 MiB {sums[2] * 1e3:.1f} ms"
-    yield Finding("ok", "Allreduce", text)

@@ -1,0 +1,1 @@
+"""`hpcadmm doctor`: is this machine or allocation ready for a job?"""
