@@ -18,6 +18,7 @@ from hpcadmm.comm.traffic import Pending, Traffic
 from hpcadmm.errors import RankFailed, UsageError
 
 CHUNK = 1 << 27  # entries of one message; larger ones are cut, since some MPIs fail at 2^31 bytes
+PIECE, PIECES = 1 << 15, 64  # least entries and most pieces of a started sum: small ones advance in few calls of MPI
 
 
 class World:
@@ -138,10 +139,9 @@ class World:
 
     def start_sum(self, flat: NDArray[np.float64]) -> Pending:
         """Begin the same sum, in the same order on all ranks; nobody may use the vector before it is complete."""
-        requests: list[Any] = []
-        if self.size > 1:
-            with self.counted("sum", flat.nbytes):
-                requests = [self.mpi.Iallreduce(MPI.IN_PLACE, part, MPI.SUM) for part in _chunks(flat)]
+        pieces = _chunks(flat, max(PIECE, -(-flat.size // PIECES))) if self.size > 1 else []
+        with self.counted("sum", flat.nbytes):
+            requests = [self.mpi.Iallreduce(MPI.IN_PLACE, piece, MPI.SUM) for piece in pieces]
         return self.traffic.started(Pending(self, requests, "sum"))
 
     def progress(self) -> None:
@@ -160,12 +160,12 @@ class World:
     def send(self, array: NDArray[Any], to: int, tag: int) -> Pending:
         """Begin to send a contiguous array; it must not change before `wait`."""
         with self.counted("send", array.nbytes):
-            return Pending(self, [self.mpi.Isend(part, to, tag) for part in _chunks(array)])
+            return Pending(self, [self.mpi.Isend(part, to, tag) for part in _chunks(array, CHUNK)])
 
     def receive(self, array: NDArray[Any], source: int, tag: int) -> Pending:
         """Begin to receive into a contiguous array of the type sent and of at least its size."""
         with self.counted("receive"):
-            return Pending(self, [self.mpi.Irecv(part, source, tag) for part in _chunks(array)])
+            return Pending(self, [self.mpi.Irecv(part, source, tag) for part in _chunks(array, CHUNK)])
 
     def share(self, value: Any) -> Any:
         """The first rank's value, on every rank; sent as JSON, never as a pickle."""
@@ -240,9 +240,9 @@ class World:
             raise UsageError(f"the ranks differ in {what} ({shown}); do all nodes see the same files?")
 
 
-def _chunks(array: NDArray[Any]) -> list[NDArray[Any]]:
+def _chunks(array: NDArray[Any], chunk: int) -> list[NDArray[Any]]:
     """Views of a contiguous array of either order, each small enough for one message, in order."""
     flat = array.reshape(-1, order="A")
     if not np.shares_memory(flat, array) and array.size:
         raise ValueError(f"an array of shape {array.shape} and strides {array.strides} is not contiguous")
-    return [flat[lo : lo + CHUNK] for lo in range(0, flat.size, CHUNK)]
+    return [flat[lo : lo + chunk] for lo in range(0, flat.size, chunk)]

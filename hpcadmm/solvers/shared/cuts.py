@@ -14,7 +14,7 @@ from hpcadmm.model.sparse import Sparse
 from hpcadmm.solvers.shared.buckets import Bucket
 from hpcadmm.subproblems.passes import Passes
 
-MOST = 8  # blocks of a gradient
+MOST = 4  # blocks of a gradient
 
 
 @dataclass(eq=False)
