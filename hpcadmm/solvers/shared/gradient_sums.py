@@ -19,7 +19,7 @@ from hpcadmm.solvers.shared.buckets import Bucket, OuterSum, Overlap, in_buckets
 from hpcadmm.solvers.shared.cuts import MOST, CutBucket, cut_alike
 from hpcadmm.subproblems.passes import Passes
 
-# This rank's x, y, w of a batch, and if the network has dropout the keys of the masks; may be called twice.
+# This rank's x, y, w of a batch, and if the network has noise the keys of the samples; may be called twice.
 Parts = Callable[[], Iterable[tuple[Array, Array, Weight] | tuple[Array, Array, Weight, Array]]]
 LEAST = 1 << 18  # bytes of a message that is worth a bucket of its own
 
@@ -55,9 +55,8 @@ class GradientSums:
         self.layers = layers or range(1, L + 1)
         self.p, self.overlap = p, overlap
         self.passes = self._new_passes()
-        self.samples = p.total
+        self.samples, self._grown = p.total, p.network.grown
         self._data: Array | None = p.x if 1 in self.layers and not plain else None  # until the scales of a_0 are given
-        self._grown = 1 / (1 - p.network.dropout[0]) if p.network.dropout else 1.0  # entries of a_0 that stay
         self.gradient: Arrays = [None] * (L + 1)
         self.aaT, self.llT = self.gradient.copy(), self.gradient.copy()
         self._gradients, self._inputs, self._outputs = (dict[int, OuterSum]() for _ in range(3))
@@ -171,7 +170,7 @@ class GradientSums:
         if self._data is None:
             return
         low, high = self._data.min(axis=1, initial=0), self._data.max(axis=1, initial=0)
-        largest = np.frexp(world.max(np.maximum(-low, high))[0] * self._grown)[1].astype(np.int64)
+        largest = np.frexp(self._grown(world.max(np.maximum(-low, high))[0]))[1].astype(np.int64)
         self.gradient[1].give(largest)
         if self.aaT[1] is not None:
             self.aaT[1].give(largest + half(math.frexp(self.samples)[1]) + 1)
