@@ -89,6 +89,10 @@ class Solver:
     def prepare(self, state: Any, problem: Problem, world: World) -> None:
         """Form what follows from state and data (factors, buffers), after `start` or a checkpoint. Collective."""
 
+    def complete(self, state: Any, world: World) -> None:
+        """Complete what travels while iterations go on, before a checkpoint and at the end. The later iterates stay the
+        same. Collective."""
+
     def weights(self, state: Any, world: World) -> Arrays:
         """W[1..L] (W[0] is None), the bias column last, the same on every rank: `state.W`, up to date. Collective."""
         W: Arrays = state.W
