@@ -44,8 +44,9 @@ def compare(jobs: tuple[str, ...], overrides: tuple[str, ...], **options: Any) -
 @RANKS
 @click.option("--metric", default="test_accuracy", show_default=True, metavar="NAME",
               help="Score, measured on the held-out samples at the end: test_accuracy, test_error, objective, "
-              "seconds-to-target, or test_ with a score of evaluate.metrics: test_roc_auc.")  # fmt: skip
-@click.option("--target", type=float, metavar="ACC", help="Accuracy (0 to 1) for seconds-to-target.")
+              "seconds-to-target (or iterations-, synchronisations-, bytes-), or test_ with a score of "
+              "evaluate.metrics: test_roc_auc.")  # fmt: skip
+@click.option("--target", type=float, metavar="ACC", help="Accuracy (0 to 1) for the -to-target metrics.")
 @click.option("--validation", type=click.FloatRange(0, 1, min_open=True, max_open=True), metavar="F",
               help="Fraction of the training part to hold out (default: data.validation, or 0.1).")  # fmt: skip
 @click.option("--out", type=FOLDER, help="Output folder (default: a new one in results/tune).")

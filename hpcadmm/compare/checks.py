@@ -5,6 +5,7 @@ from itertools import product
 from typing import Any
 
 from hpcadmm.comm.world import World
+from hpcadmm.compare.reading import TO_TARGET
 from hpcadmm.compare.vary import Vary
 from hpcadmm.datasets import DATASETS
 from hpcadmm.errors import UsageError
@@ -23,7 +24,7 @@ NAMES: dict[str, Registry] = {
     "solver.name": SOLVERS,
 }
 NEEDS = {f"test_{name}": "real targets" if score.data == "values" else "classes" for name, score in SCORES.items()}
-NEEDS["seconds-to-target"] = "classes"
+NEEDS |= dict.fromkeys(TO_TARGET, "classes")
 INSTEAD = {"classes": "test_accuracy", "real targets": "test_error"}
 Try = Callable[[Sequence[str]], Job]  # the job with these overrides; raises UsageError
 

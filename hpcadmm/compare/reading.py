@@ -14,6 +14,7 @@ from hpcadmm.storage.readers import ENVIRONMENT, read_metrics, read_summary
 
 Row = dict[str, Any]
 COSTS = ("seconds", "iterations", "synchronisations", "bytes")
+TO_TARGET = {f"{cost}-to-target": cost for cost in COSTS}  # metrics of tune
 
 
 @dataclass(frozen=True)

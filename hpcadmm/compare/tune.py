@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hpcadmm.compare.checks import Try, check_metric, check_ranks, check_values, regression
-from hpcadmm.compare.reading import Result, results
+from hpcadmm.compare.reading import TO_TARGET, Result, results
 from hpcadmm.compare.tune_report import Trial, drawn, page, table_row
 from hpcadmm.compare.vary import Vary, sampled, varied
 from hpcadmm.errors import UsageError
@@ -22,7 +22,7 @@ from hpcadmm.job.job import Job, source
 from hpcadmm.model.scores import CHOICES, SCORES, keyed, rises
 from hpcadmm.plotting import finite, picture
 
-METRICS = (*(f"test_{name}" for name in SCORES), "objective", "seconds-to-target")
+METRICS = (*(f"test_{name}" for name in SCORES), "objective", *TO_TARGET)
 VALIDATION = 0.1
 
 
@@ -68,11 +68,11 @@ def check(options: Options) -> None:
     """Raise UsageError for options that do not go together."""
     if options.metric not in METRICS:
         raise UsageError(f"--metric {options.metric}: known are {', '.join(METRICS)}")
-    timed, target = options.metric == "seconds-to-target", options.target
-    if timed and (target is None or not 0 < target <= 1):
-        raise UsageError("--metric seconds-to-target needs --target ACC, a test accuracy, for example 0.97")
-    if not timed and target is not None:
-        raise UsageError(f"--target goes with --metric seconds-to-target, not with {options.metric}")
+    aimed, target = options.metric in TO_TARGET, options.target
+    if aimed and (target is None or not 0 < target <= 1):
+        raise UsageError(f"--metric {options.metric} needs --target ACC, a test accuracy, for example 0.97")
+    if not aimed and target is not None:
+        raise UsageError(f"--target goes with --metric {', '.join(TO_TARGET)}, not with {options.metric}")
 
 
 def planned(
@@ -84,7 +84,7 @@ def planned(
         raise UsageError("data.validation cannot be varied, because the trials are scored on it; use --validation")
     share = options.validation or base.data.validation or VALIDATION
     fixed = [*overrides, f"data.validation={share}"]
-    if options.metric == "seconds-to-target":
+    if options.metric in TO_TARGET:
         fixed.append(f"stop.accuracy={options.target}")
     if keyed(options.metric)[1] in CHOICES:
         fixed.append(f"evaluate.metrics={json.dumps([*base.evaluate.metrics, options.metric])}")
@@ -129,9 +129,9 @@ def score(one: Result, options: Options) -> float | None:
     """The score of a trial; None if it did not finish or has no such figure."""
     if not one.finished or not one.rows:
         return None
-    if options.metric == "seconds-to-target":
+    if options.metric in TO_TARGET:
         there = one.at(options.target) or {}
-        value = there.get("seconds")
+        value = there.get(TO_TARGET[options.metric])
     else:
         value = one.rows[-1].get(options.metric)
     return float(value) if finite(value) else None

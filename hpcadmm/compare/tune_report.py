@@ -18,6 +18,9 @@ WORDS = {f"test_{name}": f"{score.words} on held-out samples" for name, score in
     "test_error": "mean squared error on held-out\nsamples (target units, squared)",
     "objective": "objective",
     "seconds-to-target": "solver time to the target (s)",
+    "iterations-to-target": "iterations to the target",
+    "synchronisations-to-target": "synchronisations to the target",
+    "bytes-to-target": "bytes to the target",
 }
 TRIAL, JOB, BELOW, NO_SCORE = "trial", "the job unchanged", "trial below the axis", "trial without a score"
 MARKS: dict[str, dict[str, Any]] = {  # how a trial is drawn

@@ -161,10 +161,15 @@ def _check_together(job: Job, faults: list[str]) -> None:
         solver.check(L)
     except UsageError as error:
         faults.append(str(error))
-    if job.layers.rates:
+    if job.layers.random:
         try:
             solver.check_dropout()
         except UsageError as error:
-            able = ", ".join(name for name, one in SOLVERS.items() if one.drops)
-            key = "dropout" if any(job.layers.rates[1:]) else "dropout_inputs"
-            faults.append(f"network.{key}: {said} {error}; these solvers do: {able}")
+            faults.append(f"network.{job.layers.random[0]}: {said} {error}; {_able('drops')}")
+    if job.layers.norm == "batch" and not solver.normalises:
+        faults.append(f'network.norm = "batch": {said} does not train with it; {_able("normalises")}')
+
+
+def _able(kind: str) -> str:
+    """The solvers with a ClassVar that says they can."""
+    return f"these solvers do: {', '.join(name for name, one in SOLVERS.items() if getattr(one, kind))}"

@@ -1,16 +1,21 @@
 """The tables of a job file whose keys do not depend on a name: [network], [stop], [save], [evaluate] and no table."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le, Lt
 
 from hpcadmm.errors import UsageError
+from hpcadmm.model.activations.base import Activation
+from hpcadmm.model.network import Network
 from hpcadmm.model.scores import CHOICES, keyed
 
 Positive = Annotated[float, Gt(0)]
 Count = Annotated[int, Ge(1)]
 Share = Annotated[float, Ge(0), Lt(1)]
+NotNegative = Annotated[float, Ge(0), Lt(math.inf)]
+HOMOGENEOUS = "relu", "leaky-relu"  # h(c z) = c h(z), c > 0
 
 
 @dataclass(frozen=True)
@@ -44,8 +49,18 @@ class Layers:
     bias: give every layer a bias, default true.
     dropout: in training, the share of the units of each hidden layer that are left out, drawn anew for each sample in
         each step; those that stay are multiplied by 1 / (1 - dropout). In [0, 1); a list: one for each hidden layer.
-        For the minibatch solvers and mpadmm. Default 0.
+        For the minibatch solvers and mpadmm, as are the noises. Default 0.
     dropout_inputs: the same for the features, default 0.
+    noise: "bernoulli" (default): dropout as above; "gaussian": units are multiplied by normal numbers of mean 1 and
+        variance dropout / (1 - dropout), those of "bernoulli" [Srivastava et al., JMLR 2014, section 10].
+    noise_inputs: in training, normal noise of this standard deviation is added to the features as the network sees them
+        (scaled or standardised). Default 0.
+    noise_units: the same for the input of each hidden unit after its normalisation; needs norm = "batch". Default 0.
+    norm: "none" (default); "batch": in training, the input of each hidden unit has mean 0 and variance 1 over the
+        samples of a part of the batch (solver.cut) before the bias is added [Ioffe, Szegedy, ICML 2015]. The weights
+        of metrics, checkpoints and export are those of a plain network, with means and variances over the training
+        samples, which takes one more pass forward for each. For the minibatch solvers, with biases and relu or
+        leaky-relu.
     """
 
     hidden: list[Count] = field(default_factory=list)
@@ -53,6 +68,10 @@ class Layers:
     bias: bool = True
     dropout: Share | list[Share] = 0.0
     dropout_inputs: Share = 0.0
+    noise: Literal["bernoulli", "gaussian"] = "bernoulli"
+    noise_inputs: NotNegative = 0.0
+    noise_units: NotNegative = 0.0
+    norm: Literal["none", "batch"] = "none"
 
     def __post_init__(self) -> None:
         given, layers = self.dropout, len(self.hidden)
@@ -62,6 +81,13 @@ class Layers:
             raise UsageError(
                 f"network.dropout = {given}: there are no hidden layers; dropout_inputs is for the features"
             )
+        if self.noise == "gaussian" and not self.rates:
+            raise UsageError('network.noise = "gaussian" is the kind of dropout: set network.dropout or dropout_inputs')
+        if self.noise_units and self.norm == "none":
+            raise UsageError(f'network.noise_units = {self.noise_units}: needs network.norm = "batch"')
+        if self.norm == "batch" and not (layers and self.bias and self.activation in HOMOGENEOUS):
+            able = " or ".join(HOMOGENEOUS)
+            raise UsageError(f'network.norm = "batch": needs hidden layers with biases and the activation {able}')
 
     @property
     def rates(self) -> tuple[float, ...]:
@@ -73,6 +99,18 @@ class Layers:
         hidden = self.dropout if isinstance(self.dropout, list) else [self.dropout] * len(self.hidden)
         rates = (self.dropout_inputs, *hidden)
         return rates if any(rates) else ()
+
+    @property
+    def random(self) -> list[str]:
+        """The keys that need random numbers for each sample in training."""
+        given = {"dropout": any(self.rates[1:]), "dropout_inputs": self.dropout_inputs}
+        given |= {"noise_inputs": self.noise_inputs, "noise_units": self.noise_units}
+        return [key for key, value in given.items() if value]
+
+    def network(self, features: int, outputs: int, activation: Activation) -> Network:
+        """The network of these layers."""
+        n, noises = (features, *self.hidden, outputs), (self.noise, self.noise_inputs, self.noise_units)
+        return Network(n, activation, self.bias, self.rates, *noises, self.norm == "batch")
 
 
 @dataclass(frozen=True)

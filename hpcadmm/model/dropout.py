@@ -69,7 +69,13 @@ def drop(a: Array, units: int, rate: float, keys: Array, layer: int) -> Array:
 
 def stays(which: Array, rate: float, keys: Array, layer: int) -> Array:
     """Does unit which[e] stay for the sample with key keys[e]? The same bits as those of `drop`."""
-    inner = mixed.py_func(keys + np.array([layer], np.uint64) * ODD)
-    word = mixed.py_func(inner + ((which // 2).astype(np.uint64) + ONE) * GOLDEN)
+    word = word_of(which // 2, keys, layer)
     found: Array = np.where(which % 2, word >> HIGH, word & LOW) >= least_of(rate)
+    return found
+
+
+def word_of(index: Array, keys: Array, layer: int) -> Array:
+    """Word index[e] of the generator of (sample with key keys[e], layer): uint64."""
+    inner = mixed.py_func(keys + np.array([layer], np.uint64) * ODD)
+    found: Array = mixed.py_func(inner + (index.astype(np.uint64) + ONE) * GOLDEN)
     return found

@@ -55,8 +55,8 @@ class Inputs:
         """out = lam x^T."""
         raise NotImplementedError
 
-    def dropped(self, units: int, rate: float, keys: Array) -> Any:
-        """x without the units that dropout leaves out, as `model.dropout.drop` does it, layer 0."""
+    def dropped(self, units: int, rate: float, keys: Array, noise: str) -> Any:
+        """x times the factors of dropout, as `model.noise.DROPOUT[noise]` does it, layer 0."""
         raise NotImplementedError
 
     def gram(self, out: Array) -> Array:

@@ -7,6 +7,7 @@ import numpy as np
 
 from hpcadmm.model.activations.base import Activation
 from hpcadmm.model.inputs import product
+from hpcadmm.model.noise import LARGEST, spread
 from hpcadmm.model.state import Array, Arrays
 
 
@@ -15,13 +16,39 @@ class Network:
     """m_l = W_l a_{l-1}, a_l = h(m_l) for l < L; layer l has n[l] units, n[0] features.
 
     With biases every a_l, l < L, carries one more row, the last, of ones, and W_l one more column.
-    dropout: in training, the share of the units of a_l that are 0, l = 0..L-1; (): none.
+
+    In training only:
+    dropout: the share of the units of a_l that are 0, l = 0..L-1; (): none.
+    noise: "bernoulli"; "gaussian": the units are multiplied by numbers of N(1, dropout / (1 - dropout)) instead.
+    noise_inputs, noise_units: standard deviation of normal noise that is added to the features, and to each normalised
+        m_l, l < L.
+    norm: each m_l, l < L, is normalised over the samples of a part, see `subproblems.batch_norm`.
     """
 
     n: tuple[int, ...]
     activation: Activation
     bias: bool = True
     dropout: tuple[float, ...] = ()
+    noise: str = "bernoulli"
+    noise_inputs: float = 0.0
+    noise_units: float = 0.0
+    norm: bool = False
+
+    @property
+    def noisy(self) -> bool:
+        """Does training need random numbers for each sample?"""
+        return bool(self.dropout or self.noise_inputs or self.noise_units)
+
+    @property
+    def clear(self) -> bool:
+        """Are the features those of the data in training, too?"""
+        return not (self.dropout and self.dropout[0]) and not self.noise_inputs
+
+    def grown(self, features: Array) -> Array:
+        """The largest absolute values of features that noise can make of these."""
+        rate = self.dropout[0] if self.dropout else 0.0
+        factor = 1 + LARGEST * spread(rate) if self.noise == "gaussian" else 1 / (1 - rate)
+        return features * factor + LARGEST * self.noise_inputs
 
     @property
     def depth(self) -> int:

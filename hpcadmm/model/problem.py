@@ -65,7 +65,7 @@ class Problem:
     @cached_property
     def inputs(self) -> Operand:
         """x as an operand of the products of layer 1, for a solver that uses all samples in every iteration."""
-        return self.x if self.network.dropout and self.network.dropout[0] else self.engines[1].data(self.x)
+        return self.engines[1].data(self.x) if self.network.clear else self.x
 
     @property
     def y(self) -> Array:

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csc_array
 
-from hpcadmm.model.dropout import stays
 from hpcadmm.model.inputs import Coming, Inputs
+from hpcadmm.model.noise import factors
 from hpcadmm.model.state import Array
 from hpcadmm.products.base import WHOLE, Engine
 from hpcadmm.products.plain import Arrays, Plain
@@ -84,10 +84,10 @@ class Sparse(Inputs):
         out[...] = (self.matrix @ lam.T).T
         return out
 
-    def dropped(self, units: int, rate: float, keys: Array) -> "Sparse":
-        rows, starts, scale = self.matrix.indices, self.matrix.indptr, self.dtype.type(1 / (1 - rate))
-        kept = stays(rows, rate, np.repeat(keys, np.diff(starts)), 0)
-        factor = np.where(rows < units, np.where(kept, scale, 0), 1).astype(self.dtype)
+    def dropped(self, units: int, rate: float, keys: Array, noise: str) -> "Sparse":
+        rows, starts = self.matrix.indices, self.matrix.indptr
+        each = factors(rows, rate, np.repeat(keys, np.diff(starts)), 0, noise)
+        factor = np.where(rows < units, each, 1).astype(self.dtype)
         return Sparse.of(self.matrix.data * factor, rows, starts, self.shape[0])
 
     def gram(self, out: Array) -> Array:

@@ -46,7 +46,8 @@ class Solver:
     has_grid: ClassVar[bool] = False  # does its key `grid` deal layers to ranks?
     steady: ClassVar[bool] = True  # do all later iterations do the same work?
     streamed: ClassVar[bool] = False  # does it work on minibatches or tiles, so that x may stay in the file?
-    drops: ClassVar[bool] = False  # does it train with network.dropout?
+    drops: ClassVar[bool] = False  # does it train with dropout and noise?
+    normalises: ClassVar[bool] = False  # does it train with network.norm?
     sparse: ClassVar[bool] = False  # does it use x in products only, so that x may be sparse?
     metrics: ClassVar[tuple[str, ...]] = ("objective", "primal_residual")  # of `measure`, that save.best may name
     sums: str = "exact"  # the key `sums`; "plain": ordinary float64 sums over the ranks
@@ -88,15 +89,18 @@ class Solver:
     def prepare(self, state: Any, problem: Problem, world: World) -> None:
         """Form what follows from state and data (factors, buffers), after `start` or a checkpoint. Collective."""
 
+    def complete(self, state: Any, world: World) -> None:
+        """Complete what travels while iterations go on, before a checkpoint and at the end. The later iterates stay the
+        same. Collective."""
+
     def weights(self, state: Any, world: World) -> Arrays:
         """W[1..L] (W[0] is None), the bias column last, the same on every rank: `state.W`, up to date. Collective."""
         W: Arrays = state.W
         return W
 
     def finite(self, state: Any) -> bool:
-        """Is the iterate on this rank free of NaN and infinity? Cheap, since asked every iteration: W shows any within
-        an iteration, its norm tells, and its entries are looked at only if the norm overflows."""
-        return all(math.isfinite(square(W)) or bool(np.isfinite(W).all()) for W in state.W[1:])
+        """Is the iterate on this rank free of NaN and infinity? Asked every iteration: W shows any within one."""
+        return all_finite(state.W)
 
     def measure(self, state: Any, problem: Problem, world: World, /) -> Mapping[str, Any]:
         """A row of metrics: `objective`, and where they are measured `primal_residual` and its `scale`. Collective."""
@@ -123,7 +127,7 @@ class Solver:
     def check_dropout(self) -> None:
         """Raise UsageError if the solver cannot train with network.dropout: "(the solver) does not ..."."""
         if not self.drops:
-            raise UsageError("does not train with dropout")
+            raise UsageError("does not train with dropout or noise")
 
     def check_problem(self, problem: Problem, world: World) -> None:
         """Raise UsageError, on all ranks, if network, samples and ranks do not fit the hyperparameters."""
@@ -190,6 +194,11 @@ class Solver:
         """How many of m training samples an iteration uses, for L weight layers and this loss; a sample that several of
         its steps use counts for each."""
         return min(self.batch or m, m)
+
+
+def all_finite(W: Arrays) -> bool:
+    """Are all weights finite? Their norms tell; entries are looked at only if a norm overflows."""
+    return all(math.isfinite(square(w)) or bool(np.isfinite(w).all()) for w in W[1:])
 
 
 def allocated(shape: str, problem: Problem) -> Any:

@@ -115,6 +115,7 @@ def _complete(t: Training, signals: Signals) -> dict[str, Any]:
     _prepare(t)
     with t.progress.of(t.job, t.iteration), t.run.telling(lambda: t.saved):
         reason = loop(t, signals)
+        t.job.solver.complete(t.state, t.world)
     diverged = reason.startswith("diverged")
     summary = {
         "state": "interrupted" if signals.agreed else "diverged" if diverged else "finished",

@@ -52,6 +52,7 @@ def play(solver: Any, problem: Problem, world: World) -> None:
     solver.prepare(state, p, world)
     for _ in range(ITERATIONS):
         solver.step(state, p, world)
+        solver.complete(state, world)
         if world.max(float(not solver.finite(state)))[0]:
             return
     measure(solver, state, p, world)

@@ -144,6 +144,8 @@ def described(t: "Training") -> dict[str, Any]:
 
 def write_checkpoint(t: "Training") -> None:
     """Write a checkpoint of this iteration. Collective."""
+    with t.clock.solver():
+        t.job.solver.complete(t.state, t.world)
     meta, folder = described(t), t.run.checkpoints
     with phase("writing the checkpoint"):
         t.job.solver.weights(t.state, t.world)  # brings all layers to the first rank

@@ -88,7 +88,7 @@ def set_up(job: Job, world: World, given: Given | None = None) -> Setup:
     check_data(job, data, world)
     outputs = outputs_of(job, data)
     world.digest_agrees(digest(job, data), "the job and the data")
-    network = Network((data.features, *job.layers.hidden, outputs), job.activation, job.layers.bias, job.layers.rates)
+    network = job.layers.network(data.features, outputs, job.activation)
     check_memory(job, network, data, world)
     parts = [part(samples, job, outputs, data.classes, world.samples) for samples in (data.train, data.test)]
     problem = Problem(network, job.loss, parts[0], parts[1], data.classes, job.head.seed, dtype, products)
@@ -98,13 +98,14 @@ def set_up(job: Job, world: World, given: Given | None = None) -> Setup:
 
 def keeping(job: Job) -> Keeping:
     """How the job's solver can take its samples."""
-    solver, L = job.solver, len(job.layers.hidden) + 1
+    solver, L, noise = job.solver, len(job.layers.hidden) + 1, job.layers.noise_inputs
 
     def names(kind: str) -> list[str]:
         return [name for name, one in SOLVERS.items() if getattr(one, kind)]
 
     streaming, sparsely = (partial(names, kind) for kind in ("streamed", "sparse"))
-    return Keeping(solver.streams(L, job.loss.name), solver.sparse, solver.name, streaming, sparsely)
+    who = f"{solver.name} with network.noise_inputs" if noise and solver.sparse else solver.name
+    return Keeping(solver.streams(L, job.loss.name), solver.sparse and not noise, who, streaming, sparsely)
 
 
 def needs_classes(job: Job) -> bool:

@@ -3,7 +3,7 @@
 # hosts are made on this machine (tests/network/hosts.sh: root, iproute2). Needs two quiet cores, HPCADMM_DATA, MPICH
 # beside hpcadmm, and for PyTorch's entrants TORCH_PYTHON, an interpreter with results/race/requirements.txt.
 #
-#   make.sh tune [ENTRANT...]   TRIALS (5) trials of each entrant on held-out images, at full speed, by seconds to 97 %
+#   make.sh tune [ENTRANT...]   TRIALS (4) trials of each entrant on held-out images, by bytes to 97 %
 #   make.sh race [ENTRANT...]   SEEDS (5) seeds of all entrants (or these) that are tuned, at each of RATES ("100mbit
 #                               1gbit none") in turns, on the test images
 #   make.sh report              summary.md and figure.png of the races so far
@@ -73,8 +73,8 @@ tune() {
   while IFS='|' read -r name settings vary <&3; do
     name=${name// /}
     chosen "$name" "$@" && runs "$name" $settings || continue
-    mapfile -t options < <(flags --set "name=$name" $settings && flags --vary $vary)
-    "$program" tune "$job" "${options[@]}" --budget "${TRIALS:-5}" --metric seconds-to-target --target 0.97 \
+    mapfile -t options < <(flags --set "name=$name" stop.minutes=1 $settings && flags --vary $vary)
+    "$program" tune "$job" "${options[@]}" --budget "${TRIALS:-4}" --metric bytes-to-target --target 0.97 \
       --validation 0.1666667 "${ranks[@]}" --out "tune/network/$name" | said || [ $? = 1 ]
     if [ -f "tune/network/$name/best.toml" ]; then cp "tune/network/$name/best.toml" "network/$name.toml"; fi
   done 3< <(entrants)

@@ -237,6 +237,7 @@ def rows(accuracies, pace=1.0):
         (Options(1, metric="objective"), [0, 1, 2, 3], [1 / 3, 1 / 3, 1 / 3, None]),
         (Options(1, metric="seconds-to-target", target=0.85), [0, 1, 2, 3], [2.0, 6.0, None, None]),
         (Options(1, metric="seconds-to-target", target=0.95), [0, 1, 2, 3], [None] * 4),
+        (Options(1, metric="iterations-to-target", target=0.85), [0, 1, 2, 3], [2, 3, None, None]),
         (Options(1, metric="test_error"), [0, 1, 2, 3], [None] * 4),
     ],
 )

@@ -36,11 +36,13 @@ def problem(
     weight: Any = None,
     repeat: Any = None,
     dropout: tuple[float, ...] = (),
+    training: Any = None,
     precision: str = "",
 ) -> Problem:
     """The columns of `world.samples`. classes = 0: a regression on two targets. spread: tiles differ in size by up to
     2^(2 spread). parts: so many of the training samples, instead of tiles. scale: of the first feature. weight: of each
-    training sample. repeat: take each training sample so many times. dropout: of each a_l, l < L.
+    training sample. repeat: take each training sample so many times. dropout: of each a_l, l < L. training: other
+    fields of the network that only training knows.
     precision: of the products; default: dtype."""
     chosen = LOSSES[loss]()
     random = np.random.default_rng([seed, 99])
@@ -62,7 +64,7 @@ def problem(
         w = None if weight is None or made else np.asarray(weight, dtype)
         counted = {} if w is None else {"weight": w[mine], "sum": float(w.sum(dtype=np.float64))}
         made.append(Part(np.asfortranarray(columns, dtype), y, labels[..., mine], tiles, **counted))
-    network = Network((features, *hidden, outputs), ACTIVATIONS[activation](), bias, dropout)
+    network = Network((features, *hidden, outputs), ACTIVATIONS[activation](), bias, dropout, **training or {})
     return Problem(
         network, chosen, made[0], made[1], classes, seed, dtype, engine_of(precision or np.dtype(dtype).name)
     )

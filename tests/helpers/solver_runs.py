@@ -69,6 +69,7 @@ def joined(parts: list[dict[str, Piece]]) -> Whole:
 
 def done(solver: Any, state: Any, p: Problem, world: World) -> tuple[dict[str, Piece], dict[str, Any]]:
     """What a rank holds at the end, W of all layers included, and what is measured."""
+    solver.complete(state, world)
     measured = dict(solver.measure(state, p, world))
     solver.weights(state, world)
     return held(state, p), measured

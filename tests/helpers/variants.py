@@ -28,8 +28,8 @@ CHANGES: dict[str, list[dict[str, Any]]] = {
     "mpadmm": [
         {"average": 0.9, "decay": 0.1},
         {"batch": 0, "inverses": "dealt"},
-        {"warm": 4, "refresh": 3, "schedule": "cosine", "batch": 40},
         {"local_steps": 2, "local_after": 1, "local_batch": 20, "workers": 6, "batch": 40},
+        {"warm": 4, "refresh": 3, "schedule": "cosine", "batch": 40, "late": 1},
         {"sums": "plain"},
     ],
     "gd": [{"decay": 0.1}, {"optimum": False}],

@@ -86,7 +86,8 @@ def test_all_keys_arrive():
     assert (job.save.every, job.save.state, job.evaluate.every) == (3, "weights", 0)
     resolved = job.resolved()
     network = {"hidden": [3, 4], "activation": "leaky-relu", "bias": False, "slope": 0.2}
-    assert resolved["network"] == network | {"dropout": 0.0, "dropout_inputs": 0.0}
+    unused = {"dropout": 0.0, "dropout_inputs": 0.0, "noise": "bernoulli", "noise_inputs": 0.0, "noise_units": 0.0}
+    assert resolved["network"] == network | unused | {"norm": "none"}
     assert resolved["solver"]["beta"] == [1.0, 2.5, 3.0]
     assert "tolerance" not in resolved["stop"]
 

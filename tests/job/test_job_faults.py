@@ -137,7 +137,7 @@ def test_the_parameters_of_an_activation_belong_to_it_alone():
     assert "network.slope: unknown key; [network] takes activation, bias, dropout, dropout_inputs, hidden" in refused(
         "network.slope=0.5"
     )
-    assert "dropout_inputs, hidden, slope" in refused("network.activation=leaky-relu", "network.x=0.5")
+    assert "noise_units, norm, slope" in refused("network.activation=leaky-relu", "network.x=0.5")
     assert "network.slope = 1.5: must be less than 1" in refused("network.activation=leaky-relu", "network.slope=1.5")
 
 
@@ -234,6 +234,13 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
         (["network.dropout_inputs=0.1"], ["network.dropout_inputs: ", "taylor", "does not train with dropout", "adam"]),
         (["solver.name=lbfgs", "network.hidden=[5]", "network.dropout=0.1"], ["network.dropout: ", "lbfgs", "sgd"]),
         (["solver.name=mpadmm", "solver.batch=0", "network.dropout_inputs=0.1"], ["solver.batch = 0", "line search"]),
+        (["network.noise_inputs=0.1"], ["network.noise_inputs: ", "taylor", "dropout or noise", "adam"]),
+        (["network.hidden=[5]", "network.noise=gaussian"], ["network.noise", "set network.dropout"]),
+        (["network.hidden=[5]", "network.noise_units=0.1"], ["network.noise_units = 0.1", 'network.norm = "batch"']),
+        (["solver.name=adam", "network.norm=batch"], ["network.norm", "needs hidden layers"]),
+        (["network.hidden=[5]", "network.norm=batch", "network.activation=tanh"], ["network.norm", "leaky-relu"]),
+        (["network.hidden=[5]", "network.norm=batch"], ["network.norm", "taylor", "sgd", "soap"]),
+        (["solver.name=mpadmm", "network.hidden=[5]", "network.norm=batch"], ["network.norm", "mpadmm", "adam"]),
     ],
     ids=str,
 )

@@ -70,5 +70,5 @@ def test_sparse_inputs_lose_the_same_entries():
     x[-1] = 1
     rows, starts = np.nonzero(x.T)[1], np.concatenate([[0], np.count_nonzero(x, axis=0).cumsum()])
     keys = keys_of(0, 0, np.arange(40))
-    found = Sparse.of(x.T[x.T != 0], rows, starts, 8).dropped(7, 0.4, keys)
+    found = Sparse.of(x.T[x.T != 0], rows, starts, 8).dropped(7, 0.4, keys, "bernoulli")
     assert (found.matrix.toarray() == drop(x.copy(order="F"), 7, 0.4, keys, 0)).all()

@@ -22,7 +22,7 @@ VARIANTS = {
     "pdadmm": [{}, {"update": "exact"}, {"wire": 8}, {"wire": "float32"}, {"update": "exact", "grid": [2, 3]}],
     "mpadmm": [
         {"batch": 96},
-        {"batch": 96, "warm": 1, "refresh": 1},
+        {"batch": 96, "warm": 4, "late": 1},
         {"batch": 96, "grid": "layers"},
         {"batch": 96, "warm": 1, "refresh": 1, "inverses": "dealt"},
         {"batch": 96, "local_steps": 2, "local_batch": 12, "workers": 6},
@@ -74,6 +74,7 @@ def observed(world, solver, multiplied):
     solver.step(state, p, world)
     times = getattr(state.work, "evaluations", 1) - evaluations
     done = (np.array([multiplied[get_ident()], traffic.messages, traffic.bytes]) - before) / times
+    solver.complete(state, world)
     held = sum(item.array.nbytes for item in items(state)) + p.y.nbytes + p.train.labels.nbytes
     held += p.x.nbytes if not any(item.array is p.x for item in items(state)) else 0
     place = place_here(solver, p, world)

@@ -43,10 +43,17 @@ def test_nor_with_another_activation(name):
         assert not compiled_late(EVERY[name], World.alone(), 3, activation=activation, spread=12)
 
 
-@pytest.mark.parametrize("name", ["adam", "mpadmm"])
-def test_nor_with_dropout(name):
+NOISES = {"noise": "gaussian", "noise_inputs": 0.1, "noise_units": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("name", "training"),
+    [("adam", {}), ("adam", {**NOISES, "norm": True}), ("mpadmm", {}), ("mpadmm", {"noise": "gaussian"})],
+)
+def test_nor_with_dropout_and_noise(name, training):
     forget()
-    assert not compiled_late(EVERY[name], World.alone(), 3, loss="cross-entropy", dropout=(0.2, 0.5, 0.5))
+    options = {"loss": "cross-entropy", "dropout": (0.2, 0.5, 0.5), "training": training}
+    assert not compiled_late(EVERY[name], World.alone(), 3, **options)
 
 
 PROGRAM = """

@@ -20,6 +20,7 @@ previous sums, and 30 below its own while batches differ by up to a factor of 2^
 """
 
 import math
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -76,6 +77,7 @@ class Exact:
         triangle = np.flatnonzero(np.tri(self.rows).T) if self.symmetric else np.zeros(0, dtype=np.int64)
         parts = [triangle + k * self.rows**2 for k in range(self.words)] + [np.arange(-lines, 0) + self._flat.size]
         self._travels: Any = np.concatenate(parts) if self.symmetric else slice(None)
+        self._entries: Any = None  # those that travel apart
         self.clear()
 
     def _lie(self, flat: NDArray[np.float64]) -> None:
@@ -87,7 +89,8 @@ class Exact:
 
     @property
     def packed(self) -> NDArray[np.float64]:
-        """The message, as one vector: all entries, or the lower triangle by columns, and the loads."""
+        """The message, as one vector: all entries, or the lower triangle by columns, and the loads. If the entries
+        travel apart, the loads alone."""
         return self._flat[self._travels]
 
     @packed.setter
@@ -98,7 +101,28 @@ class Exact:
     def length(self) -> int:
         """Numbers of the message."""
         entries = self.rows * (self.rows + 1) // 2 if self.symmetric else self.rows * self.columns
-        return self.words * entries + len(self.scales)
+        return (self.words * entries if self._entries is None else 0) + len(self.scales)
+
+    def separate(self) -> "Exact":
+        """From now on `packed` is the loads alone, so that the bounds are checked before the `entries` travel. Returns
+        memory for another sum with the same scales: it may begin after the verdict on this one."""
+        lines = len(self._loads)
+        self._entries = self._travels[:-lines] if self.symmetric else slice(0, -lines)
+        self._travels = slice(-lines, None)
+        twin = copy(self)
+        twin._lie(np.zeros_like(self._flat))
+        return twin
+
+    @property
+    def entries(self) -> NDArray[np.float64]:
+        """What travels apart: a view of the memory of this sum, or a copy of its lower triangle."""
+        return self._flat[self._entries]
+
+    def take(self, entries: NDArray[np.float64]) -> None:
+        """The `entries` have been summed over the ranks: complete the total."""
+        if self.symmetric:
+            self._flat[self._entries] = entries
+        self._complete()
 
     def lie_in(self, flat: NDArray[np.float64]) -> None:
         """Move the message into memory of the caller."""
@@ -163,7 +187,12 @@ class Exact:
         return x.reshape(self.rows, self.columns, order="F").T
 
     def finish(self) -> None:
-        """After the sum over the ranks: add the two words, and fill both triangles."""
+        """After the sum of `packed` over the ranks: complete the total, unless its entries travel apart."""
+        if self._entries is None:
+            self._complete()
+
+    def _complete(self) -> None:
+        """Add the two words, and fill both triangles."""
         if self._rest is not None and not self._whole:
             self.total += self._rest
         if self.symmetric:

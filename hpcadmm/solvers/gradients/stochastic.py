@@ -11,8 +11,9 @@ from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import WEIGHTS, Array, Arrays, exact_sums, replicated, scalar
-from hpcadmm.solvers.base import Solver
+from hpcadmm.solvers.base import Solver, all_finite
 from hpcadmm.solvers.gradients import cost, measures
+from hpcadmm.solvers.gradients.population import Population
 from hpcadmm.solvers.gradients.schedules import SCHEDULES
 from hpcadmm.solvers.shared.batches import Drawn
 from hpcadmm.solvers.shared.buckets import Overlap
@@ -31,17 +32,30 @@ MOST = 16  # parts by default
 class State:
     """Lists are indexed by layer, l = 1..L; m and v are empty where a method does not use them."""
 
-    W: Arrays = replicated(WEIGHTS)  # W[l]: (n[l], n[l-1] + ones), biases in the last column; with `average` the mean
-    V: Arrays = replicated()  # shaped as W: the iterate, only with `average`
+    W: Arrays = replicated(WEIGHTS)  # W[l]: (n[l], n[l-1] + ones), biases in the last column: a plain network
+    V: Arrays = replicated()  # shaped as W: the iterate, only with `average` or batch normalisation
+    U: Arrays = replicated()  # shaped as W: the mean of the iterates, only with both
     m: Arrays = replicated()  # shaped as W: a mean of gradients or steps
     v: Arrays = replicated()  # shaped as W: a mean or sum of squares
     sums: Any = exact_sums()  # of the gradient
     steps: int = scalar(0, former="done")
     work: Any = None  # a Drawn
+    population: Any = None  # a Population, only with batch normalisation
 
     @property
     def iterate(self) -> Arrays:
         return self.V or self.W
+
+    @property
+    def mean(self) -> Arrays:
+        """Of the iterates, with `average`; else the iterate."""
+        return self.W if self.population is None else self.U or self.V
+
+    def begin(self, weights: Arrays) -> None:
+        """Begin with this iterate."""
+        for X in (self.W, self.V, self.U):
+            for mine, given in zip(X[1:], weights[1:], strict=False):
+                mine[...] = given
 
 
 @dataclass(frozen=True)
@@ -104,6 +118,7 @@ class Stochastic(Solver):
     streamed: ClassVar[bool] = True
     sparse: ClassVar[bool] = True
     drops: ClassVar[bool] = True
+    normalises: ClassVar[bool] = True
     memory: ClassVar[str] = ""  # which of m and v the method has
 
     rate: Positive = 0.001
@@ -136,7 +151,7 @@ class Stochastic(Solver):
         s.steps += 1
         if self.average:
             share = 1 - min(self.average, (s.steps - 1) / s.steps)
-            for W, V in zip(s.W[1:], s.V[1:], strict=True):
+            for W, V in zip(s.mean[1:], s.V[1:], strict=True):
                 follow(flat(W), flat(V), p.dtype(share))
 
     def move_layer(self, s: State, p: Problem, l: int) -> None:
@@ -179,23 +194,44 @@ class Stochastic(Solver):
 
     def blank(self, p: Problem, world: World) -> State:
         s = super().blank(p, world)
-        kept = self.memory + "V" * bool(self.average)
-        V, m, v = ([np.zeros_like(W) if l else None for l, W in enumerate(s.W)] if x in kept else [] for x in "Vmv")
+        norm, average = p.network.norm, bool(self.average)
+        kept = self.memory + "V" * (norm or average) + "U" * (norm and average)
+        vectors = {x: [np.zeros_like(W) if l else None for l, W in enumerate(s.W)] for x in kept}
+        population = Population(p, self.batch) if norm else None
         overlap = self.overlap if self.batch else "never"
         sums, work = GradientSums(p, p.tiles.count, overlap=overlap), Drawn(p, self.batch)
-        return replace(s, V=V, m=m, v=v, sums=sums, work=work)
+        return replace(s, sums=sums, work=work, population=population, **vectors)
+
+    def start(self, s: State, p: Problem, world: World) -> None:
+        s.begin(p.network.random_weights(p.seed, p.dtype))
 
     def set_weights(self, s: State, weights: Arrays, p: Problem, world: World) -> None:
-        super().set_weights(s, weights, p, world)
-        for W, given in zip(s.iterate[1:], weights[1:], strict=True):
-            W[...] = given
+        s.begin(s.population.unfolded(weights, world) if s.population else weights)
+
+    def weights(self, s: State, world: World) -> Arrays:
+        if s.population:
+            s.population.fold(s.mean, s.W, s.steps, world)
+        return s.W
+
+    def finite(self, s: State) -> bool:
+        return all_finite(s.iterate)
+
+    def check_problem(self, p: Problem, world: World) -> None:
+        if p.network.norm:
+            n, parts = p.tiles.n, p.tiles.count
+            least = n // -(-n // (self.batch or n)) // parts
+            if least < 2:
+                raise UsageError(
+                    f'network.norm = "batch" needs parts of 2 samples, not {least}: batches of {self.batch} of {n} '
+                    f"samples are cut into {parts} parts; lower solver.cut or choose a larger solver.batch"
+                )
 
     def prepare(self, s: State, p: Problem, world: World) -> None:
         """The first scales of the sums."""
         s.sums.settle(s.iterate, lambda: s.work.parts(0), world, fresh=s.steps == 0)
 
     def objective(self, s: State, p: Problem, world: World) -> float:
-        return summed_loss(s.W, p, world) + p.total * penalty(s.W, p.network, self.decay)
+        return summed_loss(self.weights(s, world), p, world) + p.total * penalty(s.mean, p.network, self.decay)
 
     measure = measures.measure
     bill = cost.stochastic

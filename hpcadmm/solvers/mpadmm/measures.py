@@ -25,7 +25,8 @@ def mean_objective(solver: Any, W: Arrays, p: Problem, world: World) -> float:
 
 def measure(solver: Any, s: Any, p: Problem, world: World) -> Mapping[str, Any]:
     """objective: m times the mean objective, m the sum of all weights
-    primal_residual: |C|, the norm of the gradient of the last batch's mean (z = W a holds exactly)
+    primal_residual: |C|, the norm of the gradient of the last batch's mean (z = W a holds exactly); with `late`, C_1 is
+        of the batch before
     scale: |W|
     step, slope: s and <D, C> of the last sweep. After a round these three are of the workers' last steps: means over
         the workers, of the residual the root of the mean square

@@ -7,6 +7,7 @@ grid of layers only the parts of a batch run in parallel, as a pipeline.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -14,14 +15,12 @@ import numpy as np
 from annotated_types import Ge, Gt, Len, Lt
 
 from hpcadmm.comm.world import World
-from hpcadmm.errors import UsageError
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import WEIGHTS, Arrays, exact_sums, layers, replicated, scalar
 from hpcadmm.solvers.base import Solver
-from hpcadmm.solvers.mpadmm import cost, lengths, local, local_cost, measures, penalties
+from hpcadmm.solvers.mpadmm import checks, cost, lengths, local, local_cost, measures, penalties
 from hpcadmm.solvers.mpadmm.work import Work
 from hpcadmm.solvers.shared.dealing import grid
-from hpcadmm.solvers.shared.normal import check_squares
 from hpcadmm.subproblems.matrix_penalty import direction
 from hpcadmm.subproblems.norm import square
 
@@ -40,6 +39,7 @@ class State:
     B: Arrays = layers()  # B[l]: mean of lam_l lam_l^T, (n[l],) * 2
     P: Arrays = layers()  # P[l] = (A[l] + delta alpha I)^-1, in the working precision
     Q: Arrays = layers()  # Q[l] = (1 + g) (B[l] / tau + g I)^-1
+    late: Arrays = layers()  # late[1]: lam_1 a_0^T of the last sweep, summed, if `complete`; only with `late`
     sums: Any = exact_sums()  # lam_l a_{l-1}^T, a_{l-1} a_{l-1}^T, lam_l lam_l^T
     rounds: Any = exact_sums("round_scales")  # a Rounds, only with `local_steps`
     sweeps: int = scalar(0)
@@ -94,6 +94,9 @@ class MpAdmm(Solver):
     local_batch: samples of a local step, a few less where an epoch takes them in whole steps. Default 500.
     workers: with `local_steps` the parts of the samples and of each batch, in place of `cut`; a worker is part of the
         job, and a rank holds one or more. Default 8.
+    late: 1: W_1 moves by the sums of the sweep before: C_1, and what A_1 and B_1 take in. So the largest sums travel
+        while the ranks work. It rests in the first sweep, and the sums of the last sweep do not move it. Needs
+        minibatches and a hidden layer. Default 0.
     """
 
     name: ClassVar[str] = "mpadmm"
@@ -127,32 +130,40 @@ class MpAdmm(Solver):
     local_after: Count = 2
     local_batch: Count = 500
     workers: Count = 8
+    late: Literal[0, 1] = 0
 
     def step(self, s: State, p: Problem, world: World) -> None:
         """One sweep: z, a and lam of a batch for fixed W, one sum over the ranks, one step of all W. Or a round."""
         if self.local_steps and s.sweeps >= self.local_after:
             local.take_round(self, s, p, world)
             return
-        k, V, C, D, n = s.sweeps, s.iterate, s.work.C, s.work.D, p.network.n
-        m, refresh, inputs = s.work.size(k), self.refreshes(k), self.refreshes(k, inputs=True)
+        k, V, C, D, together = s.sweeps, s.iterate, s.work.C, s.work.D, []
+        due = {"factors": self.refreshes(k), "inputs": self.refreshes(k, inputs=True)}
         # z, a, lam and their products: -m C_l = lam_l a_{l-1}^T, and for a refresh a a^T and lam lam^T
-        s.sums.sum(V, lambda: s.work.parts(k), world, factors=refresh, inputs=inputs)
-        if refresh:
-            self.refresh_penalties(s, m, inputs)
-        # the directions D_l = Q_l C_l P_l
-        for l in s.work.layers:
-            np.multiply(s.sums.gradient[l].total, -1.0 / m, out=C[l])
-            if self.decay:
-                C[l][:, : n[l - 1]] -= self.decay * V[l][:, : n[l - 1]]
-            direction(s.work.Q[l], C[l].astype(p.dtype), s.work.P[l], D[l], p.engines[l], s.work.operands[l])
+        for l in s.sums.arriving(V, lambda: s.work.parts(k), world, **due):
+            if due["factors"] and self.source(l, k) == k:  # their inverses may be dealt to the ranks
+                together.append(l)
+            else:
+                self.find_directions(s, p, [l])
+        self.find_directions(s, p, sorted(together))
         # one step length s for all layers
         s.slope = s.work.total(lambda l: float(np.vdot(D[l], C[l])))
         s.residual = math.sqrt(s.work.total(lambda l: square(C[l])))
         s.step = self.step_length(s, p, world)
         for l in s.work.layers:
             V[l] += p.dtype(s.step) * D[l]
-        s.sweeps, s.sums_made = k + 1, s.sums_made + 1
+        s.sweeps, s.sums_made, s.refreshes = k + 1, s.sums_made + 1, s.refreshes + self.refreshes(k)
         self.average_iterate(s)
+
+    def find_directions(self, s: State, p: Problem, arrived: Sequence[int]) -> None:
+        """D_l = Q_l C_l P_l of layers whose sums have arrived; new P_l and Q_l first, if they are due."""
+        C, D, n = s.work.C, s.work.D, p.network.n
+        penalties.refresh_arrived(self, s, [l for l in arrived if l > 1 or not self.late or s.sums.landed])
+        for l in arrived:
+            np.multiply(s.sums.gradient[l].total, -1.0 / s.work.size(self.source(l, s.sweeps)), out=C[l])
+            if self.decay:
+                C[l][:, : n[l - 1]] -= self.decay * s.iterate[l][:, : n[l - 1]]
+            direction(s.work.Q[l], C[l].astype(p.dtype), s.work.P[l], D[l], p.engines[l], s.work.operands[l])
 
     def average_iterate(self, s: State) -> None:
         """W follows V."""
@@ -173,18 +184,10 @@ class MpAdmm(Solver):
             local.check_ranks(self, samples)
         return layers, samples
 
-    def check(self, L: int) -> None:
-        if self.local_steps:
-            local.check(self)
-
-    def check_problem(self, p: Problem, world: World) -> None:
-        """Raise UsageError if A_1, its exact sum and P_1, or a worker's weights, do not fit the memory. Collective."""
-        check_squares(p, world)
-        if self.local_steps:
-            local.check_memory(p, world)
-
     def blank(self, p: Problem, world: World) -> State:
         n, work = p.network, Work(self, p, world)
+        overlap = self.overlap if self.batch else "never"
+        sums = work.sums(plain=self.sums == "plain", late=bool(self.late), overlap=overlap)
         return replace(
             super().blank(p, world),
             V=work.by_layer(lambda l: np.zeros(n.shape(l), p.dtype, order="F")) if self.average else [],
@@ -192,7 +195,8 @@ class MpAdmm(Solver):
             B=work.by_layer(lambda l: np.zeros((n.n[l],) * 2, order="F")),
             P=work.by_layer(lambda l: np.zeros((n.shape(l)[1],) * 2, p.dtype, order="F")),
             Q=work.by_layer(lambda l: np.zeros((n.n[l],) * 2, p.dtype, order="F")),
-            sums=work.sums(plain=self.sums == "plain", overlap=self.overlap if self.batch else "never"),
+            late=work.by_layer(lambda l: sums.gradient[l].total if l == 1 else None) if self.late else [],
+            sums=sums,
             rounds=local.Rounds(self, p) if self.local_steps else None,
             work=work,
         )
@@ -204,8 +208,14 @@ class MpAdmm(Solver):
 
     def prepare(self, s: State, p: Problem, world: World) -> None:
         """The operands of the penalties; the first scales of the sums."""
-        s.work.take_penalties(s)
+        s.work.take_penalties(s, s.work.layers)
         s.sums.settle(s.iterate, lambda: s.work.parts(0), world, fresh=s.sweeps == 0, factors=True)
+
+    def complete(self, s: State, world: World) -> None:
+        """Complete the sums of layer 1 that travel, and renew P_1 and Q_1, as the next sweep would."""
+        if s.sums.land():
+            penalties.refresh_arrived(self, s, [1])
+            s.late[1] = s.sums.gradient[1].total
 
     def weights(self, s: State, world: World) -> Arrays:
         """Every rank takes the other ranks' layers, and the scales of their sums."""
@@ -220,22 +230,15 @@ class MpAdmm(Solver):
     def objective(self, s: State, p: Problem, world: World) -> float:
         return p.total * measures.mean_objective(self, self.weights(s, world), p, world)
 
-    def check_dropout(self) -> None:
-        if not self.batch:
-            raise UsageError("does not train with dropout while solver.batch = 0 (a line search): choose a batch")
-
-    def check_billed(self) -> None:
-        if not self.batch:
-            raise UsageError("solver.batch = 0: the model knows mpadmm with minibatches only, not its line search")
-
     def samples(self, m: int, L: int, loss: str) -> int:
         return local_cost.samples(self, m) if self.local_steps else super().samples(m, L, loss)
 
     def gridded(self, chain: int, samples: int) -> Self:
         return replace(self, grid=[chain, samples])
 
-    refreshes = penalties.refreshes
-    refresh_penalties = penalties.refresh_penalties
+    check, check_problem = checks.check, checks.check_problem
+    check_dropout, check_billed = checks.check_dropout, checks.check_billed
+    refreshes, source, refresh_penalties = penalties.refreshes, penalties.source, penalties.refresh_penalties
     rate = lengths.rate
     bounded_step = lengths.bounded_step
     step_length = lengths.step_length

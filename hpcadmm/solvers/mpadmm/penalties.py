@@ -1,5 +1,6 @@
-"""When the penalties are refreshed, and how."""
+"""The penalties of mpadmm: running means A and B of a a^T and lam lam^T, and their damped inverses P and Q."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from hpcadmm.subproblems.matrix_penalty import input_penalty, output_penalty
@@ -10,18 +11,47 @@ def refreshes(solver: Any, k: int, inputs: bool = False) -> bool:
     return k < solver.warm or (k % solver.refresh == 0 and not inputs)
 
 
+def source(solver: Any, l: int, k: int) -> int:
+    """The sweep by whose sums W_l moves in sweep k."""
+    return k - solver.late if l == 1 else k
+
+
 def refresh_penalties(solver: Any, s: Any, m: float, inputs: bool) -> None:
-    """Add the means of this batch to A_l and B_l, then renew P_l and Q_l. m: what its means divide by."""
-    work, s.refreshes = s.work, s.refreshes + 1
-    keep = min(0.9, (s.refreshes - 1) / s.refreshes)  # the plain mean of ten refreshes, then a running one
-    for l in work.layers:
-        if l > 1 or inputs:
-            s.A[l] += (1 - keep) * (s.sums.aaT[l].total / m - s.A[l])
-            if work.inverts(("P", l), inputs):
-                input_penalty(s.A[l], solver.delta, s.P[l])
-        s.B[l] += (1 - keep) * (s.sums.llT[l].total / m - s.B[l])
-        if work.inverts(("Q", l), inputs):
+    """Renew the penalties of all layers, by the means of m samples; P_1 only with `inputs`."""
+    s.refreshes += 1
+    for l in s.work.layers:
+        add_means(s, l, m, s.refreshes, l > 1 or inputs)
+    invert(solver, s, tuple(s.work.layers), inputs)
+
+
+def refresh_arrived(solver: Any, s: Any, arrived: Iterable[int]) -> None:
+    """Renew the penalties of the layers whose sums have arrived for sweep s.sweeps and are those of a refresh.
+    Collective among the ranks with the same layers."""
+    due = {l: solver.source(l, s.sweeps) for l in arrived}
+    due = {l: k for l, k in due.items() if solver.refreshes(k)}
+    if due:
+        inputs = 1 in due and solver.refreshes(due[1], inputs=True)
+        for l, k in due.items():
+            add_means(s, l, s.work.size(k), s.refreshes + (k == s.sweeps), l > 1 or inputs)
+        invert(solver, s, tuple(due), inputs)
+
+
+def add_means(s: Any, l: int, m: float, count: int, inputs: bool) -> None:
+    """Add the means of m samples to B_l, with `inputs` also to A_l. count: the refreshes so far, this one included."""
+    keep = min(0.9, (count - 1) / count)  # the plain mean of ten refreshes, then a running one
+    if inputs:
+        s.A[l] += (1 - keep) * (s.sums.aaT[l].total / m - s.A[l])
+    s.B[l] += (1 - keep) * (s.sums.llT[l].total / m - s.B[l])
+
+
+def invert(solver: Any, s: Any, layers: tuple[int, ...], inputs: bool) -> None:
+    """P_l and Q_l from A_l and B_l, P_1 only with `inputs`: each on the rank that it is dealt to, or on every rank."""
+    work, dealt = s.work, s.work.inverters(layers, inputs)
+    for l in layers:
+        if (l > 1 or inputs) and dealt.get(("P", l), work.peers.rank) == work.peers.rank:
+            input_penalty(s.A[l], solver.delta, s.P[l])
+        if dealt.get(("Q", l), work.peers.rank) == work.peers.rank:
             output_penalty(s.B[l], solver.g, s.Q[l])
-    for (kind, l), rank in work.inverters[inputs].items():
+    for (kind, l), rank in dealt.items():
         work.peers.broadcast((s.P if kind == "P" else s.Q)[l], rank)
-    work.take_penalties(s, inputs)
+    work.take_penalties(s, layers, inputs)

@@ -1,6 +1,7 @@
 """The batches, layers, dealt inverses and buffers of a rank: derived from the job and the grid, never saved."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from hpcadmm.comm.world import World
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array, Arrays
 from hpcadmm.solvers.mpadmm.cost import layer_costs
-from hpcadmm.solvers.mpadmm.inverses import Key, inverters
+from hpcadmm.solvers.mpadmm.inverses import inverters
 from hpcadmm.solvers.mpadmm.pipeline import PipelineSums
 from hpcadmm.solvers.shared.batches import Drawn
 from hpcadmm.solvers.shared.dealing import deal, owner
@@ -18,7 +19,8 @@ from hpcadmm.solvers.shared.gradient_sums import GradientSums
 
 class Work(Drawn):
     """layers: this rank's. chain: the ranks with the other layers of the same samples. peers: the ranks with the same
-    layers and other samples. inverters: which peer inverts which matrix, in a refresh with or without inputs."""
+    layers and other samples. inverters: which peer inverts which matrix, for a refresh of these layers, P_1 only with
+    `inputs`."""
 
     def __init__(self, solver: Any, p: Problem, world: World) -> None:
         super().__init__(p, solver.batch)
@@ -32,10 +34,9 @@ class Work(Drawn):
         self.P: Arrays = [None] * (p.network.depth + 1)  # operands of the penalties
         self.Q = self.P.copy()
         ranks, itemsize = self.peers.size, np.dtype(p.dtype).itemsize
-        self.inverters = {
-            inputs: inverters(solver.inverses, p.network, self.layers, ranks, itemsize, inputs)
-            for inputs in (False, True)
-        }
+        self.inverters = cache(
+            lambda layers, inputs: inverters(solver.inverses, p.network, layers, ranks, itemsize, inputs)
+        )
 
     def sums(self, **options: Any) -> GradientSums:
         """The sums of this rank's layers."""
@@ -44,17 +45,13 @@ class Work(Drawn):
             return GradientSums(p, count, curvature=True, **options)
         return PipelineSums(p, count, self.chain, self.layers, curvature=True, **options)
 
-    def by_layer(self, make: Callable[[int], Array]) -> Arrays:
+    def by_layer(self, make: Callable[[int], Array | None]) -> Arrays:
         """An array for each of this rank's layers."""
         return [make(l) if l in self.layers else None for l in range(self.problem.network.depth + 1)]
 
-    def inverts(self, key: Key, inputs: bool) -> bool:
-        """Does this rank invert this matrix in a refresh with or without `inputs`?"""
-        return self.inverters[inputs].get(key, self.peers.rank) == self.peers.rank
-
-    def take_penalties(self, s: Any, inputs: bool = True) -> None:
-        """P and Q have changed, P_1 only with `inputs`."""
-        for l in self.layers:
+    def take_penalties(self, s: Any, layers: Iterable[int], inputs: bool = True) -> None:
+        """P and Q of these layers have changed, P_1 only with `inputs`."""
+        for l in layers:
             if l > 1 or inputs:
                 self.P[l] = self.operands[l].rounded("P", s.P[l])
             self.Q[l] = self.operands[l].rounded("Q", s.Q[l])

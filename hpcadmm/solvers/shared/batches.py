@@ -109,9 +109,9 @@ class Drawn:
         return counted(self.problem, self.batches.size(k) if self.batches else self.problem.tiles.n)
 
     def parts(self, k: int) -> Iterable[tuple[Any, ...]]:
-        """x, y and w of each of this rank's parts of step k, and if the network has dropout the keys of the masks."""
+        """x, y and w of each of this rank's parts of step k, and if the network has noise the keys of the samples."""
         p, found = self.problem, self._samples(k)
-        if not p.network.dropout:
+        if not p.network.noisy:
             return found
         columns = self.batches.columns(k) if self.batches else [np.arange(t.start, t.stop) for _, t in p.tiles]
         return ((*samples, *keys(p, k, of_tile)) for samples, of_tile in zip(found, columns, strict=True))
@@ -144,8 +144,8 @@ class LocalBatches:
         return self.before + k * self.steps
 
     def __call__(self, k: int, row: int) -> Iterator[tuple[Any, ...]]:
-        """x (n_0 + ones, columns), y (n_L, columns), w of each local step of iteration k, and the keys of the masks if
-        the network has dropout; the next step reuses x and y."""
+        """x (n_0 + ones, columns), y (n_L, columns), w of each local step of iteration k, and the samples' keys if the
+        network has noise; the next step reuses x and y."""
         p, start = self.problem, self.start(k)
         if self._drawn[0] != k:
             self._drawn = k, [self.batches.columns(start + j) for j in range(self.steps)]
@@ -166,8 +166,8 @@ def counted(p: Problem, samples: int) -> float:
 
 
 def keys(p: Problem, k: int, columns: Array) -> tuple[Array, ...]:
-    """The keys of the masks of these columns in step k; none without dropout."""
-    return (keys_of(p.seed, k, p.tiles.lo + columns),) if p.network.dropout else ()
+    """The keys of these samples in step k; none if the network has no noise."""
+    return (keys_of(p.seed, k, p.tiles.lo + columns),) if p.network.noisy else ()
 
 
 def drawn(part: Part, columns: Array, scratch: Scratch, coming: Coming) -> Samples:

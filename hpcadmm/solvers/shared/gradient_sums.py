@@ -17,9 +17,10 @@ from hpcadmm.model.state import Array, Arrays
 from hpcadmm.model.weighted import Weight
 from hpcadmm.solvers.shared.buckets import Bucket, OuterSum, Overlap, in_buckets, overlaps
 from hpcadmm.solvers.shared.cuts import MOST, CutBucket, cut_alike
+from hpcadmm.solvers.shared.late_sums import LATE, LateSums
 from hpcadmm.subproblems.passes import Passes
 
-# This rank's x, y, w of a batch, and if the network has dropout the keys of the masks; may be called twice.
+# This rank's x, y, w of a batch, and if the network has noise the keys of the samples; may be called twice.
 Parts = Callable[[], Iterable[tuple[Array, Array, Weight] | tuple[Array, Array, Weight, Array]]]
 LEAST = 1 << 18  # bytes of a message that is worth a bucket of its own
 
@@ -32,6 +33,7 @@ class GradientSums:
 
     count: parts of a batch over all ranks
     plain: ordinary float64 sums, whose bits depend on the number of ranks
+    late: those of layer 1 are those of the step before, and travel while a step works; 0 in the first step
     layers: the layers of this rank; default all
     overlap: sums travel while later products are formed, from layer L down; then a rank keeps the passes of all its
         parts. "auto": between nodes, in messages of 256 KiB or more; "always": between ranks, each sum by itself;
@@ -48,6 +50,7 @@ class GradientSums:
         *,
         curvature: bool = False,
         plain: bool = False,
+        late: bool = False,
         layers: Sequence[int] | None = None,
         overlap: Overlap = "never",
     ) -> None:
@@ -55,9 +58,8 @@ class GradientSums:
         self.layers = layers or range(1, L + 1)
         self.p, self.overlap = p, overlap
         self.passes = self._new_passes()
-        self.samples = p.total
+        self.samples, self._grown = p.total, p.network.grown
         self._data: Array | None = p.x if 1 in self.layers and not plain else None  # until the scales of a_0 are given
-        self._grown = 1 / (1 - p.network.dropout[0]) if p.network.dropout else 1.0  # entries of a_0 that stay
         self.gradient: Arrays = [None] * (L + 1)
         self.aaT, self.llT = self.gradient.copy(), self.gradient.copy()
         self._gradients, self._inputs, self._outputs = (dict[int, OuterSum]() for _ in range(3))
@@ -76,8 +78,11 @@ class GradientSums:
             if curvature:
                 self._inputs[l], self._outputs[l] = outer(l, Passes.inputs, columns), outer(l, Passes.outputs, rows)
                 self.aaT[l], self.llT[l] = self._inputs[l].total, self._outputs[l].total
-        self._message = side_by_side([outer.total for outer in reversed(self._gradients.values())])
         self.scales: Arrays = [None, *(self._carried(l, (1 + curvature) * sum(shape(l))) for l in range(1, L + 1))]
+        self.landed = False  # have late sums arrived in this step?
+        self._late = self._late_sums() if late and LATE in self.layers else None
+        ordered = [outer.total for l, outer in reversed(self._gradients.items()) if not (self._late and l == LATE)]
+        self._message = side_by_side(ordered)
         self._passes: list[Passes] = []  # of each part, which last until the next batch
         self._every: list[Passes] = []  # those of this batch
         self._least: float = math.inf
@@ -93,6 +98,10 @@ class GradientSums:
         mine = [kind[l] for kind in (self.gradient, self.aaT, self.llT) if kind[l] is not None]
         return carried(mine) if mine else np.zeros(lines, dtype=np.int64)
 
+    def _late_sums(self) -> LateSums:
+        kinds = (self.gradient, self._gradients), (self.aaT, self._inputs), (self.llT, self._outputs)
+        return LateSums([(kind, outers[LATE]) for kind, outers in kinds if outers])
+
     def settle(self, W: Arrays, parts: Parts, world: World, *, fresh: bool, factors: bool = False) -> None:
         """Call before the first iteration of a session. A `fresh` run finds its first scales by one sum whose result
         is not used, so that no iteration repeats its sum. Collective."""
@@ -101,8 +110,8 @@ class GradientSums:
             self._least = 1 if self.overlap == "always" else LEAST
             self._pieces = self._cut(parts, world.samples) if self.cuts else {}
             self._made.clear()
-        if fresh:
-            self.sum(W, parts, world, factors=factors)
+        for bucket in self._begun(W, parts, world, factors, True) if fresh else ():
+            self._finish(bucket, W, parts, world)
 
     def _cut(self, parts: Parts, world: World) -> dict[int, Pieces]:
         """The blocks of the gradients that are large enough, where that changes no bit on any rank. Collective."""
@@ -110,7 +119,7 @@ class GradientSums:
         for l in self.layers:
             total = self.gradient[l]
             count = min(MOST, 8 * total.length // self._least)
-            if count > 1 and total.words == 1 and not total.plain:
+            if count > 1 and total.words == 1 and not total.plain and not (self._late and l == LATE):
                 found[l] = Pieces(total, count)
         alike = [float(cut_alike(self.p, l, pieces.blocks, samples)) for l, pieces in found.items()]
         agreed = world.min(np.array(alike))[0]
@@ -124,16 +133,33 @@ class GradientSums:
     def arriving(
         self, W: Arrays, parts: Parts, world: World, *, factors: bool = False, inputs: bool = True
     ) -> Iterator[int]:
-        """The same; yields each layer, from L down, once its sums are complete. Others may travel meanwhile, and W_l of
-        a layer that was yielded may change. Collective, to the end of the iterator."""
+        """The same; yields each layer, a late one first, then from L down, once its sums are complete. Others may
+        travel meanwhile, and W_l of a layer that was yielded may change. Collective, to the end of the iterator."""
+        buckets = self._begun(W, parts, world, factors, inputs)
+        if self._late:
+            self.landed = self.land()
+            yield LATE
+        for bucket in buckets:
+            self._finish(bucket, W, parts, world)
+            if self._late and bucket is buckets[-1]:  # all bounds are checked
+                self._late.depart(world.samples, self._outers(LATE, factors, inputs))
+            yield from (l for l in bucket.completes if l != LATE or not self._late)
+
+    def land(self) -> bool:
+        """Complete the late sums that travel; were there any? Collective."""
+        return self._late is not None and self._late.land()
+
+    def _begun(self, W: Arrays, parts: Parts, world: World, factors: bool, inputs: bool) -> list[Bucket]:
+        """The sums of a step, with all products of this rank; they travel, or wait for `_finish`."""
         self._give_scales(world.samples)
         buckets = self._buckets(factors, inputs)
         for bucket in buckets:
             bucket.clear()
         self.run(W, parts, buckets, world)
-        for bucket in buckets:
-            bucket.finish(world.samples, partial(self._again, bucket, W, parts, world))
-            yield from bucket.completes
+        return buckets
+
+    def _finish(self, bucket: Bucket, W: Arrays, parts: Parts, world: World) -> None:
+        bucket.finish(world.samples, partial(self._again, bucket, W, parts, world))
 
     def _buckets(self, factors: bool, inputs: bool) -> list[Bucket]:
         """The sums of a sweep, in the order in which they are complete."""
@@ -144,9 +170,9 @@ class GradientSums:
         return self._made[key]
 
     def _placed(self, bucket: Bucket) -> Bucket:
-        """The bucket with its message, if it has gradients only; cut, if it is one that can be."""
+        """The bucket with its message, if it has whole gradients only; cut, if it is one that can be."""
         layers = [outer.layer for outer in bucket.outers if outer is self._gradients[outer.layer]]
-        if len(layers) < len(bucket.outers):
+        if len(layers) < len(bucket.outers) or (self._late and LATE in layers):
             return bucket
         starts = np.cumsum([0, *(self.gradient[l].length for l in reversed(self.layers))])
         first, last = (self.layers[-1] - l for l in (layers[0], layers[-1]))
@@ -171,10 +197,11 @@ class GradientSums:
         if self._data is None:
             return
         low, high = self._data.min(axis=1, initial=0), self._data.max(axis=1, initial=0)
-        largest = np.frexp(world.max(np.maximum(-low, high))[0] * self._grown)[1].astype(np.int64)
-        self.gradient[1].give(largest)
-        if self.aaT[1] is not None:
-            self.aaT[1].give(largest + half(math.frexp(self.samples)[1]) + 1)
+        largest = np.frexp(self._grown(world.max(np.maximum(-low, high))[0]))[1].astype(np.int64)
+        for total in (self._gradients[1].total, self.gradient[1]):
+            total.give(largest)
+        for total in (self._inputs[1].total, self.aaT[1]) if self._inputs else ():
+            total.give(largest + half(math.frexp(self.samples)[1]) + 1)
         self._data = None
 
     def run(self, W: Arrays, parts: Parts, buckets: Sequence[Bucket], world: World) -> None:

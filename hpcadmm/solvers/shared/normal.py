@@ -24,10 +24,11 @@ SQUARES = 8  # arrays as large as a_0 a_0^T, in float64, while it is summed and 
 CURE = "use a solver that forms no square matrix of the inputs, as adam, lbfgs or cg, or fewer features"
 
 
-def check_squares(p: Problem, world: World) -> None:
-    """Raise UsageError if a node lacks the memory for a_0 a_0^T and what is made of it. Collective."""
+def check_squares(p: Problem, world: World, more: int = 0) -> None:
+    """Raise UsageError if a node lacks the memory for a_0 a_0^T and what is made of it, and for `more` arrays of its
+    size. Collective."""
     n = p.network.shape(1)[1]
-    memory.check(world, {f"a matrix of {n} x {n} inputs": 8.0 * SQUARES * n**2}, CURE)
+    memory.check(world, {f"a matrix of {n} x {n} inputs": 8.0 * (SQUARES + more) * n**2}, CURE)
 
 
 class NormalSums:

@@ -138,9 +138,9 @@ class Bill:
         if times:
             self.ops.append(Dense(l, kind, n, columns, times, name))
 
-    def sum(self, l: int, size: float, group: Group = "samples", times: float = 1.0) -> None:
+    def sum(self, l: int, size: float, group: Group = "samples", times: float = 1.0, overlapped: bool = False) -> None:
         """An Allreduce of `size` bytes."""
-        self.ops.append(Message(l, "sum", size, group, times))
+        self.ops.append(Message(l, "sum", size, group, times, overlapped))
 
     def gather(self, l: int, size: float) -> None:
         """An Allgather to which this rank gives `size` bytes."""

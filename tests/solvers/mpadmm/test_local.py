@@ -189,6 +189,7 @@ def test_what_is_counted():
     ("options", "words"),
     [
         ({"batch": 0}, ["solver.local_steps = 3", "solver.batch > 0"]),
+        ({"sums": "bfloat16"}, ["solver.local_steps = 3", "solver.sums = 'bfloat16'"]),
         ({"grid": "layers"}, ["solver.local_steps = 3", "solver.grid"]),
         ({"grid": [2, 1]}, ["solver.local_steps = 3", "solver.grid"]),
     ],

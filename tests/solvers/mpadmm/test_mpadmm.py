@@ -171,13 +171,14 @@ def test_cosine_ends_at_rest():
     assert all((old == W).all() for W, old in zip(moved.W[1:], before[1:], strict=True))
 
 
+DEALT = {"average": 0.5, "decay": 0.01, "inverses": "dealt"}
 GRIDS = [(1, 1), (1, 2), (1, 3), (2, 1), (3, 1), (2, 2), (3, 2)]
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("options", [{}, {"average": 0.5, "decay": 0.01, "inverses": "dealt"}, {"batch": 0}], ids=str)
+@pytest.mark.parametrize("options", [{}, DEALT | {"late": 1, "overlap": "always"}, DEALT | {"batch": 0}], ids=str)
 def test_every_grid_makes_the_same_weights(dtype, options):
-    """9 steps: refreshes with the first layer's inputs and without, and sweeps without any."""
+    """9 sweeps: refreshes with the first layer's inputs and without, and sweeps without any."""
     found = []
     for layers, samples in GRIDS:
         solver = MpAdmm(**{"batch": 60, "cut": 5, "warm": 3, "refresh": 2, **options}, grid=[layers, samples])
@@ -211,7 +212,7 @@ def test_dealt_inverses_are_formed_once(monkeypatch, inverses, times):
     def work(world):
         p, world = posed(solver, world, (7, 5), loss="cross-entropy", samples=300)
         state = stepped(solver, p, world, 2)
-        assert ("P", 1) not in state.work.inverters[False]  # nor is it sent again
+        assert ("P", 1) not in state.work.inverters((1, 2, 3), False)  # nor is it sent again
         return sum(product.flops for name, product in floor_of(solver, p, world, 1).items() if name.endswith("^-1"))
 
     flops = on_ranks(3, work)
