@@ -137,15 +137,16 @@ class MpAdmm(Solver):
         if self.local_steps and s.sweeps >= self.local_after:
             local.take_round(self, s, p, world)
             return
-        k, V, C, D, together = s.sweeps, s.iterate, s.work.C, s.work.D, []
+        k, V, C, D = s.sweeps, s.iterate, s.work.C, s.work.D
         due = {"factors": self.refreshes(k), "inputs": self.refreshes(k, inputs=True)}
         # z, a, lam and their products: -m C_l = lam_l a_{l-1}^T, and for a refresh a a^T and lam lam^T
+        fresh = tuple(l for l in s.work.layers if self.source(l, k) == k)
+        dealt = due["factors"] and s.work.inverters(fresh, due["inputs"])
         for l in s.sums.arriving(V, lambda: s.work.parts(k), world, **due):
-            if due["factors"] and self.source(l, k) == k:  # their inverses may be dealt to the ranks
-                together.append(l)
-            else:
+            if not dealt or l not in fresh:
                 self.find_directions(s, p, [l])
-        self.find_directions(s, p, sorted(together))
+        if dealt:
+            self.find_directions(s, p, fresh)
         # one step length s for all layers
         s.slope = s.work.total(lambda l: float(np.vdot(D[l], C[l])))
         s.residual = math.sqrt(s.work.total(lambda l: square(C[l])))
@@ -186,8 +187,8 @@ class MpAdmm(Solver):
 
     def blank(self, p: Problem, world: World) -> State:
         n, work = p.network, Work(self, p, world)
-        overlap = self.overlap if self.batch else "never"
-        sums = work.sums(plain=self.sums == "plain", late=bool(self.late), overlap=overlap)
+        when = self.overlap if self.batch else "never"
+        sums = work.sums(plain=self.sums == "plain", late=bool(self.late), overlap=when)
         return replace(
             super().blank(p, world),
             V=work.by_layer(lambda l: np.zeros(n.shape(l), p.dtype, order="F")) if self.average else [],
@@ -239,9 +240,7 @@ class MpAdmm(Solver):
     check, check_problem = checks.check, checks.check_problem
     check_dropout, check_billed = checks.check_dropout, checks.check_billed
     refreshes, source, refresh_penalties = penalties.refreshes, penalties.source, penalties.refresh_penalties
-    rate = lengths.rate
-    bounded_step = lengths.bounded_step
-    step_length = lengths.step_length
+    rate, bounded_step, step_length = lengths.rate, lengths.bounded_step, lengths.step_length
     layer_costs = cost.layer_costs
     measure = measures.measure
     bill = cost.bill
