@@ -102,8 +102,8 @@ def merged(own: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
         kept = {key: value for key, value in own.items() if key in MEANING}
     elif "path" in given and there(expanded(str(given["path"]))):
         kept = {key: value for key, value in own.items() if key not in ("train", "test")}
-    if {"path", "train", "test"} & given.keys():  # no samples of other files are held out
-        kept = {key: value for key, value in kept.items() if key != "validation"}
+    if {"path", "train", "test"} & given.keys():  # no samples of other files are held out or dealt
+        kept = {key: value for key, value in kept.items() if key not in ("validation", "shards")}
     return {key: value for key, value in (kept | given).items() if value is not None and key not in SCALING}
 
 

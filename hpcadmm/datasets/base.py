@@ -10,7 +10,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from hpcadmm.comm import memory
 from hpcadmm.comm.world import World
 from hpcadmm.datasets import loading
-from hpcadmm.datasets.choose import Order, check_parts, first, held_out, ordered, split, subset
+from hpcadmm.datasets.choose import Order, check_parts, first, held_out, ordered, sharded, split, subset
 from hpcadmm.datasets.disk.lookup import find, missing, places, there
 from hpcadmm.datasets.labels import Labelling, distinct
 from hpcadmm.datasets.lean.window import amount
@@ -39,8 +39,8 @@ class Remote:
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """The options of every dataset, applied in this order: classes, split, order, first, validation, positive,
-    downsample, scale.
+    """The options of every dataset, applied in this order: classes, split, order, first, validation, shards,
+    positive, downsample, scale.
 
     path: folder or file (default: $HPCADMM_DATA or its subfolder of this name, then the user's cache).
     train, test: file names of the parts.
@@ -61,12 +61,16 @@ class Dataset:
     first, first_test: use only the first n samples of the train and the test part.
     validation: hold out this fraction of the train part, drawn from split_seed; it replaces the test part, which is
     not read. Use it to choose hyperparameters.
+    shards: sort the train part by label (by target in a regression), cut it into this many even shards, and put them in
+    an order drawn from split_seed (default: leave it as it is). N workers have shards / N of them each: with shards =
+    16, each of 8 workers sees two to four of ten classes.
     memory: bytes of samples that a rank may hold, as "2 GB" (default: all). If a rank's samples take more, they stay on
     disk, and a buffer of this size holds those of the next minibatches, with the same results. The solvers sgd, adam,
-    adagrad, adadelta, muon, soap, mpadmm, cg, lbfgs, and gadmm and qgadmm with local = "adam" can do so. Labels and row
-    numbers stay in memory. HDF5 is read from the file itself, fastest if its rows are not packed and not chunked. Other
-    formats are read once into a scratch file of each rank in the folder TMPDIR (default /tmp), which should be on a
-    disk and hold the samples in their raw type, float64 for a table; it is gone when the process ends, however it ends.
+    adagrad, adadelta, muon, soap, mpadmm, cg, lbfgs, and gadmm, qgadmm and consensus with local = "adam" can do so.
+    Labels and row numbers stay in memory. HDF5 is read from the file itself, fastest if its rows are not packed and not
+    chunked. Other formats are read once into a scratch file of each rank in the folder TMPDIR (default /tmp), which
+    should be on a disk and hold the samples in their raw type, float64 for a table; it is gone when the process ends,
+    however it ends.
     Columns of Parquet, Arrow and text beyond this size wait in such a file, too, until they become features; the
     entries of a LIBSVM file are in memory while it is read.
     weight: how often each sample counts in training; weight 2 equals two copies of the row. A column, or array of
@@ -101,6 +105,7 @@ class Dataset:
     first: Count | None = None
     first_test: Count | None = None
     validation: Annotated[float, Gt(0), Lt(1)] | None = None
+    shards: Count | None = None
     memory: str | Count | None = None
     weight: int | str | dict[str, float] | None = None
 
@@ -165,7 +170,7 @@ class Dataset:
         return True
 
     def select(self, train: Source, test: Source | None) -> tuple[Source, Source]:
-        """Both parts after the options classes, split, order, first and validation."""
+        """Both parts after the options classes, split, order, first, validation and shards."""
         if self.classes is not None:
             self.refuse_targets(train.table, "classes")
             train = self.of_classes(train)
@@ -177,8 +182,10 @@ class Dataset:
         check_parts(train, test)
         train = first(ordered(train, self.order, self.split_seed), self.first, "first")
         if self.validation is not None:
-            return held_out(train, self.validation, self.split_seed)
-        return train, first(test, self.first_test, "first_test")
+            train, test = held_out(train, self.validation, self.split_seed)
+        else:
+            test = first(test, self.first_test, "first_test")
+        return sharded(train, self.shards, self.split_seed), test
 
     def of_classes(self, source: Source) -> Source:
         """The rows with one of the labels data.classes."""

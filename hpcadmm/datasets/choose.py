@@ -1,4 +1,4 @@
-"""Choose the rows of a table and their order: class subset, split, order, the first n, then validation."""
+"""Choose the rows of a table and their order: class subset, split, order, the first n, validation, then shards."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -14,7 +14,7 @@ from hpcadmm.model.tiles import Tiles, tile_width
 
 Order = Literal["file", "shuffled", "labels"]
 # Added to split_seed, so that these draws differ from that of the split; its permutation twice would be no shuffle.
-ORDER, VALIDATION = 1, 2
+ORDER, VALIDATION, SHARDS = 1, 2, 3
 
 
 def shuffled(n: int, seed: int | Sequence[int]) -> NDArray[np.int64]:
@@ -79,6 +79,23 @@ def ordered(source: Source, order: Order, seed: int) -> Source:
     own = labels_of(source)
     keys = own.T[::-1] if own.ndim == 2 else own[None]
     return Source(source.table, pick(source.rows, np.lexsort(keys)))
+
+
+def sharded(source: Source, shards: int | None, seed: int) -> Source:
+    """The rows sorted as by `ordered`, in so many even shards, whose order `seed` draws; as they are if None.
+
+    The shard at each place is as long as the place: if N divides `shards`, each of N even parts is whole shards.
+    """
+    if shards is None:
+        return source
+    n = len(source.rows)
+    if shards > n:
+        raise UsageError(f"data.shards = {shards}: the train part has {n} samples; choose at most this number")
+    drawn = shuffled(shards, [seed, SHARDS])
+    sizes = np.empty(shards, np.int64)
+    sizes[drawn] = np.diff(np.arange(shards + 1) * n // shards)
+    cut = np.split(np.asarray(ordered(source, "labels", seed).rows), np.cumsum(sizes)[:-1])
+    return Source(source.table, np.concatenate([cut[shard] for shard in drawn]))
 
 
 def check_parts(train: Source, test: Source) -> None:

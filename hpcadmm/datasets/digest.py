@@ -25,6 +25,7 @@ LATER = (
     ("order", "file"),
     ("columns", None),
     ("validation", None),
+    ("shards", None),
     ("comment", None),
     ("memory", None),
     ("sparse", "auto"),

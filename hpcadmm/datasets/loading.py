@@ -123,7 +123,7 @@ def cure(table: Table, keeping: Keeping) -> str:
 def opened(dataset: "Dataset", seed: int, columns: Any, world: World, classes: bool | None = None) -> Parts:
     """Both parts of the files, with all labels where they choose rows or stay in memory; collective."""
     train, test = dataset.sources(seed, world, classes, columns)
-    chosen = dataset.classes is not None or dataset.order == "labels"
+    chosen = dataset.classes is not None or dataset.order == "labels" or dataset.shards is not None
     for table in dict.fromkeys(part.table for part in (train, test) if part is not None):
         if chosen or (dataset.memory is not None and table.streams):
             table.gather_labels(world)
@@ -135,7 +135,8 @@ def chosen(
 ) -> tuple[Source, Source]:
     """Both parts, their headers checked and their rows chosen; collective."""
     train, test = opened(dataset, seed, columns, world, classes)
-    rows = train.table.rows if test is None or dataset.validation or dataset.order != "file" else 0
+    moved = test is None or dataset.validation or dataset.shards or dataset.order != "file"
+    rows = train.table.rows if moved else 0
     memory.check(world, {"row numbers": 16.0 * rows}, CURE)
     with world.together(READING), memory.spared("the rows"):
         train, test = dataset.select(train, test)

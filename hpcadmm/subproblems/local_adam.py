@@ -50,7 +50,8 @@ class LocalAdam:
 
     theta: the vector of all weights (d,). X[n]: (n_0 + ones, m_n), Y[n]: (n_L, m_n), w[n]: (m_n,) or None; c: (k,).
     moments (k, 2, d): Adam's averages of the gradient and of its square, kept between calls. Local step j = 1..steps of
-    iteration k = 0, 1, ... is step number steps * k + j of Adam. A minibatch of b of the m_n samples estimates f_n as
+    iteration k = 0, 1, ... is step number steps * k + j of Adam; where workers do not take part in all iterations,
+    `rounds` (k,) says in how many they did, in the place of k. A minibatch of b of the m_n samples estimates f_n as
     weight m_n / b times its own weighted sum.
     """
 
@@ -72,6 +73,7 @@ class LocalAdam:
         self.X, self.Y, self.w = samples
         self.c, self.weight, self.steps, self.rate = c, weight, steps, rate
         self.passes = Passes(network, loss, moments.dtype, products)
+        self.rounds: Array | None = None
         self._g = np.zeros(moments.shape[-1], moments.dtype)
         self._G = shaped(self._g, network)
 
@@ -80,7 +82,8 @@ class LocalAdam:
         real = theta.dtype.type
         for n, row in zip(range(len(theta))[some], v, strict=True):
             W, (first, second) = shaped(theta[n], self.network), self.moments[n]
-            for t, (x, y, w) in enumerate(self.batches(k, n), k * self.steps + 1):
+            done = self.steps * (k if self.rounds is None else int(self.rounds[n]))
+            for t, (x, y, w) in enumerate(self.batches(k, n), done + 1):
                 weight = self.gradient(n, W, x, y, w)
                 fall = np.sqrt(1 - BETA2**t)
                 scalars = weight, self.c[n], 1 - BETA1, 1 - BETA2, self.rate * fall / (1 - BETA1**t), EPSILON * fall

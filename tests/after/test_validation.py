@@ -31,8 +31,8 @@ def test_the_samples_evaluated(run, hpcadmm, tmp_path):
 
 
 def test_other_files_hold_nothing_out():
-    own = {"name": "csv", "path": "a.csv", "validation": 0.1}
+    own = {"name": "csv", "path": "a.csv", "validation": 0.1, "shards": 8}
     for given in ({"path": "b"}, {"train": "b.csv"}, {"test": "b.csv"}, {"name": "npz"}):
-        assert "validation" not in merged(own, given)
+        assert not {"validation", "shards"} & merged(own, given).keys()
     assert merged(own, {"first": 9})["validation"] == 0.1
     assert merged(own, {"path": "b", "validation": 0.2})["validation"] == 0.2

@@ -20,6 +20,7 @@ from hpcadmm.errors import UsageError
 from hpcadmm.experiments.folder import Folder
 from hpcadmm.experiments.plan import resolved
 from hpcadmm.experiments.runner import run_all
+from hpcadmm.solvers import Consensus
 from tests.helpers.made import GADMM, TAYLOR, row, run, write
 
 GAMMAS = ["solver.gamma=choice:1e-9,10.0"]
@@ -127,6 +128,12 @@ def test_the_best_job_of_an_earlier_call_stays_where_none_has_a_score(trials):
 
 
 SOLVERS = ["solver.name=choice:taylor,dladmm,consensus", "solver.sums=choice:exact,plain"]
+
+
+@pytest.fixture(autouse=True)
+def _linear(monkeypatch):
+    """consensus as a solver of linear models only."""
+    monkeypatch.setattr(Consensus, "most_layers", 1)
 
 
 def test_a_solver_that_does_not_fit_is_a_row(trials):

@@ -31,6 +31,7 @@ CASES = [
     ("hdf5", {"memory": 3000, "order": "shuffled"}),
     ("mnist", {}),
     ("mnist", {"order": "labels", "first": 60}),
+    ("hdf5", {"shards": 7, "weight": "balanced"}),
     ("libsvm", {"sparse": True, "scale": "max"}),
     ("libsvm", {"order": "shuffled"}),
 ]

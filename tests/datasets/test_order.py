@@ -13,9 +13,11 @@ from pydantic import TypeAdapter, ValidationError
 from hpcadmm.comm.world import World
 from hpcadmm.datasets import DATASETS
 from hpcadmm.datasets.base import Dataset
-from hpcadmm.datasets.choose import ordered, shuffled
+from hpcadmm.datasets.choose import ordered, sharded, shuffled
 from hpcadmm.datasets.loaded import Loaded
 from hpcadmm.datasets.table import Source, Table
+from hpcadmm.errors import UsageError
+from hpcadmm.model.tiles import Tiles
 from tests.helpers.samples import made, rows, text
 from tests.helpers.threads import on_ranks
 
@@ -74,6 +76,23 @@ def test_shuffled_is_the_same_rows_by_the_seed_alone(source: Source, seed: int) 
     assert ordered(source, "file", seed) is source
 
 
+@given(st.booleans().flatmap(sources), st.integers(1, 6), st.integers(1, 5), st.integers(0, 99))
+def test_even_parts_are_whole_shards_of_the_sorted_rows(source: Source, parts: int, each: int, seed: int) -> None:
+    n, shards = len(source.rows), parts * each
+    if shards > n:
+        with pytest.raises(UsageError, match=f"data.shards = {shards}: the train part has {n} samples"):
+            sharded(source, shards, seed)
+        return
+    by, found = (list(one.rows) for one in (ordered(source, "labels", 0), sharded(source, shards, seed)))
+    assert sorted(found) == sorted(by)
+    place, tiles = {row: k for k, row in enumerate(by)}, Tiles(n, 64, parts=parts)
+    for t in range(parts):
+        at = sorted(place[row] for row in found[tiles.edge(t) : tiles.edge(t + 1)])
+        assert (np.diff(at) > 1).sum() < each  # runs of the sorted rows
+    assert found == list(sharded(source, shards, seed).rows)
+    assert sharded(source, None, seed) is source
+
+
 def test_the_permutation_is_the_same_for_ever_and_not_that_of_the_split() -> None:
     table = Labelled(np.zeros(500, int))
     assert list(ordered(Source(table, range(8)), "shuffled", 7).rows) == [1, 3, 2, 7, 4, 5, 0, 6]
@@ -130,6 +149,17 @@ def test_the_first_samples_are_those_of_the_new_order(tmp_path: Path) -> None:
     by = np.argsort(y, kind="stable")[:25]
     np.testing.assert_array_equal(found.train.x[:-1].T, x[by])
     np.testing.assert_array_equal(found.train.labels, y[by])
+
+
+def test_shards_are_of_the_samples_that_validation_leaves(tmp_path: Path) -> None:
+    x, y = rows(60, 3, 1)
+    table, options = np.column_stack([x, y]), {"split": 1.0, "shuffle": False, "first": 50, "validation": 0.2}
+    whole, found = (alone(csv(tmp_path, table, **options, **more)) for more in ({}, {"shards": 6}))
+    assert sorted(found.train.labels.tolist()) == sorted(whole.train.labels.tolist())
+    assert max(len(set(found.train.labels[k : k + 20])) for k in (0, 20)) <= 3
+    assert (np.diff(found.train.labels) != 0).sum() <= 8 < (np.diff(whole.train.labels) != 0).sum()
+    np.testing.assert_array_equal(found.test.x, whole.test.x)
+    assert found.digest != whole.digest
 
 
 def test_a_subset_of_classes_and_two_classes_come_in_the_order_of_the_files_labels(tmp_path: Path) -> None:

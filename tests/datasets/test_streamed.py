@@ -86,7 +86,7 @@ def loaded(options: dict[str, Any], world: World, dtype: Any, parts: int = 0) ->
     [
         (np.float64, np.float32, {"standardise": True}),
         (np.float64, np.float64, {"shuffle": False, "first": 900}),
-        (">f4", np.float32, {"scale": "max", "order": "labels"}),
+        (">f4", np.float32, {"scale": "max", "shards": 6}),
         (np.uint8, np.float32, {"scale": "unit", "validation": 0.3}),
         (np.float16, np.float32, {"standardise": True}),
         (np.int64, np.float64, {"standardise": True, "classes": [2, 0], "split": 1.0}),

@@ -30,7 +30,11 @@ VARIANTS = {
     ],
     "gd": [{"workers": 6}],
     "qgd": [{"workers": 6, "bits": 3}],
-    "consensus": [{"workers": 6}],
+    "consensus": [
+        {"workers": 6, **LOCAL},
+        {"workers": 6, "local": "exact"},
+        {"workers": 6, **LOCAL, "server": "nesterov"},
+    ],
     "gadmm": [
         {"workers": 6, **LOCAL},
         {"workers": 6, "topology": "ring", **LOCAL, "periods": [1, 3, 2, 1], "wire": "float32"},

@@ -15,8 +15,7 @@ from tests.helpers.solver_runs import assert_same_bits, resumed, run
 
 # Layers wide enough to be rounded, and one that is not.
 WIDE: dict[str, Any] = {"hidden": (40, 36), "features": 20, "samples": 333, "dtype": np.float32}
-NETWORKS = [name for name in SOLVERS if name != "consensus"]  # which has linear models only
-every = pytest.mark.parametrize("solver", [shared(name) for name in NETWORKS], ids=NETWORKS)
+every = pytest.mark.parametrize("solver", [shared(name) for name in SOLVERS], ids=list(SOLVERS))
 
 
 def options(solver: Any, **others: Any) -> dict[str, Any]:

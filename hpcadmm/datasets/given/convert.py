@@ -32,7 +32,7 @@ Piece = tuple[slice, Array, Array]  # where rows go, their features and labels
 
 def chosen(dataset: Dataset, world: World, seed: int = 0) -> list[Source]:
     """The train and the test part, or the one part unsplit if data.split is not set. Collective."""
-    later = ("scale", "standardise", "standardise_targets", "downsample", "positive", "validation")
+    later = ("scale", "standardise", "standardise_targets", "downsample", "positive", "validation", "shards")
     classes = ["weight"] if dataset.weight == "balanced" or isinstance(dataset.weight, dict) else []
     for key in (*later, *classes):
         if getattr(dataset, key) != getattr(type(dataset), key):

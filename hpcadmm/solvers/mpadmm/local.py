@@ -150,10 +150,6 @@ def check(solver: Any) -> None:
     said = f"solver.local_steps = {solver.local_steps}"
     if not solver.batch:
         raise UsageError(f"{said} needs minibatches in the sweeps before the first round: set solver.batch > 0")
-    if getattr(solver, "late", 0):
-        raise UsageError(
-            f"{said} and solver.late = {solver.late}: a round has one sum, which must arrive: leave one of them out"
-        )
     if solver.sums not in ("exact", "plain"):
         raise UsageError(f'{said} and solver.sums = {solver.sums!r}: a round sums exactly: set solver.sums = "exact"')
     if solver.grid != "samples" and (solver.grid == "layers" or solver.grid[0] > 1):

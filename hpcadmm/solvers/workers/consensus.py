@@ -1,36 +1,43 @@
-"""Consensus ADMM with a server: workers minimise, the server averages, the duals move.
+"""Workers around a server: consensus ADMM, and its rivals for networks, which average models after local steps.
 
 Boyd, Parikh, Chu, Peleato, Eckstein: Distributed Optimization and Statistical Learning via the Alternating Direction
-Method of Multipliers, Foundations and Trends in Machine Learning 3 (2011), section 7.1; the benchmark of GADMM.
+Method of Multipliers, Foundations and Trends in Machine Learning 3 (2011), section 7.1; the benchmark of GADMM. With
+local steps: Gong, Li, Freris: FedADMM: A Robust Federated Deep Learning Framework with Adaptivity to System
+Heterogeneity, ICDE 2022. Averages: McMahan et al.: Communication-Efficient Learning of Deep Networks from Decentralized
+Data, AISTATS 2017; Reddi et al.: Adaptive Federated Optimization, ICLR 2021; Douillard et al.: DiLoCo, 2023.
 """
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
-from annotated_types import Ge, Gt, Lt
+from annotated_types import Ge, Gt, Le, Lt
 
-from hpcadmm.comm.exact.over_ranks import sum_exactly
-from hpcadmm.comm.exact.sums import Exact, first_grid
 from hpcadmm.comm.world import World
+from hpcadmm.errors import UsageError
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import WEIGHTS, Array, Arrays, exact_sums, replicated, scalar, sites
-from hpcadmm.model.vector import flat
+from hpcadmm.model.vector import flat, shaped, spans
 from hpcadmm.solvers.workers import cost, measures
-from hpcadmm.solvers.workers.local import LOCAL, check_memory, pose
+from hpcadmm.solvers.workers.local import LOCAL, check_memory, local_adam, pose
+from hpcadmm.solvers.workers.server import MEMORY, MOVES, RATES, Rounds, Uploads, weights_of
 from hpcadmm.solvers.workers.workers import ByWorker, Workers, WorkerSolver
 
-ALL = slice(None)
+Positive = Annotated[float, Gt(0), Lt(np.inf)]
+MOMENTUM = 0.9  # default of outer_momentum
 
 
 @dataclass
 class State:
-    """Lists are indexed by worker n; a rank holds the entries of its own workers. d: entries of W."""
+    """Lists are indexed by worker n; a rank holds the entries of its own workers. d: entries of all W together."""
 
-    W: Arrays = replicated(WEIGHTS)  # W[1]: the server's model Theta
+    W: Arrays = replicated(WEIGHTS)  # W[1..L]: the server's model Theta
     theta: ByWorker = sites()  # theta[n]: (d,)
-    lam: ByWorker = sites()  # lam[n]: (d,)
-    total: Any = exact_sums()  # sum_n theta_n + lam_n / rho
+    lam: ByWorker = sites()  # lam[n]: (d,), with server = "admm"
+    moments: ByWorker = sites()  # moments[n]: (2, d), Adam's averages of the gradient and of its square
+    rounds: ByWorker = sites()  # rounds[n]: (1,), rounds in which n took part, with participate < 1
+    outer: Array = replicated()  # (1 or 2, d), the memory of the servers "nesterov" and "adam"
+    total: Any = exact_sums()  # of the uploads
     iterations: int = scalar(0, former="done")
     work: Any = field(default=None, repr=False)
 
@@ -38,10 +45,12 @@ class State:
 class Work:
     """This rank's workers, Theta as a vector, and what `prepare` forms. Not saved."""
 
-    def __init__(self, W: Arrays, workers: Workers) -> None:
-        self.workers = workers
-        self.Theta: Array = W[1].reshape(-1, order="F")  # a view
+    def __init__(self, p: Problem) -> None:
+        self.workers = Workers(p.tiles)
+        self.Theta: Array = np.zeros(spans(p.network)[-1].stop, p.dtype)
         self.before = np.zeros_like(self.Theta)  # Theta before the last iteration
+        self.zero = np.zeros((len(self.workers.mine), self.Theta.size), p.dtype)
+        self.rounds: Any = None
         self.local: Any = None
         self.optimum: Any = None
 
@@ -50,70 +59,138 @@ class Work:
 class Consensus(WorkerSolver):
     """minimise sum_n f_n(theta_n) + <lam_n, theta_n - Theta> + rho/2 |theta_n - Theta|^2
 
-    for linear models; f_n is the loss over the samples of worker n (half of it for "squared", as in the papers).
+    f_n is the loss over the samples of worker n (half of it for "squared", as in the papers). An iteration is a round:
+    the workers move theta_n and upload it (with `server = "admm"` theta_n + lam_n / rho), the server moves Theta and
+    broadcasts it. Both travel in one float64 sum over the ranks. Theta is the model that is saved and evaluated.
 
     workers: number of workers N, >= 1 (default 10); each rank holds one or more.
+    server: "admm" (default): Theta = mean of theta_n + lam_n / rho, then lam_n += rho (theta_n - Theta). theta_n starts
+        from the last theta_n. For the others theta_n starts from Theta, without lam_n and rho; their mean weighs a
+        worker by its samples:
+        "average": Theta = mean of theta_n (local SGD, FedAvg).
+        "nesterov": D = Theta - mean of theta_n, u = outer_momentum u + D, Theta -= outer_rate (D + outer_momentum u)
+        (DiLoCo).
+        "adam": u = outer_momentum u + (1 - outer_momentum) D, v = 0.99 v + 0.01 D^2,
+        Theta -= outer_rate u / (sqrt(v) + 0.001) (FedAdam).
     rho: penalty of each worker, > 0 (default 1); one number for all features: standardise them.
+    local: "exact" solves the local problems (server "admm", linear models; squared loss or cross entropy), "adam" takes
+        steps of Adam on minibatches (any network and loss); default exact where possible.
+    local_steps: steps of Adam of a worker in a round, >= 1 (default 10).
+    rate: learning rate of Adam, > 0 (default 1e-3).
+    batch: samples per minibatch of a worker, at most, >= 1 (default 100).
+    outer_rate: learning rate of the server, > 0 (default 0.7 for "nesterov", 0.01 for "adam").
+    outer_momentum: of the server, in [0, 1) (default 0.9).
+    participate: share of the workers that take part in a round, at least one worker, in (0, 1] (default 1); drawn by
+        seed and round. The others do nothing but hear Theta.
 
-    Least squares of more than 1,000 sparse features go by conjugate gradients, as in gadmm.
+    With "adam" f_n is N times the worker's part of the mean loss over all samples: sum_n f_n / N of equal models is the
+    mean loss, and rho compares with the curvature of a mean. Adam's averages stay with the worker from round to round.
 
-    A worker uploads theta_n + lam_n / rho and the server broadcasts Theta; both travel in one float64 sum over the
-    ranks. Theta is the model that is saved and evaluated. After an iteration it is the mean of all theta_n, because the
-    lam_n then sum to 0.
+    With server "admm" Theta is the mean of all theta_n after an iteration, because the lam_n then sum to 0 (while all
+    workers take part). Least squares of more than 1,000 sparse features go by conjugate gradients, as in gadmm.
 
-    Deviations from the paper: none. Workers come before the server, as in Boyd et al.; with the server first, as in the
-    benchmark of GADMM, the theta_n are the same.
+    Deviations from the papers: none for exact steps. Workers come before the server, as in Boyd et al.; with the server
+    first, as in the benchmark of GADMM and in FedADMM, the theta_n are the same while all workers take part. FedADMM
+    has gradient steps, DiLoCo's workers AdamW.
     """
 
     name: ClassVar[str] = "consensus"
     paper: ClassVar[str] = "Boyd et al., Foundations and Trends in Machine Learning 2011, section 7.1"
     state_type: ClassVar[Any] = State
-    most_layers: ClassVar[int | None] = 1
+    streamed: ClassVar[bool] = True
     sparse: ClassVar[bool] = True
     metrics: ClassVar[tuple[str, ...]] = (*WorkerSolver.metrics, "dual_residual")
-    losses: ClassVar[tuple[str, ...] | None] = tuple(LOCAL)
 
     workers: Annotated[int, Ge(1)] = 10
-    rho: Annotated[float, Gt(0), Lt(np.inf)] = 1.0
+    server: Literal["admm", "average", "nesterov", "adam"] = "admm"
+    rho: Positive = 1.0
+    local: Literal["exact", "adam"] | None = None
+    local_steps: Annotated[int, Ge(1)] = 10
+    rate: Positive = 1e-3
+    batch: Annotated[int, Ge(1)] = 100
+    outer_rate: Positive | None = None
+    outer_momentum: Annotated[float, Ge(0), Lt(1)] | None = None
+    participate: Annotated[float, Gt(0), Le(1)] = 1.0
+
+    def exact(self, L: int, loss: str) -> bool:
+        """Are the local problems solved exactly? Then the optimum is known as well."""
+        return self.server == "admm" and L == 1 and loss in LOCAL and self.local != "adam"
+
+    knows_optimum = exact
+
+    def streams(self, L: int, loss: str) -> bool:
+        """Steps of Adam read minibatches; exact ones factor all samples."""
+        return not self.exact(L, loss)
+
+    def check(self, L: int) -> None:
+        """UsageError for exact steps of a network or below an average, and for keys of another server."""
+        if self.local == "exact" and L > 1:
+            raise UsageError('solver.local = "exact" needs a linear model, network.hidden = []: use "adam"')
+        if self.local == "exact" and self.server != "admm":
+            raise UsageError(
+                f'solver.local = "exact" needs solver.server = "admm", not "{self.server}": the mean of the minimisers '
+                'of single workers is not the minimiser of all; use solver.local = "adam"'
+            )
+        for key in ("outer_rate", "outer_momentum"):
+            if getattr(self, key) is not None and self.server not in MOVES:
+                known = " or ".join(f'"{name}"' for name in MOVES)
+                raise UsageError(f'solver.{key} needs solver.server = {known}; "{self.server}" has none: remove it')
 
     def check_problem(self, p: Problem, world: World) -> None:
-        """UsageError if the workers' factors do not fit the memory."""
-        check_memory(p, world)
-
-    def knows_optimum(self, L: int, loss: str) -> bool:
-        return True
+        """UsageError for exact steps of a loss that has none, or whose factors do not fit the memory."""
+        if self.local == "exact" and p.loss.name not in LOCAL:
+            raise UsageError(f'solver.local = "exact" needs loss.name = {" or ".join(LOCAL)}, not {p.loss.name}')
+        check_memory(p, world, exact=self.exact(p.network.depth, p.loss.name))
 
     def step(self, s: State, p: Problem, world: World) -> None:
-        """theta_n at the workers, Theta at the server, lam_n at the workers."""
-        theta, lam, Theta = s.theta.rows, s.lam.rows, s.work.Theta
+        """A round: theta_n at the workers, Theta at the server; with "admm" lam_n at the workers."""
+        theta, Theta, k = s.theta.rows, s.work.Theta, s.iterations
         np.copyto(s.work.before, Theta)
-        s.work.local.solve(ALL, lam - self.rho * Theta, theta)
-        Theta[...] = self.sum(s.total, theta + lam / self.rho, world) / self.workers
-        lam += self.rho * (theta - Theta)
+        rows = s.work.rounds.rows(k)
+        if self.server == "admm":
+            lam = s.lam.rows
+            for n in rows:
+                s.work.local.solve(n, lam[n] - self.rho * Theta, theta, k)
+            Theta[...] = s.total.sum(theta + lam / self.rho, world) / self.workers
+            for n in rows:
+                lam[n] += self.rho * (theta[n] - Theta)
+        else:
+            for n in rows:
+                theta[n] = Theta
+                s.work.local.solve(n, s.work.zero[n], theta, k)
+            shares = s.work.rounds.shares(k).astype(p.dtype)
+            self.move(s, s.total.sum(shares * theta, world) / self.workers)
+        if s.rounds:
+            for n in rows:
+                s.rounds.rows[n] += 1
         s.iterations += 1
 
-    def sum(self, total: Exact, uploads: Array, world: World) -> Array:
-        """The sum of the rows of all workers, float64 (d,). Collective."""
-
-        def add() -> None:
-            total.clear()
-            for row in uploads:
-                total.add(row)
-
-        add()
-        sum_exactly(world, [total], add)
-        return total.total
+    def move(self, s: State, mean: Array) -> None:
+        """Theta from the mean of the workers' models, float64 (d,)."""
+        if self.server == "average":
+            s.work.Theta[...] = mean
+            return
+        momentum = MOMENTUM if self.outer_momentum is None else self.outer_momentum
+        MOVES[self.server](s.work.Theta, mean, s.outer, self.outer_rate or RATES[self.server], momentum)
 
     def blank(self, p: Problem, world: World) -> State:
         """Server and workers at 0."""
-        s = super().blank(p, world)
-        workers, d = Workers(p.tiles), s.W[1].size
-        theta, lam = (workers.filled(0, d, dtype=p.dtype) for _ in range(2))
-        total = Exact((d,), p.dtype, workers.count, first_grid(1))
-        return State(s.W, theta, lam, total, work=Work(s.W, workers))
+        work, exact = Work(p), self.exact(p.network.depth, p.loss.name)
+        workers, d = work.workers, work.Theta.size
+
+        def filled(kept: bool, *shape: int, dtype: Any = p.dtype) -> ByWorker:
+            return workers.filled(0, *shape, dtype=dtype) if kept else ByWorker()
+
+        theta, lam, moments = filled(True, d), filled(self.server == "admm", d), filled(not exact, 2, d)
+        rounds = filled(self.participate < 1, 1, dtype=np.int64)
+        outer: Any = np.zeros((MEMORY[self.server], d), p.dtype) if self.server in MEMORY else []
+        total = Uploads(p, workers.count, whole=exact)
+        return State(shaped(work.Theta, p.network), theta, lam, moments, rounds, outer, total, work=work)
 
     def start(self, s: State, p: Problem, world: World) -> None:
-        """At 0."""
+        """Linear models at 0; networks all at the same random weights."""
+        if p.network.depth > 1:
+            super().start(s, p, world)
 
     def set_weights(self, s: State, weights: Arrays, p: Problem, world: World) -> None:
         """Server and workers start from the same weights, with duals 0."""
@@ -121,14 +198,23 @@ class Consensus(WorkerSolver):
         s.theta.rows[...] = flat(weights)
 
     def prepare(self, s: State, p: Problem, world: World) -> None:
-        """Factor the local problems and find the optimum."""
-        s.work.local, s.work.optimum = pose(p, s.work.workers, self.rho, world)
-        s.work.local.factor()
-        s.work.before[...] = s.work.Theta
+        """Pose the local problems: factor the exact ones and find the optimum."""
+        work = s.work
+        work.rounds = Rounds(work.workers, p.seed, self.participate, work.workers.gathered(weights_of(p), world))
+        if self.exact(p.network.depth, p.loss.name):
+            work.local, work.optimum = pose(p, work.workers, self.rho, world)
+            work.local.factor()
+        else:
+            c = np.full(len(s.theta.rows), self.rho if self.server == "admm" else 0.0)
+            work.local = local_adam(self, work.workers, s.moments.rows, p, c)
+            work.local.rounds = s.rounds.rows[:, 0] if s.rounds else None
+        work.before[...] = work.Theta
 
     def finite(self, s: State) -> bool:
-        return all(bool(np.isfinite(x).all()) for x in (s.theta.rows, s.lam.rows, s.W[1]))
+        lam = [s.lam.rows] if s.lam else []
+        return all(bool(np.isfinite(x).all()) for x in (s.theta.rows, *lam, s.work.Theta))
 
     measure = measures.of_consensus
     bill = cost.consensus
+    samples = cost.samples
     held_bytes = cost.memory

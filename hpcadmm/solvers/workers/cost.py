@@ -5,9 +5,10 @@ from typing import Any
 
 from hpcadmm.comm.wire.quantizer import message_bytes
 from hpcadmm.solvers.shared.case import Place
-from hpcadmm.solvers.shared.cost import data_rows, forward_and_back, gradient_sum, summed
+from hpcadmm.solvers.shared.cost import data_rows, forward_and_back, gradient_sum, gradients, summed
 from hpcadmm.solvers.shared.ops import Bill
 from hpcadmm.solvers.workers.neighbours import HEADS, TAILS, mask_bytes, routes
+from hpcadmm.solvers.workers.server import taking_part
 
 CODE = 60  # bytes in cache that take as long as drawing, quantizing and packing an entry
 NEWTON = 200  # products with a worker's samples in a mean step of the cross entropy; measured on digits: 130 to 440
@@ -47,7 +48,7 @@ def exact_steps(place: Place) -> Bill:
 def adam_steps(place: Place) -> Bill:
     """Passes over a minibatch of each worker in each local step; of a mean minibatch of an epoch."""
     case, solver = place.case, place.case.solver
-    steps, minibatches = solver.local_steps, epoch(solver, case.samples)
+    steps, minibatches = solver.local_steps * share(solver), epoch(solver, case.samples)
     bill = Bill(steps * place.columns / minibatches, steps * place.calls, case.item)
     bill.passes(1, far=2 * (case.n[0] + case.n[-1]), calls=4)
     forward_and_back(bill, place, summed=False)
@@ -60,9 +61,14 @@ def epoch(solver: Any, m: int) -> int:
     return max(1, -(-m // (solver.batch * solver.workers)))
 
 
+def share(solver: Any) -> float:
+    """The share of the workers that take part in an iteration."""
+    return taking_part(getattr(solver, "participate", 1), solver.workers) / solver.workers
+
+
 def samples(solver: Any, m: int, L: int, loss: str) -> int:
     """All m by exact steps; by those of Adam a minibatch of each worker in each step, in the mean of an epoch."""
-    return m if solver.exact(L, loss) else solver.local_steps * m // epoch(solver, m)
+    return m if solver.exact(L, loss) else int(share(solver) * solver.local_steps * m // epoch(solver, m))
 
 
 def sent(place: Place, iteration: int | None) -> tuple[float, float]:
@@ -82,12 +88,13 @@ def sent(place: Place, iteration: int | None) -> tuple[float, float]:
 
 
 def consensus(solver: Any, place: Place, iteration: int | None = None) -> Bill:
-    """The local step of each worker, as of `gadmm`, and the one Allreduce."""
-    d, item = place.case.weights, place.case.item
-    bill = exact_steps(place)
-    bill.fold(1, d)
-    bill.memory(1, near=12 * place.calls * d * item + 30 * d, calls=20 + 3 * place.calls)
-    bill.sum(1, 8 * summed(place, d, 1))
+    """The local step of each worker, as of `gadmm`, and the one Allreduce of the models."""
+    case, d = place.case, place.case.weights
+    exact = solver.exact(case.L, case.loss)
+    bill = exact_steps(place) if exact else adam_steps(place)
+    bill.fold(1, d, place.calls / bill.calls if bill.calls else 0.0)
+    bill.memory(1, near=12 * place.calls * d * case.item + 30 * d, calls=20 + 3 * place.calls)
+    bill.sum(1, 8 * (summed(place, d, 1) if exact else gradients(place)))
     return bill
 
 

@@ -72,21 +72,36 @@ def mean(every: Array) -> Array:
 
 
 def of_consensus(solver: Any, s: Any, p: Problem, world: World) -> dict[str, Any]:
-    """`objective`: sum_n f_n(theta_n). `primal_residual`: the norm of all theta_n - Theta; `dual_residual`: rho times
-    the change of Theta, once for each worker; `mean_error`: f(Theta) - f*."""
-    work = s.work
+    """`objective`: sum_n f_n(theta_n) of exact steps, else the summed loss of Theta. `primal_residual`: the norm of all
+    theta_n - Theta; `dual_residual`: rho (without multipliers 1) times the change of Theta, once for each worker;
+    `mean_error`: f(Theta) - f*. `sums`: Allreduces so far, one a round."""
+    work, admm = s.work, solver.server == "admm"
     theta, Theta = work.workers.gathered(s.theta.rows, world), work.Theta.astype(np.float64)
-    bits = answer_bits(s.W)
-    return {
-        "objective": float(work.workers.gathered(work.local.values(s.theta.rows), world).sum()),
+    bits, rounds = answer_bits(s.W), taken(s, world)
+    found = {
         "primal_residual": norm(theta - Theta),
         "scale": norm(theta),
+        "dual_residual": (solver.rho if admm else 1.0) * np.sqrt(solver.workers) * norm(Theta - work.before),
+        "consensus_distance": norm(theta - theta.mean(axis=0)),
+        "sums": s.iterations,
+        **payload([bits * one for one in rounds], s.iterations, bits, sum(rounds)),
+    }
+    if work.optimum is None:
+        return found | {"objective": loss.summed_loss(s.W, p, world)}
+    return found | {
+        "objective": float(work.workers.gathered(work.local.values(s.theta.rows), world).sum()),
         "objective_error": work.optimum.error(s.theta.rows),
         "mean_error": work.optimum.excess(Theta),
-        "dual_residual": solver.rho * np.sqrt(solver.workers) * norm(Theta - work.before),
-        "consensus_distance": norm(theta - theta.mean(axis=0)),
-        **payload([s.iterations * bits] * solver.workers, s.iterations, bits),
     }
+
+
+def taken(s: Any, world: World) -> list[int]:
+    """The rounds in which each worker has taken part. Collective."""
+    workers = s.work.workers
+    if not s.rounds:
+        return [s.iterations] * workers.count
+    rounds: list[int] = workers.gathered(s.rounds.rows[:, 0], world).astype(int).tolist()
+    return rounds
 
 
 def of_gd(solver: Any, s: Any, p: Problem, world: World) -> dict[str, Any]:
@@ -126,19 +141,21 @@ def answer_bits(W: Arrays) -> int:
     return 8 * sum(w.nbytes for w in W[1:])
 
 
-def payload(uploads: list[int], iterations: int, broadcast: int) -> dict[str, Any]:
+def payload(uploads: list[int], iterations: int, broadcast: int, messages: int | None = None) -> dict[str, Any]:
     """What has been sent with a server: `uploads` bits by worker, and `broadcast` bits per iteration.
 
-    A single worker needs no server and sends nothing.
+    messages: uploads so far (None: one of each worker in each iteration). A single worker needs no server and sends
+    nothing.
     """
     workers, answers = len(uploads), iterations if len(uploads) > 1 else 0
     uploads = uploads if workers > 1 else [0]
+    sent = answers * workers if messages is None or workers == 1 else messages
     return {
         "rounds": 2 * answers,
         "payload_bits": sum(uploads) + answers * broadcast,
         "payload_bits_per_worker": uploads,
         "broadcast_bits": answers * broadcast,
-        "payload_messages": answers * (workers + 1),
+        "payload_messages": answers + sent,
     }
 
 

@@ -190,6 +190,7 @@ def test_what_is_counted():
     [
         ({"batch": 0}, ["solver.local_steps = 3", "solver.batch > 0"]),
         ({"sums": "bfloat16"}, ["solver.local_steps = 3", "solver.sums = 'bfloat16'"]),
+        ({"late": 1}, ["solver.local_steps", "solver.late = 1"]),
         ({"grid": "layers"}, ["solver.local_steps = 3", "solver.grid"]),
         ({"grid": [2, 1]}, ["solver.local_steps = 3", "solver.grid"]),
     ],

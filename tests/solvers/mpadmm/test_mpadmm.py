@@ -175,9 +175,15 @@ DEALT = {"average": 0.5, "decay": 0.01, "inverses": "dealt"}
 GRIDS = [(1, 1), (1, 2), (1, 3), (2, 1), (3, 1), (2, 2), (3, 2)]
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("options", [{}, DEALT | {"late": 1, "overlap": "always"}, DEALT | {"batch": 0}], ids=str)
-def test_every_grid_makes_the_same_weights(dtype, options):
+LATE = DEALT | {"late": 1, "overlap": "always"}
+
+
+@pytest.mark.parametrize(
+    ("options", "dtype"),
+    [({}, np.float32), ({}, np.float64), (LATE, np.float32), (DEALT | {"batch": 0}, np.float64)],
+    ids=str,
+)
+def test_every_grid_makes_the_same_weights(options, dtype):
     """9 sweeps: refreshes with the first layer's inputs and without, and sweeps without any."""
     found = []
     for layers, samples in GRIDS:

@@ -4,7 +4,7 @@ ranks, also after a restart on another number."""
 import numpy as np
 import pytest
 
-from hpcadmm.solvers import Gadmm, Gd, QGd
+from hpcadmm.solvers import Consensus, Gadmm, Gd, QGd
 from tests.helpers.decentral import GRAPHS, HIDDEN, LAYERED, SHORT, TOLD
 from tests.helpers.solver_runs import assert_same_bits, resumed, run
 
@@ -29,6 +29,10 @@ CASES = {
     "qgd-network": (QGd(workers=7, bits=3), NETWORK),
     "qgd-adaptive": (QGd(workers=7, bits=2, adaptive="adaptive"), {**SQUARED, "dtype": np.float32}),
     "qgd-adaptive-network": (QGd(workers=7, bits=2, adaptive="adaptive"), DOUBLE),
+    **{f"server-{one}": (Consensus(**SHORT, server=one), NETWORK) for one in ("admm", "average", "nesterov", "adam")},
+    "server-drawn": (Consensus(**SHORT, server="nesterov", participate=0.5), NETWORK),
+    "server-drawn-admm": (Consensus(**SHORT, participate=0.5), DOUBLE),
+    "server-drawn-exact": (Consensus(workers=7, participate=0.5), SQUARED),
 }
 STEPS = 8
 
