@@ -86,6 +86,7 @@ def cells(study: Study, row: Row) -> dict[str, str]:
         "compute (s)": shown(row.compute_seconds),
         "communicate (s)": shown(row.communicate_seconds),
         "wait (s)": shown(row.wait_seconds),
+        "hidden (s)": shown(row.hidden_seconds),
         "imbalance": four(row.imbalance),
         "load": shown(row.load),
     }

@@ -21,7 +21,8 @@ from hpcadmm.storage.durable import spoken
 Say = Callable[[str], None]
 FIGURES = (  # columns that become lines
     "seconds", "seconds_low", "seconds_high", "speedup", "efficiency", "serial_fraction", "samples_per_second",
-    "gflops", "floor_share", "compute_seconds", "communicate_seconds", "wait_seconds", "imbalance", "load",
+    "gflops", "floor_share", "compute_seconds", "communicate_seconds", "wait_seconds", "hidden_seconds",
+    "imbalance", "load",
 )  # fmt: skip
 
 

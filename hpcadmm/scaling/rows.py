@@ -24,8 +24,8 @@ class Row:
     speedup: against the point of the same problem with the fewest cores, which has 1; of a weak study times the growth
     of the problem. efficiency: speedup over the growth of the cores. serial_fraction: Karp and Flatt's; None of a weak
     study. gflops: of all ranks, of the necessary products. floor_share: the seconds of those products alone over the
-    iteration's. compute, communicate, wait: seconds, see `hpcadmm.bench.iteration.breakdown`. load: of the last
-    minute before a sample.
+    iteration's. compute, communicate, wait: seconds, see `hpcadmm.bench.iteration.breakdown`. hidden: those of
+    compute in which a sum travelled, known of a training. load: of the last minute before a sample.
     """
 
     study: str
@@ -51,6 +51,7 @@ class Row:
     compute_seconds: float | None
     communicate_seconds: float | None
     wait_seconds: float | None
+    hidden_seconds: float | None
     imbalance: float | None
     cpu_share: float | None
     load: float | None
@@ -131,6 +132,7 @@ MEDIANS = {  # columns that are medians of a figure over the samples
     "compute_seconds": "compute_seconds",
     "communicate_seconds": "communicate_seconds",
     "wait_seconds": "wait_seconds",
+    "hidden_seconds": "hidden_seconds",
     "imbalance": "imbalance",
     "cpu_share": "iteration_cpu_share",
     "iterations": "iterations_done",

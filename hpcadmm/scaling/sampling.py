@@ -126,6 +126,7 @@ def trained(one: Planned, there: Path, target: float) -> dict[str, Any] | None:
         "compute_seconds": compute["mean"],
         "communicate_seconds": communicate["min"],
         "wait_seconds": summary["seconds"] - compute["mean"] - communicate["min"],
+        "hidden_seconds": summary.get("hidden_seconds", {"mean": 0.0})["mean"],  # earlier versions had none
         "imbalance": compute["max"] / compute["mean"],
     }
     grid = one.job.solver.grid_of(len(one.job.layers.hidden) + 1, summary["ranks"])
