@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hpcadmm.comm.late import MPI
@@ -20,7 +20,7 @@ class Traffic:
     bytes: int = 0
     seconds: float = 0.0
     hidden: float = 0.0
-    sums: list[Pending] = field(default_factory=list)  # in transit
+    sums: list[Any] = field(default_factory=list)  # in transit: of Pending, or of what has its `progress`
     marked: float = 0.0  # up to when `hidden` is known
 
     def mark(self) -> float:

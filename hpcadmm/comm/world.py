@@ -6,6 +6,7 @@ import json
 import platform
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import mpi4py
@@ -13,15 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpcadmm.comm.late import MPI, Solo
-from hpcadmm.comm.nodes import node
+from hpcadmm.comm.nodes import Nodes
+from hpcadmm.comm.together import Together
 from hpcadmm.comm.traffic import Pending, Traffic
-from hpcadmm.errors import RankFailed, UsageError
 
 CHUNK = 1 << 27  # entries of one message; larger ones are cut, since some MPIs fail at 2^31 bytes
 PIECE, PIECES = 1 << 15, 64  # least entries and most pieces of a started sum: small ones advance in few calls of MPI
+LARGE = 1 << 16  # bytes of a sum from which it is made node by node, where some nodes have several ranks
 
 
-class World:
+class World(Together):
     """All ranks of a communicator. Serial is one rank: the same verbs, the same program.
 
     `arranged` makes a grid of the ranks: `samples` are those with the same layers and other columns, `chain` those with
@@ -37,7 +39,7 @@ class World:
         self.beat: Callable[[str | None], None] = lambda what: None  # tells the watchdog what this rank waits for
         self.samples: World = self
         self._chain: World | None = None
-        self._nodes: int | None = None
+        self._layout: Nodes | None = None
 
     @classmethod
     def alone(cls) -> World:
@@ -89,11 +91,16 @@ class World:
         return self.rank == 0
 
     @property
+    def layout(self) -> Nodes:
+        """On which nodes these ranks are. Collective the first time."""
+        if self._layout is None:
+            self._layout = Nodes(self)
+        return self._layout
+
+    @property
     def nodes(self) -> int:
-        """On how many nodes these ranks run. Collective the first time."""
-        if self._nodes is None:
-            self._nodes = len(set(self.gather(node())))
-        return self._nodes
+        """On how many nodes these ranks are. Collective the first time."""
+        return self.layout.count if self.size > 1 else 1
 
     @contextmanager
     def counted(self, what: str, size: int | None = None) -> Iterator[None]:
@@ -109,9 +116,11 @@ class World:
 
     def _reduce(self, flat: NDArray[Any], operation: MPI.Op) -> NDArray[Any]:
         """Reduce a contiguous one-dimensional array in place."""
+        by_node = self.size > 2 and flat.nbytes >= LARGE and self.layout.mixed
+        reduce = self.layout.reduce if by_node else partial(self.mpi.Allreduce, MPI.IN_PLACE)
         with self.counted("sum", flat.nbytes):
             for lo in range(0, flat.size, CHUNK):
-                self.mpi.Allreduce(MPI.IN_PLACE, flat[lo : lo + CHUNK], operation)
+                reduce(flat[lo : lo + CHUNK], operation)
         return flat
 
     def sum(self, *arrays: Any) -> list[NDArray[np.float64]]:
@@ -144,6 +153,15 @@ class World:
             requests = [self.mpi.Iallreduce(MPI.IN_PLACE, piece, MPI.SUM) for piece in pieces]
         return self.traffic.started(Pending(self, requests, "sum"))
 
+    def start_sum_at_first(self, flat: NDArray[np.float64]) -> Pending:
+        """Begin to sum a vector over these ranks in that of the first one. Not counted: a part of a larger sum."""
+        requests: list[Any] = []
+        if self.size > 1:
+            with self.counted("sum"):
+                sent = (lambda part: (MPI.IN_PLACE, part)) if self.first else (lambda part: (part, None))
+                requests = [self.mpi.Ireduce(*sent(part), MPI.SUM, 0) for part in _chunks(flat, CHUNK)]
+        return Pending(self, requests, "sum")
+
     def progress(self) -> None:
         """Let the sums that this rank has started advance: MPI moves them only inside its calls."""
         for pending in self.traffic.sums[:]:
@@ -157,9 +175,9 @@ class World:
                 self.mpi.Bcast(flat[lo : lo + CHUNK], root)
         return array
 
-    def send(self, array: NDArray[Any], to: int, tag: int) -> Pending:
-        """Begin to send a contiguous array; it must not change before `wait`."""
-        with self.counted("send", array.nbytes):
+    def send(self, array: NDArray[Any], to: int, tag: int, *, counts: bool = True) -> Pending:
+        """Begin to send a contiguous array; it must not change before `wait`. counts: as a message of its own."""
+        with self.counted("send", array.nbytes if counts else None):
             return Pending(self, [self.mpi.Isend(part, to, tag) for part in _chunks(array, CHUNK)])
 
     def receive(self, array: NDArray[Any], source: int, tag: int) -> Pending:
@@ -207,37 +225,6 @@ class World:
         """Wait for all ranks."""
         with self.counted("barrier", 0):
             self.mpi.Barrier()
-
-    @contextmanager
-    def together(self, what: str) -> Iterator[None]:
-        """Run code without communication on every rank; if it fails on one, it fails on all.
-
-        A UsageError is raised on every rank (one message, exit code 2). Another exception stays itself where it
-        happened; the other ranks raise a RankFailed that names the rank.
-        """
-        failure: Exception | None = None
-        try:
-            yield
-        except Exception as error:  # noqa: BLE001 (the other ranks must hear of any)
-            failure = error
-        usage = isinstance(failure, UsageError)
-        said = str(failure) if usage else f"{type(failure).__name__}: {failure}"
-        mine = None if failure is None else [usage, said]
-        failures = [(rank, *said) for rank, said in enumerate(self.gather(mine)) if said]
-        if failures and all(usage for _, usage, _ in failures):
-            raise UsageError(failures[0][2]) from failure
-        if failure is not None:
-            raise failure
-        if failures:
-            rank, _, text = next(f for f in failures if not f[1])
-            raise RankFailed(f"{what}: rank {rank} failed: {text}")
-
-    def digest_agrees(self, digest: str, what: str) -> None:
-        """Raise UsageError on all ranks if their digests differ."""
-        digests = self.gather(digest)
-        if len(set(digests)) > 1:
-            shown = ", ".join(f"rank {rank}: {d[:12]}" for rank, d in enumerate(digests))
-            raise UsageError(f"the ranks differ in {what} ({shown}); do all nodes see the same files?")
 
 
 def _chunks(array: NDArray[Any], chunk: int) -> list[NDArray[Any]]:

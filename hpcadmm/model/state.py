@@ -6,7 +6,7 @@
     p: Arrays = cells()        each rank holds the columns of its tiles, of the layers dealt to it
     A: Arrays = layers()       each rank holds the layers dealt to it; ranks with the same layers hold the same
     sweeps: int = scalar(0)    a number, the same on every rank
-    sums: Any = exact_sums()   exact sums; a checkpoint keeps their scales
+    sums: Any = exact_sums()   sums over the ranks; a checkpoint keeps their scales, or errors
 
 A field may name the shape of its arrays; a blank state allocates them:
 
@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 Arrays = list[Any]  # of Array or None
-Lies = Literal["replicated", "columns", "sites", "cells", "layers"]
+Lies = Literal["replicated", "columns", "sites", "cells", "layers", "ranks"]
 WEIGHTS, UNITS, INPUTS, OUTPUTS = "weights", "units", "inputs", "outputs"  # shapes of fields
 
 
@@ -72,7 +72,9 @@ def scalar(value: float, former: str = "") -> Any:
 
 
 def exact_sums(name: str = "scales") -> Any:
-    """Exact sums. A checkpoint keeps their `scales`, an array or a list of arrays by layer, under this name."""
+    """Sums over the ranks. A checkpoint keeps their `scales`, an array or list of arrays by layer, under this name; and
+    their `errors` by layer, if they have any, of which each rank has its own: as many ranks get their own again, of R
+    others rank r gets the sum of those of r, r + R, ..."""
     return field(default=None, metadata={"lies": "replicated", "first": 0, "sums": name})
 
 
@@ -104,6 +106,9 @@ def items(state: Any) -> Iterator[Item]:
         if "number" in f.metadata:
             value = np.array([value], np.int64 if f.metadata["number"] is int else np.float64)
         elif "sums" in f.metadata and value is not None:
+            for l, error in enumerate(getattr(value, "errors", ())):
+                if error is not None:
+                    yield Item(f"errors/{l}", "ranks", error)
             name, value = f.metadata["sums"], value.scales
         if isinstance(value, list):
             for l, array in enumerate(value):

@@ -50,7 +50,7 @@ class Solver:
     normalises: ClassVar[bool] = False  # does it train with network.norm?
     sparse: ClassVar[bool] = False  # does it use x in products only, so that x may be sparse?
     metrics: ClassVar[tuple[str, ...]] = ("objective", "primal_residual")  # of `measure`, that save.best may name
-    sums: str = "exact"  # the key `sums`; "plain": ordinary float64 sums over the ranks
+    sums: str | int = "exact"  # the key `sums`; with others than "exact" the bits depend on the ranks
     batch: int = 0  # the key `batch`: samples a step; 0: all
 
     # The algorithm

@@ -3,7 +3,8 @@
 iteration-0000000010/
     shard-<lo>-<hi>.h5          one per rank: columns lo to hi of every array in columns, as rows = samples
     cells-<rank>-<lo>-<hi>.h5   one per rank: columns lo to hi of the arrays in cells of its layers, as rows = samples
-    sites-<rank>.h5             one per rank: the arrays of its sites, and of its layers unless an earlier rank has them
+    sites-<rank>.h5             one per rank: the arrays of its sites, those that each rank has, and those of its layers
+                                unless an earlier rank has them
     checkpoint.h5               written last: the replicated arrays, the record (`checkpoint.json`), and virtual
                                 datasets that show the arrays in columns and cells whole, for people; not read here
 """

@@ -38,7 +38,7 @@ def write_part(folder: Path, items: Sequence[Item], tiles: Tiles, rank: int, ide
         entry_of(item, tiles.n)
     _check_columns(items, tiles)
     columns, cells = ([i for i in items if i.lies == lies] for lies in ("columns", "cells"))
-    sites = [i for i in items if i.lies == "sites" or (i.lies == "layers" and tiles.rank == 0)]
+    sites = [i for i in items if i.lies in ("sites", "ranks") or (i.lies == "layers" and tiles.rank == 0)]
     if columns and some:
         shard = Shard(f"shard-{tiles.lo}-{tiles.hi}.h5", tiles.lo, tiles.hi)
         part.shards.append(shard)
@@ -50,9 +50,14 @@ def write_part(folder: Path, items: Sequence[Item], tiles: Tiles, rank: int, ide
             _write_file(folder / name, cells, identity, part.sizes, tiles.width)
     if sites:
         name = f"sites-{rank}.h5"
-        part.entries |= {i.path: entry_of(i, tiles.n, file=name) for i in sites}
+        part.entries |= {i.path: entry_of(i, tiles.n, **_in_file(i, name)) for i in sites}
         _write_file(folder / name, sites, identity, part.sizes, 1)
     return part
+
+
+def _in_file(item: Item, name: str) -> dict[str, Any]:
+    """How an entry names the file of this rank."""
+    return {"files": (name,)} if item.lies == "ranks" else {"file": name}
 
 
 def _check_columns(items: Sequence[Item], tiles: Tiles) -> None:
@@ -151,6 +156,20 @@ def read_part(folder: Path, record: Record, items: Sequence[Item], tiles: Tiles)
             for item in items:
                 if item.lies in SITED and record.entries[item.path].file == name:
                     hdf5.read_array(file, item.path, item.array.T)
+    for item in items:
+        if item.lies == "ranks":
+            _read_own(folder, record, item, tiles)
+
+
+def _read_own(folder: Path, record: Record, item: Item, tiles: Tiles) -> None:
+    """Fill an array by rank with the sum of those that this rank takes over."""
+    item.array[...] = 0
+    saved = np.empty_like(item.array)
+    for k, name in enumerate(record.entries[item.path].files[tiles.rank :: tiles.size]):
+        with hdf5.reading(folder / name, record.sizes[name]) as file:
+            _same_checkpoint(file, record)
+            hdf5.read_array(file, item.path, saved.T)
+        item.array[...] = item.array + saved if k else saved  # the first one bit by bit, -0 included
 
 
 def _same_checkpoint(file: h5py.File, record: Record) -> None:

@@ -29,7 +29,7 @@ class Entry:
     dtype: str
     sha256: str = ""  # of a replicated array's bytes in C order
     file: str = ""  # of an array on a site or of a layer
-    files: tuple[str, ...] = ()  # of an array in cells: the files of its columns, in order
+    files: tuple[str, ...] = ()  # of an array in cells: of its columns, in order; of one by rank: of each rank
 
 
 @dataclass(frozen=True)
@@ -123,6 +123,8 @@ def joined_entry(path: str, entries: Sequence[Entry], samples: int) -> Entry:
     first = entries[0]
     if any((e.lies, e.shape, e.dtype) != (first.lies, first.shape, first.dtype) for e in entries):
         raise ValueError(f"the ranks do not agree on how {path} lies, or on its shape or type")
+    if first.lies == "ranks":
+        return replace(first, files=tuple(name for e in entries for name in e.files))
     if first.lies != "cells":
         if len(entries) > 1:
             raise ValueError(f"two ranks hold the site {path}")
@@ -179,7 +181,9 @@ def _entry(raw: dict[str, Any], samples: int, sizes: dict[str, int]) -> Entry:
         raise Refused(f"damaged: an array in {lies} has the shape {shape}, but there are {samples} samples")
     if lies in SITED and raw["file"] not in sizes:
         raise Refused(f"damaged: the file {raw['file']!r} of a site is not listed")
-    files = tuple(raw["files"]) if lies == "cells" else ()  # earlier versions had none
+    files = tuple(raw["files"]) if lies in ("cells", "ranks") else ()  # earlier versions had none
+    if lies == "ranks" and (len(set(files)) < len(files) or not set(files) <= set(sizes)):
+        raise Refused("damaged: the files of an array by rank are not listed once each")
     return Entry(lies, shape, dtype, str(raw["sha256"]), str(raw["file"]), files)
 
 

@@ -4,7 +4,7 @@
 # requirements.txt. MPIRUN and HPCADMM name the programs.
 #
 #   make.sh tune NETWORK [ENTRANT...]   TRIALS trials of each entrant on held-out samples, by seconds to a target
-#   make.sh race NETWORK                SEEDS seeds of all entrants that were tuned, in turns, on the test samples, until
+#   make.sh race NETWORK [ENTRANT...]   SEEDS seeds of all entrants that were tuned, in turns, on the test samples, until
 #                                       LAST, an accuracy, by default the last target, or for at most MOST minutes each
 #   make.sh list NETWORK                the entrants
 #
@@ -73,9 +73,11 @@ tune() {
 }
 
 race() {
-  local jobs=() name
+  local jobs=() name chosen=" $* "
   while IFS='|' read -r name _; do
-    if [ -f "speed/$network/${name// /}.toml" ]; then jobs+=("speed/$network/${name// /}.toml"); fi
+    name=${name// /}
+    [ $# -gt 0 ] && [[ $chosen != *" $name "* ]] && continue
+    if [ -f "speed/$network/$name.toml" ]; then jobs+=("speed/$network/$name.toml"); fi
   done < <(entrants)
   "$program" compare "${jobs[@]}" --set "stop.accuracy=${LAST:-${targets[2]}}" --set "stop.minutes=${MOST:-$most}" --ranks 2 \
     --repeat "${SEEDS:-5}" $(flags --target "${targets[@]}") --launcher "$run" --out "compare/speed-$network" || [ $? = 1 ]

@@ -12,6 +12,7 @@ from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array, items, take_numbers
+from hpcadmm.model.tiles import Tiles
 from tests.helpers.problems import posed, stepped
 from tests.helpers.threads import on_ranks
 
@@ -39,7 +40,7 @@ def held(state: Any, p: Problem) -> dict[str, Piece]:
 
 def joined(parts: list[dict[str, Piece]]) -> Whole:
     """The global arrays of what the ranks hold; what is replicated must be the same on all, the others be held
-    once."""
+    once; what each rank has of its own is stacked."""
     whole = {}
     for path in sorted(set().union(*parts)):
         pieces = [part[path] for part in parts if path in part]
@@ -52,6 +53,9 @@ def joined(parts: list[dict[str, Piece]]) -> Whole:
         if lies == "layers":
             assert len({digest(piece.array) for piece in pieces}) == 1, path
             whole[path] = array
+            continue
+        if lies == "ranks":
+            whole[path] = np.stack([piece.array for piece in pieces])
             continue
         if lies != "cells":
             assert len(pieces) == len(parts), f"{path} is on some ranks only"
@@ -99,10 +103,7 @@ def resumed(size: int, solver: Any, saved: Whole, steps: int, **options: Any) ->
         state = solver.blank(p, world)
         into = list(items(state))
         for item in into:
-            given = saved[item.path]
-            item.array[...] = (
-                given if item.lies in ("replicated", "sites", "layers") else given[..., p.tiles.lo : p.tiles.hi]
-            )
+            item.array[...] = share_of(saved[item.path], item.lies, p.tiles)
         take_numbers(state, into)
         solver.prepare(state, p, world)
         for _ in range(steps):
@@ -110,6 +111,13 @@ def resumed(size: int, solver: Any, saved: Whole, steps: int, **options: Any) ->
         return done(solver, state, p, world)
 
     return together(on_ranks(size, work))
+
+
+def share_of(given: Array, lies: str, tiles: Tiles) -> Array:
+    """What a rank with these tiles takes of a global array."""
+    if lies == "ranks":
+        return sum(given[tiles.rank :: tiles.size])
+    return given if lies in ("replicated", "sites", "layers") else given[..., tiles.lo : tiles.hi]
 
 
 def accepted(make: Callable[[], Any]) -> Any:

@@ -2,7 +2,7 @@
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -87,8 +87,8 @@ class Request:
 class Communicator:
     """One rank's view of the board: the calls that World makes."""
 
-    def __init__(self, board: Board, rank: int) -> None:
-        self.board, self.rank, self.splits, self.begun = board, rank, 0, 0
+    def __init__(self, board: Board, rank: int, node: int = 0) -> None:
+        self.board, self.rank, self.node, self.splits, self.begun = board, rank, node, 0, 0
 
     def Get_rank(self) -> int:
         return self.rank
@@ -135,6 +135,15 @@ class Communicator:
 
         return Request(self.board, done, lambda: len(values) == size)
 
+    def Ireduce(self, sent: Any, received: Any, operation: Any, root: int) -> Request:
+        """As Iallreduce, for the root alone; the others may write their vector again once they have waited."""
+        if self.rank == root:
+            return self.Iallreduce(sent, received, operation)
+        return self.Iallreduce(None, sent.copy(), operation)
+
+    def Reduce(self, sent: Any, received: Any, operation: Any, root: int) -> None:
+        self.Allreduce(None, received if self.rank == root else sent.copy(), operation)
+
     def Bcast(self, flat: Any, root: int) -> None:
         flat[...] = self.exchange(flat.copy())[root]
 
@@ -158,7 +167,12 @@ class Communicator:
         colors = self.exchange(color)
         members = [rank for rank, c in enumerate(colors) if c == color]
         self.splits += 1
-        return Communicator(self.board.part((self.splits, color), len(members)), members.index(self.rank))
+        board = self.board.part((self.splits, color), len(members))
+        return Communicator(board, members.index(self.rank), self.node)
+
+    def Split_type(self, _: int, key: int) -> "Communicator":
+        """Ranks of one node."""
+        return self.Split(self.node, key)
 
     def Isend(self, array: Any, to: int, tag: int) -> Request:
         """The values leave now or when the message is waited for: the buffer must not change before."""
@@ -192,16 +206,17 @@ class Communicator:
             assert message.size <= array.size, "more than there is room for"
             array[: message.size] = message
 
-        return Request(self.board, done)
+        return Request(self.board, done, lambda: len(self.board.sent[key]) > order)
 
 
-def on_ranks(size: int, work: Callable[[World], Any]) -> list[Any]:
+def on_ranks(size: int, work: Callable[[World], Any], nodes: Sequence[int] | None = None) -> list[Any]:
     """What `work` gives on each of `size` ranks; raises the exception of the first rank that failed by itself.
+    nodes: that of each rank; default one for all.
 
     Also checks that every message was received and waited for.
     """
     board = Board(size)
-    worlds = [World(Communicator(board, rank)) for rank in range(size)]  # type: ignore[arg-type]
+    worlds = [World(Communicator(board, rank, nodes[rank] if nodes else 0)) for rank in range(size)]  # type: ignore[arg-type]
 
     def run(world: World) -> Any:
         try:

@@ -26,7 +26,7 @@ CHANGES: dict[str, list[dict[str, Any]]] = {
     ],
     "qgadmm": [{"adaptive": "adaptive"}, {"censor": Censor(1e3, 0.5)}, {"bits": 32, "periods": [2, 1, 1]}],
     "mpadmm": [
-        {"average": 0.9, "decay": 0.1},
+        {"average": 0.9, "decay": 0.1, "sums": 8},
         {"batch": 0, "inverses": "dealt"},
         {"local_steps": 2, "local_after": 1, "local_batch": 20, "workers": 6, "batch": 40},
         {"warm": 4, "refresh": 3, "schedule": "cosine", "batch": 40, "late": 1},
@@ -35,7 +35,7 @@ CHANGES: dict[str, list[dict[str, Any]]] = {
     "gd": [{"decay": 0.1}, {"optimum": False}],
     "qgd": [{"adaptive": "adaptive"}],
     "sgd": [{"momentum": 0.9, "nesterov": True, "decay": 0.1, "batch": 40}, {"batch": 0}],
-    "adam": [{"max_norm": 0.5, "average": 0.9, "schedule": "one-cycle", "warm_up": 1.0}],
+    "adam": [{"sums": "bfloat16", "max_norm": 0.5, "average": 0.9, "schedule": "one-cycle", "warm_up": 1.0}],
     "muon": [{"ends": "muon", "nesterov": False, "decay": 0.1, "batch": 40}],
     "soap": [{"refresh": 1, "decay": 0.1}, {"largest": 6, "batch": 0}],
     "lbfgs": [{"restart": 3, "decay": 0.1}],

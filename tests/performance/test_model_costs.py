@@ -24,6 +24,7 @@ VARIANTS = {
         {"batch": 96},
         {"batch": 96, "warm": 4, "late": 1},
         {"batch": 96, "grid": "layers"},
+        {"batch": 96, "warm": 1, "refresh": 1, "sums": 8},
         {"batch": 96, "warm": 1, "refresh": 1, "inverses": "dealt"},
         {"batch": 96, "local_steps": 2, "local_batch": 12, "workers": 6},
         {"batch": 96, "local_steps": 2, "local_batch": 12, "workers": 6, "local_after": 1, "warm": 1},
@@ -42,7 +43,7 @@ VARIANTS = {
     ],
     "qgadmm": [{"workers": 6, "bits": 3, **LOCAL}, {"workers": 6, "local": "exact", "topology": "grid"}],
     **{name: [{"batch": 96, "cut": 6}] for name in ("sgd", "adam", "adagrad", "adadelta")},
-    "muon": [{"batch": 96, "cut": 6, "ends": "muon"}],
+    "muon": [{"batch": 96, "cut": 6, "ends": "muon", "sums": "bfloat16"}],
     "soap": [{"batch": 96, "cut": 6, "refresh": 3}, {"batch": 96, "cut": 6, "largest": 7}],
 }
 BILLED = [name for name in SOLVERS if SOLVERS[name].billed()]

@@ -10,7 +10,7 @@ from hpcadmm.errors import UsageError
 from hpcadmm.job.job import parse
 from hpcadmm.performance import advise as advising
 from hpcadmm.performance import machine as measure
-from hpcadmm.performance import study
+from hpcadmm.performance import options, study
 from hpcadmm.performance.fabric import network
 from hpcadmm.performance.fit import case_of
 from hpcadmm.performance.predict import FACTORS, TERMS, Prediction
@@ -243,3 +243,27 @@ def test_the_command_line(hpcadmm, tmp_path, machine):
     assert done.returncode == 2
     assert done.stderr.startswith("Error: --fabric nowhere: neither one of this, 100g, 200g nor a file")
     assert "Traceback" not in done.output
+
+
+SLOW = "latency_us = 50\ngigabytes_per_second = 0.125\nranks_per_node = 1\n"
+
+
+def test_options_are_advised_where_sums_are_dear(tmp_path, machine):
+    (tmp_path / "slow.toml").write_text(SLOW)
+    file = job(tmp_path, "mpadmm")
+    settings = ["data.features=784", "data.samples=60000", "network.hidden=[300, 300]"]
+    near, far = [], []
+    for said, fabric in ((near, "this"), (far, str(tmp_path / "slow.toml"))):
+        assert advising.advising(file, settings, machine, said.append, ranks=8, fabric=fabric) == 0
+    assert any(line.startswith("advice: no option, messages take ") for line in near)
+    (advice,) = (line for line in far if line.startswith("advice: solver."))
+    key = advice.removeprefix("advice: ").split(": ")[0]
+    assert all(f"--set {word}" in far[-1] for word in key.split())
+    assert len([line for line in far if line.startswith("| -> |")]) == 2
+
+
+def test_a_job_that_has_chosen_is_not_offered_options():
+    plain = Case(SOLVERS["mpadmm"](), (64, 30, 10), 1000)
+    assert len(options.cases(plain)) > 1
+    assert len(options.cases(replace(plain, solver=replace(plain.solver, late=1)))) == 1
+    assert len(options.cases(TAYLOR)) == 1

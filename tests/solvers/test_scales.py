@@ -77,12 +77,13 @@ def test_exact_sums_cost_no_accuracy(name, hidden, scale, in_extended_precision)
 
 
 @pytest.mark.parametrize("scale", [1e8, 1e12])
-@pytest.mark.parametrize("size", [2, 3, 7])
 @pytest.mark.parametrize("name", [*BOTH, *EXACT])
-def test_ranks_agree_in_every_bit(name, size, scale):
+def test_ranks_agree_in_every_bit(name, scale):
     solver, options = {**BOTH, **EXACT}[name], {"samples": 450, "scale": scale}
     with np.errstate(all="ignore"):
-        assert_same_bits(run(1, solver, 3, **options)[0], run(size, solver, 3, **options)[0])
+        one = run(1, solver, 3, **options)[0]
+        for size in (2, 3, 7):
+            assert_same_bits(one, run(size, solver, 3, **options)[0])
 
 
 @pytest.mark.parametrize("condition", [1e4, 1e6])

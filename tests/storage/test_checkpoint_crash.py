@@ -66,8 +66,7 @@ def trials(folder: Path, copy: Path, torn: bool, action: Callable[[], Any]) -> I
 
 
 @pytest.mark.further  # 10 s each
-@pytest.mark.parametrize("torn", [False, True])
-@pytest.mark.parametrize("keep", [1, 2])
+@pytest.mark.parametrize(("keep", "torn"), [(1, False), (2, True)])
 def test_a_crash_leaves_the_earlier_or_the_new_checkpoint(tmp_path: Path, keep: int, torn: bool) -> None:
     world, copy = World.alone(), tmp_path / "copy"
     save_state(tmp_path / "checkpoints", 10, world)

@@ -1,6 +1,7 @@
 """A checkpoint does not depend on the number of ranks that write it, nor on those that read it."""
 
 import hashlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +10,11 @@ import numpy as np
 import pytest
 
 from hpcadmm.comm.world import World
-from hpcadmm.storage.checkpoint import read_weights
+from hpcadmm.model.state import Item
+from hpcadmm.model.tiles import Tiles
+from hpcadmm.storage.checkpoint import load_newest, read_weights, save
+from hpcadmm.storage.hdf5 import Refused
+from hpcadmm.storage.record import Record
 from tests.helpers.states import check_newest, save_state, values
 from tests.helpers.threads import on_ranks
 
@@ -130,3 +135,36 @@ def test_weights_are_read_without_ranks(tmp_path: Path) -> None:
     assert meta["iteration"] == 10
     assert [w.tobytes() for w in weights] == [values(p, s, 10).tobytes() for p, s in [("W/1", (7, 4)), ("W/2", (3, 8))]]
     assert World.alone().size == 1
+
+
+@pytest.mark.parametrize("readers", [1, 2, 3, 5])
+def test_what_each_rank_has_of_its_own_is_its_own_again_or_dealt_out(readers: int, tmp_path: Path) -> None:
+    """Bit by bit on as many ranks; else rank r of R has the sum of those of r, r + R, ..."""
+    written = [np.array([rank + 0.1, -0.0, 1e-300]) for rank in range(3)]
+
+    def own(world: World, array: np.ndarray) -> tuple[list[Item], Tiles]:
+        items = [Item("W/1", "replicated", np.ones(2)), Item("errors/1", "ranks", array)]
+        return items, Tiles(200, 64, world.size, world.rank)
+
+    def write(world: World) -> None:
+        items, tiles = own(world, written[world.rank])
+        save(tmp_path, items, tiles, {"iteration": 10}, world)
+
+    def read(world: World) -> bytes:
+        items, tiles = own(world, np.full(3, 77.0))
+        load_newest(tmp_path, items, tiles, world, pytest.fail)
+        return bytes(items[1].array.tobytes())
+
+    on_ranks(3, write)
+    expected = [
+        sum(written[rank::readers][1:], *written[rank::readers][:1] or [np.zeros(3)]) for rank in range(readers)
+    ]
+    assert on_ranks(readers, read) == [array.tobytes() for array in expected]
+
+
+@pytest.mark.parametrize("files", [["sites-0.h5", "sites-0.h5"], ["sites-1.h5"], ["../x.h5"]])
+def test_a_record_names_the_file_of_each_rank_once(files: list[str]) -> None:
+    entry = {"lies": "ranks", "shape": [3], "dtype": "<f8", "sha256": "", "file": "", "files": files}
+    raw = {"format": 1, "identity": "x", "samples": 9, "meta": {}, "shards": [], "sizes": {"sites-0.h5": 5}}
+    with pytest.raises(Refused, match="not listed once each"):
+        Record.parse(json.dumps({**raw, "entries": {"errors/1": entry}}))

@@ -77,7 +77,8 @@ class Exact:
         triangle = np.flatnonzero(np.tri(self.rows).T) if self.symmetric else np.zeros(0, dtype=np.int64)
         parts = [triangle + k * self.rows**2 for k in range(self.words)] + [np.arange(-lines, 0) + self._flat.size]
         self._travels: Any = np.concatenate(parts) if self.symmetric else slice(None)
-        self._entries: Any = None  # those that travel apart
+        self._entries: Any = np.concatenate(parts[:-1]) if self.symmetric else slice(0, -lines)
+        self.apart = False  # do the entries travel apart?
         self.clear()
 
     def _lie(self, flat: NDArray[np.float64]) -> None:
@@ -101,21 +102,19 @@ class Exact:
     def length(self) -> int:
         """Numbers of the message."""
         entries = self.rows * (self.rows + 1) // 2 if self.symmetric else self.rows * self.columns
-        return (self.words * entries if self._entries is None else 0) + len(self.scales)
+        return (0 if self.apart else self.words * entries) + len(self.scales)
 
     def separate(self) -> "Exact":
         """From now on `packed` is the loads alone, so that the bounds are checked before the `entries` travel. Returns
         memory for another sum with the same scales: it may begin after the verdict on this one."""
-        lines = len(self._loads)
-        self._entries = self._travels[:-lines] if self.symmetric else slice(0, -lines)
-        self._travels = slice(-lines, None)
+        self._travels, self.apart = slice(-len(self._loads), None), True
         twin = copy(self)
         twin._lie(np.zeros_like(self._flat))
         return twin
 
     @property
     def entries(self) -> NDArray[np.float64]:
-        """What travels apart: a view of the memory of this sum, or a copy of its lower triangle."""
+        """The message without the loads: a view of the memory of this sum, or a copy of its lower triangle."""
         return self._flat[self._entries]
 
     def take(self, entries: NDArray[np.float64]) -> None:
@@ -188,7 +187,7 @@ class Exact:
 
     def finish(self) -> None:
         """After the sum of `packed` over the ranks: complete the total, unless its entries travel apart."""
-        if self._entries is None:
+        if not self.apart:
             self._complete()
 
     def _complete(self) -> None:

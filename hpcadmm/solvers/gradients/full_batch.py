@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from annotated_types import Ge, Gt, Lt
@@ -46,6 +46,7 @@ class FullBatch(Solver):
     decay: weight decay; biases do not decay. Default 0.
     restart: iterations after which the method begins anew. Default 100.
     tolerance: largest entry of the gradient at which the method ends. Default 1e-5.
+    sums: "exact" gives the same bits on any number of ranks, "plain" sums are ordinary float64. Default "exact".
     """
 
     constrained: ClassVar[bool] = False
@@ -56,6 +57,7 @@ class FullBatch(Solver):
     decay: Annotated[float, Ge(0), Lt(math.inf)] = 0.0
     restart: Annotated[int, Ge(1)] = 100
     tolerance: Annotated[float, Gt(0), Lt(math.inf)] = 1e-5
+    sums: Literal["exact", "plain"] = "exact"
 
     def __init_subclass__(cls) -> None:
         """Append the common part to a method's docstring."""
@@ -84,7 +86,7 @@ class FullBatch(Solver):
         return not np.abs(g).max() > self.tolerance
 
     def blank(self, p: Problem, world: World) -> Any:
-        s, sums = super().blank(p, world), GradientSums(p, p.tiles.count)
+        s, sums = super().blank(p, world), GradientSums(p, p.tiles.count, sums=self.sums)
         x, g = (np.zeros(sum(w.size for w in s.W[1:])) for _ in range(2))
         return replace(s, x=x, g=g, sums=sums, work=Function(p, world, sums, self.decay))
 

@@ -19,6 +19,7 @@ from hpcadmm.solvers.shared.batches import Drawn
 from hpcadmm.solvers.shared.buckets import Overlap
 from hpcadmm.solvers.shared.gradient_sums import GradientSums
 from hpcadmm.solvers.shared.loss import penalty, summed_loss
+from hpcadmm.solvers.shared.narrow_sums import SumsName
 from hpcadmm.subproblems.first_order import follow, shorten
 
 Positive = Annotated[float, Gt(0), Lt(math.inf)]
@@ -103,6 +104,10 @@ class Stochastic(Solver):
         to this length [Srivastava et al., JMLR 2014]. Default none.
     average: the weights are the running mean of the iterates V, W += (1 - average) (V - W); 0: the last iterate.
         In [0, 1). Default 0.
+    sums: how the gradient is summed over the ranks. "exact": with the same bits on any number of ranks. "plain": in
+        ordinary float64. "bfloat16" or 8 (bits): 2 bytes or 1 an entry travel instead of 8 (16 in float64); a rank adds
+        what was rounded off to its next gradient. The bits are then the same only on as many ranks, on the same nodes;
+        a resume on others deals out what has not been sent. On one rank as "plain". Default "exact".
     workers: only for accounting: `payload_bits` counts what this number of workers around a server would send in a
         step, their gradients up and one broadcast of the weights down. Default 1.
     overlap: "auto": sums travel between nodes while later products are formed; "always": within a node too; "never".
@@ -131,6 +136,7 @@ class Stochastic(Solver):
     decay: NotNegative = 0.0
     max_norm: Positive | None = None
     average: Fraction = 0.0
+    sums: SumsName = "exact"
     workers: Annotated[int, Ge(1)] = 1
     overlap: Overlap = "auto"
 
@@ -199,7 +205,7 @@ class Stochastic(Solver):
         vectors = {x: [np.zeros_like(W) if l else None for l, W in enumerate(s.W)] for x in kept}
         population = Population(p, self.batch) if norm else None
         overlap = self.overlap if self.batch else "never"
-        sums, work = GradientSums(p, p.tiles.count, overlap=overlap), Drawn(p, self.batch)
+        sums, work = GradientSums(p, p.tiles.count, sums=self.sums, overlap=overlap), Drawn(p, self.batch)
         return replace(s, sums=sums, work=work, population=population, **vectors)
 
     def start(self, s: State, p: Problem, world: World) -> None:

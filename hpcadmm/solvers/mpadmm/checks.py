@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from hpcadmm.comm.wire.narrow import NARROW
 from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
 from hpcadmm.model.problem import Problem
@@ -17,6 +18,11 @@ def check(solver: Any, L: int) -> None:
         raise UsageError("solver.late = 1 and solver.local_steps exclude each other: leave one of them out")
     if solver.late and not solver.batch:
         raise UsageError("solver.late = 1 and solver.batch = 0 (a line search) exclude each other: choose a batch")
+    if solver.sums in NARROW and not solver.batch:
+        raise UsageError(
+            f"solver.sums = {solver.sums!r} keeps a part of the gradient for the next sweep, which a line search "
+            '(solver.batch = 0) does not allow: choose a batch, or solver.sums = "exact"'
+        )
     if solver.late and L == 1:
         raise UsageError("solver.late = 1 needs a hidden layer, or no sums would be of the same sweep: set it to 0")
 

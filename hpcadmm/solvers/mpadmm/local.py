@@ -5,22 +5,23 @@ Stich: Local SGD Converges Fast and Communicates Little, ICLR 2019, with steps o
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from hpcadmm.comm import memory
-from hpcadmm.comm.exact.over_ranks import sum_exactly
 from hpcadmm.comm.exact.sums import Exact, first_grid
 from hpcadmm.comm.exact.vectors import carried, side_by_side
 from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
 from hpcadmm.model.problem import Problem
-from hpcadmm.model.state import Arrays
+from hpcadmm.model.state import Array, Arrays
 from hpcadmm.solvers.shared.batches import LocalBatches, counted
-from hpcadmm.solvers.shared.buckets import OuterSum, clear
+from hpcadmm.solvers.shared.buckets import Bucket, OuterSum
 from hpcadmm.subproblems.matrix_penalty import direction
 from hpcadmm.subproblems.norm import inner, square
+from hpcadmm.subproblems.passes import Passes
 
 COPIES = 5  # arrays of the size of the weights in float64: W_r, C_r, the sum of changes in two words, a change
 
@@ -41,7 +42,7 @@ class Worker:
 class Rounds:
     """This rank's workers, and the sums of a round over all workers r:
 
-    change[l]: sum_r share_r (W_r - W)_l, where share_r is worker r's part of the weight of all samples
+    changes[l]: sum_r share_r (W_r - W)_l, where share_r is worker r's part of the weight of all samples
     told: (s, <D, C>, |C|^2) of each worker's last step, column r
 
     W, C: of the worker that moves. scales: what the exact sums carry from round to round, by layer.
@@ -49,19 +50,19 @@ class Rounds:
 
     def __init__(self, solver: Any, p: Problem) -> None:
         self.p, self.layers, count = p, range(1, p.network.depth + 1), p.tiles.count
-        self.after = solver.local_after
+        self.after, self.last = solver.local_after, (0.0, 0.0, 0.0)
         self.workers = [Worker(n, t.stop - t.start, weight_of(p, t)) for n, t in p.tiles]
         before = -(-solver.local_after * solver.batch // (solver.workers * solver.local_batch))
         self.batches = LocalBatches(p, [w.n for w in self.workers], solver.local_batch, solver.local_steps, before)
         shapes, plain = [p.network.shape(l) for l in self.layers], solver.sums == "plain"
-        changes = [Exact(shape, p.dtype, count, first_grid(1), plain, patient=True) for shape in shapes]
-        self.change: Arrays = [None, *changes]
-        self.told = Exact((3, count), np.float64, count, plain=True)
-        self.scales: Arrays = [None, *(carried([change]) for change in changes)]
-        self.totals = [*changes, self.told]
-        self.message = side_by_side(self.totals)
         self.W: Arrays = [None, *(np.zeros(shape, p.dtype, order="F") for shape in shapes)]
         self.C: Arrays = [None, *map(np.zeros_like, self.W[1:])]
+        totals = [Exact(shape, p.dtype, count, first_grid(1), plain, patient=True) for shape in shapes]
+        self.changes = {l: OuterSum(l, total, partial(self._change, l)) for l, total in enumerate(totals, 1)}
+        self.told = OuterSum(0, Exact((3, count), np.float64, count, plain=True), self._last)
+        self.outers = [*self.changes.values(), self.told]
+        self.scales: Arrays = [None, *(carried([total]) for total in totals)]
+        self.message = side_by_side([*totals, self.told.total])
 
     def epochs(self, k: int, count: int) -> float:
         """Passes over the data in k iterations. count: batches of an epoch of sweeps."""
@@ -74,15 +75,24 @@ class Rounds:
 
     def add(self, solver: Any, s: Any, curvature: Sequence[OuterSum]) -> None:
         """The steps of each of this rank's workers; add its change, and the products of its first step."""
+        self.V = s.iterate
         for row, worker in enumerate(self.workers):
-            last = self.walk(solver, s, row, curvature)
-            for l in self.layers:
-                change = np.subtract(self.W[l], s.iterate[l], out=self.change[l].partial)
-                change *= self.p.dtype(worker.weight / (self.p.total or 1))
-                self.change[l].add(change)
-            told = np.zeros(self.told.shape, order="F")
-            told[:, worker.n] = last
-            self.told.add(told)
+            self.worker = worker
+            self.last = self.walk(solver, s, row, curvature)
+            for outer in self.outers:
+                outer.add(s.sums.passes)
+
+    def _change(self, l: int, _: Passes, out: Array) -> Array:
+        """out = share_r (W_r - W)_l of the worker that has moved last."""
+        np.subtract(self.W[l], self.V[l], out=out)
+        out *= self.p.dtype(self.worker.weight / (self.p.total or 1))
+        return out
+
+    def _last(self, _: Passes, out: Array) -> Array:
+        """out = what its last step told, in its column."""
+        out[...] = 0
+        out[:, self.worker.n] = self.last
+        return out
 
     def walk(self, solver: Any, s: Any, row: int, curvature: Sequence[OuterSum]) -> tuple[float, float, float]:
         """W_r from W by H steps on samples of worker `row` of this rank; s, <D, C> and |C|^2 of the last."""
@@ -95,7 +105,7 @@ class Rounds:
             passes.backward(W, y, w)
             for outer in curvature if h == 0 else ():
                 outer.add(passes)
-            last = self.move(solver, s, self.workers[row].counted(x.shape[1]))
+            last = self.move(solver, s, self.worker.counted(x.shape[1]))
         return last
 
     def move(self, solver: Any, s: Any, m: float) -> tuple[float, float, float]:
@@ -121,17 +131,17 @@ def take_round(solver: Any, s: Any, p: Problem, world: World) -> None:
     k, rounds, V = s.sweeps, s.rounds, s.iterate
     refresh, inputs = solver.refreshes(k), solver.refreshes(k, inputs=True)
     curvature = s.sums.curvature(inputs) if refresh else []
-    totals = [*rounds.totals, *(outer.total for outer in curvature)]
+    bucket = Bucket([*rounds.outers, *curvature], message=None if refresh else rounds.message)
 
     def add() -> None:
-        clear(totals)
+        bucket.clear()
         rounds.add(solver, s, curvature)
 
     add()
-    sum_exactly(world.samples, totals, add, None if refresh else rounds.message)
+    bucket.finish(world.samples, add)
     for l in rounds.layers:
-        V[l] += rounds.change[l].total
-    s.step, s.slope, squares = rounds.told.total.mean(axis=1).tolist()
+        V[l] += rounds.changes[l].total.total
+    s.step, s.slope, squares = rounds.told.total.total.mean(axis=1).tolist()
     s.residual = float(np.sqrt(squares))
     if refresh:
         solver.refresh_penalties(s, rounds.size(k), inputs)

@@ -21,6 +21,7 @@ from hpcadmm.solvers.base import Solver
 from hpcadmm.solvers.mpadmm import checks, cost, lengths, local, local_cost, measures, penalties
 from hpcadmm.solvers.mpadmm.work import Work
 from hpcadmm.solvers.shared.dealing import grid
+from hpcadmm.solvers.shared.narrow_sums import SumsName
 from hpcadmm.subproblems.matrix_penalty import direction
 from hpcadmm.subproblems.norm import square
 
@@ -84,7 +85,8 @@ class MpAdmm(Solver):
     inverses: "each": every rank inverts all its P and Q; "dealt": the ranks with the same layers invert some each and
         send them to the others, with one more synchronisation a refresh; "auto": "dealt" where that should save 10 ms.
         Default "auto".
-    sums: "exact" gives the same bits on any grid, "plain" sums are ordinary float64. Default "exact".
+    sums: "exact" gives the same bits on any grid, "plain" sums are ordinary float64, "bfloat16" and 8 send fewer
+        bytes, as in the minibatch solvers; A and B then travel in bfloat16. Default "exact".
     overlap: "auto": sums travel between nodes while later products are formed; "always": within a node too; "never".
         Exact sums have the same bits in each case. Default "auto".
     local_steps: H > 0: after `local_after` sweeps an iteration is a round. Each worker r takes H steps from W with the
@@ -124,7 +126,7 @@ class MpAdmm(Solver):
     decay: Annotated[float, Ge(0), Lt(np.inf)] = 0.0
     grid: Annotated[list[Count], Len(2, 2)] | Literal["samples", "layers"] = "samples"
     inverses: Literal["auto", "each", "dealt"] = "auto"
-    sums: Literal["exact", "plain"] = "exact"
+    sums: SumsName = "exact"
     overlap: Literal["auto", "always", "never"] = "auto"
     local_steps: Annotated[int, Ge(0)] = 0
     local_after: Count = 2
@@ -188,7 +190,7 @@ class MpAdmm(Solver):
     def blank(self, p: Problem, world: World) -> State:
         n, work = p.network, Work(self, p, world)
         when = self.overlap if self.batch else "never"
-        sums = work.sums(plain=self.sums == "plain", late=bool(self.late), overlap=when)
+        sums = work.sums(sums=self.sums, late=bool(self.late), overlap=when)
         return replace(
             super().blank(p, world),
             V=work.by_layer(lambda l: np.zeros(n.shape(l), p.dtype, order="F")) if self.average else [],

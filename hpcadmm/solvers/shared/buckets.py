@@ -8,6 +8,7 @@ from hpcadmm.comm.exact.over_ranks import Message, Started, begin, sum_exactly
 from hpcadmm.comm.exact.sums import Exact
 from hpcadmm.comm.world import World
 from hpcadmm.model.state import Array
+from hpcadmm.solvers.shared.narrow_sums import Begun, NarrowSums
 from hpcadmm.subproblems.passes import Passes
 
 Overlap = Literal["auto", "always", "never"]
@@ -30,12 +31,13 @@ class OuterSum:
 @dataclass(eq=False)
 class Bucket:
     """Sums that travel in one message. completes: the layers that have all their sums once this bucket and those before
-    it have arrived. message: the vector that the totals fill, None: they lie elsewhere."""
+    it have arrived. message: the vector that the totals fill, None: they lie elsewhere. narrow: sends fewer bits."""
 
     outers: list[OuterSum] = field(default_factory=list)
     completes: list[int] = field(default_factory=list)
     message: Message = None
-    started: Started | None = None
+    narrow: NarrowSums | None = None
+    started: Started | Begun | None = None
 
     @property
     def totals(self) -> list[Exact]:
@@ -59,10 +61,19 @@ class Bucket:
     def depart(self, every: Sequence[Passes], world: World) -> None:
         """Add the last parts, and begin the sum over the ranks."""
         self.add(every, world)
-        self.started = begin(world.samples, self.totals, self.message)
+        self.start(world.samples)
+
+    def start(self, world: World) -> None:
+        """Begin the sum over the ranks."""
+        if self.narrow:
+            self.started = self.narrow.begin(world, self.outers)
+        else:
+            self.started = begin(world, self.totals, self.message)
 
     def finish(self, world: World, again: Callable[[], None]) -> None:
         """Complete the sum over the ranks, whether it was started or not; `again` as in `sum_exactly`. Collective."""
+        if self.started is None and self.narrow:
+            self.start(world)
         if self.started is None:
             sum_exactly(world, self.totals, again, self.message)
         else:
@@ -76,12 +87,12 @@ def clear(totals: Sequence[Exact]) -> None:
         total.clear()
 
 
-def in_buckets(outers: Sequence[OuterSum], least: float) -> list[Bucket]:
+def in_buckets(outers: Sequence[OuterSum], least: float, narrow: NarrowSums | None = None) -> list[Bucket]:
     """Cut the sums, in their order, into buckets of `least` bytes or more; the last may have fewer."""
-    found = [Bucket()]
+    found = [Bucket(narrow=narrow)]
     for outer in outers:
         if found[-1].bytes >= least:
-            found.append(Bucket())
+            found.append(Bucket(narrow=narrow))
         found[-1].outers.append(outer)
     last = {outer.layer: bucket for bucket in found for outer in bucket.outers}
     for layer, bucket in last.items():

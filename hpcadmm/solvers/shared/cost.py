@@ -1,6 +1,7 @@
 """Parts of bills that several families share: sums, normal equations, passes of a batch."""
 
 from hpcadmm.comm.exact.sums import words
+from hpcadmm.comm.wire.narrow import NARROW, packed_bytes
 from hpcadmm.solvers.shared.case import Place
 from hpcadmm.solvers.shared.ops import Bill
 
@@ -11,10 +12,12 @@ def triangle(n: int) -> int:
 
 
 def summed(place: Place, rows: int, columns: int = 0, patient: bool = False) -> int:
-    """Numbers that an exact sum (rows, columns) over the tiles sends; without columns, a symmetric one (rows, rows)."""
-    plain = place.case.solver.sums == "plain"
+    """Words of 8 bytes that a sum (rows, columns) over the tiles sends; without columns, symmetric (rows, rows)."""
+    sums = place.case.solver.sums
     entries = rows * columns if columns else triangle(rows)
-    return words(place.case.dtype, plain=plain, patient=patient) * entries + rows + columns
+    if sums in NARROW:
+        return packed_bytes(entries, sums if columns else "bfloat16") // 8
+    return words(place.case.dtype, plain=sums == "plain", patient=patient) * entries + rows + columns
 
 
 def fit_weights(bill: Bill, l: int, rows: int, columns: int, factor: bool) -> None:
@@ -80,7 +83,7 @@ def forward_and_back(bill: Bill, place: Place, *, summed: bool = True) -> None:
 
 
 def gradients(place: Place) -> int:
-    """Numbers that the sum of the gradients of this rank's layers sends."""
+    """Words of 8 bytes that the sum of the gradients of this rank's layers sends."""
     case = place.case
     return sum(summed(place, case.n[l], case.width(l), patient=True) for l in place.layers)
 
@@ -96,6 +99,7 @@ def gradient_memory(place: Place, vectors: int = 0) -> float:
     case = place.case
     whole = 0 if getattr(case.solver, "batch", 0) else case.width(1)  # of the inputs are operands all the time
     samples = place.columns * (data_rows(place) + rounded(place, whole))
+    vectors += case.solver.sums in NARROW  # errors
     weights = case.weights * (case.item * (3 + vectors) + rounded(place, 4) + 3 * 8)
     return samples + weights + kept_passes(place)
 

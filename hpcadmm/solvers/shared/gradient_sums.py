@@ -11,6 +11,7 @@ from hpcadmm.comm.exact.pieces import Pieces
 from hpcadmm.comm.exact.scales import half
 from hpcadmm.comm.exact.sums import Exact, first_grid
 from hpcadmm.comm.exact.vectors import carried, side_by_side
+from hpcadmm.comm.wire.narrow import NARROW
 from hpcadmm.comm.world import World
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array, Arrays
@@ -18,6 +19,7 @@ from hpcadmm.model.weighted import Weight
 from hpcadmm.solvers.shared.buckets import Bucket, OuterSum, Overlap, in_buckets, overlaps
 from hpcadmm.solvers.shared.cuts import MOST, CutBucket, cut_alike
 from hpcadmm.solvers.shared.late_sums import LATE, LateSums
+from hpcadmm.solvers.shared.narrow_sums import NarrowSums, SumsName
 from hpcadmm.subproblems.passes import Passes
 
 # This rank's x, y, w of a batch, and if the network has noise the keys of the samples; may be called twice.
@@ -32,13 +34,14 @@ class GradientSums:
     aaT[l], llT[l]: w a_{l-1} a_{l-1}^T and w g_l g_l^T, g_l = lam_l / w a sample's own; only with `curvature`
 
     count: parts of a batch over all ranks
-    plain: ordinary float64 sums, whose bits depend on the number of ranks
+    sums: as the key of the solvers; all others than "exact" are ordinary float64 sums, whose bits depend on the ranks
     late: those of layer 1 are those of the step before, and travel while a step works; 0 in the first step
     layers: the layers of this rank; default all
     overlap: sums travel while later products are formed, from layer L down; then a rank keeps the passes of all its
         parts. "auto": between nodes, in messages of 256 KiB or more; "always": between ranks, each sum by itself;
         "never": in one message at the end. No bit depends on it.
     scales: what the exact sums carry from step to step, by layer; a checkpoint keeps it
+    errors: what this rank has not sent of its gradients, by layer; so does it this; empty unless sums are narrow
     """
 
     cuts: ClassVar[bool] = True  # are all parts added after the passes, so that large gradients can travel in blocks?
@@ -49,17 +52,17 @@ class GradientSums:
         count: int,
         *,
         curvature: bool = False,
-        plain: bool = False,
+        sums: SumsName = "exact",
         late: bool = False,
         layers: Sequence[int] | None = None,
         overlap: Overlap = "never",
     ) -> None:
-        L, shape = p.network.depth, p.network.shape
+        L, shape, self.exact = p.network.depth, p.network.shape, sums == "exact"
         self.layers = layers or range(1, L + 1)
         self.p, self.overlap = p, overlap
         self.passes = self._new_passes()
         self.samples, self._grown = p.total, p.network.grown
-        self._data: Array | None = p.x if 1 in self.layers and not plain else None  # until the scales of a_0 are given
+        self._data: Array | None = p.x if 1 in self.layers and self.exact else None  # until the scales of a_0 are given
         self.gradient: Arrays = [None] * (L + 1)
         self.aaT, self.llT = self.gradient.copy(), self.gradient.copy()
         self._gradients, self._inputs, self._outputs = (dict[int, OuterSum]() for _ in range(3))
@@ -68,7 +71,7 @@ class GradientSums:
             l: int, product: Callable[[Passes, int, Array], Array], rows: int, columns: int | None = None
         ) -> OuterSum:
             shape, grid = (rows, columns or rows), first_grid(p.tiles.n)
-            total = Exact(shape, p.dtype, count, grid, plain, symmetric=columns is None, patient=True)
+            total = Exact(shape, p.dtype, count, grid, not self.exact, symmetric=columns is None, patient=True)
             return OuterSum(l, total, partial(_product, product, l))
 
         for l in self.layers:
@@ -78,6 +81,8 @@ class GradientSums:
             if curvature:
                 self._inputs[l], self._outputs[l] = outer(l, Passes.inputs, columns), outer(l, Passes.outputs, rows)
                 self.aaT[l], self.llT[l] = self._inputs[l].total, self._outputs[l].total
+        self._narrow = NarrowSums(sums, self._gradients, L, p.dtype) if sums in NARROW else None
+        self.errors: Arrays = self._narrow.errors if self._narrow else []
         self.scales: Arrays = [None, *(self._carried(l, (1 + curvature) * sum(shape(l))) for l in range(1, L + 1))]
         self.landed = False  # have late sums arrived in this step?
         self._late = self._late_sums() if late and LATE in self.layers else None
@@ -100,7 +105,7 @@ class GradientSums:
 
     def _late_sums(self) -> LateSums:
         kinds = (self.gradient, self._gradients), (self.aaT, self._inputs), (self.llT, self._outputs)
-        return LateSums([(kind, outers[LATE]) for kind, outers in kinds if outers])
+        return LateSums([(kind, outers[LATE]) for kind, outers in kinds if outers], self._narrow)
 
     def settle(self, W: Arrays, parts: Parts, world: World, *, fresh: bool, factors: bool = False) -> None:
         """Call before the first iteration of a session. A `fresh` run finds its first scales by one sum whose result
@@ -110,7 +115,7 @@ class GradientSums:
             self._least = 1 if self.overlap == "always" else LEAST
             self._pieces = self._cut(parts, world.samples) if self.cuts else {}
             self._made.clear()
-        for bucket in self._begun(W, parts, world, factors, True) if fresh else ():
+        for bucket in self._begun(W, parts, world, factors, True) if fresh and self.exact else ():
             self._finish(bucket, W, parts, world)
 
     def _cut(self, parts: Parts, world: World) -> dict[int, Pieces]:
@@ -166,7 +171,7 @@ class GradientSums:
         key = factors, inputs
         if key not in self._made:
             outers = [outer for l in reversed(self.layers) for outer in self._outers(l, factors, inputs)]
-            self._made[key] = [self._placed(bucket) for bucket in in_buckets(outers, self._least)]
+            self._made[key] = [self._placed(bucket) for bucket in in_buckets(outers, self._least, self._narrow)]
         return self._made[key]
 
     def _placed(self, bucket: Bucket) -> Bucket:

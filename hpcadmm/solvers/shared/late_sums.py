@@ -7,6 +7,7 @@ from hpcadmm.comm.exact.sums import Exact
 from hpcadmm.comm.world import World
 from hpcadmm.model.state import Arrays
 from hpcadmm.solvers.shared.buckets import OuterSum
+from hpcadmm.solvers.shared.narrow_sums import Begun, NarrowSums
 
 LATE = 1  # the layer
 
@@ -18,9 +19,9 @@ class LateSums:
     one, which then travels; `kind[1]` becomes the one that the next products are added to.
     """
 
-    def __init__(self, kinds: Sequence[tuple[Arrays, OuterSum]]) -> None:
-        self._kinds = kinds
-        self._flight: Following | None = None
+    def __init__(self, kinds: Sequence[tuple[Arrays, OuterSum]], narrow: NarrowSums | None) -> None:
+        self._kinds, self._narrow = kinds, narrow
+        self._flight: Following | Begun | None = None
         self._flying: list[tuple[Arrays, Exact]] = []
         for kind, outer in kinds:
             kind[LATE] = outer.total.separate()
@@ -29,7 +30,10 @@ class LateSums:
         """Start to sum over the ranks those of `sums` that are of layer 1."""
         leaving = [(kind, outer) for kind, outer in self._kinds if outer in sums]
         self._flying = [(kind, outer.total) for kind, outer in leaving]
-        self._flight = Following(world, [total for _, total in self._flying])
+        if self._narrow:
+            self._flight = self._narrow.follow(world, [outer for _, outer in leaving])
+        else:
+            self._flight = Following(world, [total for _, total in self._flying])
         for kind, outer in leaving:
             outer.total = kind[LATE]
 

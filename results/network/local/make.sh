@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # How many sums over the ranks do mpadmm's local steps need? Five seeds; SEEDS=N: fewer. Counts sums, not seconds, so the
-# machine need not be quiet. Needs HPCADMM_DATA. HPCADMM names the program, RANKS the ranks of a run (default 1), on which
+# machine need not be quiet. Needs HPCADMM_DATA. HPCADMM names the program, RANKS the ranks of a run (default 2), on which
 # the weights do not depend. A call that was stopped continues.
 set -euo pipefail
 cd "$(dirname "$0")"
 program=${HPCADMM:-hpcadmm} job=../../../jobs/network/local.toml
-common=(--repeat "${SEEDS:-5}" --ranks "${RANKS:-1}" --set evaluate.train=false --set save.state=weights)
+common=(--repeat "${SEEDS:-5}" --ranks "${RANKS:-2}" --set evaluate.train=false --set save.state=weights)
 
 # table NAME JOB... OPTION...: compare the jobs; NAME keeps the tables.
 table() {

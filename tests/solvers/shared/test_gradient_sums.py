@@ -70,13 +70,12 @@ def test_sums_travel_one_by_one_where_that_is_asked_for_or_pays(monkeypatch, ove
     def work(world):
         solver = Adam(cut=2, overlap=overlap)
         p, world = posed(solver, world, (7, 5))
-        world.samples._nodes = nodes
         s = stepped(solver, p, world, 3)
         before = world.traffic.messages
         solver.step(s, p, world)
         return world.traffic.messages - before
 
-    assert on_ranks(2, work) == [messages] * 2
+    assert on_ranks(2, work, nodes=[0, nodes - 1]) == [messages] * 2
 
 
 def test_all_samples_at_once_travel_in_one_message():
