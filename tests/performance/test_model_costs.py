@@ -27,7 +27,7 @@ VARIANTS = {
         {"batch": 96, "warm": 1, "refresh": 1, "sums": 8},
         {"batch": 96, "warm": 1, "refresh": 1, "inverses": "dealt"},
         {"batch": 96, "local_steps": 2, "local_batch": 12, "workers": 6},
-        {"batch": 96, "local_steps": 2, "local_batch": 12, "workers": 6, "local_after": 1, "warm": 1},
+        {"batch": 96, "local_steps": 2, "local_batch": 12, "workers": 6, "local_after": 1, "warm": 1, "sums": 8},
     ],
     "gd": [{"workers": 6}],
     "qgd": [{"workers": 6, "bits": 3}],
