@@ -149,8 +149,9 @@ class World(Together):
     def start_sum(self, flat: NDArray[np.float64]) -> Pending:
         """Begin the same sum, in the same order on all ranks; nobody may use the vector before it is complete."""
         pieces = _chunks(flat, max(PIECE, -(-flat.size // PIECES))) if self.size > 1 else []
+        mpi = self.layout.ordered if self.size > 2 and self.layout.mixed else self.mpi
         with self.counted("sum", flat.nbytes):
-            requests = [self.mpi.Iallreduce(MPI.IN_PLACE, piece, MPI.SUM) for piece in pieces]
+            requests = [mpi.Iallreduce(MPI.IN_PLACE, piece, MPI.SUM) for piece in pieces]
         return self.traffic.started(Pending(self, requests, "sum"))
 
     def start_sum_at_first(self, flat: NDArray[np.float64]) -> Pending:
