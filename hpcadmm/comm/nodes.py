@@ -30,8 +30,8 @@ class Nodes:
     """Ranks are on one node if they can share memory and have the same `node_name`. Collective.
 
     here: the ranks of this rank's node. between: the first ranks of all nodes, on those; None on the others.
-    count: of the nodes. most: ranks on the node that has most. ordered: the communicator with the ranks of a node side by
-    side: then nonblocking sums of MPICH cross the network half as often.
+    count: of the nodes. most: ranks on the node that has most. ordered: the communicator with the ranks of a node side
+    by side, so that nonblocking sums of MPICH cross the network half as often.
     """
 
     def __init__(self, world: World) -> None:

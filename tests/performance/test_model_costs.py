@@ -24,7 +24,7 @@ VARIANTS = {
         {"batch": 96},
         {"batch": 96, "warm": 4, "late": 1},
         {"batch": 96, "grid": "layers"},
-        {"batch": 96, "warm": 1, "refresh": 1, "sums": 8},
+        {"batch": 96, "warm": 1, "refresh": 1, "sums": 8, "late": 1},
         {"batch": 96, "warm": 1, "refresh": 1, "inverses": "dealt"},
         {"batch": 96, "local_steps": 2, "local_batch": 12, "workers": 6},
         {"batch": 96, "local_steps": 2, "local_batch": 12, "workers": 6, "local_after": 1, "warm": 1, "sums": 8},
