@@ -152,7 +152,7 @@ class World(Together):
         mpi = self.layout.ordered if self.size > 2 and self.layout.mixed else self.mpi
         with self.counted("sum", flat.nbytes):
             requests = [mpi.Iallreduce(MPI.IN_PLACE, piece, MPI.SUM) for piece in pieces]
-        return self.traffic.started(Pending(self, requests, "sum"))
+        return self.traffic.started(Pending(self, requests, "sum", flat))
 
     def start_sum_at_first(self, flat: NDArray[np.float64]) -> Pending:
         """Begin to sum a vector over these ranks in that of the first one. Not counted: a part of a larger sum."""
