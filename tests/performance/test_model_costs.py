@@ -34,7 +34,7 @@ VARIANTS = {
     "consensus": [
         {"workers": 6, **LOCAL},
         {"workers": 6, "local": "exact"},
-        {"workers": 6, **LOCAL, "server": "nesterov"},
+        {"workers": 6, **LOCAL, "server": "nesterov", "moments": "shared"},
     ],
     "gadmm": [
         {"workers": 6, **LOCAL},
