@@ -92,9 +92,11 @@ class World(Together):
 
     @property
     def layout(self) -> Nodes:
-        """On which nodes these ranks are. Collective the first time."""
+        """On which nodes these ranks are. Collective the first time, which is not counted."""
         if self._layout is None:
+            before = self.traffic.messages, self.traffic.bytes
             self._layout = Nodes(self)
+            self.traffic.messages, self.traffic.bytes = before
         return self._layout
 
     @property
