@@ -24,6 +24,7 @@ ANSWER = 2.5  # seconds within which a living rank answers the watchdog of anoth
 # MPI starts once per process, so there is at most one of each.
 _meetings: "list[Meeting]" = []
 _watchdogs: list[Watchdog] = []
+_worlds: "list[World]" = []
 
 
 def start_mpi(*, check: bool = True) -> "World":
@@ -45,6 +46,7 @@ def start_mpi(*, check: bool = True) -> "World":
         _watchdogs[0].start()
     if _watchdogs:
         world.beat = _watchdogs[0].beat
+    _worlds.append(world)
     return world
 
 
@@ -154,8 +156,26 @@ def _end_together(meeting: "Meeting", mine: Ending) -> int:
     code = worst.code if worst.kind else max(ending.code for ending in endings)
     if worst.kind and meeting.rank == endings.index(worst):
         _say(_summary(mine, endings, worst.line))
+    if not _arrived(PATIENCE if worst.kind > Kind.USAGE else float("inf")):
+        return _abort(code)
     if code:
         meeting.leave(PATIENCE)
+    return code
+
+
+def _arrived(seconds: float) -> bool:
+    """Do the sums that are in transit arrive within these seconds? MPI must not end before."""
+    from hpcadmm.comm.agreement import poll
+
+    pending = [pending for world in _worlds for pending in world.traffic.sums]
+    return poll(lambda: all(one.progress() for one in pending), seconds)
+
+
+def _abort(code: int) -> int:
+    """End all ranks."""
+    from hpcadmm.comm.agreement import abort
+
+    abort(code)
     return code
 
 

@@ -30,7 +30,8 @@ class Nodes:
     """Ranks are on one node if they can share memory and have the same `node_name`. Collective.
 
     here: the ranks of this rank's node. between: the first ranks of all nodes, on those; None on the others.
-    count: of the nodes. most: ranks on the node that has most.
+    count: of the nodes. most: ranks on the node that has most. ordered: the communicator with the ranks of a node side
+    by side, so that nonblocking sums of MPICH cross the network half as often.
     """
 
     def __init__(self, world: World) -> None:
@@ -39,7 +40,8 @@ class Nodes:
         self.here = world._part(shared.mpi.Split(names.index(names[shared.rank]), shared.rank))
         firsts = world._part(world.mpi.Split(int(not self.here.first), world.rank))
         self.between = firsts if self.here.first else None
-        found = world.gather([self.here.first, self.here.size])
+        found, members = world.gather([self.here.first, self.here.size]), self.here.gather(world.rank)
+        self.ordered: Any = world.mpi.Split(0, members[0] * world.size + world.rank)
         self.count, self.most = sum(first for first, _ in found), max(size for _, size in found)
 
     @property

@@ -46,8 +46,9 @@ class Traffic:
 class Pending:
     """A message in transit; after `wait` its buffer may be used again."""
 
-    def __init__(self, world: World, requests: list[MPI.Request], what: str = "message") -> None:
+    def __init__(self, world: World, requests: list[MPI.Request], what: str = "message", buffer: Any = None) -> None:
         self.world, self.requests, self.what = world, requests, what
+        self.buffer = buffer  # lives until the message is complete
 
     def progress(self) -> bool:
         """Let the message advance; is it complete? The time counts as communication."""

@@ -92,9 +92,11 @@ class World(Together):
 
     @property
     def layout(self) -> Nodes:
-        """On which nodes these ranks are. Collective the first time."""
+        """On which nodes these ranks are. Collective the first time, which is not counted."""
         if self._layout is None:
+            before = self.traffic.messages, self.traffic.bytes
             self._layout = Nodes(self)
+            self.traffic.messages, self.traffic.bytes = before
         return self._layout
 
     @property
@@ -149,9 +151,10 @@ class World(Together):
     def start_sum(self, flat: NDArray[np.float64]) -> Pending:
         """Begin the same sum, in the same order on all ranks; nobody may use the vector before it is complete."""
         pieces = _chunks(flat, max(PIECE, -(-flat.size // PIECES))) if self.size > 1 else []
+        mpi = self.layout.ordered if self.size > 2 and self.layout.mixed else self.mpi
         with self.counted("sum", flat.nbytes):
-            requests = [self.mpi.Iallreduce(MPI.IN_PLACE, piece, MPI.SUM) for piece in pieces]
-        return self.traffic.started(Pending(self, requests, "sum"))
+            requests = [mpi.Iallreduce(MPI.IN_PLACE, piece, MPI.SUM) for piece in pieces]
+        return self.traffic.started(Pending(self, requests, "sum", flat))
 
     def start_sum_at_first(self, flat: NDArray[np.float64]) -> Pending:
         """Begin to sum a vector over these ranks in that of the first one. Not counted: a part of a larger sum."""

@@ -108,7 +108,7 @@ def items(state: Any) -> Iterator[Item]:
         elif "sums" in f.metadata and value is not None:
             for l, error in enumerate(getattr(value, "errors", ())):
                 if error is not None:
-                    yield Item(f"errors/{l}", "ranks", error)
+                    yield Item(f"{f.metadata['sums'].replace('scales', 'errors')}/{l}", "ranks", error)
             name, value = f.metadata["sums"], value.scales
         if isinstance(value, list):
             for l, array in enumerate(value):

@@ -21,6 +21,7 @@ maps = pytest.mark.parametrize("nodes", MAPS, ids=str)
 def test_each_rank_knows_its_node(nodes):
     def work(world):
         layout = world.layout
+        assert layout.ordered.exchange(nodes[world.rank]) == sorted(nodes, key=nodes.index)
         between = layout.between.gather(world.rank) if layout.between else None
         return layout.here.gather(world.rank), between, layout.count, layout.mixed, world.nodes
 
@@ -51,7 +52,13 @@ def test_large_sums_are_made_by_nodes_in_the_same_bits(nodes, monkeypatch):
     def work(world):
         total = Exact((5, 4), np.float64, len(every))
         bits, _ = summed(world, every, total, parts[world.rank] if world.size > 1 else every)
-        return bits, world.max(np.arange(20.0) * (-1) ** world.rank)[0].tolist()
+        started = np.arange(6.0) * 2.0**world.rank
+        world.start_sum(started).wait()
+        return (
+            bits,
+            started.tolist() if world.size > 1 else (31 * np.arange(6.0)).tolist(),
+            world.max(np.arange(20.0) * (-1) ** world.rank)[0].tolist(),
+        )
 
     (one,) = on_ranks(1, work)
     assert on_ranks(5, work, nodes=nodes) == [one] * 5

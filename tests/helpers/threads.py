@@ -163,9 +163,9 @@ class Communicator:
         self.exchange(None)
 
     def Split(self, color: int, key: int) -> "Communicator":
-        """Ranks with the same color; the keys must rise with the ranks."""
-        colors = self.exchange(color)
-        members = [rank for rank, c in enumerate(colors) if c == color]
+        """Ranks with the same color, in the order of their keys."""
+        every = self.exchange((color, key))
+        members = sorted((rank for rank, (c, _) in enumerate(every) if c == color), key=lambda rank: every[rank][1])
         self.splits += 1
         board = self.board.part((self.splits, color), len(members))
         return Communicator(board, members.index(self.rank), self.node)

@@ -25,9 +25,8 @@ every = pytest.mark.parametrize("solver", SOLVERS.values(), ids=list(SOLVERS))
 
 
 @every
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_ranks_agree_in_every_bit(solver, dtype):
-    options = {"loss": "cross-entropy", "dtype": dtype, "dropout": RATES, "samples": 333}
+def test_ranks_agree_in_every_bit(solver):
+    options = {"loss": "cross-entropy", "dtype": np.float32, "dropout": RATES, "samples": 333}
     one = run(1, solver, 5, **options)
     assert not np.array_equal(one[0]["W/1"], run(1, solver, 5, **{**options, "dropout": ()})[0]["W/1"])
     for size in (2, 3, 5):
@@ -36,8 +35,7 @@ def test_ranks_agree_in_every_bit(solver, dtype):
         assert one[1] == other[1]
 
 
-@pytest.mark.parametrize("activation", ["relu", "tanh"])
-@pytest.mark.parametrize("name", ["adam", "mpadmm"])
+@pytest.mark.parametrize(("name", "activation"), [("adam", "tanh"), ("mpadmm", "relu")])
 def test_ranks_agree_in_bfloat16(name, activation):
     """Layers wide enough to be rounded."""
     options = {"loss": "cross-entropy", "dtype": np.float32, "activation": activation, "dropout": RATES}

@@ -35,7 +35,7 @@ class NarrowSum:
     """
 
     def __init__(self, world: World, vectors: Sequence[Narrow], number: int = 0) -> None:
-        with world.counted("sum", sum(v.packed_bytes for v in vectors)):
+        with world.counted("sum", sum(v.packed_bytes for v in vectors) or None):
             pass
         self._steps, self._sums = _steps(world, vectors, FIRST_TAG + 3 * (number % SUMS)), world.traffic.sums
         self._awaited: list[Pending] | None = []

@@ -3,6 +3,7 @@
 from typing import Any
 
 from hpcadmm.comm.exact.sums import words
+from hpcadmm.comm.wire.narrow import NARROW
 from hpcadmm.model.network import Network
 from hpcadmm.model.tiles import Tiles
 from hpcadmm.solvers.mpadmm import local_cost
@@ -73,7 +74,8 @@ def dealt(solver: Any, place: Place, iteration: int | None) -> dict[Key, int]:
 def messages(bill: Bill, place: Place, refresh: float, inputs: float, more: int = 0) -> None:
     """One sum over the ranks with the same layers; along the chain parts of the batch and two numbers.
 
-    With `late` the loads of layer 1's sums are part of it; their entries follow, each kind in a message of its own."""
+    With `late` the loads of layer 1's sums are part of it; their entries follow, each kind in a message of its own, but
+    in one message if the sums are narrow."""
     case, n, first, last = place.case, place.case.n, place.layers[0], place.layers[-1]
     size = float(gradients(place) + more)
     for l in place.layers:
@@ -81,8 +83,12 @@ def messages(bill: Bill, place: Place, refresh: float, inputs: float, more: int 
         size += refresh * summed(place, n[l], patient=True)
     bill.memory(first, far=2 * 8 * size, calls=20)
     following = entries(place) if case.solver.late and place.lowest else (0, 0, 0)
-    for numbers, share in zip(following, (1.0, inputs, refresh), strict=True):
-        size -= share * numbers
+    kinds = [(float(numbers), share) for numbers, share in zip(following, (1.0, inputs, refresh), strict=True)]
+    late = sum((numbers * share for numbers, share in kinds), 0.0)
+    size -= late
+    if case.solver.sums in NARROW:
+        kinds = [(late, 1.0)]
+    for numbers, share in kinds:
         if share * numbers:
             bill.sum(first, 8 * numbers, times=share, overlapped=True)
     bill.sum(first, 8 * size)
@@ -97,8 +103,9 @@ def messages(bill: Bill, place: Place, refresh: float, inputs: float, more: int 
 def entries(place: Place) -> tuple[int, ...]:
     """Numbers of the sums of layer 1, without their loads: lam_1 a_0^T, a_0 a_0^T and lam_1 lam_1^T."""
     rows, columns = place.case.n[1], place.case.width(1)
-    gradient = summed(place, rows, columns, patient=True) - rows - columns
-    return gradient, *(summed(place, n, patient=True) - n for n in (columns, rows))
+    loads = place.case.solver.sums not in NARROW
+    gradient = summed(place, rows, columns, patient=True) - (rows + columns) * loads
+    return gradient, *(summed(place, n, patient=True) - n * loads for n in (columns, rows))
 
 
 def fill(solver: Any, place: Place) -> Bill | None:
@@ -115,6 +122,6 @@ def memory(solver: Any, place: Place) -> float:
     case = place.case
     penalties = sum((case.n[l] ** 2 + case.width(l) ** 2) * (3 * 8 + case.item) for l in place.layers)
     rows, columns = case.n[1], case.width(1)
-    twice = words(case.dtype, plain=solver.sums == "plain", patient=True) * (rows * columns + rows**2 + columns**2)
+    twice = words(case.dtype, plain=solver.sums != "exact", patient=True) * (rows * columns + rows**2 + columns**2)
     late = 8 * twice * (solver.late and place.lowest)
     return gradient_memory(place) + penalties + late + (local_cost.memory(place) if solver.local_steps else 0.0)

@@ -13,12 +13,14 @@ import numpy as np
 from hpcadmm.comm import memory
 from hpcadmm.comm.exact.sums import Exact, first_grid
 from hpcadmm.comm.exact.vectors import carried, side_by_side
+from hpcadmm.comm.wire.narrow import NARROW
 from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array, Arrays
 from hpcadmm.solvers.shared.batches import LocalBatches, counted
 from hpcadmm.solvers.shared.buckets import Bucket, OuterSum
+from hpcadmm.solvers.shared.narrow_sums import NarrowSums
 from hpcadmm.subproblems.matrix_penalty import direction
 from hpcadmm.subproblems.norm import inner, square
 from hpcadmm.subproblems.passes import Passes
@@ -45,7 +47,7 @@ class Rounds:
     changes[l]: sum_r share_r (W_r - W)_l, where share_r is worker r's part of the weight of all samples
     told: (s, <D, C>, |C|^2) of each worker's last step, column r
 
-    W, C: of the worker that moves. scales: what the exact sums carry from round to round, by layer.
+    W, C: of the worker that moves. scales, errors: what exact and narrow sums carry from round to round, by layer.
     """
 
     def __init__(self, solver: Any, p: Problem) -> None:
@@ -54,7 +56,7 @@ class Rounds:
         self.workers = [Worker(n, t.stop - t.start, weight_of(p, t)) for n, t in p.tiles]
         before = -(-solver.local_after * solver.batch // (solver.workers * solver.local_batch))
         self.batches = LocalBatches(p, [w.n for w in self.workers], solver.local_batch, solver.local_steps, before)
-        shapes, plain = [p.network.shape(l) for l in self.layers], solver.sums == "plain"
+        shapes, plain = [p.network.shape(l) for l in self.layers], solver.sums != "exact"
         self.W: Arrays = [None, *(np.zeros(shape, p.dtype, order="F") for shape in shapes)]
         self.C: Arrays = [None, *map(np.zeros_like, self.W[1:])]
         totals = [Exact(shape, p.dtype, count, first_grid(1), plain, patient=True) for shape in shapes]
@@ -63,6 +65,9 @@ class Rounds:
         self.outers = [*self.changes.values(), self.told]
         self.scales: Arrays = [None, *(carried([total]) for total in totals)]
         self.message = side_by_side([*totals, self.told.total])
+        L = p.network.depth
+        self.narrow = NarrowSums(solver.sums, self.changes, L, p.dtype) if solver.sums in NARROW else None
+        self.errors: Arrays = self.narrow.errors if self.narrow else []
 
     def epochs(self, k: int, count: int) -> float:
         """Passes over the data in k iterations. count: batches of an epoch of sweeps."""
@@ -131,7 +136,7 @@ def take_round(solver: Any, s: Any, p: Problem, world: World) -> None:
     k, rounds, V = s.sweeps, s.rounds, s.iterate
     refresh, inputs = solver.refreshes(k), solver.refreshes(k, inputs=True)
     curvature = s.sums.curvature(inputs) if refresh else []
-    bucket = Bucket([*rounds.outers, *curvature], message=None if refresh else rounds.message)
+    bucket = Bucket([*rounds.outers, *curvature], message=None if refresh else rounds.message, narrow=rounds.narrow)
 
     def add() -> None:
         bucket.clear()
@@ -160,8 +165,6 @@ def check(solver: Any) -> None:
     said = f"solver.local_steps = {solver.local_steps}"
     if not solver.batch:
         raise UsageError(f"{said} needs minibatches in the sweeps before the first round: set solver.batch > 0")
-    if solver.sums not in ("exact", "plain"):
-        raise UsageError(f'{said} and solver.sums = {solver.sums!r}: a round sums exactly: set solver.sums = "exact"')
     if solver.grid != "samples" and (solver.grid == "layers" or solver.grid[0] > 1):
         raise UsageError(
             f"{said}: a worker has all layers, and solver.grid deals layers to ranks: leave one of them out"

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from hpcadmm.comm.wire.narrow import NARROW, packed_bytes
 from hpcadmm.solvers.shared.case import Place
 from hpcadmm.solvers.shared.ops import Bill
 
@@ -25,13 +26,14 @@ def steps(place: Place) -> Bill:
 
 
 def average(bill: Bill, place: Place) -> int:
-    """Each worker begins at W and adds its change to the sum; returns the numbers that its last step sends."""
+    """Each worker begins at W and adds its change to the sum; returns the words in which the last steps are told."""
     case, H = place.case, place.case.solver.local_steps
     for l in place.layers:
         entries = case.n[l] * case.width(l)
         bill.fold(l, entries, 1 / H)
         bill.memory(l, far=place.calls * entries * 4 * case.item, calls=5 * place.calls)
-    return 3 * case.solver.workers + 3 + case.solver.workers
+    told = 3 * case.solver.workers
+    return packed_bytes(told, "bfloat16") // 8 if case.solver.sums in NARROW else told + 3 + case.solver.workers
 
 
 def samples(solver: Any, m: int) -> int:

@@ -45,11 +45,12 @@ class State:
 class Work:
     """This rank's workers, Theta as a vector, and what `prepare` forms. Not saved."""
 
-    def __init__(self, p: Problem) -> None:
+    def __init__(self, p: Problem, vectors: int) -> None:
         self.workers = Workers(p.tiles)
         self.Theta: Array = np.zeros(spans(p.network)[-1].stop, p.dtype)
         self.before = np.zeros_like(self.Theta)  # Theta before the last iteration
         self.zero = np.zeros((len(self.workers.mine), self.Theta.size), p.dtype)
+        self.vectors = vectors  # that a worker uploads: theta_n, and shared moments
         self.rounds: Any = None
         self.local: Any = None
         self.optimum: Any = None
@@ -82,9 +83,13 @@ class Consensus(WorkerSolver):
     outer_momentum: of the server, in [0, 1) (default 0.9).
     participate: share of the workers that take part in a round, at least one worker, in (0, 1] (default 1); drawn by
         seed and round. The others do nothing but hear Theta.
+    moments: "own" (default): Adam's averages of the gradient and of its square stay with the worker from round to
+        round. "shared": the server averages them with the models, at three times the bytes, and theta_n starts from
+        Theta with server "admm", too. Choose it where samples are unlike: Adam moves weights that a worker's samples
+        hardly use as far as others, and each worker moves other ones.
 
     With "adam" f_n is N times the worker's part of the mean loss over all samples: sum_n f_n / N of equal models is the
-    mean loss, and rho compares with the curvature of a mean. Adam's averages stay with the worker from round to round.
+    mean loss, and rho compares with the curvature of a mean.
 
     With server "admm" Theta is the mean of all theta_n after an iteration, because the lam_n then sum to 0 (while all
     workers take part). Least squares of more than 1,000 sparse features go by conjugate gradients, as in gadmm.
@@ -111,12 +116,17 @@ class Consensus(WorkerSolver):
     outer_rate: Positive | None = None
     outer_momentum: Annotated[float, Ge(0), Lt(1)] | None = None
     participate: Annotated[float, Gt(0), Le(1)] = 1.0
+    moments: Literal["own", "shared"] = "own"
 
     def exact(self, L: int, loss: str) -> bool:
         """Are the local problems solved exactly? Then the optimum is known as well."""
         return self.server == "admm" and L == 1 and loss in LOCAL and self.local != "adam"
 
     knows_optimum = exact
+
+    def vectors(self, exact: bool) -> int:
+        """The vectors of the size of the weights that a worker uploads."""
+        return 3 if self.moments == "shared" and not exact else 1
 
     def streams(self, L: int, loss: str) -> bool:
         """Steps of Adam read minibatches; exact ones factor all samples."""
@@ -144,26 +154,38 @@ class Consensus(WorkerSolver):
 
     def step(self, s: State, p: Problem, world: World) -> None:
         """A round: theta_n at the workers, Theta at the server; with "admm" lam_n at the workers."""
-        theta, Theta, k = s.theta.rows, s.work.Theta, s.iterations
-        np.copyto(s.work.before, Theta)
-        rows = s.work.rounds.rows(k)
+        theta, Theta, work, k = s.theta.rows, s.work.Theta, s.work, s.iterations
+        np.copyto(work.before, Theta)
+        rows = work.rounds.rows(k)
         if self.server == "admm":
             lam = s.lam.rows
             for n in rows:
-                s.work.local.solve(n, lam[n] - self.rho * Theta, theta, k)
-            Theta[...] = s.total.sum(theta + lam / self.rho, world) / self.workers
+                if work.vectors > 1:
+                    theta[n] = Theta
+                work.local.solve(n, lam[n] - self.rho * Theta, theta, k)
+            Theta[...] = self.mean(s, theta + lam / self.rho, world)
             for n in rows:
                 lam[n] += self.rho * (theta[n] - Theta)
         else:
             for n in rows:
                 theta[n] = Theta
-                s.work.local.solve(n, s.work.zero[n], theta, k)
-            shares = s.work.rounds.shares(k).astype(p.dtype)
-            self.move(s, s.total.sum(shares * theta, world) / self.workers)
+                work.local.solve(n, work.zero[n], theta, k)
+            self.move(s, self.mean(s, work.rounds.shares(k).astype(p.dtype) * theta, world))
         if s.rounds:
             for n in rows:
                 s.rounds.rows[n] += 1
         s.iterations += 1
+
+    def mean(self, s: State, uploads: Array, world: World) -> Array:
+        """The mean of the workers' uploads (rows, d), float64 (d,); with `moments = "shared"` all workers take the mean
+        of Adam's averages, too. Collective."""
+        work = s.work
+        if work.vectors == 1:
+            return s.total.sum(world, uploads)[0] / self.workers
+        moments, shares = s.moments.rows, work.rounds.shares(s.iterations).astype(uploads.dtype)
+        total, *sums = s.total.sum(world, uploads, shares * moments[:, 0], shares * moments[:, 1])
+        moments[...] = np.array(sums) / self.workers
+        return total / self.workers
 
     def move(self, s: State, mean: Array) -> None:
         """Theta from the mean of the workers' models, float64 (d,)."""
@@ -175,7 +197,8 @@ class Consensus(WorkerSolver):
 
     def blank(self, p: Problem, world: World) -> State:
         """Server and workers at 0."""
-        work, exact = Work(p), self.exact(p.network.depth, p.loss.name)
+        exact = self.exact(p.network.depth, p.loss.name)
+        work = Work(p, self.vectors(exact))
         workers, d = work.workers, work.Theta.size
 
         def filled(kept: bool, *shape: int, dtype: Any = p.dtype) -> ByWorker:
@@ -184,7 +207,7 @@ class Consensus(WorkerSolver):
         theta, lam, moments = filled(True, d), filled(self.server == "admm", d), filled(not exact, 2, d)
         rounds = filled(self.participate < 1, 1, dtype=np.int64)
         outer: Any = np.zeros((MEMORY[self.server], d), p.dtype) if self.server in MEMORY else []
-        total = Uploads(p, workers.count, whole=exact)
+        total = Uploads(p, workers.count, whole=exact, vectors=work.vectors)
         return State(shaped(work.Theta, p.network), theta, lam, moments, rounds, outer, total, work=work)
 
     def start(self, s: State, p: Problem, world: World) -> None:
@@ -207,7 +230,7 @@ class Consensus(WorkerSolver):
         else:
             c = np.full(len(s.theta.rows), self.rho if self.server == "admm" else 0.0)
             work.local = local_adam(self, work.workers, s.moments.rows, p, c)
-            work.local.rounds = s.rounds.rows[:, 0] if s.rounds else None
+            work.local.rounds = s.rounds.rows[:, 0] if s.rounds and work.vectors == 1 else None
         work.before[...] = work.Theta
 
     def finite(self, s: State) -> bool:

@@ -92,9 +92,10 @@ def consensus(solver: Any, place: Place, iteration: int | None = None) -> Bill:
     case, d = place.case, place.case.weights
     exact = solver.exact(case.L, case.loss)
     bill = exact_steps(place) if exact else adam_steps(place)
-    bill.fold(1, d, place.calls / bill.calls if bill.calls else 0.0)
-    bill.memory(1, near=12 * place.calls * d * case.item + 30 * d, calls=20 + 3 * place.calls)
-    bill.sum(1, 8 * (summed(place, d, 1) if exact else gradients(place)))
+    vectors = solver.vectors(exact)
+    bill.fold(1, d, vectors * place.calls / bill.calls if bill.calls else 0.0)
+    bill.memory(1, near=vectors * (12 * place.calls * d * case.item + 30 * d), calls=20 + 3 * place.calls)
+    bill.sum(1, 8 * (summed(place, d, 1) if exact else vectors * gradients(place)))
     return bill
 
 

@@ -77,7 +77,7 @@ def of_consensus(solver: Any, s: Any, p: Problem, world: World) -> dict[str, Any
     `mean_error`: f(Theta) - f*. `sums`: Allreduces so far, one a round."""
     work, admm = s.work, solver.server == "admm"
     theta, Theta = work.workers.gathered(s.theta.rows, world), work.Theta.astype(np.float64)
-    bits, rounds = answer_bits(s.W), taken(s, world)
+    bits, rounds = work.vectors * answer_bits(s.W), taken(s, world)
     found = {
         "primal_residual": norm(theta - Theta),
         "scale": norm(theta),

@@ -20,33 +20,35 @@ BETA2, EPSILON = 0.99, 1e-3  # of FedAdam
 
 
 class Uploads:
-    """The exact sum over all workers of a vector (d,) each.
+    """The exact sum over all workers of `vectors` vectors (d,) each, in one Allreduce.
 
-    whole: sum it as one vector, as the exact steps of linear models need it; else layer by layer, where float32 travels
-        in one float64 word an entry.
+    whole: sum each as one vector, as the exact steps of linear models need it; else layer by layer, where float32
+        travels in one float64 word an entry.
     scales: what the sum carries from round to round; a checkpoint keeps it
     """
 
-    def __init__(self, p: Problem, workers: int, *, whole: bool) -> None:
+    def __init__(self, p: Problem, workers: int, *, whole: bool, vectors: int = 1) -> None:
         by_layer = spans(p.network)
         self.spans = [slice(0, by_layer[-1].stop)] if whole else by_layer
         shapes = [(by_layer[-1].stop,)] if whole else [p.network.shape(l) for l in range(1, p.network.depth + 1)]
-        self.sums = [Exact(shape, p.dtype, workers, first_grid(1), patient=not whole) for shape in shapes]
+        self.sums = [Exact(shape, p.dtype, workers, first_grid(1), patient=not whole) for shape in vectors * shapes]
         self.message = None if whole else side_by_side(self.sums)
         self.scales: Any = self.sums[0].scales if whole else [None, *(one.scales for one in self.sums)]
 
-    def sum(self, rows: Array, world: World) -> Array:
-        """The sum of the rows (k, d) of all workers, float64 (d,). Collective."""
+    def sum(self, world: World, *vectors: Array) -> list[Array]:
+        """Of each vector, given as the rows (k, d) of this rank's workers, the sum over all, (d,). Collective."""
+        places = [(rows, t) for rows in vectors for t in self.spans]
 
         def add() -> None:
-            for one, t in zip(self.sums, self.spans, strict=True):
+            for one, (rows, t) in zip(self.sums, places, strict=True):
                 one.clear()
                 for row in rows:
                     one.add(row[t].reshape(one.shape, order="F"))
 
         add()
         sum_exactly(world, self.sums, add, self.message)
-        return np.concatenate([one.total.reshape(-1, order="F") for one in self.sums])
+        total = np.concatenate([one.total.reshape(-1, order="F") for one in self.sums])
+        return np.split(total, len(vectors))
 
 
 def weights_of(p: Problem) -> Array:

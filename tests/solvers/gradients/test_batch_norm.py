@@ -36,8 +36,9 @@ def test_ranks_agree_in_bfloat16():
     assert_same_bits(run(1, SOLVERS["adam"], 4, **options)[0], run(3, SOLVERS["adam"], 4, **options)[0])
 
 
-@every
-def test_a_restart_goes_on_in_the_same_bits(solver):
+@pytest.mark.parametrize("name", ["adam", "sgd"])
+def test_a_restart_goes_on_in_the_same_bits(name):
+    solver = SOLVERS[name]
     whole, saved = run(1, solver, 7, **OPTIONS), run(3, solver, 4, **OPTIONS)[0]
     assert_same_bits(resumed(2, solver, saved, 3, **OPTIONS)[0], whole[0])
 

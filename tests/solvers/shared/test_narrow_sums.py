@@ -19,6 +19,7 @@ SOLVERS = {
     "adam": Adam(cut=6, sums="bfloat16"),
     "soap": Soap(cut=6, sums=8, average=0.5),
     "mpadmm": replace(SHORT, sums=8),
+    "mpadmm late": replace(SHORT, sums=8, late=1, overlap="always"),
     "mpadmm grid": replace(SHORT, sums="bfloat16", grid=[2, 2]),
 }
 every = pytest.mark.parametrize("name", SOLVERS)

@@ -28,6 +28,24 @@ def test_the_average_of_one_worker_after_each_step_is_adam():
     np.testing.assert_allclose(theta, other, rtol=1e-9, atol=1e-12)
 
 
+def test_shared_moments_are_averaged_with_the_models():
+    solver = Consensus(workers=4, server="average", local_steps=1, batch=25, rate=0.01, moments="shared")
+    s, p, world = network(solver, samples=100)
+    for k in range(3):
+        plain = Consensus(workers=4, server="average", local_steps=1, batch=25, rate=0.01)
+        alone = stepped(plain, p, world, 0)
+        plain.set_weights(alone, s.W, p, world)
+        alone.moments.rows[...], alone.iterations = s.moments.rows, k
+        plain.step(alone, p, world)
+        solver.step(s, p, world)
+        assert (s.moments.rows == s.moments.rows[0]).all()
+        np.testing.assert_allclose(s.moments.rows[0], alone.moments.rows.mean(axis=0), rtol=1e-12)
+        np.testing.assert_allclose(s.work.Theta, alone.work.Theta, rtol=1e-12)
+        assert (alone.moments.rows != alone.moments.rows[0]).any()
+    bits = 64 * s.work.Theta.size
+    assert solver.measure(s, p, world)["payload_bits_per_worker"] == [3 * 3 * bits] * 4
+
+
 def test_nesterov_without_momentum_at_rate_1_takes_the_average():
     theta, *_ = model(Consensus(**SHORT, server="average"))
     plain = {"outer_rate": 1.0, "outer_momentum": 0.0}

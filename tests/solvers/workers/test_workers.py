@@ -30,6 +30,8 @@ CASES = {
     "qgd-adaptive": (QGd(workers=7, bits=2, adaptive="adaptive"), {**SQUARED, "dtype": np.float32}),
     "qgd-adaptive-network": (QGd(workers=7, bits=2, adaptive="adaptive"), DOUBLE),
     **{f"server-{one}": (Consensus(**SHORT, server=one), NETWORK) for one in ("admm", "average", "nesterov", "adam")},
+    "server-shared": (Consensus(**SHORT, server="nesterov", participate=0.5, moments="shared"), NETWORK),
+    "server-shared-admm": (Consensus(**SHORT, moments="shared"), DOUBLE),
     "server-drawn": (Consensus(**SHORT, server="nesterov", participate=0.5), NETWORK),
     "server-drawn-admm": (Consensus(**SHORT, participate=0.5), DOUBLE),
     "server-drawn-exact": (Consensus(workers=7, participate=0.5), SQUARED),
