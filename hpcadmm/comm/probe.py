@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from hpcadmm.comm.late import MPI
 from hpcadmm.comm.world import World
-from hpcadmm.errors import UsageError
 
 SMALL = 4096  # bytes; up to IN_A_ROW messages up to this size are timed together, since the clock is coarse
 IN_A_ROW = 100
@@ -55,18 +54,6 @@ def rising(measure: Callable[[int], float], sizes: Sequence[int]) -> Iterator[tu
         seconds = measure(size)
         rate = seconds / size
         yield size, seconds
-
-
-def by_node(world: World) -> tuple[World, World]:
-    """The ranks of this rank's node, and those of the same place on the other nodes. UsageError on all ranks if the
-    nodes have different numbers of ranks. Collective."""
-    names = world.gather(world.host)
-    hosts = list(dict.fromkeys(names))
-    if len({names.count(host) for host in hosts}) > 1:
-        raise UsageError("the nodes have different numbers of ranks: start as many on each")
-    place = names[: world.rank].count(world.host)
-    node = World(world.mpi.Split(hosts.index(world.host), world.rank))
-    return node, World(world.mpi.Split(place, world.rank))
 
 
 @dataclass(frozen=True)

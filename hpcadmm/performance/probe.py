@@ -14,7 +14,7 @@ from scipy.linalg.blas import dtrsm
 from hpcadmm.bench.machine import triad
 from hpcadmm.bench.timing import repeated
 from hpcadmm.comm.exact.sums import Exact
-from hpcadmm.comm.probe import allreduce, by_node, pingpong
+from hpcadmm.comm.probe import allreduce, pingpong
 from hpcadmm.comm.world import World
 from hpcadmm.model.activations import ACTIVATIONS
 from hpcadmm.model.losses import LOSSES
@@ -72,10 +72,10 @@ def probe(world: World, wanted: Wanted) -> dict[str, Any]:
     found["dense"] = dense(world, wanted)
     found["passes"] = passes(world, wanted.repeats)
     found["call"] = call_seconds(world, wanted.repeats)
-    node, first = by_node(world)
-    found["nodes"] = world.size // node.size
-    found["messages"] = world.share(messages(node))
-    found["between"] = world.share(messages(first) if node.first else {})
+    nodes = world.layout
+    found["nodes"] = nodes.count
+    found["messages"] = world.share(messages(nodes.here))
+    found["between"] = world.share(messages(nodes.between) if nodes.between else {})
     return found
 
 
