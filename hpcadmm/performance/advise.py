@@ -177,12 +177,15 @@ def option_lines(found: Advice, tried: Sequence[Advice]) -> list[str]:
         p = one.chosen
         cells = [" ".join(one.option.settings) or "none", p.ranks, f"{p.seconds:.4g}", f"{talk(p):.4g}"]
         told += row(["->" if one is found else "", *cells, f"x {one.option.sums:g}", f"x {one.time / first:.2f}"])
-    plain, p = tried[0].chosen, found.chosen
-    cost = f"messages take {talk(plain):.3g} of {plain.seconds:.3g} s an iteration"
+    p = found.chosen
+    same = [one for one in tried[0].tried if one.ranks == p.ranks] or [tried[0].chosen]
+    plain = min(same, key=lambda one: one.seconds)
+    ranks = f"{p.ranks} rank{'s' if p.ranks > 1 else ''}"
+    cost = f"messages take {talk(plain):.3g} of {plain.seconds:.3g} s an iteration on {ranks}"
     if found is tried[0]:
-        return [*told, "", f"advice: no option, {cost} on {plain.ranks} rank{'s' if plain.ranks > 1 else ''}"]
-    gain = f"{first / found.time:.1f} times as fast to an accuracy on {p.ranks} ranks"
-    return [*told, "", f"advice: {' '.join(found.option.settings)}: {gain}: without it {cost}"]
+        return [*told, "", f"advice: no option: {cost}"]
+    gain = f"{first / found.time:.1f} times as fast to an accuracy"
+    return [*told, "", f"advice: {' '.join(found.option.settings)}: {gain}; without it {cost}"]
 
 
 def talk(p: Prediction) -> float:

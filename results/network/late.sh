@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# How many sums does mpadmm need if those of its first layer arrive one sweep late? SEEDS (5) seeds of each problem, with
-# solver.late = 1 and 0. Sums count here, not seconds, so one rank does. Makes late/; needs HPCADMM_DATA. HPCADMM names the
-# program. A call that was stopped continues.
+# How many sums does mpadmm need if those of its first layer arrive one sweep late? late.sh [PROBLEM...]: SEEDS (5) seeds
+# of mnist, fashion and deep, with solver.late = 1 and 0. Sums count here, not seconds, so one rank does. Makes late/; needs
+# HPCADMM_DATA. HPCADMM names the program. A call that was stopped continues.
 set -euo pipefail
 cd "$(dirname "$0")"
 program=$(realpath "$(command -v "${HPCADMM:-hpcadmm}")")
@@ -14,6 +14,5 @@ count() {
   mkdir -p "network/late/$1" && cp "$out"/{summary.md,summary.csv,table.csv} "network/late/$1/"
 }
 
-count mnist 0.97 0.98
-count fashion 0.87 0.88
-count deep 0.97
+declare -A targets=([mnist]="0.97 0.98" [fashion]="0.87 0.88" [deep]=0.97)
+for problem in ${*:-mnist fashion deep}; do count "$problem" ${targets[$problem]}; done

@@ -26,6 +26,7 @@ BODY
 
 sys.exit(guarded(run, describe))
 """
+TRANSIT = "import numpy\nworld.start_sum(numpy.ones(1 << 20))\n"
 START = """
 with phase("starting"):
     world = start_mpi()
@@ -132,11 +133,10 @@ def test_keyboard_interrupt(guarded):
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_usage_error_on_all_ranks_is_one_message(guarded, way):
-    done = guarded(3, START + "raise UsageError('beta = -1')", way)
+    """A sum that is in transit then does no harm."""
+    done = guarded(3, START + TRANSIT + "raise UsageError('beta = -1')", way)
     assert done.returncode == 2
-    assert done.output.count("Error: beta = -1") == 1
-    assert "Traceback" not in done.output
-    assert "rank" not in done.output
+    assert done.output.strip() == "Error: beta = -1"
 
 
 def test_a_usage_error_on_all_ranks_before_mpi_starts(guarded):
@@ -161,7 +161,8 @@ def test_interrupted_by_a_signal(guarded, n):
 
 @pytest.mark.parametrize(("n", "way"), [(0, WAYS[1]), (1, WAYS[0]), (3, WAYS[0]), (3, WAYS[1])])
 def test_a_good_end(guarded, n, way):
-    done = guarded(n, START + "world.barrier()\nif last:\n    world.sum(1.0) if world.size == 1 else None", way)
+    body = "world.barrier()\nif last:\n    world.sum(1.0) if world.size == 1 else None"
+    done = guarded(n, START + TRANSIT + body, way)
     assert (done.returncode, done.stderr) == (0, "")
 
 

@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.network, pytest.mark.timeout(120)]
 JOB = ROOT / "jobs" / "digits-mpadmm.toml"
 SMALL = ("--set", "network.hidden=[13, 7]", "--set", "evaluate.every=0", "--set", "save.every=50", "--quiet")
 ENDLESS = ("--set", "stop.iterations=1000000000")
-SLOWEST = 20  # seconds that doctor may take on a slow network
+SLOWEST = 40  # seconds that doctor may take on a slow network; alone on two cores it takes 10
 
 
 def summary(run: Path) -> dict:
@@ -56,7 +56,7 @@ def test_a_rank_is_killed_and_the_run_goes_on_elsewhere(hosts, tmp_path):
     facts = json.loads((run / "environment.json").read_text())
     assert [(one["host"], one["ranks"]) for one in facts["hosts"]] == [("node1", [0, 1]), ("node2", [2, 3])]
     whole = tmp_path / "whole"
-    hosts.run("train", JOB, *SMALL, "--set", f"stop.iterations={saved + 20}", "--out", whole).check()
+    hosts.run("train", JOB, *SMALL, "--set", f"stop.iterations={saved + 20}", "--out", whole, ranks=1).check()
     assert summary(whole)["weights_sha256"] == summary(run)["weights_sha256"]
 
 

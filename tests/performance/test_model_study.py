@@ -255,7 +255,7 @@ def test_options_are_advised_where_sums_are_dear(tmp_path, machine):
     near, far = [], []
     for said, fabric in ((near, "this"), (far, str(tmp_path / "slow.toml"))):
         assert advising.advising(file, settings, machine, said.append, ranks=8, fabric=fabric) == 0
-    assert any(line.startswith("advice: no option, messages take ") for line in near)
+    assert any(line.startswith("advice: no option: messages take ") for line in near)
     (advice,) = (line for line in far if line.startswith("advice: solver."))
     key = advice.removeprefix("advice: ").split(": ")[0]
     assert all(f"--set {word}" in far[-1] for word in key.split())

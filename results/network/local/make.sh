@@ -27,12 +27,11 @@ labels() {
     --set data.order=labels --target 0.97
 }
 
-# Other rounds, beside sweeps alone.
+# Other rounds.
 more() {
-  table more "${SEEDS:-5}" $job:name=local-4:solver.local_steps=4:stop.iterations=16 \
-    $job:name=local-4-4000:solver.local_steps=4:solver.local_batch=4000:stop.iterations=8 \
-    $job:name=workers-4:solver.workers=4:stop.iterations=13 $job:name=workers-2:solver.workers=2:stop.iterations=15 \
-    $job:name=sweeps:solver.local_steps=0:stop.iterations=32 --target 0.97 --target 0.98
+  table more 1 $job:name=local-4:solver.local_steps=4:stop.iterations=15 \
+    $job:name=workers-4:solver.workers=4:stop.iterations=12 $job:name=workers-2:solver.workers=2:stop.iterations=14 \
+    $job:name=local-4-4000:solver.local_steps=4:solver.local_batch=4000:stop.iterations=8 --target 0.97 --target 0.98
 }
 
 for part in ${*:-mnist fashion labels more}; do "$part"; done
