@@ -166,8 +166,8 @@ class World(Together):
         return Pending(self, requests, "sum")
 
     def progress(self) -> None:
-        """Let the sums that this rank has started advance: MPI moves them only inside its calls (a thread for that would
-        take half of the core)."""
+        """Let the sums that this rank has started advance: MPI moves them only inside its calls. A thread of MPI for
+        that would take half of the core."""
         for pending in self.traffic.sums[:]:
             pending.progress()
 
