@@ -25,6 +25,7 @@ from hpcadmm.solvers.workers.workers import ByWorker, Workers, WorkerSolver
 
 Positive = Annotated[float, Gt(0), Lt(np.inf)]
 MOMENTUM = 0.9  # default of outer_momentum
+DUAL_STEP = 0.5  # default with steps of Adam
 
 
 @dataclass
@@ -51,6 +52,7 @@ class Work:
         self.before = np.zeros_like(self.Theta)  # Theta before the last iteration
         self.zero = np.zeros((len(self.workers.mine), self.Theta.size), p.dtype)
         self.vectors = vectors  # that a worker uploads: theta_n, and shared moments
+        self.dual_step = 1.0
         self.rounds: Any = None
         self.local: Any = None
         self.optimum: Any = None
@@ -65,15 +67,15 @@ class Consensus(WorkerSolver):
     broadcasts it. Both travel in one float64 sum over the ranks. Theta is the model that is saved and evaluated.
 
     workers: number of workers N, >= 1 (default 10); each rank holds one or more.
-    server: "admm" (default): Theta = mean of theta_n + lam_n / rho, then lam_n += rho (theta_n - Theta). theta_n starts
-        from the last theta_n. For the others theta_n starts from Theta, without lam_n and rho; their mean weighs a
-        worker by its samples:
+    server: "admm" (default): Theta = mean of theta_n + lam_n / rho, then the lam_n move. theta_n starts from the last
+        theta_n. For the others theta_n starts from Theta, without lam_n; their mean weighs a worker by its samples:
         "average": Theta = mean of theta_n (local SGD, FedAvg).
         "nesterov": D = Theta - mean of theta_n, u = outer_momentum u + D, Theta -= outer_rate (D + outer_momentum u)
         (DiLoCo).
         "adam": u = outer_momentum u + (1 - outer_momentum) D, v = 0.99 v + 0.01 D^2,
         Theta -= outer_rate u / (sqrt(v) + 0.001) (FedAdam).
     rho: penalty of each worker, > 0 (default 1); one number for all features: standardise them.
+    dual_step: lam_n += dual_step * rho * (theta_n - Theta), > 0 (default 1, for steps of Adam 0.5; papers 1).
     local: "exact" solves the local problems (server "admm", linear models; squared loss or cross entropy), "adam" takes
         steps of Adam on minibatches (any network and loss); default exact where possible.
     local_steps: steps of Adam of a worker in a round, >= 1 (default 10).
@@ -109,6 +111,7 @@ class Consensus(WorkerSolver):
     workers: Annotated[int, Ge(1)] = 10
     server: Literal["admm", "average", "nesterov", "adam"] = "admm"
     rho: Positive = 1.0
+    dual_step: Positive | None = None
     local: Literal["exact", "adam"] | None = None
     local_steps: Annotated[int, Ge(1)] = 10
     rate: Positive = 1e-3
@@ -165,7 +168,7 @@ class Consensus(WorkerSolver):
                 work.local.solve(n, lam[n] - self.rho * Theta, theta, k)
             Theta[...] = self.mean(s, theta + lam / self.rho, world)
             for n in rows:
-                lam[n] += self.rho * (theta[n] - Theta)
+                lam[n] += work.dual_step * self.rho * (theta[n] - Theta)
         else:
             for n in rows:
                 theta[n] = Theta
@@ -224,7 +227,9 @@ class Consensus(WorkerSolver):
         """Pose the local problems: factor the exact ones and find the optimum."""
         work = s.work
         work.rounds = Rounds(work.workers, p.seed, self.participate, work.workers.gathered(weights_of(p), world))
-        if self.exact(p.network.depth, p.loss.name):
+        exact = self.exact(p.network.depth, p.loss.name)
+        work.dual_step = self.dual_step or (1.0 if exact else DUAL_STEP)
+        if exact:
             work.local, work.optimum = pose(p, work.workers, self.rho, world)
             work.local.factor()
         else:
