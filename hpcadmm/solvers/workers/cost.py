@@ -95,7 +95,11 @@ def consensus(solver: Any, place: Place, iteration: int | None = None) -> Bill:
     vectors = solver.vectors(exact)
     bill.fold(1, d, vectors * place.calls / bill.calls if bill.calls else 0.0)
     bill.memory(1, near=vectors * (12 * place.calls * d * case.item + 30 * d), calls=20 + 3 * place.calls)
-    bill.sum(1, 8 * (summed(place, d, 1) if exact else vectors * gradients(place)))
+    if exact:
+        bill.sum(1, 8 * summed(place, d, 1))
+    else:
+        squares = sum(summed(place, case.n[l], case.width(l)) for l in place.layers)
+        bill.sum(1, 8 * (gradients(place) if vectors == 1 else 2 * gradients(place) + squares))
     return bill
 
 

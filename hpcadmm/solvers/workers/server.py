@@ -16,6 +16,7 @@ from hpcadmm.solvers.workers.workers import Workers
 from hpcadmm.subproblems.first_order import adam, sgd
 
 KEY = 11  # of the draws of workers, among the random numbers of a seed
+SQUARES = 2  # the vector of squares, after the models and the averages of gradients
 BETA2, EPSILON = 0.99, 1e-3  # of FedAdam
 
 
@@ -23,7 +24,8 @@ class Uploads:
     """The exact sum over all workers of `vectors` vectors (d,) each, in one Allreduce.
 
     whole: sum each as one vector, as the exact steps of linear models need it; else layer by layer, where float32
-        travels in one float64 word an entry.
+        travels in one float64 word an entry, but Adam's averages of squares in two: what is lost of them, Adam divides
+        by.
     scales: what the sum carries from round to round; a checkpoint keeps it
     """
 
@@ -31,7 +33,8 @@ class Uploads:
         by_layer = spans(p.network)
         self.spans = [slice(0, by_layer[-1].stop)] if whole else by_layer
         shapes = [(by_layer[-1].stop,)] if whole else [p.network.shape(l) for l in range(1, p.network.depth + 1)]
-        self.sums = [Exact(shape, p.dtype, workers, first_grid(1), patient=not whole) for shape in vectors * shapes]
+        made = [(shape, k < SQUARES and not whole) for k in range(vectors) for shape in shapes]
+        self.sums = [Exact(shape, p.dtype, workers, first_grid(1), patient=patient) for shape, patient in made]
         self.message = None if whole else side_by_side(self.sums)
         self.scales: Any = self.sums[0].scales if whole else [None, *(one.scales for one in self.sums)]
 
