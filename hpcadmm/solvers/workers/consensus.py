@@ -86,7 +86,7 @@ class Consensus(WorkerSolver):
     participate: share of the workers that take part in a round, at least one worker, in (0, 1] (default 1); drawn by
         seed and round. The others do nothing but hear Theta.
     moments: "own" (default): Adam's averages of the gradient and of its square stay with the worker from round to
-        round. "shared": the server averages them with the models, at three times the bytes, and theta_n starts from
+        round. "shared": the server averages them with the models, at three times the payload, and theta_n starts from
         Theta with server "admm", too. Choose it where samples are unlike: Adam moves weights that a worker's samples
         hardly use as far as others, and each worker moves other ones.
 

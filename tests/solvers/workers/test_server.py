@@ -7,9 +7,9 @@ from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
 from hpcadmm.model.vector import flat
 from hpcadmm.solvers import Adam, Consensus
-from hpcadmm.solvers.workers.server import Rounds, fed_adam, nesterov
+from hpcadmm.solvers.workers.server import Rounds, Uploads, fed_adam, nesterov
 from hpcadmm.solvers.workers.workers import Workers
-from tests.helpers.decentral import HIDDEN, SHORT, network
+from tests.helpers.decentral import HIDDEN, LAYERS, SHORT, network
 from tests.helpers.problems import posed, problem, stepped
 
 ALONE = World.alone()
@@ -44,6 +44,16 @@ def test_shared_moments_are_averaged_with_the_models():
         assert (alone.moments.rows != alone.moments.rows[0]).any()
     bits = 64 * s.work.Theta.size
     assert solver.measure(s, p, world)["payload_bits_per_worker"] == [3 * 3 * bits] * 4
+
+
+def test_shared_squares_keep_their_bits():
+    """What is lost of a small square, Adam divides by."""
+    p = problem(ALONE, HIDDEN, parts=2, dtype=np.float32)
+    total, random = Uploads(p, 2, whole=False, vectors=3), np.random.default_rng(0)
+    for _ in range(2):  # the first sum finds the scales
+        v = (10 ** random.uniform(-12, 0, (2, sum(LAYERS)))).astype(np.float32)
+        *_, found = total.sum(ALONE, v, v, v)
+    np.testing.assert_allclose(found, v.sum(axis=0, dtype=np.float64), rtol=1e-3)
 
 
 def test_nesterov_without_momentum_at_rate_1_takes_the_average():
