@@ -120,6 +120,9 @@ class Machine:
         rows = [one[where][verb] for one in self.probes if one.get(where)]
         if not rows:
             return [1e-6, 1e-10 if verb == "send" else 3e-10]  # a node of one core: assumed
+        if where == "between":  # many networks let some bytes through at once, and limit what follows
+            (_, latency), (size, seconds) = rows[-1][0], rows[-1][-1]
+            return [latency, max(seconds - latency, 0.0) / size]
         return fitted([[1.0, row[0]] for row in rows[-1]], [row[1] for row in rows[-1]])[0]
 
     @property
