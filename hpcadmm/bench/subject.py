@@ -101,7 +101,7 @@ class Subject:
     @cached_property
     def place(self) -> Place:
         """The layers and columns of this rank."""
-        return place_here(self.job.solver, self.setup.problem, self.world)
+        return place_here(self.job.solver, self.setup.problem, self.world, self.state)
 
     @cached_property
     def _floor(self) -> Floor:

@@ -15,6 +15,7 @@ from hpcadmm.model.state import INPUTS, UNITS, WEIGHTS, Arrays
 from hpcadmm.model.tiles import Tiles
 from hpcadmm.solvers.shared.case import Place
 from hpcadmm.solvers.shared.cost import gradient_memory
+from hpcadmm.solvers.shared.dealing import Block, deal, whole
 from hpcadmm.solvers.shared.ops import Bill
 from hpcadmm.solvers.shared.start import forward
 from hpcadmm.subproblems.norm import square
@@ -159,6 +160,17 @@ class Solver:
     def layer_costs(self, network: Network, tiles: Tiles, /) -> list[float]:
         """Multiply-adds of each layer. Layers are dealt to ranks so that these costs are balanced."""
         return [float(math.prod(network.shape(l))) for l in range(1, network.depth + 1)]
+
+    def deal(self, network: Network, tiles: Tiles, chain: int, samples: int) -> list[Block]:
+        """The layers of each rank of a chain, on a grid of chain x samples ranks, by `layer_costs`."""
+        L = network.depth
+        if chain in (1, L):
+            return whole([(0, L)] if chain == 1 else [(l, l + 1) for l in range(L)])
+        return whole(deal(self.layer_costs(network, tiles), chain))
+
+    def dealt(self, state: Any) -> list[Block] | None:
+        """The layers of each rank of the chain of this state, where they are not dealt by `deal`."""
+        return None
 
     # Benchmark and performance model
 

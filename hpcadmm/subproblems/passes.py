@@ -92,7 +92,7 @@ class Passes:
         """lam of all layers, after `forward` with the same W; y: (n_L, m), w: (m,), None: all 1. Below layer L, y is
         W^T lam of the layer above them."""
         n, last = self.network.n, self.layers[-1]
-        self._root = None if w is None else np.sqrt(w)
+        self.weigh(w)
         if last == self.network.depth:
             lam = self.loss.gradient(self.z[last], y)
             if w is not None:
@@ -103,6 +103,10 @@ class Passes:
         for l in reversed(self.layers[:-1]):
             pull = self._scratch(f"lam{l}", n[l], y.shape[1])
             self.lam[l] = self._through(l, self.products[l + 1].pull(W[l + 1], self.lam[l + 1], pull))
+
+    def weigh(self, w: Weight) -> None:
+        """Weigh the samples in `inputs` and `outputs`, before `backward` does."""
+        self._root = None if w is None else np.sqrt(w)
 
     def _through(self, l: int, pull: Array) -> Operand:
         """lam_l from W_{l+1}^T lam_{l+1}, which it overwrites."""
@@ -136,11 +140,11 @@ class Passes:
         a = drops(a) if drops else a
         return add(a, network.n[0], network.noise_inputs, keys, 0) if network.noise_inputs else a
 
-    def pull(self, W: Arrays) -> Array:
-        """W_l^T lam_l (n_{l-1}, m) of the lowest layer l, for the layer below it."""
-        l = self.layers[0]
-        out = self._scratch("pull", self.network.n[l - 1], self.lam[l].shape[1])
-        return self.products[l].pull(W[l], self.lam[l], out)
+    def pull(self, W: Arrays, l: int, lam: Operand | None = None) -> Array:
+        """W_l^T lam_l (n_{l-1}, m), for the layer below; lam: that of a layer that is not passed through."""
+        lam = self.lam[l] if lam is None else lam
+        out = self._scratch(f"pull{l}", self.network.n[l - 1], lam.shape[1])
+        return self.products[l].pull(W[l], lam, out)
 
     def gradient(self, l: int, out: Array, block: slice = WHOLE) -> Array:
         """out = dR/dW_l = lam_l a_{l-1}^T, or a block of its columns; for the biases of a normalised layer, whose lam_l

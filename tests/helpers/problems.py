@@ -111,6 +111,6 @@ def stepped(solver: Any, p: Problem, world: World, steps: int) -> Any:
     return state
 
 
-def floor_of(solver: Any, p: Problem, world: World, k: int = 0) -> dict[str, Any]:
+def floor_of(solver: Any, p: Problem, world: World, k: int = 0, state: Any = None) -> dict[str, Any]:
     """The necessary products of iteration k on this rank, by name."""
-    return Floor(p.tiles, p.dtype, p.products).of(solver.bill(place_here(solver, p, world), k))
+    return Floor(p.tiles, p.dtype, p.products).of(solver.bill(place_here(solver, p, world, state), k))

@@ -82,7 +82,7 @@ def observed(world, solver, multiplied):
     solver.complete(state, world)
     held = sum(item.array.nbytes for item in items(state)) + p.y.nbytes + p.train.labels.nbytes
     held += p.x.nbytes if not any(item.array is p.x for item in items(state)) else 0
-    place = place_here(solver, p, world)
+    place = place_here(solver, p, world, state)
     bill = solver.bill(place, STEPS)
     flops = sum(op.flops for op in bill if isinstance(op, Gemm))
     return done, (flops, *bill.sent(place)), held, solver.held_bytes(place) if place.columns else None

@@ -4,25 +4,11 @@ from typing import Any
 
 from hpcadmm.comm.exact.sums import words
 from hpcadmm.comm.wire.narrow import NARROW
-from hpcadmm.model.network import Network
-from hpcadmm.model.tiles import Tiles
 from hpcadmm.solvers.mpadmm import local_cost
 from hpcadmm.solvers.mpadmm.inverses import Key, inverters
 from hpcadmm.solvers.shared.case import Place
 from hpcadmm.solvers.shared.cost import batch_bill, forward_and_back, gradient_memory, gradients, summed, triangle
 from hpcadmm.solvers.shared.ops import Bill
-
-
-def layer_costs(solver: Any, n: Network, tiles: Tiles) -> list[float]:
-    """Multiply-adds of each layer in a mean sweep."""
-    m = float(solver.batch or tiles.n)
-    found = []
-    for l in range(1, n.depth + 1):
-        rows, columns = n.shape(l)
-        once = m * columns * columns / 2 + columns**3 / 2 if l > 1 else 0.0
-        again = m * rows * rows / 2 + rows**3 / 2 + once
-        found.append(rows * columns * (m * (2 + (l > 1)) + rows + columns) + again / solver.refresh)
-    return found
 
 
 def bill(solver: Any, place: Place, iteration: int | None = None) -> Bill:
@@ -40,7 +26,9 @@ def bill(solver: Any, place: Place, iteration: int | None = None) -> Bill:
             bill.gemm(l, "gram", size, size, formed * share, f"{x} {x}^T")
             bill.fold(l, triangle(size), formed * share)
             bill.memory(l, far=inverted * size * size * 60, calls=20 * inverted)
-            if owners.get((kind, l), column) == column:
+            if (kind, l) in place.block.lent:
+                bill.send(l, size * size * 8, times=inverted)
+            elif owners.get((kind, l), column) == column:
                 bill.dense(l, "inverse", size, times=inverted, name=f"({x} {x}^T)^-1")
             if (kind, l) in owners:  # a broadcast, priced as a sum
                 bill.sum(l, size * size * case.item, times=inverted)
@@ -49,6 +37,10 @@ def bill(solver: Any, place: Place, iteration: int | None = None) -> Bill:
         step.gemm(l, "apply", n[l], n[l], name=f"Q{l} C{l}")
         bill.ops += step.ops
         bill.memory(l, far=moves * n[l] * columns * (5 * 8 + 5 * case.item), calls=20 * moves)
+    for kind, l in place.block.helps:
+        size, x = (case.width(l), f"a{l - 1}") if kind == "P" else (n[l], f"lam{l}")
+        bill.dense(l, "inverse", size, times=often(solver, iteration), name=f"({x} {x}^T)^-1")
+        bill.send(l, size * size * case.item, times=often(solver, iteration))
     more = local_cost.average(bill, place) if local else 0
     messages(bill, place, often(solver, iteration), often(solver, iteration, inputs=True), more)
     return bill
@@ -97,7 +89,10 @@ def messages(bill: Bill, place: Place, refresh: float, inputs: float, more: int 
     if not place.highest:
         bill.send(last, (n[last] + case.bias) * part, times=bill.calls, overlapped=True)
     if not place.lowest:
-        bill.send(first, n[first - 1] * part, times=bill.calls, overlapped=True)
+        lent = place.shared[0]  # lam and W travel, not W^T lam
+        bill.send(first, n[first if lent else first - 1] * part, times=bill.calls, overlapped=True)
+        if lent:
+            bill.send(first, n[first] * case.width(first) * case.item, overlapped=True)
 
 
 def entries(place: Place) -> tuple[int, ...]:
@@ -109,11 +104,13 @@ def entries(place: Place) -> tuple[int, ...]:
 
 
 def fill(solver: Any, place: Place) -> Bill | None:
-    """What passes through the chain before the last of its ranks has work."""
+    """The forward pass, which goes through the chain before the last of its ranks has work."""
     if place.chain == 1:
         return None
-    bill = batch_bill(place)
-    forward_and_back(bill, place)
+    bill, case = batch_bill(place), place.case
+    for l in place.layers:
+        bill.gemm(l, "apply", case.n[l], case.width(l), name=f"W{l} a{l - 1}")
+        bill.kernel(l, f"{case.activation} value", case.n[l])
     return bill
 
 

@@ -180,8 +180,8 @@ def check_ranks(solver: Any, ranks: int) -> None:
         )
     if ranks > solver.parts:
         raise UsageError(
-            f"a batch has {solver.cut} parts (solver.cut), and each of {ranks} ranks needs at least one: "
-            f"start at most {solver.cut} ranks, or set solver.cut = {ranks}"
+            f"a batch has {solver.parts} parts (solver.cut), and each of {ranks} ranks needs at least one: "
+            f"start at most {solver.parts} ranks, or set solver.cut = {ranks}"
         )
 
 

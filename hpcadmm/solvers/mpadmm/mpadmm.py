@@ -18,7 +18,7 @@ from hpcadmm.comm.world import World
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import WEIGHTS, Arrays, exact_sums, layers, replicated, scalar
 from hpcadmm.solvers.base import Solver
-from hpcadmm.solvers.mpadmm import checks, cost, lengths, local, local_cost, measures, penalties
+from hpcadmm.solvers.mpadmm import checks, cost, costs, lengths, local, local_cost, measures, penalties
 from hpcadmm.solvers.mpadmm.work import Work
 from hpcadmm.solvers.shared.dealing import grid
 from hpcadmm.solvers.shared.narrow_sums import SumsName
@@ -67,7 +67,8 @@ class MpAdmm(Solver):
     batch: samples a sweep; 0: all samples, with a line search that halves s until the objective has fallen by at least
         1e-4 s <D, C>. Default 4000.
     cut: parts of the samples and of each batch, which is also the largest number of ranks that share the samples.
-        Default 8.
+        "auto": parts of about 250 samples of a batch, at least 8. A chain of ranks fills sooner with more parts; with
+        fewer, the sums take less time. Other cuts change the last bits. Default 8.
     refresh: sweeps from one refresh of P and Q to the next. Default 5.
     warm: number of first sweeps that all refresh P and Q. Only they refresh P_1, whose a_0 is the data. Default 10.
     eta: the step s, unless kappa bounds it. Default 6, or 0.5 for the squared loss, whose curvature is 2.
@@ -80,11 +81,12 @@ class MpAdmm(Solver):
         In [0, 1). Default 0.
     decay: weight decay; biases do not decay. Default 0.
     grid: [blocks of layers, blocks of samples] of the ranks; "samples": [1, ranks]; "layers": as many blocks of layers
-        as possible. The parts of a batch flow through a chain of ranks, along which A, B, P and Q do not travel.
+        as possible. The parts of a batch flow through a chain of ranks, which are dealt layers of about the same cost,
+        as measured at the start; the results do not depend on it.
         Default "samples".
     inverses: "each": every rank inverts all its P and Q; "dealt": the ranks with the same layers invert some each and
-        send them to the others, with one more synchronisation a refresh; "auto": "dealt" where that should save 10 ms.
-        Default "auto".
+        send them to the others, with one more synchronisation a refresh, and along a chain of ranks whoever has less
+        to do inverts some of another's; "auto": "dealt" where that should save 10 ms. Default "auto".
     sums: "exact" gives the same bits on any grid, "plain" sums are ordinary float64, "bfloat16" and 8 send fewer
         bytes, as in the minibatch solvers; A and B then travel in bfloat16. Default "exact".
     overlap: "auto": sums travel between nodes while later products are formed; "always": within a node too; "never".
@@ -113,7 +115,7 @@ class MpAdmm(Solver):
     drops: ClassVar[bool] = True
 
     batch: Annotated[int, Ge(0)] = 4000
-    cut: Count = 8
+    cut: Count | Literal["auto"] = 8
     refresh: Count = 5
     warm: Count = 10
     eta: Positive | None = None
@@ -143,7 +145,7 @@ class MpAdmm(Solver):
         due = {"factors": self.refreshes(k), "inputs": self.refreshes(k, inputs=True)}
         # z, a, lam and their products: -m C_l = lam_l a_{l-1}^T, and for a refresh a a^T and lam lam^T
         fresh = tuple(l for l in s.work.layers if self.source(l, k) == k)
-        dealt = due["factors"] and s.work.inverters(fresh, due["inputs"])
+        dealt = due["factors"] and s.work.inverses.shared(fresh, due["inputs"])
         for l in s.sums.arriving(V, lambda: s.work.parts(k), world, **due):
             if not dealt or l not in fresh:
                 self.find_directions(s, p, [l])
@@ -177,7 +179,7 @@ class MpAdmm(Solver):
 
     @property
     def parts(self) -> int:
-        return self.workers if self.local_steps else self.cut if self.batch else 0
+        return self.workers if self.local_steps else costs.parts_of(self) if self.batch else 0
 
     def grid_of(self, L: int, ranks: int) -> tuple[int, int]:
         layers, samples = 1, ranks
@@ -243,7 +245,7 @@ class MpAdmm(Solver):
     check_dropout, check_billed = checks.check_dropout, checks.check_billed
     refreshes, source, refresh_penalties = penalties.refreshes, penalties.source, penalties.refresh_penalties
     rate, bounded_step, step_length = lengths.rate, lengths.bounded_step, lengths.step_length
-    layer_costs = cost.layer_costs
+    deal, dealt = costs.deal, costs.dealt
     measure = measures.measure
     bill = cost.bill
     fill = cost.fill

@@ -3,8 +3,6 @@
 from collections.abc import Iterable
 from typing import Any
 
-from hpcadmm.subproblems.matrix_penalty import input_penalty, output_penalty
-
 
 def refreshes(solver: Any, k: int, inputs: bool = False) -> bool:
     """Does iteration k = 0, 1, ... refresh the penalties; with `inputs`: P_1?"""
@@ -21,7 +19,7 @@ def refresh_penalties(solver: Any, s: Any, m: float, inputs: bool) -> None:
     s.refreshes += 1
     for l in s.work.layers:
         add_means(s, l, m, s.refreshes, l > 1 or inputs)
-    invert(solver, s, tuple(s.work.layers), inputs)
+    s.work.renew(s, tuple(s.work.layers), inputs)
 
 
 def refresh_arrived(solver: Any, s: Any, arrived: Iterable[int]) -> None:
@@ -33,7 +31,7 @@ def refresh_arrived(solver: Any, s: Any, arrived: Iterable[int]) -> None:
         inputs = 1 in due and solver.refreshes(due[1], inputs=True)
         for l, k in due.items():
             add_means(s, l, s.work.size(k), s.refreshes + (k == s.sweeps), l > 1 or inputs)
-        invert(solver, s, tuple(due), inputs)
+        s.work.renew(s, tuple(due), inputs)
 
 
 def add_means(s: Any, l: int, m: float, count: int, inputs: bool) -> None:
@@ -42,16 +40,3 @@ def add_means(s: Any, l: int, m: float, count: int, inputs: bool) -> None:
     if inputs:
         s.A[l] += (1 - keep) * (s.sums.aaT[l].total / m - s.A[l])
     s.B[l] += (1 - keep) * (s.sums.llT[l].total / m - s.B[l])
-
-
-def invert(solver: Any, s: Any, layers: tuple[int, ...], inputs: bool) -> None:
-    """P_l and Q_l from A_l and B_l, P_1 only with `inputs`: each on the rank that it is dealt to, or on every rank."""
-    work, dealt = s.work, s.work.inverters(layers, inputs)
-    for l in layers:
-        if (l > 1 or inputs) and dealt.get(("P", l), work.peers.rank) == work.peers.rank:
-            input_penalty(s.A[l], solver.delta, s.P[l])
-        if dealt.get(("Q", l), work.peers.rank) == work.peers.rank:
-            output_penalty(s.B[l], solver.g, s.Q[l])
-    for (kind, l), rank in dealt.items():
-        work.peers.broadcast((s.P if kind == "P" else s.Q)[l], rank)
-    work.take_penalties(s, layers, inputs)

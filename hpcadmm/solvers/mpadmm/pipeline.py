@@ -1,85 +1,166 @@
-"""The passes of a batch through layers on a chain of ranks, part by part: first all forward, then all backward.
+"""The passes of a batch through layers on a chain of ranks, part by part.
 
-Huang et al.: GPipe, NeurIPS 2019. A rank sends a part's multipliers to the rank below before it forms its own products,
-so that the rank below need not wait for them.
+A rank takes a part backward as soon as it can, else the next part forward (Narayanan et al.: one forward, one backward,
+SOSP 2019; here W changes after the last part). It forms the products for the sums while no message is there (Osawa et
+al.: PipeFisher, MLSys 2023): it waits only for its first part, and where it has nothing left to multiply. The sums are
+exact, so that their order changes nothing.
 """
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
 
-from hpcadmm.comm.traffic import Pending
-from hpcadmm.comm.world import World
+from hpcadmm.comm.world import Pending, World
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array, Arrays
 from hpcadmm.model.weighted import Weight
-from hpcadmm.solvers.shared.buckets import Bucket
+from hpcadmm.products.scratch import Scratch
+from hpcadmm.solvers.shared.buckets import Bucket, OuterSum
+from hpcadmm.solvers.shared.dealing import Block
 from hpcadmm.solvers.shared.gradient_sums import GradientSums, Parts
+from hpcadmm.subproblems.passes import Passes
 
-FORWARD, BACKWARD = 11, 12  # tags
+FORWARD, BACKWARD, WEIGHTS = 11, 12, 13  # tags
+
+
+@dataclass
+class Part:
+    """A part of the batch on this rank, and the messages that it needs: `below` to go forward, `above` to go back."""
+
+    passes: Passes
+    a: Any  # of the layer below this rank's
+    y: Any  # of the data; below layer L the W^T lam, or the lam that is to be pulled, of the layer above
+    w: Weight
+    keys: Array | None = None
+    below: list[Pending] = field(default_factory=list)
+    above: list[Pending] = field(default_factory=list)
 
 
 class PipelineSums(GradientSums):
-    """`GradientSums` of this rank's `layers`; the ranks of `chain` hold the other layers, in order."""
+    """`GradientSums` of this rank's block of layers; the ranks of `chain` hold the other layers, in order.
+
+    W_l^T lam_l of the lowest layer l of a rank travels down. Where it is a pull of the rank below (`Block`), lam_l
+    travels, and W_l once in a sweep.
+    """
 
     cuts: ClassVar[bool] = False
 
-    def __init__(self, p: Problem, count: int, chain: World, layers: Sequence[int], **options: Any) -> None:
-        super().__init__(p, count, layers=layers, **options)
+    def __init__(self, p: Problem, count: int, chain: World, block: Block, **options: Any) -> None:
+        super().__init__(p, count, layers=block.layers, **options)
         self.chain = chain
-        self.below = self.chain.rank - 1 if self.chain.rank > 0 else None
-        self.above = self.chain.rank + 1 if self.chain.rank + 1 < self.chain.size else None
-        self._received: dict[tuple[int, int], Array] = {}
+        self.below, self.above = chain.rank - 1, chain.rank + 1
+        self.lowest, self.highest = chain.rank == 0, chain.rank == chain.size - 1
+        self.bottom, self.next = block.layers.start, block.layers.stop
+        self.lends = not self.lowest and self.bottom not in block.pulls
+        self.borrowed = np.empty(p.network.shape(self.next), p.dtype, order="F") if self.next in block.pulls else None
+        self._scratch = Scratch(p.dtype)
 
     def run(self, W: Arrays, parts: Parts, buckets: Sequence[Bucket], world: World) -> None:
-        """All parts forward, then backward in reverse order; add each to the sums on its way back, and after the last
-        start the sums."""
-        sent: list[Pending] = []
-        targets, W = [], self.passes.weights(W)
-        for j, (x, y, w, *keys) in enumerate(parts()):
-            if j == len(self._passes):
-                self._passes.append(self._new_passes(keep=self.below is None))
-            targets.append((y.copy(order="F"), w))
-            sent.extend(self._forward(W, j, x, *keys))
-        self._every = self._passes[: len(targets)]
-        for j in reversed(range(len(targets))):
-            sent.extend(self._backward(W, j, *targets[j]))
-            for bucket in buckets if j else ():
-                bucket.add([self._passes[j]], world)
-        for bucket in buckets:
-            if len(buckets) > 1:
-                bucket.depart(self._every[:1], world)
+        """All parts forward and backward; add their products to the buckets. If there are several, start each as soon
+        as it has its last product."""
+        sent, weights, W = self._lend(W)
+        outers = [outer for bucket in buckets for outer in bucket.outers]
+        early = [outer for outer in outers if outer is self._inputs.get(outer.layer)]  # need no lam
+        late = [outer for outer in outers if outer not in early]
+        coming, self._every = self._coming(parts), []
+        part, passed, products = next(coming, None), deque[Part](), deque[tuple[OuterSum, Passes]]()
+        while part or passed:
+            if passed and arrived(weights) and arrived(passed[0].above):
+                done = passed.popleft()
+                sent += self._backward(W, done)
+                products.extend((outer, done.passes) for outer in late)
+            elif part and arrived(part.below):
+                sent += self._forward(W, part)
+                products.extend((outer, part.passes) for outer in early)
+                passed.append(part)
+                part = next(coming, None)
+            elif products:
+                outer, passes = products.popleft()
+                outer.add(passes)
             else:
-                bucket.add(self._every[:1], world)
-        for pending in sent:
-            pending.wait()
+                wait(part.below if part else [*weights, *passed[0].above])
+        self._add_last(products, buckets, world)
+        wait(sent)
 
-    def _forward(self, W: Arrays, j: int, x: Any, keys: Array | None = None) -> list[Pending]:
-        """Part j through this rank's layers, from its a_0 or from the rank below; send the result to the rank above."""
-        passes, n, l = self._passes[j], self.p.network.n, self.layers[0]
-        if self.below is not None:
-            a = passes.operands[l].incoming("from below", n[l - 1] + self.p.network.ones, x.shape[1])
-            self.chain.receive(passes.products[l].message(a), self.below, FORWARD).wait()
-            x = a
-        passes.forward(W, x, keys)
-        if self.above is None:
-            return []
-        l = self.layers[-1]
-        return [self.chain.send(passes.products[l + 1].message(passes.a[l]), self.above, FORWARD)]
+    def _add_last(self, products: Iterable[tuple[OuterSum, Passes]], buckets: Sequence[Bucket], world: World) -> None:
+        """The products that are left, bucket by bucket."""
+        for bucket in buckets:
+            for outer, passes in products:
+                if outer in bucket.outers:
+                    outer.add(passes)
+                    world.progress()
+            if len(buckets) > 1:
+                bucket.depart([], world)
 
-    def _backward(self, W: Arrays, j: int, y: Array, w: Weight) -> list[Pending]:
-        """Part j back through them, from its y or from the rank above; send W^T lam to the rank below."""
+    def _lend(self, W: Arrays) -> tuple[list[Pending], list[Pending], Arrays]:
+        """Send W of the lowest layer to the rank that pulls through it; receive the next layer's, if this rank does.
+        Returns both messages, and the operands of W."""
+        sent, received = [], []
+        if self.lends:
+            sent.append(self.chain.send(W[self.bottom], self.below, WEIGHTS))
+        if self.borrowed is not None:
+            received.append(self.chain.receive(self.borrowed, self.above, WEIGHTS))
+            W = [*W[: self.next], self.borrowed, *W[self.next + 1 :]]
+        return sent, received, self.passes.weights(W)
+
+    def _coming(self, parts: Parts) -> Iterator[Part]:
+        """The parts of the batch. On the lowest rank each is drawn when it is its turn; elsewhere all are at once, and
+        their messages are expected."""
+        every = (self._part(j, *given) for j, given in enumerate(parts()))
+        return every if self.lowest else iter(list(every))
+
+    def _part(self, j: int, x: Any, y: Array, w: Weight, keys: Array | None = None) -> Part:
+        p, n, m = self.p, self.p.network.n, x.shape[1]
+        if j == len(self._passes):
+            self._passes.append(self._new_passes(keep=self.lowest))
+        part = Part(self._passes[j], x, y, w, keys)
+        self._every.append(part.passes)
+        if not self.lowest:
+            part.a, part.below = self._expected(j, self.bottom, n[self.bottom - 1] + p.network.ones, m, self.below)
+        if self.highest:
+            part.y = y.copy(order="F")
+        elif self.borrowed is not None:
+            part.y, part.above = self._expected(j, self.next, n[self.next], m, self.above)
+        else:
+            part.y = self._scratch(f"from above {j}", n[self.next - 1], m)
+            part.above = [self.chain.receive(part.y, self.above, BACKWARD)]
+        return part
+
+    def _expected(self, j: int, l: int, rows: int, columns: int, source: int) -> tuple[Any, list[Pending]]:
+        """An operand of layer l for part j, and its message."""
         passes = self._passes[j]
-        if self.above is not None:
-            y = self._receive(self.above, j, self.p.network.n[self.layers[-1]], y.shape[1])
-        passes.backward(W, y, w)
-        return [] if self.below is None else [self.chain.send(passes.pull(W), self.below, BACKWARD)]
+        made = passes.operands[l].incoming(f"from {source}", rows, columns)
+        tag = FORWARD if source == self.below else BACKWARD
+        return made, [self.chain.receive(passes.products[l].message(made), source, tag)]
 
-    def _receive(self, source: int, j: int, rows: int, columns: int) -> Array:
-        """W^T lam of part j."""
-        key = j, columns
-        if key not in self._received:
-            self._received[key] = np.empty((rows, columns), self.p.dtype, order="F")
-        self.chain.receive(self._received[key], source, BACKWARD).wait()
-        return self._received[key]
+    def _forward(self, W: Arrays, part: Part) -> list[Pending]:
+        """Through this rank's layers; send a of the last one to the rank above."""
+        passes = part.passes
+        passes.weigh(part.w)
+        passes.forward(W, part.a, part.keys)
+        if self.highest:
+            return []
+        return [self.chain.send(passes.products[self.next].message(passes.a[self.next - 1]), self.above, FORWARD)]
+
+    def _backward(self, W: Arrays, part: Part) -> list[Pending]:
+        """Back through them; send W^T lam of the lowest one, or its lam, to the rank below."""
+        passes, l = part.passes, self.bottom
+        passes.backward(W, part.y if self.borrowed is None else passes.pull(W, self.next, part.y), part.w)
+        if self.lowest:
+            return []
+        message = passes.products[l].message(passes.lam[l]) if self.lends else passes.pull(W, l)
+        return [self.chain.send(message, self.below, BACKWARD)]
+
+
+def arrived(messages: Sequence[Pending]) -> bool:
+    """Are these complete?"""
+    return all(message.progress() for message in messages)
+
+
+def wait(messages: Sequence[Pending]) -> None:
+    """Until these are complete."""
+    for message in messages:
+        message.wait()

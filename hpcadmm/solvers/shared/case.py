@@ -14,7 +14,7 @@ from hpcadmm.model.network import Network
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.tiles import Tiles, tile_limits, tile_width
 from hpcadmm.products import PRECISIONS
-from hpcadmm.solvers.shared.dealing import deal
+from hpcadmm.solvers.shared.dealing import Block
 
 
 @dataclass(frozen=True)
@@ -76,14 +76,9 @@ class Case:
         """The case on this grid; itself if the solver has none."""
         return replace(self, solver=self.solver.gridded(chain, samples))
 
-    def blocks(self, chain: int) -> list[range]:
-        """The layers of each block, as the solver deals them."""
-        if chain == 1:
-            return [range(1, self.L + 1)]
-        if chain == self.L:
-            return [range(l, l + 1) for l in range(1, self.L + 1)]
-        costs = self.solver.layer_costs(self.network, self.tiles())
-        return [range(lo + 1, hi + 1) for lo, hi in deal(costs, chain)]
+    def blocks(self, chain: int, samples: int = 1) -> list[Block]:
+        """The layers of each block, as the solver deals them by counted costs."""
+        return self.solver.deal(self.network, self.tiles(), chain, samples)
 
 
 @dataclass(frozen=True)
@@ -92,12 +87,16 @@ class Place:
     `column` counts the ranks with the same layers (None: any)."""
 
     case: Case
-    layers: range
+    block: Block
     columns: float
     calls: float
     chain: int
     samples: int
     column: int | None = None
+
+    @property
+    def layers(self) -> range:
+        return self.block.layers
 
     @property
     def ranks(self) -> int:
@@ -107,7 +106,22 @@ class Place:
     def like(self) -> tuple[object, ...]:
         """A key: places with the same key do the same work."""
         n = self.case.n
-        return n[self.layers[0] - 1 : self.layers[-1] + 1], self.lowest, self.highest, self.columns, self.calls
+        units = n[self.layers[0] - 1 : self.layers[-1] + 1 + self.shared[1]]
+        return (
+            units,
+            self.shared,
+            self.block.lent,
+            self.block.helps,
+            self.lowest,
+            self.highest,
+            self.columns,
+            self.calls,
+        )
+
+    @property
+    def shared(self) -> tuple[bool, bool]:
+        """Does the rank below pull through this one's first layer, and this one through the next layer above?"""
+        return not self.lowest and self.layers[0] not in self.block.pulls, self.layers.stop in self.block.pulls
 
     @property
     def tiles(self) -> int:
@@ -126,8 +140,8 @@ class Place:
 def places(case: Case, chain: int, samples: int) -> Iterator[Place]:
     """One place for each block of layers, with the columns of the rank that has most."""
     most = busiest(case.tiles(), samples)
-    for layers in case.blocks(chain):
-        yield Place(case, layers, most.hi - most.lo, len(most), chain, samples)
+    for block in case.blocks(chain, samples):
+        yield Place(case, block, most.hi - most.lo, len(most), chain, samples)
 
 
 def busiest(tiles: Tiles, size: int) -> Tiles:
@@ -144,14 +158,16 @@ def busiest(tiles: Tiles, size: int) -> Tiles:
 def shared(case: Case, chain: int, samples: int) -> Iterator[Place]:
     """One place for each block of layers, with an even share of the columns: the work of the mean rank."""
     tiles = case.tiles()
-    for layers in case.blocks(chain):
-        yield Place(case, layers, tiles.n / samples, tiles.count / samples, chain, samples)
+    for block in case.blocks(chain, samples):
+        yield Place(case, block, tiles.n / samples, tiles.count / samples, chain, samples)
 
 
-def place_here(solver: Any, problem: Problem, world: World) -> Place:
-    """The place of this rank in a run; `world` is arranged for the solver."""
+def place_here(solver: Any, problem: Problem, world: World, state: Any = None) -> Place:
+    """The place of this rank in a run; `world` is arranged for the solver. state: of a run that has begun, whose layers
+    may be dealt by measured costs."""
     network, tiles = problem.network, problem.tiles
     precision, functions = problem.products.precision, (problem.loss.name, network.activation.name)
     case = Case(solver, network.n, tiles.n, precision, *functions, network.bias)
-    layers, ranks = case.blocks(world.chain.size)[world.chain.rank], (world.chain.size, world.samples.size)
-    return Place(case, layers, tiles.hi - tiles.lo, len(tiles), *ranks, world.samples.rank)
+    ranks = world.chain.size, world.samples.size
+    blocks = (state and solver.dealt(state)) or case.blocks(*ranks)
+    return Place(case, blocks[world.chain.rank], tiles.hi - tiles.lo, len(tiles), *ranks, world.samples.rank)

@@ -72,14 +72,21 @@ def forward_and_back(bill: Bill, place: Place, *, summed: bool = True) -> None:
         bill.gemm(l, "outer", n[l], case.width(l), name=f"lam{l} a{l - 1}^T")
         if summed:
             bill.fold(l, n[l] * case.width(l))
-        if l > 1:
-            bill.gemm(l, "pull", n[l - 1], n[l], name=f"W{l}^T lam{l}")
+        if l in place.block.pulls:
+            pull(bill, place, l)
         if l == case.L:
             bill.kernel(l, f"{case.loss} gradient", n[l])
         else:
             bill.kernel(l, f"{case.activation} value", n[l])
             bill.kernel(l, f"{case.activation} derivative", n[l])
             bill.passes(l, near=5 * n[l], calls=6)
+    if place.shared[1]:
+        pull(bill, place, place.layers.stop)
+
+
+def pull(bill: Bill, place: Place, l: int) -> None:
+    """W_l^T lam_l."""
+    bill.gemm(l, "pull", place.case.n[l - 1], place.case.n[l], name=f"W{l}^T lam{l}")
 
 
 def gradients(place: Place) -> int:

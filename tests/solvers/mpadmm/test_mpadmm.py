@@ -1,6 +1,8 @@
 """mpadmm: what it reduces to, where its step is bounded, and what its penalties hold when."""
 
+import math
 from contextlib import nullcontext
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,8 +10,12 @@ import pytest
 from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
 from hpcadmm.solvers import MpAdmm
-from hpcadmm.solvers.mpadmm import penalties
+from hpcadmm.solvers.mpadmm import inverses, work
+from hpcadmm.solvers.mpadmm.costs import Costs, measured
 from hpcadmm.solvers.mpadmm.inverses import WORTH, seconds_saved, spread
+from hpcadmm.solvers.mpadmm.pipeline import PipelineSums
+from hpcadmm.solvers.shared.buckets import OuterSum
+from hpcadmm.solvers.shared.dealing import Block
 from hpcadmm.solvers.shared.loss import summed_loss
 from tests.helpers.problems import floor_of, posed, started, stepped
 from tests.helpers.solver_runs import assert_same_bits, resumed, run
@@ -171,27 +177,48 @@ def test_cosine_ends_at_rest():
     assert all((old == W).all() for W, old in zip(moved.W[1:], before[1:], strict=True))
 
 
-DEALT = {"average": 0.5, "decay": 0.01, "inverses": "dealt"}
 GRIDS = [(1, 1), (1, 2), (1, 3), (2, 1), (3, 1), (2, 2), (3, 2)]
+NONE = [0, 0, 0]
+DEALT = {  # layers so dear that a chain of two pulls W_l^T lam_l of the upper block below it, or in it; inverses
+    "below": Costs([0, 1, 1], [1, 1, 4], NONE, NONE, NONE, [0, 0, 0.5], [0, 0, 0.5]),
+    "above": Costs([0, 1, 1], [3, 1, 1], *[NONE] * 5),
+}
 
 
-LATE = DEALT | {"late": 1, "overlap": "always"}
+@pytest.fixture(params=DEALT)
+def pulled(request, monkeypatch):
+    """Costs that are not measured."""
+    monkeypatch.setattr(work, "measured", lambda *given: DEALT[request.param])
+    return request.param
+
+
+MEAN = {"average": 0.5, "decay": 0.01, "inverses": "dealt"}
+
+
+LATE = MEAN | {"late": 1, "overlap": "always"}
 
 
 @pytest.mark.parametrize(
-    ("options", "dtype"),
-    [({}, np.float32), ({}, np.float64), (LATE, np.float32), (DEALT | {"batch": 0}, np.float64)],
+    ("options", "dtype", "pulled"),
+    [
+        ({}, np.float32, "below"),
+        ({}, np.float64, "above"),
+        (MEAN, np.float64, "below"),
+        (LATE, np.float32, "below"),
+        ({"batch": 0}, np.float64, "above"),
+    ],
     ids=str,
+    indirect=["pulled"],
 )
-def test_every_grid_makes_the_same_weights(options, dtype):
+def test_every_grid_makes_the_same_weights(options, dtype, pulled):
     """9 sweeps: refreshes with the first layer's inputs and without, and sweeps without any."""
     found = []
     for layers, samples in GRIDS:
         solver = MpAdmm(**{"batch": 60, "cut": 5, "warm": 3, "refresh": 2, **options}, grid=[layers, samples])
         found.append(run(layers * samples, solver, 9, loss="cross-entropy", dtype=dtype, samples=333))
-    for whole, measured in found[1:]:
+    for whole, row in found[1:]:
         assert_same_bits(found[0][0], whole)
-        assert measured == found[0][1]
+        assert row == found[0][1]
 
 
 @pytest.mark.parametrize(("one", "other"), [((3, 1), (1, 2)), ((1, 1), (2, 2)), ((2, 1), (3, 1))])
@@ -206,22 +233,26 @@ def test_a_run_goes_on_in_the_same_bits_on_another_grid(one, other):
     assert whole[1] == again[1]
 
 
-@pytest.mark.parametrize(("inverses", "times"), [("each", 3), ("dealt", 1)])
-def test_dealt_inverses_are_formed_once(monkeypatch, inverses, times):
-    """Three layers, two refreshes: six in the first, with the inputs, five in the second; the floor says the same."""
+@pytest.mark.parametrize(("mode", "grid", "times"), [("each", [1, 3], 3), ("dealt", [1, 3], 1), ("auto", [2, 1], 1)])
+def test_dealt_inverses_are_formed_once(monkeypatch, mode, grid, times):
+    """Three layers, two refreshes: six in the first, with the inputs, five in the second; the floor says the same.
+    On a chain the lower rank inverts a matrix of the upper one, which has more to do."""
+    monkeypatch.setattr(work, "measured", lambda *given: DEALT["below"])
     formed = []
     for name in ("input_penalty", "output_penalty"):
-        plain = getattr(penalties, name)
-        monkeypatch.setattr(penalties, name, lambda *given, plain=plain: (formed.append(len(given[0])), plain(*given)))
-    solver = MpAdmm(batch=60, cut=3, warm=1, refresh=1, inverses=inverses)
+        plain = getattr(inverses, name)
+        monkeypatch.setattr(inverses, name, lambda *given, plain=plain: (formed.append(len(given[0])), plain(*given)))
+    solver = MpAdmm(batch=60, cut=3, warm=1, refresh=1, inverses=mode, grid=grid)
 
-    def work(world):
+    def made(world):
         p, world = posed(solver, world, (7, 5), loss="cross-entropy", samples=300)
         state = stepped(solver, p, world, 2)
-        assert ("P", 1) not in state.work.inverters((1, 2, 3), False)  # nor is it sent again
-        return sum(product.flops for name, product in floor_of(solver, p, world, 1).items() if name.endswith("^-1"))
+        assert ("P", 1) not in state.work.inverses.dealt((1, 2, 3), False)  # nor is it sent again
+        products = floor_of(solver, p, world, 1, state)
+        assert len(state.work.blocks[0].helps) == (grid == [2, 1])
+        return sum(product.flops for name, product in products.items() if name.endswith("^-1"))
 
-    flops = on_ranks(3, work)
+    flops = on_ranks(math.prod(grid), made)
     second = [n**3 for n in (8, 6, 7, 5, 3)]  # P of layers 2 and 3 with the bias, Q of all
     assert len(formed) == times * 11
     assert sum(flops) == times * sum(second)
@@ -238,22 +269,94 @@ def test_inverses_are_dealt_where_that_pays(hidden, ranks, dealt):
     assert max(loads) - min(loads) <= max(sizes.values()) ** 3 or ranks == 1
 
 
-def test_nothing_of_the_size_of_the_penalties_travels_along_a_chain():
-    """A step sends each part's a of one layer up and its pull down, and one number a layer is summed, twice."""
-    solver = MpAdmm(batch=50, cut=5, grid=[2, 1])
+def test_nothing_of_the_size_of_the_penalties_travels_along_a_chain(pulled):
+    """A step sends each part's a of one layer up, and down its pull, or lam and once W; one number a layer is summed,
+    twice."""
+    solver = MpAdmm(batch=50, cut=5, grid=[2, 1], inverses="each")
 
-    def work(world):
-        p, world = posed(solver, world, (40, 40), loss="cross-entropy", features=40)
+    def sent(world):
+        p, world = posed(solver, world, (40, 30), loss="cross-entropy", features=40)
         s = started(solver, p, world)
         before = world.traffic.bytes
         solver.step(s, p, world)
         return world.traffic.bytes - before, s.work.batches.size(0), s.work.blocks, p.network
 
-    found = on_ranks(2, work)
+    found = on_ranks(2, sent)
     (_, size, blocks, network), L = found[0], 3
-    n = network.n[blocks[0][1]]
-    sent = [8 * (size * (n + 1) + 2 * (L + 1)), 8 * (size * n + 2 * (L + 1))]
-    assert [said for said, *_ in found] == sent
+    l, n = blocks[1].layers[0], network.n
+    down = size * n[l] + np.prod(network.shape(l)) if pulled == "below" else size * n[l - 1]
+    assert (l in blocks[0].pulls) == (pulled == "below")
+    assert [said for said, *_ in found] == [8 * (size * (n[l - 1] + 1) + 2 * (L + 1)), 8 * (down + 2 * (L + 1))]
+
+
+def test_a_sum_is_repeated_on_a_chain_without_messages():
+    """The scales of a sum are too low, so all ranks of some layers form their products again."""
+
+    def strained(grid):
+        solver = MpAdmm(batch=60, cut=4, grid=grid)
+
+        def made(world):
+            p, world = posed(solver, world, loss="cross-entropy")
+            s = started(solver, p, world)
+            for l in s.work.layers:
+                scales = s.sums.gradient[l].scales
+                np.subtract(scales, 30, out=scales, where=scales > -1000)
+            solver.step(s, p, world)
+            return copies(solver.weights(s, world))
+
+        return on_ranks(grid[0], made)
+
+    ((_, *whole),) = strained([1, 1])
+    for _, *W in strained([3, 1]):
+        assert all((one == other).all() for one, other in zip(whole, W, strict=True))
+
+
+class Message:
+    """One from the rank above, which comes at once or when it is waited for."""
+
+    def __init__(self, log, there):
+        self.log, self.there = log, there
+
+    def progress(self):
+        return self.there
+
+    def wait(self):
+        if not self.there:
+            self.log.append("wait")
+            self.there = True
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_rank_goes_back_as_soon_as_it_can_and_multiplies_before_it_waits(monkeypatch, there):
+    """The lower of two ranks, with two layers and four parts: a a^T needs no message."""
+    log = []
+    for of, name in ((PipelineSums, "_forward"), (PipelineSums, "_backward"), (OuterSum, "add")):
+        plain = getattr(of, name)
+        monkeypatch.setattr(of, name, lambda *given, plain=plain, name=name: (log.append(name), plain(*given))[1])
+    s, p, world = alone(MpAdmm(batch=60, cut=4))
+    log.clear()
+    above = SimpleNamespace(rank=0, size=2, send=lambda *_: Message(log, True))
+    above.receive = lambda array, *_: (array.fill(1), Message(log, there))[1]
+    sums = PipelineSums(p, 4, above, Block(range(1, 3), range(2, 3)), curvature=True)
+    sums.sum(s.W, lambda: s.work.parts(0), world, factors=True)
+    if there:
+        assert log[:8] == ["_forward", "_backward"] * 4
+        assert "wait" not in log
+    else:
+        assert log[:13] == ["_forward"] * 4 + ["add"] * 8 + ["wait"]
+        assert log[13] == "_backward"
+    assert sums.gradient[2].total.any()
+
+
+def test_the_measured_costs_are_those_of_the_shapes():
+    solver = MpAdmm(batch=60, cut=2)
+    s, p, _ = alone(solver, (7, 7, 7, 5))
+    costs = measured(solver, p, next(iter(s.work.parts(0))))
+    assert costs.pull[0] == 0
+    assert all(0 < forward < own for forward, own in zip(costs.forward, costs.own, strict=True))
+    for kind in costs:
+        assert len(kind) == 5
+        assert kind[1] == kind[2]  # both are 7 x 8
 
 
 def test_more_ranks_than_parts_are_refused():

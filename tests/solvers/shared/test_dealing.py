@@ -1,6 +1,6 @@
 """Layers dealt to ranks: contiguous, none without, the dearest block as cheap as can be; and grids that do not fit."""
 
-from itertools import combinations, pairwise
+from itertools import combinations, pairwise, product
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hpcadmm.errors import UsageError
 from hpcadmm.solvers import PdAdmm
 from hpcadmm.solvers.pdadmm.cost import layer_costs
-from hpcadmm.solvers.shared.dealing import deal, grid
+from hpcadmm.solvers.shared.dealing import Block, Flow, deal, deal_flow, grid
 from tests.helpers.problems import problem
 from tests.helpers.threads import on_ranks
 
@@ -134,3 +134,34 @@ def test_as_many_ranks_as_have_work_are_taken(size, wanted, samples):
         return len(p.tiles), len(state.mine)
 
     assert all(tiles and layers for tiles, layers in on_ranks(size, work))
+
+
+flows = st.integers(1, 5).flatmap(
+    lambda L: st.tuples(*(st.lists(st.integers(1, 9), min_size=L, max_size=L) for _ in ("own", "pull", "forward")))
+)
+
+
+@given(st.data(), flows, st.integers(1, 9))
+def test_a_flow_is_dealt_as_cheaply_as_can_be(data, costs, parts):
+    """Every boundary lies below or above a pull; a block begins when the blocks below have passed a part on."""
+    own, pull, forward = costs
+    flow, L = Flow(own, [0, *pull[1:]], forward), len(own)
+    blocks = data.draw(st.integers(1, L))
+
+    def every_deal():
+        for cuts in every_cut(L, blocks):
+            for lent in product((False, True), repeat=blocks - 1):
+                below, above = [True, *(not one for one in lent)], [*lent, False]
+                yield [
+                    Block(range(lo + 1, hi + 1), range(max(2, lo + 1 + (not kept)), hi + 1 + takes))
+                    for (lo, hi), kept, takes in zip(cuts, below, above, strict=True)
+                ]
+
+    found = deal_flow(flow, blocks, parts)
+    every = list(every_deal())
+    assert found in every
+
+    def dearest_block(dealt):
+        return max(flow.of(block, parts) for block in dealt)
+
+    assert dearest_block(found) == min(map(dearest_block, every))
