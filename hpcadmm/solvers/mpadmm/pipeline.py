@@ -65,7 +65,8 @@ class PipelineSums(GradientSums):
         outers = [outer for bucket in buckets for outer in bucket.outers]
         early = [outer for outer in outers if outer is self._inputs.get(outer.layer)]  # need no lam
         late = [outer for outer in outers if outer not in early]
-        coming, self._every = self._coming(parts), []
+        self._every = []
+        coming = self._coming(parts)
         part, passed, products = next(coming, None), deque[Part](), deque[tuple[OuterSum, Passes]]()
         while part or passed:
             if passed and arrived(weights) and arrived(passed[0].above):
