@@ -38,10 +38,10 @@ def table(found):
             goal, lines = f"{100 * target:.0f} %", summarised(runs, target)
             for line in lines:
                 row = rows.setdefault(line["job"], {"entrant": line["job"]})
-                row.setdefault(f"sums to {goal}", cell(line["target_synchronisations"]))
+                row.setdefault(f"iterations to {goal}", cell(line["target_iterations"]))
                 row[f"s to {goal}, {speed}"] = cell(line["target_seconds"])
             best.append(against(lines, goal, speed))
-    keys = sorted({key for row in rows.values() for key in row if key.startswith("sums")})
+    keys = sorted({key for row in rows.values() for key in row if key.startswith("iterations")})
     speeds = [f"s to {100 * target:.0f} %, {speed}" for target in TARGETS for speed in found]
     shown = [{key: row.get(key, "") for key in ("entrant", *keys, *speeds)} for row in rows.values()]
     return "\n".join([markdown(shown), "", *best])
@@ -54,8 +54,8 @@ def against(lines, goal, speed):
     if not all(fastest):
         return ""
     one, other = fastest
-    ratio = seconds[one] / seconds[other]
-    return f"- {goal}, {speed}: {one} {number(seconds[one])} s, {other} {number(seconds[other])} s, ratio {ratio:.2f}"
+    text = f"- {goal}, {speed}: {one} after {number(seconds[one])} s, {other} after {number(seconds[other])} s"
+    return f"{text}, ratio {seconds[one] / seconds[other]:.2f}" if math.isfinite(seconds[other]) else text
 
 
 def drawn(found):
@@ -87,7 +87,7 @@ def main():
         found[SPEEDS[path.name.partition("-")[2]]] = results(folder, planned(folder))
     done = [one for runs in found.values() for one in runs if one.finished]
     notes = [f"- {note}" for note in machine_notes(done)]
-    head = "Median over the seeds (least to largest). Seconds are the solver's."
+    head = "Median over the seeds (least to largest). Seconds are the solver's; a sum an iteration."
     text = "\n".join([head, "", table(found), *notes]) + "\n"
     (out / "summary.md").write_text(text)
     print(text)
