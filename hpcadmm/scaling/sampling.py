@@ -116,7 +116,8 @@ def trained(one: Planned, there: Path, target: float) -> dict[str, Any] | None:
     if summary is None or not rows:
         return None
     environment = json.loads((there / ENVIRONMENT).read_text(encoding="utf-8"))
-    compute, communicate = summary["compute_seconds"], summary["communicate_seconds"]
+    last = rows[-1]  # a late sum and the last checkpoint come after the target
+    compute, communicate = last["compute_seconds"], last["communicate_seconds"]
     reached = (summary.get("test_accuracy") or 0.0) >= target
     figures = {
         "ranks": summary["ranks"],
@@ -125,8 +126,8 @@ def trained(one: Planned, there: Path, target: float) -> dict[str, Any] | None:
         "objective": summary["objective"],
         "compute_seconds": compute["mean"],
         "communicate_seconds": communicate["min"],
-        "wait_seconds": summary["seconds"] - compute["mean"] - communicate["min"],
-        "hidden_seconds": summary.get("hidden_seconds", {"mean": 0.0})["mean"],  # earlier versions had none
+        "wait_seconds": last["seconds"] - compute["mean"] - communicate["min"],
+        "hidden_seconds": last.get("hidden_seconds", {"mean": 0.0})["mean"],  # earlier versions had none
         "imbalance": compute["max"] / compute["mean"],
     }
     grid = one.job.solver.grid_of(len(one.job.layers.hidden) + 1, summary["ranks"])
@@ -134,7 +135,7 @@ def trained(one: Planned, there: Path, target: float) -> dict[str, Any] | None:
         "figures": figures,
         "notes": {"weights_sha256": summary["weights_sha256"], "stop_reason": summary["stop_reason"]},
         "samples": {
-            "seconds_to_target": [summary["seconds"]] if reached else [],
+            "seconds_to_target": [last["seconds"]] if reached else [],
             "curve": [[row["seconds"], row.get("test_accuracy")] for row in rows],
         },
         "environment": environment[-1] if isinstance(environment, list) else environment,

@@ -64,6 +64,7 @@ world = World()
 for name, solver in variants():
     several = {"grid", "workers", "cut"} & {field.name for field in fields(solver)}
     grids = [[1, world.size], [2, world.size // 2]] if hasattr(solver, "grid") else []
+    del grids[1 if getattr(solver, "local_steps", 0) else 2 :]  # a worker has all layers
     for one in [replace(solver, grid=grid) for grid in grids] or [solver] * bool(several):
         forget()
         late = compiled_late(one, world, 6, dtype=np.float32, loss="cross-entropy", samples=333)
