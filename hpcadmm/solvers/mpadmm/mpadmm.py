@@ -82,8 +82,7 @@ class MpAdmm(Solver):
     decay: weight decay; biases do not decay. Default 0.
     grid: [blocks of layers, blocks of samples] of the ranks; "samples": [1, ranks]; "layers": as many blocks of layers
         as possible. The parts of a batch flow through a chain of ranks, which are dealt layers of about the same cost,
-        as measured at the start; the results do not depend on it.
-        Default "samples".
+        as measured at the start; the results do not depend on it. Default "samples".
     inverses: "each": every rank inverts all its P and Q; "dealt": the ranks with the same layers invert some each and
         send them to the others, with one more synchronisation a refresh, and along a chain of ranks whoever has less
         to do inverts some of another's; "auto": "dealt" where that should save 10 ms. Default "auto".
