@@ -82,7 +82,7 @@ def ordered(source: Source, order: Order, seed: int) -> Source:
 
 
 def sharded(source: Source, shards: int | None, seed: int) -> Source:
-    """The rows sorted as by `ordered`, in so many even shards, whose order `seed` draws; as they are if None.
+    """The rows, sorted as by `ordered` and cut into even `shards`, whose order `seed` draws; unchanged if None.
 
     The shard at each place is as long as the place: if N divides `shards`, each of N even parts is whole shards.
     """

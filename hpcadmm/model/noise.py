@@ -15,7 +15,7 @@ from hpcadmm.model.state import Array
 
 MIDDLE, DEVIATION = 8 * 255 // 2, (8 * (256**2 - 1) / 12) ** 0.5  # of the sum of eight bytes
 LARGEST = MIDDLE / DEVIATION  # 4.88
-ADDED = 1 << 32  # layer + ADDED: the numbers that are added to a layer, beside those that multiply it
+ADDED = 1 << 32  # the generator of the numbers that are added to a layer is that of layer + ADDED
 EVEN, LANES, EIGHT, TOP = (np.uint64(word) for word in (0x00FF00FF00FF00FF, 0x0001000100010001, 8, 48))
 
 

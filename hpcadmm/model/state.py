@@ -73,8 +73,8 @@ def scalar(value: float, former: str = "") -> Any:
 
 def exact_sums(name: str = "scales") -> Any:
     """Sums over the ranks. A checkpoint keeps their `scales`, an array or list of arrays by layer, under this name; and
-    their `errors` by layer, if they have any, of which each rank has its own: as many ranks get their own again, of R
-    others rank r gets the sum of those of r, r + R, ..."""
+    their `errors` by layer, if they have any. Each rank has errors of its own. The same number of ranks gets them back;
+    of R other ranks, rank r gets the sum of those of ranks r, r + R, ..."""
     return field(default=None, metadata={"lies": "replicated", "first": 0, "sums": name})
 
 

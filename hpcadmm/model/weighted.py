@@ -21,6 +21,15 @@ def times(x: Array, w: Weight) -> Array:
     return x if w is None else x * w
 
 
+def sum_of(w: Weight, samples: int) -> float:
+    """The sum of the weights of these samples, in float64; without weights their number.
+
+    >>> sum_of(np.array([0.5, 2.0]), 2), sum_of(None, 2)
+    (2.5, 2.0)
+    """
+    return float(samples if w is None else w.sum(dtype=np.float64))
+
+
 def total(x: Array, w: Weight = None) -> float:
     """The sum of all entries of x in float64, each column times its weight.
 

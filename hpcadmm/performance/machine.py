@@ -83,8 +83,8 @@ def value(coefficients: Terms, terms: Terms) -> float:
 
 @dataclass(frozen=True)
 class Machine:
-    """`probes`: raw seconds for each number of ranks at once, of which the last has most; on several nodes, rates are
-    those of so many ranks a node."""
+    """`probes`: raw seconds by the number of ranks that work at once, in rising order; on several nodes, the rates are
+    those of this number of ranks on each node."""
 
     about: Mapping[str, Any]
     probes: Sequence[Mapping[str, Any]]

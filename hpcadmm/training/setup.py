@@ -22,6 +22,7 @@ from hpcadmm.model.network import Network
 from hpcadmm.model.problem import Part, Problem
 from hpcadmm.model.state import items
 from hpcadmm.model.tiles import pieces, tile_limits
+from hpcadmm.model.weighted import sum_of
 from hpcadmm.products import PRECISIONS, engine_of
 from hpcadmm.solvers import SOLVERS, Solver
 from hpcadmm.training import best
@@ -191,7 +192,7 @@ def part(samples: Samples, job: Job, outputs: int, classes: int, world: World) -
     if samples.weight is None:
         return Part(samples.x, y, samples.labels, tiles)
     weight = samples.weight.astype(dtype)
-    own = np.array([[weight[t].sum(dtype=np.float64)] for _, t in tiles]).reshape(-1, 1)
+    own = np.array([[sum_of(weight[t], t.stop - t.start)] for _, t in tiles]).reshape(-1, 1)
     total = float(sum_by_tile(world, tiles, own)[0])
     return Part(samples.x, y, samples.labels, tiles, weight, total, samples.by_class)
 

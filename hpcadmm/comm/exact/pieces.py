@@ -25,7 +25,7 @@ class Pieces:
         self._sizes = np.zeros((0, len(total.scales)))
 
     def clear(self, partials: int) -> None:
-        """Begin a new sum of so many partials."""
+        """Begin a new sum of this number of partials."""
         self.total.clear()
         self._sizes = np.zeros((partials, len(self.total.scales)))
 

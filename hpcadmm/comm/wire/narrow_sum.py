@@ -24,7 +24,7 @@ from hpcadmm.comm.traffic import Pending
 from hpcadmm.comm.wire.narrow import Narrow, Packed, empty, encoded, split
 from hpcadmm.comm.world import World
 
-FIRST_TAG, SUMS = 100, 1000  # of the messages of a sum; so many sums have tags of their own
+FIRST_TAG, SUMS = 100, 1000  # the tag of the first message; the number of sums whose tags differ
 
 
 class NarrowSum:

@@ -43,7 +43,7 @@ class Population:
         W[-1][...], self.at = V[-1], step
 
     def unfolded(self, W: Arrays, world: World) -> Arrays:
-        """V of which `fold` makes the network W, but for what the means over parts differ. Collective.
+        """The V that `fold` turns into W, except that means over parts differ a little. Collective.
 
         A unit of V passes on 1 / sd of what it does in W, and the weights of the next layer are sd times as large.
         """

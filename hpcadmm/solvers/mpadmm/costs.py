@@ -28,8 +28,8 @@ def parts_of(solver: Any) -> int:
 
 
 class Costs(NamedTuple):
-    """Seconds of each layer l = 1, 2, ... for a whole batch: W_l^T lam_l; all other work of a sweep without a refresh,
-    of which the forward pass is a part; a a^T and lam lam^T of a refresh; the inverses P and Q."""
+    """Seconds of each layer l = 1, 2, ... for a whole batch: W_l^T lam_l; all other work of a sweep without a refresh;
+    the forward pass, which is part of it; a a^T and lam lam^T of a refresh; the inverses P and Q."""
 
     pull: list[float]
     own: list[float]

@@ -18,6 +18,7 @@ from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array, Arrays
+from hpcadmm.model.weighted import sum_of
 from hpcadmm.solvers.shared.batches import LocalBatches, counted
 from hpcadmm.solvers.shared.buckets import Bucket, OuterSum
 from hpcadmm.solvers.shared.narrow_sums import NarrowSums
@@ -37,7 +38,7 @@ class Worker:
     weight: float
 
     def counted(self, samples: int) -> float:
-        """What its mean over so many of its samples divides by: their number times the mean weight of its own."""
+        """What its mean over a number of its samples divides by: that number times the mean weight of its own."""
         return samples * self.weight / (self.samples or 1) or 1.0
 
 
@@ -53,7 +54,7 @@ class Rounds:
     def __init__(self, solver: Any, p: Problem) -> None:
         self.p, self.layers, count = p, range(1, p.network.depth + 1), p.tiles.count
         self.after, self.last = solver.local_after, (0.0, 0.0, 0.0)
-        self.workers = [Worker(n, t.stop - t.start, weight_of(p, t)) for n, t in p.tiles]
+        self.workers = [Worker(n, t.stop - t.start, sum_of(p.w(t), t.stop - t.start)) for n, t in p.tiles]
         before = -(-solver.local_after * solver.batch // (solver.workers * solver.local_batch))
         self.batches = LocalBatches(p, [w.n for w in self.workers], solver.local_batch, solver.local_steps, before)
         shapes, plain = [p.network.shape(l) for l in self.layers], solver.sums != "exact"
@@ -152,12 +153,6 @@ def take_round(solver: Any, s: Any, p: Problem, world: World) -> None:
         solver.refresh_penalties(s, rounds.size(k), inputs)
     s.sweeps, s.sums_made = k + 1, s.sums_made + 1
     solver.average_iterate(s)
-
-
-def weight_of(p: Problem, t: slice) -> float:
-    """The sum of the weights of these samples; without weights their number."""
-    w = p.w(t)
-    return t.stop - t.start if w is None else float(w.sum(dtype=np.float64))
 
 
 def check(solver: Any) -> None:

@@ -160,8 +160,8 @@ class LocalBatches:
 
 
 def counted(p: Problem, samples: int) -> float:
-    """What the mean over a batch of so many samples divides by: their number times the mean weight of all samples, so
-    that a batch stands for its share of all weights, whichever samples it draws."""
+    """What the mean over a batch of `samples` divides by: their number times the mean weight of all samples, so that
+    a batch stands for its share of all weights, whichever samples it draws."""
     return samples * (p.total / (p.tiles.n or 1)) if p.weighted else samples
 
 

@@ -12,6 +12,7 @@ from hpcadmm.comm.world import World
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array
 from hpcadmm.model.vector import spans
+from hpcadmm.model.weighted import sum_of
 from hpcadmm.solvers.workers.workers import Workers
 from hpcadmm.subproblems.first_order import adam, sgd
 
@@ -56,8 +57,7 @@ class Uploads:
 
 def weights_of(p: Problem) -> Array:
     """The summed weights of the samples of each of this rank's workers."""
-    every = ((p.w(t), t) for _, t in p.tiles)
-    return np.array([t.stop - t.start if w is None else w.sum(dtype=np.float64) for w, t in every], np.float64)
+    return np.array([sum_of(p.w(t), t.stop - t.start) for _, t in p.tiles], np.float64)
 
 
 def taking_part(share: float, workers: int) -> int:
