@@ -142,9 +142,10 @@ def prepare(scales, rows, guess, now, up, down):  # type: ignore[no-untyped-def]
 @kernel
 def judge(loads, scales, rows, free, least, patient):  # type: ignore[no-untyped-def]
     """EXCEEDED: an entry may have exceeded its bound. LOOSE: one of the first `free` lines, whose scales are not fixed,
-    has a load below `least` (and, if `patient`, had no scale before). Else, or if not finite: HELD.
+    has a load below `least` (and, if `patient`, no row, or no column, had a scale before). Else, or if not finite: HELD.
     """
     over_rows, over_columns, loose = False, rows == loads.size, False
+    first_rows, first_columns = first(scales, rows, patient)
     for k in range(loads.size):
         load = loads[k]
         if load >= ENDLESS:
@@ -154,7 +155,7 @@ def judge(loads, scales, rows, free, least, patient):  # type: ignore[no-untyped
                 over_rows = True
             else:
                 over_columns = True
-        if 0 < load < least and k < free and (not patient or scales[k] == UNKNOWN):
+        if 0 < load < least and k < free and (first_rows if k < rows else first_columns):
             loose = True
     if over_rows and over_columns:
         return EXCEEDED
@@ -164,17 +165,25 @@ def judge(loads, scales, rows, free, least, patient):  # type: ignore[no-untyped
 @kernel
 def follow(loads, scales, rows, free, now, room, patient):  # type: ignore[no-untyped-def]
     """New bounds that leave `room` bits to the next sum: B_ij changes by 2^room sqrt(load_i load_j), since
-    min(load_i, load_j) bounds sum |p_ij| / B_ij, or by 2^room load_i. If `patient`, a scale that is SLACK bits too high
-    decreases by one bit per sum, others never."""
+    min(load_i, load_j) bounds sum |p_ij| / B_ij, or by 2^room load_i. If `patient`, after the first sum, a scale that is
+    SLACK bits too high decreases by one bit per sum, others never: a unit that begins to be active, in one sample of
+    millions, may be active in all of them soon."""
+    first_rows, first_columns = first(scales, rows, patient)
     for k in range(free):
         if 0 < loads[k] < ENDLESS:
             change = power(min(loads[k], 2 * LIMIT)) + room
-            if patient and scales[k] != UNKNOWN and change < 0:
+            if change < 0 and not (first_rows if k < rows else first_columns):
                 change = -1 if change < -SLACK else 0
             elif free == loads.size:
                 change = half(change)
             scales[k] = now[k] + change
     balance(scales, rows, free)
+
+
+@kernel
+def first(scales, rows, patient):  # type: ignore[no-untyped-def]
+    """Is no row's scale known, and no column's? True, if not `patient`: each sum is judged like a first one."""
+    return not patient or largest(scales[:rows]) == UNKNOWN, not patient or largest(scales[rows:]) == UNKNOWN
 
 
 @kernel
