@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from hpcadmm.comm import launcher
+from hpcadmm.comm.culprits import culprits
 from hpcadmm.comm.ending import Describe, Ending, Kind, current_phase, failed, phase
 from hpcadmm.comm.watchdog import Watchdog, patience
 from hpcadmm.errors import UsageError
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 __all__ = ["check_launcher", "guarded", "launched_world", "phase", "refuse_launcher", "start_mpi"]
 
 PATIENCE = 3.0  # seconds that a failed rank waits for the others to fail or end too
-ANSWER = 2.5  # seconds within which a living rank answers the watchdog of another
 
 # MPI starts once per process, so there is at most one of each.
 _meetings: "list[Meeting]" = []
@@ -216,34 +216,13 @@ def _stuck(what: str, seconds: float) -> None:
     from hpcadmm.comm.agreement import abort
 
     since = time.strftime("%H:%M:%S", time.localtime(time.time() - seconds))
-    culprits = _culprits(_meetings[0])
+    why = culprits(_meetings[0], _doing())
     _say(
         f"{_meetings[0].place}, phase: {current_phase()}\n"
-        f"Error: this rank has waited for the others in {what} since {since} ({seconds:.0f} s): {culprits}. The job "
-        "ends. (HPCADMM_WATCHDOG=SECONDS sets this limit; 0 removes it.)"
+        f"Error: this rank has waited for the others in {what} since {since} ({seconds:.0f} s): {why}. The job ends. "
+        "(HPCADMM_WATCHDOG=SECONDS sets this limit; 0 removes it.)"
     )
     abort(1)
-
-
-def _culprits(meeting: "Meeting") -> str:
-    """Whom the others wait for: the ranks that do not answer, or those that are at work."""
-    found = meeting.roll_call(_doing(), ANSWER)
-    if found is None:
-        return "one is stopped, lost or far behind"
-    silent = [rank for rank in meeting.others if rank not in found]
-    if silent:
-        return f"no answer from {_named(meeting, silent)}: stopped, or its host or network is down"
-    busy = [rank for rank, doing in found.items() if doing.endswith("\n")]
-    if busy:
-        return f"{_named(meeting, busy)} is far behind, in phase: {found[busy[0]].strip()}"
-    waits = found[meeting.others[0]].partition("\n")[2]
-    return f"{_named(meeting, meeting.others)} waits too, in {waits}"
-
-
-def _named(meeting: "Meeting", ranks: list[int]) -> str:
-    """Some ranks with their hosts."""
-    shown = ", ".join(f"rank {rank} on {meeting.host(rank)}" for rank in ranks[:8])
-    return shown + (f" and {len(ranks) - 8} more" if len(ranks) > 8 else "")
 
 
 def _say(text: str) -> None:
