@@ -119,6 +119,8 @@ def layers(graph: Graph, trained: Trained) -> None:
 def values(graph: Graph, trained: Trained) -> None:
     """Add the output of a regression."""
     outputs = trained.network.n[-1]
+    if trained.job.loss.raw:
+        graph.add("Exp", name="expected")
     affine(graph, trained.transform.targets or Affine.identity(outputs), into=False)
     graph.add("Identity", name="values")
     graph.output("values", graph.type, outputs)
@@ -147,9 +149,14 @@ def classes(graph: Graph, trained: Trained) -> None:
     """Add the outputs of a classifier."""
     outputs, integer = trained.network.n[-1], graph.helper.np_dtype_to_tensor_dtype(np.dtype(np.int64))
     graph.output("scores", graph.type, outputs)
-    if trained.job.loss.name == "cross-entropy":
-        graph.add("Softmax", source="scores", name="probabilities", axis=1)
-        graph.output("probabilities", graph.type, outputs)
+    if trained.job.loss.probable:
+        if outputs == 1:
+            graph.add("Neg", source="scores", name="opposite")
+            graph.add("Concat", "scores", name="both", axis=1)
+            graph.add("Sigmoid", name="probabilities")
+        else:
+            graph.add("Softmax", source="scores", name="probabilities", axis=1)
+        graph.output("probabilities", graph.type, max(outputs, 2))
     if outputs > 1:
         graph.add("ArgMax", source="scores", name="class", axis=1, keepdims=0)
     else:

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-from scipy.special import softmax
 
 from hpcadmm.after.naming import targets_of
 from hpcadmm.after.trained import Trained
-from hpcadmm.model.losses.base import decide
+from hpcadmm.model.losses.base import decide, probabilities
 from hpcadmm.model.state import Array
 from hpcadmm.storage.hdf5 import fill_array, write_text, writing
 
@@ -33,14 +32,15 @@ class Sheet:
     trained: Trained
 
     def columns(self, z: Array) -> Columns:
-        """Outputs z (n_L, samples) as classes with scores (cross entropy: probabilities), or as regression values."""
+        """Outputs z (n_L, samples) as classes with scores or probabilities, or as regression values."""
         trained = self.trained
         if not trained.classes:
             targets = trained.transform.targets
+            z = trained.job.loss.mean(z)
             return {"values": (targets.undo(z) if targets else z).T}
         classes = decide(z)
-        if trained.job.loss.name == "cross-entropy":
-            scores = {"probabilities": softmax(z, axis=0).T}
+        if trained.job.loss.probable:
+            scores = {"probabilities": probabilities(z).T}
         else:
             scores = {"scores": z.T}
         return {"class": classes, "name": np.array(trained.names)[classes], **scores}

@@ -94,9 +94,16 @@ def predict(run: Path, source: Path, out: Path, settings: tuple[str, ...], ignor
 
 @click.command()
 @click.argument("runs", nargs=-1, type=PATH)
+@click.option("--coefficients", is_flag=True, help="Those of the linear model of one run, in the units of the data.")
+@which
 @JSON
-def show(runs: tuple[Path, ...], as_json: bool) -> None:
+def show(runs: tuple[Path, ...], as_json: bool, coefficients: bool, iteration: "Which") -> None:
     """List RUNS (default: all in results/runs) in a table: settings, state, iterations, time and accuracy."""
+    if coefficients:
+        show_coefficients(runs, iteration, as_json)
+        return
+    if iteration is not None:
+        raise click.UsageError("--iteration and --last are for --coefficients")
     from hpcadmm.after import show as showing
 
     rows = showing.show(runs)
@@ -104,6 +111,17 @@ def show(runs: tuple[Path, ...], as_json: bool) -> None:
         report(rows, as_json, lambda width: [showing.shown(rows, width)])
     else:
         click.echo(f"there are no runs in {showing.RUNS}")
+
+
+def show_coefficients(runs: tuple[Path, ...], iteration: "Which", as_json: bool) -> None:
+    """Of one run."""
+    if len(runs) != 1:
+        raise click.UsageError(f"--coefficients takes one run, not {len(runs)}")
+    from hpcadmm.after import coefficients
+    from hpcadmm.comm.world import World
+
+    found = coefficients.coefficients(runs[0], iteration, world=World.without_mpi(), warn=warn)
+    report(found, as_json, lambda width: [coefficients.shown(found, width)])
 
 
 @click.command()

@@ -72,3 +72,14 @@ class Loaded:
     columns: "Schema | Columns" = field(default_factory=lambda: Columns([]))
     facts: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+
+    @property
+    def feature_names(self) -> list[str]:
+        """Of the columns that the network sees; "1", "2", ... where the file has none."""
+        return names_of(self.columns, self.features)
+
+
+def names_of(columns: "Schema | Columns", features: int) -> list[str]:
+    """The names of the features of a table; "1", "2", ... where it has none."""
+    names = columns.features if isinstance(columns, Columns) else columns.names
+    return list(names) if len(names) == features else [str(j + 1) for j in range(features)]

@@ -1,7 +1,7 @@
 """Job files: TOML <-> frozen dataclasses, checked before any work starts."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from hpcadmm.job.tables import chosen, named, overridden, plain, toml, toml_text
 from hpcadmm.job.typed import Raw, name_of, untyped
 from hpcadmm.model.activations import ACTIVATIONS, Activation
 from hpcadmm.model.losses import LOSSES, Loss
+from hpcadmm.model.penalties import PENALTIES, NoPenalty, Penalty
 from hpcadmm.model.scores import CHOICES, keyed
 from hpcadmm.registry import Registry
 from hpcadmm.solvers import SOLVERS, Solver
@@ -36,6 +37,7 @@ class Job:
     stop: Stop
     save: Save
     evaluate: Evaluate
+    penalty: Penalty | None = None
 
     @property
     def metrics(self) -> list[str]:
@@ -50,6 +52,7 @@ class Job:
             "data": {"name": self.data.name, **asdict(planned(self.data))},
             "network": {**asdict(self.layers), **asdict(self.activation)},  # type: ignore[call-overload]
             "loss": {"name": self.loss.name, **asdict(self.loss)},  # type: ignore[call-overload]
+            **({"penalty": {"name": self.penalty.name, **asdict(self.penalty)}} if self.penalty else {}),  # type: ignore[call-overload]
             "solver": {"name": self.solver.name, **asdict(self.solver)},  # type: ignore[call-overload]
             "stop": asdict(self.stop),
             "save": asdict(self.save),
@@ -94,7 +97,8 @@ def parse(text: str, overrides: Sequence[str] = (), default_name: str = "job") -
 
 
 PROGRAMS = Registry("solver.name", Program)  # not among the solvers: hpcadmm does not train with it
-TABLES = ("data", "network", "loss", "solver", "stop", "save", "evaluate")
+CONVEX = ("absolute", "relative", "gap")  # rules of [stop] for a [penalty]
+TABLES = ("data", "network", "loss", "penalty", "solver", "stop", "save", "evaluate")
 
 
 def _build(tables: dict[str, Any], faults: list[str]) -> Job | None:
@@ -122,7 +126,10 @@ def _build(tables: dict[str, Any], faults: list[str]) -> Job | None:
         stop=plain(Stop, parts["stop"], "stop", faults),
         save=plain(Save, parts["save"], "save", faults),
         evaluate=plain(Evaluate, parts["evaluate"], "evaluate", faults),
+        penalty=named(PENALTIES, parts["penalty"], "penalty", faults) if "penalty" in tables else None,
     )
+    if job.solver and job.solver.convex and "penalty" not in tables:
+        job = replace(job, penalty=NoPenalty())
     if job.layers and job.solver:
         _check_together(job, faults)
     if job.stop and job.save and job.evaluate and not job.evaluate.train:
@@ -132,7 +139,7 @@ def _build(tables: dict[str, Any], faults: list[str]) -> Job | None:
 
 def _check_untrained(job: Job, faults: list[str]) -> None:
     """Check that nothing needs measures of the training part if there are none."""
-    rules = ("tolerance", "tolerance_absolute", "residual", "residual_absolute", "error")
+    rules = ("tolerance", "tolerance_absolute", "residual", "residual_absolute", "error", "absolute", "relative", "gap")
     asked = [f"stop.{rule}" for rule in rules if getattr(job.stop, rule) is not None]
     asked += [f'save.best = "{best}"' for best in [job.save.best] if best and not best.startswith("test_")]
     asked += [f'evaluate.metrics: "{one}"' for one in job.evaluate.metrics if keyed(one)[0] == "train"]
@@ -150,11 +157,18 @@ def _check_together(job: Job, faults: list[str]) -> None:
         )
     if job.loss and solver.losses is not None and job.loss.name not in solver.losses:
         faults.append(f'{said} and loss.name = "{job.loss.name}": it minimises {", ".join(solver.losses)}')
+    if job.penalty and not solver.penalised:
+        faults.append(f"[penalty]: {said} takes none; {_able('penalised')}")
+    elif job.stop and not job.penalty and (asked := [k for k in CONVEX if getattr(job.stop, k) is not None]):
+        faults.append(f"stop.{asked[0]}: needs a [penalty] (its name may be \"none\"); {_able('penalised')} take one")
+    elif job.penalty and L > 1:
+        faults.append(f"[penalty]: is for linear models, and network.hidden has {L - 1} layers: remove one of them")
     if job.head and job.head.tile and solver.parts:
         faults.append(f"tile = {job.head.tile}: {said} cuts its samples into {solver.parts} parts; remove the key")
     if job.data and job.data.weight is not None and not solver.weighted:
         faults.append(f"data.weight: {said} counts every sample once; remove the key or choose another solver")
-    if job.stop and job.stop.error is not None and job.loss and not solver.knows_optimum(L, job.loss.name):
+    knows = job.loss and not job.penalty and solver.knows_optimum(L, job.loss.name)
+    if job.stop and job.stop.error is not None and job.loss and not knows:
         told = f"{said} does not know the optimum for {L} layers of weights and loss {job.loss.name}"
         faults.append(f"stop.error = {job.stop.error:g}: {told}; use tolerance or residual")
     try:

@@ -36,6 +36,7 @@ class Program(Solver):
     paper: ClassVar[str] = ""
     weighted: ClassVar[bool] = True
     drops: ClassVar[bool] = True
+    penalised: ClassVar[bool] = True
 
     command: str = ""
     method: str = ""

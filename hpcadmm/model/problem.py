@@ -40,6 +40,7 @@ class Problem:
     """minimise the sum of w loss(network(x), y) over the samples; `classes` is 0 for a regression.
 
     dtype: of the arrays. products: computes the products over the samples.
+    penalty: of a linear model's coefficients, added to the mean loss; None: the job has none.
     """
 
     network: Network
@@ -50,6 +51,7 @@ class Problem:
     seed: int
     dtype: Any
     products: Engine
+    penalty: Any = None
 
     @property
     def x(self) -> Array:

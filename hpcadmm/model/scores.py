@@ -114,22 +114,23 @@ def of_confusion(confusion: Array, names: Sequence[str]) -> dict[str, float | Un
 
 
 def log_losses(z: Array, labels: Array) -> Vector:
-    """-log softmax(z)_c of each sample's class c, for outputs z (k, m), in float64."""
+    """-log p_c of each sample's class c, p = softmax(z), or of one output softmax(0, z); z (k, m). In float64."""
+    z = z if len(z) > 1 else np.concatenate([np.zeros_like(z), z])
     above = z.astype(np.float64) - z.max(axis=0)
     return np.log(np.exp(above).sum(axis=0)) - above[labels, np.arange(labels.size)]
 
 
-def rankings(z: Array, loss: str) -> Array:
+def rankings(z: Array, probable: bool) -> Array:
     """What orders the samples by how sure each class is, for outputs z (n_L, m): (classes, m) in float64.
 
-    Of two classes z_1 - z_0, or the only output; else z_c. With cross-entropy log p_c / (1 - p_c), p = softmax(z),
-    which also tells apart probabilities that round to 1.
+    Of two classes z_1 - z_0, or the only output; else z_c. With a loss that is `probable` log p_c / (1 - p_c), p =
+    softmax(z), which also tells apart probabilities that round to 1.
     """
     z = z.astype(np.float64)
     if len(z) <= 2:
         above = z[-1] - (z[0] if len(z) == 2 else 0)
         return np.stack([-above, above])
-    if loss != "cross-entropy":
+    if not probable:
         return z
     largest = z.argmax(axis=0), np.arange(z.shape[1])
     z -= z[largest]

@@ -114,12 +114,15 @@ def kernels(precision: str, wanted: Wanted) -> Iterator[tuple[str, int, Callable
         yield f"{name} value", size, lambda h=h: h.value(m, out=z)  # type: ignore[misc]
         yield f"{name} derivative", size, lambda h=h: h.derivative(m, out=z)  # type: ignore[misc]
         yield f"{name} prox", size, lambda h=h: h.prox(a, m, 1.0, 1.0, z)  # type: ignore[misc]
-    m10, z10, none = some(10, 2048), some(10, 2048), np.zeros((10, 2048), dtype, order="F")
     for name in wanted.losses:
         loss = LOSSES[name]()
-        y = loss.targets(random.integers(0, 10, 2048), 10, 10, dtype.type)
-        yield f"{name} prox", 20480, lambda f=loss, y=y: f.prox(m10, y, none, 1.0, z10)  # type: ignore[misc]
-        yield f"{name} gradient", 20480, lambda f=loss, y=y: f.gradient(m10, y)  # type: ignore[misc]
+        rows, labels = 10, random.integers(0, 10, 2048)
+        if loss.real or name == "logistic":
+            rows, labels = 1, random.integers(0, 2, 2048)
+        y = loss.targets(labels, rows, 0 if loss.real else max(rows, 2), dtype.type)
+        given = [some(rows, 2048), y, np.zeros_like(y), 1.0, some(rows, 2048)]
+        yield f"{name} prox", y.size, lambda f=loss, given=given: f.prox(*given)  # type: ignore[misc]
+        yield f"{name} gradient", y.size, lambda f=loss, given=given: f.gradient(*given[:2])  # type: ignore[misc]
     for name, side in (("fold", 200), ("fold far", 1000)):
         total = Exact((side, side), dtype, FOLDS, 10)
         fold(total, some(side, side))

@@ -15,6 +15,7 @@ SOLVERS = Registry(
         "qgadmm": "hpcadmm.solvers.workers.qgadmm:QGadmm",
         "mpadmm": "hpcadmm.solvers.mpadmm.mpadmm:MpAdmm",
         "consensus": "hpcadmm.solvers.workers.consensus:Consensus",
+        "unwrapped": "hpcadmm.solvers.convex.unwrapped:Unwrapped",
         "gd": "hpcadmm.solvers.workers.gd:Gd",
         "qgd": "hpcadmm.solvers.workers.qgd:QGd",
         "sgd": "hpcadmm.solvers.gradients.sgd:Sgd",

@@ -49,6 +49,8 @@ class Solver:
     streamed: ClassVar[bool] = False  # does it work on minibatches or tiles, so that x may stay in the file?
     drops: ClassVar[bool] = False  # does it train with dropout and noise?
     normalises: ClassVar[bool] = False  # does it train with network.norm?
+    penalised: ClassVar[bool] = False  # does it take a [penalty] of a linear model?
+    convex: ClassVar[bool] = False  # is its objective always the mean loss plus a penalty, which may be none?
     sparse: ClassVar[bool] = False  # does it use x in products only, so that x may be sparse?
     metrics: ClassVar[tuple[str, ...]] = ("objective", "primal_residual")  # of `measure`, that save.best may name
     sums: str | int = "exact"  # the key `sums`; with others than "exact" the bits depend on the ranks

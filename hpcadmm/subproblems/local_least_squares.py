@@ -34,6 +34,11 @@ class LocalLeastSquares:
             found.append(penalised_root(T, self.shape[0], c) if c else shortest_root(T, self.shape[0], m))
         return np.array([B @ B.T for B, _ in found]), np.array([theta for _, theta in found])
 
+    def penalise(self, c: float) -> None:
+        """From now on with this c."""
+        self.c = np.full(len(self.c), c)
+        self.__dict__.pop("roots", None)
+
     def factor(self) -> None:
         """Form `roots` now, not in the first step."""
         _ = self.roots

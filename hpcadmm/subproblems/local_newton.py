@@ -111,13 +111,36 @@ class CrossEntropySum(Sum):
         return float(times(terms, self.w).sum())
 
 
+class LossSum(Sum):
+    """F(T) = sum_j w_j l(T^T x_j, y_j) + <v, T> + c/2 |T|^2 for a loss with a second derivative for each output."""
+
+    loss: ClassVar[Any]
+
+    @classmethod
+    def of(cls, loss: Any) -> Any:
+        """The sums of this loss."""
+        return type(f"SumOf{loss.name}", (cls,), {"loss": loss})
+
+    def at(self, T: Array) -> tuple[float, Array, Array]:
+        """Value, gradient, and the second derivatives by Z = T^T x."""
+        Z = T.T @ self.X
+        value = self.loss.value(Z, self.Y, self.w) + float((self.v * T).sum() + 0.5 * self.c * (T * T).sum())
+        slope = self.X @ times(self.loss.gradient(Z, self.Y), self.w).T
+        return value, slope + self.v + self.c * T, self.loss.second(Z, self.Y)
+
+    def bend(self, second: Array, V: Array) -> Array:
+        """The Hessian times V."""
+        bent: Array = self.X @ times(second * (V.T @ self.X), self.w).T + self.c * V
+        return bent
+
+
 class LocalNewton:
     """theta_n = argmin f_n(theta) + <v_n, theta> + c_n/2 |theta|^2, f_n the function `kind` of W X_n, summed over the
     samples; theta = W as a vector by columns, (d,). X_n: (features, m_n), Y_n: (outputs, m_n); c: (k,); weights
     w_n: (m_n,).
 
     Each worker's variables are scaled to the curvature, so the steps depend on the scale of a feature only through c_n.
-    unit: the size of a sample's gradient by Z, in which the tolerance is measured.
+    unit: the size of a sample's gradient by Z, in which the tolerance is measured. error: a larger tolerance.
     """
 
     def __init__(
@@ -127,7 +150,13 @@ class LocalNewton:
         self.kind = kind
         self.sums = [kind(wide(x), wide(y), 0.0, float(k), wide(v)) for x, y, k, v in every]
         self.scales = [scale(one.squares(), one.c, one.total) for one in self.sums]
-        self.shape, self.unit = (len(X[0]), len(Y[0])), 1.0
+        self.shape, self.unit, self.error = (len(X[0]), len(Y[0])), 1.0, 0.0
+
+    def penalise(self, c: float) -> None:
+        """From now on with this c."""
+        for one in self.sums:
+            one.c = c
+        self.scales = [scale(one.squares(), one.c, one.total) for one in self.sums]
 
     def factor(self) -> None:
         """Nothing to form before the first step."""
@@ -138,7 +167,7 @@ class LocalNewton:
             one = self.sums[n]
             one.v = row.astype(np.float64).reshape(self.shape)
             start = theta[n].astype(np.float64).reshape(self.shape)
-            tolerance = self.kind.tolerance[theta.dtype] * (1 + one.total) * self.unit
+            tolerance = max(self.kind.tolerance[theta.dtype], self.error) * (1 + one.total) * self.unit
             theta[n] = minimise(one, start, tolerance, self.scales[n], one.quadratic)[1].reshape(-1)
 
     def values(self, theta: Array) -> Array:

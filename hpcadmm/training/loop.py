@@ -125,6 +125,7 @@ def _complete(t: Training, signals: Signals) -> dict[str, Any]:
         "scaling": scaling_of(t.job.resolved()["data"]),
         **t.row,
         **t.clock.row(),
+        **certified(t.row),
         **({"best": t.stopping.record()} if t.job.save.best or t.job.stop.patience else {}),
         "kernels_seconds": t.kernels_seconds,
         "prepare_seconds": t.prepare_seconds,
@@ -139,6 +140,18 @@ def _complete(t: Training, signals: Signals) -> dict[str, Any]:
     if diverged:
         raise Diverged(f"{reason}; the last good checkpoint, if one was due, is in {t.run.checkpoints}")
     return summary
+
+
+def certified(row: Row) -> dict[str, Any]:
+    """The objective, a lower bound of its minimum, and their distance relative to it; empty where no bound is known.
+
+    >>> certified({"objective": 2.0, "duality_gap": 0.25})
+    {'certificate': {'primal': 2.0, 'dual': 1.5, 'gap': 0.25}}
+    """
+    gap, value = row.get("duality_gap"), row.get("objective")
+    if gap is None or value is None:
+        return {}
+    return {"certificate": {"primal": value, "dual": value - gap * (abs(value) or 1.0), "gap": gap}}
 
 
 def _prepare(t: Training) -> None:
@@ -211,7 +224,7 @@ def _measured(t: Training, reason: str | None) -> str | None:
     chosen = t.job.metrics, t.setup.meaning, t.job.evaluate.train
     row = {"iteration": t.iteration, **t.clock.row(), **measure(t.job.solver, t.state, t.problem, t.world, *chosen)}
     found = t.stopping.diverged(row)
-    t.row = {key: value for key, value in row.items() if key != "scale"}
+    t.row = {key: value for key, value in row.items() if key not in ("scale", "dual_scale")}
     try:
         found = found or t.stopping.satisfied(row)
         t.run.metric(t.row)

@@ -104,7 +104,7 @@ def score(W: Arrays, problem: Problem, part: Part, world: World) -> float | None
     for value, (_, columns) in list(zip(values, part.tiles, strict=True))[mine]:
         for t in pieces(columns):
             z, w = problem.network.forward(W, part.x[:, t]), 1.0 if own is None else own[t]
-            each = decide(z) == part.labels[t] if problem.classes else np.square(z - part.y[:, t])
+            each = decide(z) == part.labels[t] if problem.classes else np.square(problem.loss.mean(z) - part.y[:, t])
             value[0] += float((w * each).sum(dtype=np.float64)) / (1 if problem.classes else len(z))
     total = float(sum_by_tile(world, part.tiles, values)[0])
     whole = part.tiles.n if own is None else part.total

@@ -11,6 +11,7 @@ from hpcadmm.comm.exact.over_ranks import sum_exactly
 from hpcadmm.comm.exact.sums import Exact
 from hpcadmm.comm.launch import phase
 from hpcadmm.comm.world import World
+from hpcadmm.model.penalties import NoPenalty
 from hpcadmm.model.problem import Part, Problem
 from hpcadmm.model.tiles import Tiles
 from hpcadmm.training.measure import measure
@@ -84,7 +85,8 @@ def tiny(p: Problem, world: World) -> Problem:
     shapes = {network.shape(l): p.network.shape(l) for l in range(1, network.depth + 1)}
     sizes = list(zip(network.n, p.network.n, strict=True))
     shapes |= {(rows, inner): (units, below) for rows, units in sizes for inner, below in sizes}
-    return Problem(network, p.loss, parts[0], parts[1], classes, p.seed, p.dtype, p.products.rehearsed(shapes))
+    penalty, products = NoPenalty() if p.penalty else None, p.products.rehearsed(shapes)
+    return Problem(network, p.loss, parts[0], parts[1], classes, p.seed, p.dtype, products, penalty)
 
 
 def _part(p: Problem, part: Part, features: int, outputs: int, classes: int, world: World) -> Part:
@@ -95,7 +97,7 @@ def _part(p: Problem, part: Part, features: int, outputs: int, classes: int, wor
     x = np.ones((features + p.network.ones, tiles.hi - tiles.lo), p.dtype, order="F")
     x[:features] = random.standard_normal((features, tiles.n))[:, mine]
     shape = (outputs, tiles.n)[-part.labels.ndim :]
-    labels = (random.integers(classes, size=shape) if classes else random.standard_normal(shape))[..., mine]
+    labels = (random.integers(classes, size=shape) if classes else random.exponential(size=shape))[..., mine]
     weight = None if part.weight is None else np.ones(tiles.hi - tiles.lo, p.dtype)
     return Part(x, p.loss.targets(labels, outputs, classes, p.dtype), labels, tiles, weight, float(tiles.n))
 

@@ -20,7 +20,7 @@ from hpcadmm.errors import UsageError
 from hpcadmm.job.job import Job
 from hpcadmm.model.network import Network
 from hpcadmm.model.problem import Part, Problem
-from hpcadmm.model.state import items
+from hpcadmm.model.state import Array, items
 from hpcadmm.model.tiles import pieces, tile_limits
 from hpcadmm.model.weighted import sum_of
 from hpcadmm.products import PRECISIONS, engine_of
@@ -91,8 +91,12 @@ def set_up(job: Job, world: World, given: Given | None = None) -> Setup:
     world.digest_agrees(digest(job, data), "the job and the data")
     network = job.layers.network(data.features, outputs, job.activation)
     check_memory(job, network, data, world)
-    parts = [part(samples, job, outputs, data.classes, world.samples) for samples in (data.train, data.test)]
-    problem = Problem(network, job.loss, parts[0], parts[1], data.classes, job.head.seed, dtype, products)
+    with world.together("the targets"):
+        targets = [job.loss.targets(one.labels, outputs, data.classes, dtype) for one in (data.train, data.test)]
+    given = zip((data.train, data.test), targets, strict=True)
+    parts = [part(samples, y, world.samples) for samples, y in given]
+    penalty = job.penalty.bound(data.feature_names) if job.penalty else None
+    problem = Problem(network, job.loss, parts[0], parts[1], data.classes, job.head.seed, dtype, products, penalty)
     job.solver.check_problem(problem, world)
     return Setup(problem, data, world, replace(job, data=data.dataset))
 
@@ -106,7 +110,7 @@ def keeping(job: Job) -> Keeping:
 
     streaming, sparsely = (partial(names, kind) for kind in ("streamed", "sparse"))
     who = f"{solver.name} with network.noise_inputs" if noise and solver.sparse else solver.name
-    return Keeping(solver.streams(L, job.loss.name), solver.sparse and not noise, who, streaming, sparsely)
+    return Keeping(solver.streams(L, job.loss.name) and not job.penalty, solver.sparse and not noise, who, streaming, sparsely)
 
 
 def needs_classes(job: Job) -> bool:
@@ -123,7 +127,7 @@ def outputs_of(job: Job, data: Loaded) -> int:
     try:
         outputs = job.loss.outputs(data.classes)
     except UsageError as error:
-        raise UsageError(f"{error}; {data.real}") from None
+        raise UsageError(f"{error}; {data.real}" if not data.classes else str(error)) from None
     return len(data.train.labels) if data.train.labels.ndim == 2 else outputs
 
 
@@ -185,10 +189,9 @@ def blank(solver: Solver, setup: Setup) -> Any:
     return state
 
 
-def part(samples: Samples, job: Job, outputs: int, classes: int, world: World) -> Part:
+def part(samples: Samples, y: Array, world: World) -> Part:
     """The columns of one part, with the targets of the loss and the weights in the precision of x. Collective."""
     dtype, tiles = samples.x.dtype.type, samples.tiles
-    y = job.loss.targets(samples.labels, outputs, classes, dtype)
     if samples.weight is None:
         return Part(samples.x, y, samples.labels, tiles)
     weight = samples.weight.astype(dtype)

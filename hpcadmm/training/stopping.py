@@ -74,7 +74,7 @@ class Stopping:
 
     def satisfied(self, row: Row) -> str | None:
         """The reason of the first rule that a measured row meets, or None."""
-        rules = (self._accuracy, self._objective, self._residual, self._patience, self._error)
+        rules = (self._accuracy, self._objective, self._residual, self._both, self._gap, self._patience, self._error)
         reasons = [rule(row) for rule in rules]  # all, since some keep a state
         return next((reason for reason in reasons if reason), None)
 
@@ -101,6 +101,22 @@ class Stopping:
         if self.rules.residual_absolute and residual <= self.rules.residual_absolute:
             return f"primal residual {residual:.3g} is within {self.rules.residual_absolute:g}"
         return None
+
+    def _both(self, row: Row) -> str | None:
+        absolute, relative = self.rules.absolute or 0.0, self.rules.relative or 0.0
+        if not (absolute or relative) or "dual_scale" not in row:
+            return None
+        primal, dual = (absolute + relative * row[key] for key in ("scale", "dual_scale"))
+        if row["primal_residual"] > primal or row["dual_residual"] > dual:
+            return None
+        said = f"primal residual {row['primal_residual']:.3g} within {primal:.3g}, dual {row['dual_residual']:.3g}"
+        return f"{said} within {dual:.3g}"
+
+    def _gap(self, row: Row) -> str | None:
+        gap = row.get("duality_gap")
+        if self.rules.gap is None or gap is None or gap > self.rules.gap:
+            return None
+        return f"duality gap {gap:.3g} of the objective is within {self.rules.gap:g}"
 
     def _error(self, row: Row) -> str | None:
         error = self.rules.error

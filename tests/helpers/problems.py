@@ -9,6 +9,7 @@ from hpcadmm.comm.world import World
 from hpcadmm.model.activations import ACTIVATIONS
 from hpcadmm.model.losses import LOSSES
 from hpcadmm.model.network import Network
+from hpcadmm.model.penalties import NoPenalty
 from hpcadmm.model.problem import Part, Problem
 from hpcadmm.model.tiles import Tiles
 from hpcadmm.products import engine_of
@@ -38,13 +39,16 @@ def problem(
     dropout: tuple[float, ...] = (),
     training: Any = None,
     precision: str = "",
+    penalty: Any = None,
 ) -> Problem:
     """The columns of `world.samples`. classes = 0: a regression on two targets. spread: tiles differ in size by up to
     2^(2 spread). parts: so many of the training samples, instead of tiles. scale: of the first feature. weight: of each
     training sample. repeat: take each training sample so many times. dropout: of each a_l, l < L. training: other
     fields of the network that only training knows.
-    precision: of the products; default: dtype."""
+    precision: of the products; default: dtype. penalty: of the coefficients of a linear model.
+    A loss for real targets, or for two classes, gets them."""
     chosen = LOSSES[loss]()
+    classes = 0 if chosen.real else 2 if loss == "logistic" else classes
     random = np.random.default_rng([seed, 99])
     teacher = random.standard_normal((classes or 2, features))
     made = []
@@ -52,7 +56,7 @@ def problem(
         size = 2.0 ** random.integers(-spread, spread + 1, -(-n // width))
         x = random.standard_normal((features, n)) * np.repeat(size, width)[:n]
         scores = teacher @ np.tanh(x) + 0.1 * random.standard_normal((len(teacher), n))
-        labels = np.argmax(scores, axis=0) if classes else scores
+        labels = np.argmax(scores, axis=0) if classes else np.floor(np.exp(scores / 2)) if chosen.raw else scores
         outputs = chosen.outputs(classes) if classes else 2
         x[0] *= scale
         if repeat is not None and not made:
@@ -65,9 +69,9 @@ def problem(
         counted = {} if w is None else {"weight": w[mine], "sum": float(w.sum(dtype=np.float64))}
         made.append(Part(np.asfortranarray(columns, dtype), y, labels[..., mine], tiles, **counted))
     network = Network((features, *hidden, outputs), ACTIVATIONS[activation](), bias, dropout, **training or {})
-    return Problem(
-        network, chosen, made[0], made[1], classes, seed, dtype, engine_of(precision or np.dtype(dtype).name)
-    )
+    products = engine_of(precision or np.dtype(dtype).name)
+    bound = penalty and penalty.bound([f"x{j}" for j in range(features)])
+    return Problem(network, chosen, made[0], made[1], classes, seed, dtype, products, bound)
 
 
 def fitting(solver: Any, hidden: tuple[int, ...]) -> tuple[int, ...]:
@@ -86,10 +90,19 @@ def minimises(solver: Any, loss: str) -> bool:
     return solver.losses is None or loss in solver.losses
 
 
+def pairs() -> list[tuple[str, str]]:
+    """Each solver with each of the losses that the papers have, and some of each kind with the others."""
+    some = ("taylor", "pdadmm", "mpadmm", "unwrapped", "gadmm", "adam", "lbfgs")
+    usual = ("hinge", "squared", "cross-entropy")
+    every = [(name, loss) for name in SOLVERS for loss in LOSSES if loss in usual or name in some]
+    return [(name, loss) for name, loss in every if minimises(SOLVERS[name], loss)]
+
+
 def posed(solver: Any, world: World, hidden: tuple[int, ...] = (7, 5), **options: Any) -> tuple[Problem, World]:
     """A problem and the ranks as the solver wants them; UsageError where it refuses them."""
     world = world.arranged(*solver.grid_of(len(fitting(solver, hidden)) + 1, world.size))
     options.setdefault("loss", "hinge" if minimises(solver, "hinge") else solver.losses[0])
+    options.setdefault("penalty", NoPenalty() if solver.convex else None)
     p = problem(world, fitting(solver, hidden), parts=solver.parts, **options)
     solver.check_problem(p, world)
     return p, world

@@ -8,16 +8,21 @@ from scipy.special import logsumexp, softmax
 
 from hpcadmm.errors import UsageError
 from hpcadmm.model.losses import LOSSES
-from hpcadmm.model.losses.base import decide
+from hpcadmm.model.losses.base import decide, probabilities
 
 every = pytest.mark.parametrize("loss", [LOSSES[name]() for name in LOSSES], ids=list(LOSSES))
+of_classes = pytest.mark.parametrize("loss", [LOSSES[name]() for name in LOSSES if not LOSSES[name].real])
 both = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 seeds = st.integers(0, 2**32 - 1)
 classes = st.integers(2, 5)
 
 
 def labels_and_targets(loss, count, samples, dtype, random):
-    """Labels, outputs and targets of a classification."""
+    """Labels, outputs and targets of a classification, or of counts for a loss of real targets."""
+    if loss.real:
+        labels = random.poisson(2.0, (count, samples)).astype(np.float64)
+        return labels, count, loss.targets(labels, count, 0, dtype)
+    count = 2 if loss.name == "logistic" else count
     labels, outputs = random.integers(0, count, samples), loss.outputs(count)
     return labels, outputs, loss.targets(labels, outputs, count, dtype)
 
@@ -127,7 +132,7 @@ def test_value_is_a_float64_sum_over_the_samples(loss, dtype):
     assert loss.value(z[:, :0], y[:, :0]) == 0
 
 
-@every
+@of_classes
 @both
 @pytest.mark.parametrize("count", [2, 3, 10])
 def test_targets_are_recognised_by_decide(loss, dtype, count):
@@ -139,7 +144,7 @@ def test_targets_are_recognised_by_decide(loss, dtype, count):
     assert (decide(y) == labels).all()
 
 
-@every
+@of_classes
 def test_minimising_a_loss_makes_the_right_decision(loss):
     """A prox that hardly holds on to m moves every sample to its own class."""
     random = np.random.default_rng(4)
@@ -205,3 +210,50 @@ def test_cross_entropy_and_its_gradient_show_what_is_not_finite(value):
     assert np.isnan(lam[:, 2]).any()
     assert np.isnan(loss.value(z, np.asfortranarray(np.eye(3))))
     assert np.isfinite(lam[:, :2]).all()
+
+
+@every
+@both
+def test_the_conjugate_is_the_largest_distance_at_its_gradient(loss, dtype):
+    """Fenchel-Young: <g, z> - share l(z) <= l*(g), with equality where g is a gradient at z; and 0 lies in the domain."""
+    random = np.random.default_rng(5)
+    _, _, y = labels_and_targets(loss, 3, 40, dtype, random)
+    z, other = (drawn(random, y.shape, 1.5, dtype).astype(np.float64) for _ in range(2))
+    y, w = y.astype(np.float64), random.uniform(0.5, 2, 40)
+    g = loss.share * loss.gradient(z, y)
+    for t in (1.0, 0.3, 0.0):
+        found = loss.conjugate(t * g, y, w)
+        for point in (z, other, 0 * z):
+            below = float((w * t * g * point).sum()) - loss.share * loss.value(point, y, w)
+            assert below <= found + 1e-9 * (1 + abs(found))
+        if t == 1:
+            assert found == pytest.approx(float((w * g * z).sum()) - loss.share * loss.value(z, y, w), rel=1e-9, abs=1e-9)
+
+
+@every
+def test_the_second_derivative_is_the_slope_of_the_gradient(loss):
+    random, step = np.random.default_rng(6), 1e-6
+    _, _, y = labels_and_targets(loss, 3, 60, np.float64, random)
+    z = drawn(random, y.shape, 1.5, np.float64)
+    second = loss.second(z, y)
+    if second is None:
+        assert loss.name in ("hinge", "quantile", "cross-entropy")
+        return
+    slope = (loss.gradient(z + step, y) - loss.gradient(z - step, y)) / (2 * step)
+    np.testing.assert_allclose(second, slope, rtol=1e-5, atol=1e-5)
+
+
+def test_losses_of_real_targets_and_of_two_classes_say_so():
+    for name in ("huber", "quantile", "poisson"):
+        with pytest.raises(UsageError, match=f'loss.name = "{name}" needs real targets, and the data have 3 classes'):
+            LOSSES[name]().outputs(3)
+    with pytest.raises(UsageError, match="needs two classes, not 3: use cross-entropy"):
+        LOSSES["logistic"]().outputs(3)
+    with pytest.raises(UsageError, match="needs targets >= 0, and one is -1"):
+        LOSSES["poisson"]().targets(np.array([2.0, -1.0]), 1, 0, np.float64)
+
+
+def test_probabilities_of_one_output_are_those_of_two_whose_first_is_0():
+    z = np.array([[0.3, -2.0, 40.0]])
+    np.testing.assert_allclose(probabilities(z), softmax(np.vstack([0 * z, z]), axis=0), rtol=1e-15)
+    assert LOSSES["poisson"]().mean(z)[0, 0] == pytest.approx(np.exp(0.3))

@@ -3,15 +3,25 @@
 from typing import ClassVar, Protocol
 
 import numpy as np
+from scipy.special import softmax
 
+from hpcadmm.errors import UsageError
 from hpcadmm.model.state import Array
 from hpcadmm.model.weighted import Weight
 
 
 class Loss(Protocol):
-    """A loss l(z, y) summed over the samples; z and y are (n_L, samples) in Fortran order."""
+    """A loss l(z, y) summed over the samples; z and y are (n_L, samples) in Fortran order.
+
+    A loss that the convex solvers minimise gives `conjugate`, and `second` where it has a second derivative.
+    """
 
     name: ClassVar[str]
+    probable: ClassVar[bool] = False  # are `probabilities(z)` those of the classes?
+    share: ClassVar[float] = 1.0  # of l in the objective of convex solvers: half the squares, as in their literature
+    real: ClassVar[bool] = False  # is it for real targets only?
+    raw: ClassVar[bool] = False  # must the targets stay in their own units?
+    mixes: ClassVar[bool] = False  # do the outputs of a sample depend on one another?
 
     def outputs(self, classes: int) -> int:
         """n_L for this number of classes (0: regression on one target). Raises UsageError if the loss does not fit."""
@@ -32,6 +42,44 @@ class Loss(Protocol):
     def prox(self, m: Array, y: Array, lam: Array, beta: float, z: Array) -> Array:
         """z = argmin_z l(z, y) + <lam, z> + beta |z - m|^2, written to z."""
         ...
+
+    def mean(self, z: Array) -> Array:
+        """What is expected of the target where the output is z."""
+        return z
+
+    def second(self, z: Array, y: Array) -> Array | None:
+        """d^2 l / dz^2 entry by entry, where l is smooth and its outputs do not mix; None: it has none."""
+        return None
+
+    def conjugate(self, g: Array, y: Array, w: Weight = None) -> float:
+        """sum w l*(g, y) over the columns, l*(g) = sup_z <g, z> - share l(z, y): for g = t * share * l'(z), t in
+        [0, 1], which lie in its domain. In float64."""
+        raise NotImplementedError
+
+
+def classes_only(name: str, classes: int) -> None:
+    """Raise UsageError for real targets, or a single class."""
+    if classes < 2:
+        raise UsageError(f'loss.name = "{name}" needs class labels')
+
+
+def real_only(name: str, classes: int) -> int:
+    """The outputs of a loss for one real target. Raises UsageError for classes."""
+    if classes:
+        cure = 'set data.task = "regression" if the classes are numbers'
+        raise UsageError(f'loss.name = "{name}" needs real targets, and the data have {classes} classes: {cure}')
+    return 1
+
+
+def real_targets(labels: Array, dtype: type) -> Array:
+    """y (targets, samples)."""
+    return np.asfortranarray(np.atleast_2d(labels), dtype=dtype)
+
+
+def probabilities(z: Array) -> Array:
+    """Of the classes, (classes, samples): softmax(z); of a single output, that of two classes with outputs 0 and z."""
+    found: Array = softmax(z if len(z) > 1 else np.concatenate([np.zeros_like(z), z]), axis=0)
+    return found
 
 
 def decide(z: Array) -> Array:

@@ -6,13 +6,13 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 from annotated_types import Ge, Lt
+from scipy.special import xlogy
 
-from hpcadmm.errors import UsageError
 from hpcadmm.kernels import kernel
-from hpcadmm.model.losses.base import signs
+from hpcadmm.model.losses.base import Loss, classes_only, signs
 from hpcadmm.model.losses.softmax_prox import softmax_prox
 from hpcadmm.model.state import Array
-from hpcadmm.model.weighted import Weight
+from hpcadmm.model.weighted import Weight, total
 
 ONE = {np.dtype(kind): np.ones(1, kind) for kind in (np.float32, np.float64)}
 
@@ -47,19 +47,20 @@ def summed_loss(z, y, w):  # type: ignore[no-untyped-def]
 
 
 @dataclass(frozen=True)
-class CrossEntropy:
+class CrossEntropy(Loss):
     """l(z, y) = -<y, log softmax(z)>, y one-hot.
 
     smoothing: fraction of y that is spread evenly over all classes, in [0, 1), default 0 [Szegedy et al., CVPR 2016].
     """
 
     name: ClassVar[str] = "cross-entropy"
+    mixes: ClassVar[bool] = True
+    probable: ClassVar[bool] = True
 
     smoothing: Annotated[float, Ge(0), Lt(1)] = 0.0
 
     def outputs(self, classes: int) -> int:
-        if classes < 2:
-            raise UsageError('loss.name = "cross-entropy" needs class labels')
+        classes_only(self.name, classes)
         return classes
 
     def targets(self, labels: Array, outputs: int, classes: int, dtype: type) -> Array:
@@ -81,3 +82,8 @@ class CrossEntropy:
         tolerance = 1e-7 if z.dtype == np.float32 else 1e-11
         softmax_prox(m.T, y.T, lam.T, float(beta), tolerance, z.T)
         return z
+
+    def conjugate(self, g: Array, y: Array, w: Weight = None) -> float:
+        """sum_i p_i log p_i with p = g + y, which are probabilities."""
+        p = np.maximum(g + y, 0)
+        return total(xlogy(p, p), w)

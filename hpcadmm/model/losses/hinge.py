@@ -5,9 +5,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from hpcadmm.errors import UsageError
 from hpcadmm.kernels import kernel
-from hpcadmm.model.losses.base import signs
+from hpcadmm.model.losses.base import Loss, classes_only, signs
 from hpcadmm.model.state import Array
 from hpcadmm.model.weighted import Weight, total
 
@@ -27,14 +26,13 @@ def hinge_prox(m, y, lam, beta, half, z):  # type: ignore[no-untyped-def]
 
 
 @dataclass(frozen=True)
-class Hinge:
+class Hinge(Loss):
     """l(z, y) = max(1 - y z, 0), summed over the outputs; y = +1 for the true class, -1 for the others."""
 
     name: ClassVar[str] = "hinge"
 
     def outputs(self, classes: int) -> int:
-        if classes < 2:
-            raise UsageError('loss.name = "hinge" needs class labels')
+        classes_only(self.name, classes)
         return 1 if classes == 2 else classes
 
     def targets(self, labels: Array, outputs: int, classes: int, dtype: type) -> Array:
@@ -49,3 +47,7 @@ class Hinge:
     def prox(self, m: Array, y: Array, lam: Array, beta: float, z: Array) -> Array:
         hinge_prox(m.T, y.T, lam.T, z.dtype.type(beta), z.dtype.type(0.5), z.T)
         return z
+
+    def conjugate(self, g: Array, y: Array, w: Weight = None) -> float:
+        """g y, for g y in [-1, 0]."""
+        return total(g * y, w)

@@ -5,16 +5,17 @@ from typing import ClassVar
 
 import numpy as np
 
-from hpcadmm.model.losses.base import signs
+from hpcadmm.model.losses.base import Loss, real_targets, signs
 from hpcadmm.model.state import Array
 from hpcadmm.model.weighted import Weight, total
 
 
 @dataclass(frozen=True)
-class Squared:
-    """l(z, y) = (z - y)^2; for classes y = +1 for the true class, -1 for the others."""
+class Squared(Loss):
+    """l(z, y) = (z - y)^2; for classes y = +1 for the true class, -1 for the others. Convex solvers minimise half."""
 
     name: ClassVar[str] = "squared"
+    share: ClassVar[float] = 0.5
 
     def outputs(self, classes: int) -> int:
         return 1 if classes in (0, 2) else classes
@@ -22,7 +23,7 @@ class Squared:
     def targets(self, labels: Array, outputs: int, classes: int, dtype: type) -> Array:
         if classes:
             return signs(labels, outputs, -1, dtype)
-        return np.asfortranarray(np.atleast_2d(labels), dtype=dtype)
+        return real_targets(labels, dtype)
 
     def value(self, z: Array, y: Array, w: Weight = None) -> float:
         return total(np.square(z - y), w)
@@ -33,3 +34,10 @@ class Squared:
     def prox(self, m: Array, y: Array, lam: Array, beta: float, z: Array) -> Array:
         z[...] = (2 * y - lam + 2 * beta * m) / (2 + 2 * beta)
         return z
+
+    def second(self, z: Array, y: Array) -> Array:
+        return np.full_like(z, 2)
+
+    def conjugate(self, g: Array, y: Array, w: Weight = None) -> float:
+        """g^2/2 + g y."""
+        return total(g * (0.5 * g + y), w)

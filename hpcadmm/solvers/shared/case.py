@@ -68,7 +68,7 @@ class Case:
         parts = {"chain": SimpleNamespace(size=chain), "samples": SimpleNamespace(size=samples)}
         world = SimpleNamespace(size=ranks, host="", gather=lambda _: [], **parts)  # no node of this machine is asked
         loss = SimpleNamespace(name=self.loss)
-        problem = SimpleNamespace(network=self.network, loss=loss, tiles=self.tiles(samples))
+        problem = SimpleNamespace(network=self.network, loss=loss, tiles=self.tiles(samples), penalty=None)
         self.solver.check_problem(problem, world)
         return chain, samples
 

@@ -14,12 +14,11 @@ import numpy as np
 from annotated_types import Ge, Gt, Le, Lt
 
 from hpcadmm.comm.world import World
-from hpcadmm.errors import UsageError
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import WEIGHTS, Array, Arrays, exact_sums, replicated, scalar, sites
 from hpcadmm.model.vector import flat, shaped, spans
-from hpcadmm.solvers.workers import cost, measures
-from hpcadmm.solvers.workers.local import LOCAL, check_memory, local_adam, pose
+from hpcadmm.solvers.workers import checks, cost, measures, penalised
+from hpcadmm.solvers.workers.local import LOCAL, local_adam, pose
 from hpcadmm.solvers.workers.server import MEMORY, MOVES, RATES, Rounds, Uploads, weights_of
 from hpcadmm.solvers.workers.workers import ByWorker, Workers, WorkerSolver
 
@@ -41,6 +40,11 @@ class State:
     total: Any = exact_sums()  # of the uploads
     iterations: int = scalar(0, former="done")
     work: Any = field(default=None, repr=False)
+
+
+@dataclass
+class PenalisedState(penalised.Rho, State):
+    """With a [penalty]."""
 
 
 class Work:
@@ -90,6 +94,14 @@ class Consensus(WorkerSolver):
         Theta with server "admm", too. Choose it where samples are unlike: Adam moves weights that a worker's samples
         hardly use as far as others, and each worker moves other ones.
 
+    With a [penalty] of a linear model the objective is (1/N) sum_i w_i l(W x_i, y_i) + P(W), with half the squares for
+    "squared"; Theta = argmin P(Theta) + rho/2 |Theta - mean of (theta_n + lam_n / c)|^2 with c = rho N / workers in the
+    place of rho, so that rho compares with the curvature of the mean loss, and:
+    adapt: "balanced" (default) changes rho so that the primal and the dual residual, each relative to its variables, have
+        the same size; "none" keeps rho. The gaps between two changes grow.
+    alpha: theta_n enters the other steps as alpha theta_n + (1 - alpha) Theta, over-relaxation, in [1, 1.8], default 1.6.
+    Local steps by Newton's method are inexact, with summable errors.
+
     With "adam" f_n is N times the worker's part of the mean loss over all samples: sum_n f_n / N of equal models is the
     mean loss, and rho compares with the curvature of a mean.
 
@@ -106,6 +118,7 @@ class Consensus(WorkerSolver):
     state_type: ClassVar[Any] = State
     streamed: ClassVar[bool] = True
     sparse: ClassVar[bool] = True
+    penalised: ClassVar[bool] = True
     metrics: ClassVar[tuple[str, ...]] = (*WorkerSolver.metrics, "dual_residual")
 
     workers: Annotated[int, Ge(1)] = 10
@@ -120,6 +133,8 @@ class Consensus(WorkerSolver):
     outer_momentum: Annotated[float, Ge(0), Lt(1)] | None = None
     participate: Annotated[float, Gt(0), Le(1)] = 1.0
     moments: Literal["own", "shared"] = "own"
+    adapt: Literal["balanced", "none"] = "balanced"
+    alpha: Annotated[float, Ge(1), Le(1.8)] = 1.6
 
     def exact(self, L: int, loss: str) -> bool:
         """Are the local problems solved exactly? Then the optimum is known as well."""
@@ -135,28 +150,11 @@ class Consensus(WorkerSolver):
         """Steps of Adam read minibatches; exact ones factor all samples."""
         return not self.exact(L, loss)
 
-    def check(self, L: int) -> None:
-        """UsageError for exact steps of a network or below an average, and for keys of another server."""
-        if self.local == "exact" and L > 1:
-            raise UsageError('solver.local = "exact" needs a linear model, network.hidden = []: use "adam"')
-        if self.local == "exact" and self.server != "admm":
-            raise UsageError(
-                f'solver.local = "exact" needs solver.server = "admm", not "{self.server}": the mean of the minimisers '
-                'of single workers is not the minimiser of all; use solver.local = "adam"'
-            )
-        for key in ("outer_rate", "outer_momentum"):
-            if getattr(self, key) is not None and self.server not in MOVES:
-                known = " or ".join(f'"{name}"' for name in MOVES)
-                raise UsageError(f'solver.{key} needs solver.server = {known}; "{self.server}" has none: remove it')
-
-    def check_problem(self, p: Problem, world: World) -> None:
-        """UsageError for exact steps of a loss that has none, or whose factors do not fit the memory."""
-        if self.local == "exact" and p.loss.name not in LOCAL:
-            raise UsageError(f'solver.local = "exact" needs loss.name = {" or ".join(LOCAL)}, not {p.loss.name}')
-        check_memory(p, world, exact=self.exact(p.network.depth, p.loss.name))
-
     def step(self, s: State, p: Problem, world: World) -> None:
         """A round: theta_n at the workers, Theta at the server; with "admm" lam_n at the workers."""
+        if p.penalty:
+            penalised.step(self, s, p, world)
+            return
         theta, Theta, work, k = s.theta.rows, s.work.Theta, s.work, s.iterations
         np.copyto(work.before, Theta)
         rows = work.rounds.rows(k)
@@ -200,7 +198,7 @@ class Consensus(WorkerSolver):
 
     def blank(self, p: Problem, world: World) -> State:
         """Server and workers at 0."""
-        exact = self.exact(p.network.depth, p.loss.name)
+        exact = p.penalty is not None or self.exact(p.network.depth, p.loss.name)
         work = Work(p, self.vectors(exact))
         workers, d = work.workers, work.Theta.size
 
@@ -211,7 +209,10 @@ class Consensus(WorkerSolver):
         rounds = filled(self.participate < 1, 1, dtype=np.int64)
         outer: Any = np.zeros((MEMORY[self.server], d), p.dtype) if self.server in MEMORY else []
         total = Uploads(p, workers.count, whole=exact, vectors=work.vectors)
-        return State(shaped(work.Theta, p.network), theta, lam, moments, rounds, outer, total, work=work)
+        fields = shaped(work.Theta, p.network), theta, lam, moments, rounds, outer, total
+        if p.penalty:
+            return PenalisedState(*fields, work=work, rho=self.rho)
+        return State(*fields, work=work)
 
     def start(self, s: State, p: Problem, world: World) -> None:
         """Linear models at 0; networks all at the same random weights."""
@@ -227,6 +228,10 @@ class Consensus(WorkerSolver):
         """Pose the local problems: factor the exact ones and find the optimum."""
         work = s.work
         work.rounds = Rounds(work.workers, p.seed, self.participate, work.workers.gathered(weights_of(p), world))
+        if p.penalty:
+            work.local = penalised.pose(s, p)
+            work.local.factor()
+            return
         exact = self.exact(p.network.depth, p.loss.name)
         work.dual_step = self.dual_step or (1.0 if exact else DUAL_STEP)
         if exact:
@@ -242,6 +247,7 @@ class Consensus(WorkerSolver):
         lam = [s.lam.rows] if s.lam else []
         return all(bool(np.isfinite(x).all()) for x in (s.theta.rows, *lam, s.work.Theta))
 
+    check, check_problem = checks.check, checks.check_problem
     measure = measures.of_consensus
     bill = cost.consensus
     samples = cost.samples

@@ -1,5 +1,6 @@
 """The problem that each worker solves by itself: exactly for linear models, by steps of Adam for networks."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from hpcadmm.solvers.workers.optimum import OPTIMA, ByNewton
 from hpcadmm.solvers.workers.workers import Workers
 from hpcadmm.subproblems.local_adam import LocalAdam
 from hpcadmm.subproblems.local_least_squares import LocalLeastSquares
-from hpcadmm.subproblems.local_newton import LocalNewton, SquaredSum
+from hpcadmm.subproblems.local_newton import LocalNewton, LossSum, SquaredSum
 
 LOCAL = {"squared": LocalLeastSquares, "cross-entropy": LocalNewton}  # exact steps of linear models, by loss
 FACTORED = 1000  # features up to which the least squares of sparse samples are factored
@@ -37,6 +38,14 @@ def pose(p: Problem, workers: Workers, c: Array | float, world: World) -> tuple[
         return local, optimum
     exact: Any = LOCAL[p.loss.name](X, Y, each, w)
     return exact, OPTIMA[p.loss.name](exact, workers, p, world)
+
+
+def exact_local(p: Problem) -> Any:
+    """The exact local step of a linear model with this loss; None: it has none."""
+    if p.loss.name == "squared" and not factored(p):
+        return partial(LocalNewton, kind=SquaredSum)
+    smooth = p.loss.second(np.zeros((1, 0)), np.zeros((1, 0))) is not None
+    return LOCAL.get(p.loss.name) or (partial(LocalNewton, kind=LossSum.of(p.loss)) if smooth else None)
 
 
 def factored(p: Problem) -> bool:

@@ -17,6 +17,7 @@ from hpcadmm.comm.world import World
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array, Arrays
 from hpcadmm.solvers.shared import loss
+from hpcadmm.solvers.workers import penalised
 
 
 def of_gadmm(solver: Any, s: Any, p: Problem, world: World) -> dict[str, Any]:
@@ -75,6 +76,8 @@ def of_consensus(solver: Any, s: Any, p: Problem, world: World) -> dict[str, Any
     """`objective`: sum_n f_n(theta_n) of exact steps, else the summed loss of Theta. `primal_residual`: the norm of all
     theta_n - Theta; `dual_residual`: rho (without multipliers 1) times the change of Theta, once for each worker;
     `mean_error`: f(Theta) - f*. `sums`: Allreduces so far, one a round."""
+    if p.penalty:
+        return penalised.measure(s, p, world) | {"sums": s.iterations}
     work, admm = s.work, solver.server == "admm"
     theta, Theta = work.workers.gathered(s.theta.rows, world), work.Theta.astype(np.float64)
     bits, rounds = work.vectors * answer_bits(s.W), taken(s, world)

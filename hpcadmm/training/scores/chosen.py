@@ -5,6 +5,7 @@ from typing import Any
 
 from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
+from hpcadmm.model.losses import LOSSES
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.scores import CHOICES, SCORES, Undefined, keyed
 from hpcadmm.model.state import Arrays
@@ -26,9 +27,9 @@ def check(metrics: Sequence[str], classes: int, loss: str) -> None:
             raise UsageError(f"{said}: the data have {has}; choose from {', '.join(fitting)}")
         if needs == "two classes" and classes != 2:
             raise UsageError(f"{said}: is for two classes, and the data have {has}; use {OTHERWISE[name]}")
-        if name == "log_loss" and loss != "cross-entropy":
+        if name == "log_loss" and not LOSSES[loss].probable:
             raise UsageError(
-                f"{said}: the outputs of the {loss} loss are no probabilities; use cross-entropy, or roc_auc"
+                f"{said}: the outputs of the {loss} loss are no probabilities; use cross-entropy or logistic, or roc_auc"
             )
 
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from hpcadmm.comm.world import World
 from hpcadmm.datasets.transform import Affine
+from hpcadmm.model.losses import LOSSES
 from hpcadmm.model.scores import Undefined, log_losses, mean, of_confusion, rankings
 from hpcadmm.model.state import Array
 from hpcadmm.training.scores.answers import Answers, confusion, total, whole_weight
@@ -31,6 +32,11 @@ class Meaning:
     targets: Affine | None = None
     raw: bool = False
 
+    def mean(self, z: Array) -> Array:
+        """What is expected of the targets where the outputs are z."""
+        found: Array = LOSSES[self.loss]().mean(z)
+        return found
+
 
 def scored(wanted: Collection[str], parts: Sequence[Answers], meaning: Meaning, world: World) -> Found:
     """The wanted scores, by name. Collective."""
@@ -51,8 +57,8 @@ def of_classes(wanted: Collection[str], parts: Sequence[Answers], meaning: Meani
 
 
 def log_loss(parts: Sequence[Answers], meaning: Meaning, world: World) -> float | Undefined:
-    """The mean of -log p of the true class, p = softmax(z). Only cross-entropy trains z to be log-probabilities."""
-    if meaning.loss != "cross-entropy":
+    """The mean of -log p of the true class, for a loss whose outputs are log-probabilities."""
+    if not LOSSES[meaning.loss].probable:
         return Undefined(f"the outputs of the {meaning.loss} loss are no probabilities")
 
     def of(part: Answers, t: slice) -> Vector:
@@ -66,7 +72,7 @@ def log_loss(parts: Sequence[Answers], meaning: Meaning, world: World) -> float 
 def aucs(parts: Sequence[Answers], meaning: Meaning, world: World) -> list[float | None]:
     """The area under the ROC curve of each class against the rest; None where one of the two has no weight."""
     classes = len(meaning.names)
-    orders = np.concatenate([rankings(part.z, meaning.loss) for part in parts], axis=1)
+    orders = np.concatenate([rankings(part.z, LOSSES[meaning.loss].probable) for part in parts], axis=1)
     if float(world.max(np.isnan(orders).any())[0]):
         return [None] * classes
     labels = np.concatenate([part.labels for part in parts])
@@ -114,7 +120,7 @@ class Errors:
 def errors(parts: Sequence[Answers], meaning: Meaning, world: World) -> Errors:
     """The errors of a regression. Collective."""
     undo = meaning.targets or Affine.identity(len(parts[0].z))
-    k = len(parts[0].z)
+    k, expected = len(parts[0].z), meaning.mean
 
     def true(part: Answers, t: slice) -> tuple[Array, Array]:
         """The scaled targets of some columns, and the same in their own units; both (k, columns)."""
@@ -126,7 +132,7 @@ def errors(parts: Sequence[Answers], meaning: Meaning, world: World) -> Errors:
         return scaled, y
 
     def of(part: Answers, t: slice) -> Vector:
-        (scaled, y), z, w = true(part, t), part.z[:, t], part.weights(t)
+        (scaled, y), z, w = true(part, t), expected(part.z[:, t]), part.weights(t)
         raw, error = undo.undo(z) - y, z - scaled.astype(z.dtype)
         own = float((np.square(error) * w).sum(dtype=np.float64)) / k
         each = [np.square(raw), np.abs(raw), np.square(y - centre[:, None])]

@@ -1,0 +1,83 @@
+"""The coefficients of a linear model by the names of its features, in the units of the data."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from hpcadmm.after.naming import targets_of
+from hpcadmm.after.trained import Trained, Warn, Which, read
+from hpcadmm.comm.world import World
+from hpcadmm.datasets.columns import Columns
+from hpcadmm.datasets.loaded import names_of
+from hpcadmm.errors import UsageError, printable
+from hpcadmm.model.state import Array
+
+
+def coefficients(run: Path, iteration: Which, *, world: World, warn: Warn) -> dict[str, Any]:
+    """The model of a run: outputs, and for each the intercept and the coefficients, z = intercept + sum of coefficient *
+    feature, all in the units of the data; of a regression z is the target, or for the loss "poisson" the logarithm of the
+    expected target. Raises UsageError for a network with hidden layers. Collective."""
+    trained = read(run, iteration, world, warn)
+    if trained.network.depth > 1:
+        raise UsageError(f"{run}: has hidden layers; coefficients are those of a linear model, network.hidden = []")
+    W, b = original(trained)
+    names = names_of(trained.columns or Columns([]), trained.features)
+    outputs = outputs_of(trained)
+    return {
+        "run": str(run),
+        "iteration": trained.iteration,
+        "outputs": outputs,
+        "intercept": dict(zip(outputs, b.tolist(), strict=True)),
+        "coefficients": {
+            name: dict(zip(outputs, w.tolist(), strict=True)) for name, w in zip(names, W.T, strict=True)
+        },
+        "nonzeros": int(np.count_nonzero(trained.layers()[0][0])),
+    }
+
+
+def original(trained: Trained) -> tuple[Array, Array]:
+    """W (outputs, features) and b (outputs,) for features and targets without any scaling, in float64."""
+    W, b = trained.layers()[0]
+    wide = W.astype(np.float64) / trained.transform.inputs.divisor
+    shifted = (0.0 if b is None else b.astype(np.float64)) - wide @ trained.transform.inputs.shift
+    targets = trained.transform.targets
+    if targets is None:
+        return wide, shifted
+    return wide * targets.divisor[:, None], shifted * targets.divisor + targets.shift
+
+
+def outputs_of(trained: Trained) -> list[str]:
+    """The names of the outputs: classes, or targets; one output tells two classes apart, and is named by the second."""
+    if not trained.classes:
+        return targets_of(trained)
+    return trained.names[-1:] if trained.network.n[-1] == 1 else trained.names
+
+
+def shown(found: dict[str, Any], width: int) -> Table:
+    """A line for the intercept and for each feature with a coefficient, the largest first; those that are 0 are counted."""
+    lines = sorted(found["coefficients"].items(), key=lambda line: -max(map(abs, line[1].values())))
+    kept = [(name, values) for name, values in lines if any(values.values())]
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, caption=caption(len(kept), len(lines)), caption_justify="left")
+    table.add_column("feature", overflow="fold")
+    for output in found["outputs"]:
+        table.add_column(printable(output), justify="right", no_wrap=True)
+    for name, values in [("intercept", found["intercept"]), *kept]:
+        table.add_row(printable(name), *numbers(values.values()))
+    return table
+
+
+def numbers(values: Any) -> Sequence[str]:
+    return [f"{value:.6g}" for value in values]
+
+
+def caption(kept: int, every: int) -> str:
+    """How many features have a coefficient.
+
+    >>> caption(3, 5), caption(5, 5)
+    ('2 of 5 features have coefficients 0', '')
+    """
+    return f"{every - kept} of {every} features have coefficients 0" if kept < every else ""

@@ -1,0 +1,35 @@
+"""The metrics of unwrapped ADMM."""
+
+from typing import Any
+
+from hpcadmm.comm.world import World
+from hpcadmm.model.problem import Problem
+from hpcadmm.model.state import Array
+from hpcadmm.solvers.shared.convex import objective
+
+
+def measure(solver: Any, s: Any, p: Problem, world: World) -> dict[str, float | None]:
+    """objective: F(W) = (1/N) sum w l(W x, y) + P(W)
+    primal_residual, dual_residual: |r| and |s| of the last iteration
+    scale, dual_scale: what they are relative to
+    duality_gap: (F(W) - a lower bound of the minimum) / F(W), where a bound is known
+    rho: the penalty parameter
+    """
+    value = solver.objective(s, p, world)
+    return {
+        "objective": value,
+        "primal_residual": s.primal,
+        "scale": s.scale,
+        "dual_residual": s.dual,
+        "dual_scale": s.dual_scale,
+        **objective.gap(value, objective.bound(lambda t: slope(s, p, t), p, world)),
+        "rho": s.rho,
+    }
+
+
+def slope(s: Any, p: Problem, t: slice) -> Array:
+    """A gradient of the loss by z for the samples t: rho u, which is one at z; half the squares' at W x."""
+    if s.work.split:
+        found: Array = p.dtype(s.rho) * s.u[:, t]
+        return found
+    return p.engines[1].apply(s.W[1], p.x[:, t]) - p.y[:, t]

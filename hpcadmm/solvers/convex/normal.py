@@ -1,0 +1,104 @@
+"""T (X w X^T / N + kappa I) = R for the coefficients of a linear model: by one Cholesky factor, or by conjugate gradients
+where the matrix would be too large."""
+
+from typing import Any
+
+import numpy as np
+from scipy.linalg import cho_factor, cho_solve
+
+from hpcadmm.comm.exact.over_ranks import sum_tiles
+from hpcadmm.comm.exact.sums import Exact, first_grid
+from hpcadmm.comm.world import World
+from hpcadmm.model.problem import Problem
+from hpcadmm.model.state import Array
+from hpcadmm.solvers.shared.normal import sum_over_samples
+
+FACTORED = 20_000  # inputs up to which the matrix is formed, if they are dense
+STEPS, ENOUGH = 200, 1e-12  # of conjugate gradients: most, and the residual relative to the right side
+
+
+def shift(p: Problem, kappa: float) -> Array:
+    """The diagonal of kappa I, 0 for the intercept."""
+    found = np.full(p.network.shape(1)[1], kappa)
+    found[p.network.n[0] :] = 0.0
+    return found
+
+
+class Factored:
+    """By a factor in float64. gram: X w X^T / N; kappa may change."""
+
+    def __init__(self, p: Problem, world: World) -> None:
+        self.gram = sum_over_samples(p.x, p.x, p.tiles, world, w=p.train.weight, products=p.engines[1]) / p.total
+        self.p, self._kappa, self._factor = p, np.nan, None
+
+    @property
+    def diagonal(self) -> Array:
+        found: Array = self.gram.diagonal()
+        return found
+
+    def solve(self, R: Array, kappa: float, T: Array) -> Array:
+        """T, which is not needed to begin from."""
+        if kappa != self._kappa:
+            matrix = self.gram + np.diag(shift(self.p, kappa) + np.finfo(np.float64).eps * self.diagonal.max(initial=1.0))
+            self._factor: Any = cho_factor(matrix, lower=True, overwrite_a=True, check_finite=False)
+            self._kappa = kappa
+        found: Array = cho_solve(self._factor, R.T, check_finite=False).T
+        return found
+
+
+class ByProducts:
+    """By conjugate gradients, preconditioned by the diagonal, from the last T: each step has one product with all
+    samples of all ranks, and one sum."""
+
+    def __init__(self, p: Problem, world: World) -> None:
+        self.p, self.world = p, world
+        shape = p.network.shape(1)
+        self._sum = Exact(shape, p.dtype, p.tiles.count, first_grid(p.tiles.n))
+        ones, self.diagonal = np.zeros(shape[1]), np.zeros(shape[1])
+        squares = Exact((1, shape[1]), p.dtype, p.tiles.count, first_grid(p.tiles.n))
+
+        def add(t: slice) -> None:
+            squares.add(squared(p.x[:, t], p.w(t), ones))
+
+        sum_tiles(world, p.tiles, [squares], add)
+        self.diagonal = squares.total[0] / p.total
+
+    def times(self, V: Array) -> Array:
+        """V X w X^T / N. Collective."""
+        p, engine, W = self.p, self.p.engines[1], V.astype(self.p.dtype)
+
+        def add(t: slice) -> None:
+            z = engine.apply(W, p.x[:, t])
+            z = z if p.train.weight is None else z * p.w(t)
+            self._sum.add(engine.outer(z, p.x[:, t], self._sum.partial))
+
+        sum_tiles(self.world, p.tiles, [self._sum], add)
+        return self._sum.total / p.total
+
+    def solve(self, R: Array, kappa: float, T: Array) -> Array:
+        add = shift(self.p, kappa)
+        scale = 1 / np.where(self.diagonal + add > 0, self.diagonal + add, 1)
+        T = T.copy()
+        r = R - self.times(T) - T * add
+        z = r * scale
+        v, rz = z, (r * z).sum(axis=1, keepdims=True)
+        enough = ENOUGH * (R * R * scale).sum(axis=1, keepdims=True)
+        for _ in range(STEPS):
+            if (rz <= enough).all():
+                break
+            Hv = self.times(v) + v * add
+            bent = (v * Hv).sum(axis=1, keepdims=True)
+            step = np.divide(rz, bent, out=np.zeros_like(rz), where=bent > 0)
+            T += step * v
+            r -= step * Hv
+            z, before = r * scale, rz
+            rz = (r * z).sum(axis=1, keepdims=True)
+            v = z + np.divide(rz, before, out=np.zeros_like(rz), where=before > 0) * v
+        return T
+
+
+def squared(x: Any, w: Any, _: Array) -> Array:
+    """sum w x^2 of each row, (1, rows)."""
+    held = getattr(x, "matrix", x)
+    weights = np.ones(x.shape[1], held.dtype) if w is None else w
+    return np.asfortranarray((np.square(held) if isinstance(held, np.ndarray) else held.power(2)) @ weights)[None]

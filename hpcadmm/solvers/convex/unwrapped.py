@@ -1,0 +1,163 @@
+"""Unwrapped ADMM with transpose reduction, for linear models with a convex loss and a penalty.
+
+Goldstein, Taylor, Barabin, Sayre: Unwrapping ADMM: Efficient Distributed Computing via Transpose Reduction, AISTATS
+2016. Boyd, Parikh, Chu, Peleato, Eckstein: Distributed Optimization and Statistical Learning via the Alternating
+Direction Method of Multipliers, 2011, sections 3 and 6.
+"""
+
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from annotated_types import Ge, Gt, Le, Lt
+
+from hpcadmm.comm.world import World
+from hpcadmm.model.problem import Problem
+from hpcadmm.model.state import OUTPUTS, WEIGHTS, Array, Arrays, columns, exact_sums, replicated, scalar
+from hpcadmm.solvers.base import Solver
+from hpcadmm.solvers.convex import cost, measures, spectral
+from hpcadmm.solvers.convex.work import NUMBERS, Work
+from hpcadmm.solvers.convex.normal import FACTORED
+from hpcadmm.solvers.shared.convex import objective
+from hpcadmm.solvers.shared.convex.rho import Adapt, due
+from hpcadmm.solvers.shared.normal import check_squares
+from hpcadmm.subproblems.norm import square
+
+
+@dataclass
+class State:
+    """d inputs, the intercept's included; k outputs; n features."""
+
+    W: Arrays = replicated(WEIGHTS)  # W[1]: (k, d), the model: V, and the intercepts of T
+    T: Array = replicated()  # (k, d), the coefficients that meet the samples
+    V: Array = replicated()  # (k, n), their copy in the penalty
+    U: Array = replicated()  # (k, n), the scaled multiplier of T = V
+    z: Array = columns(OUTPUTS)  # (k, m), the copy of T x in the loss; none for the squared loss
+    u: Array = columns(OUTPUTS)  # (k, m), the scaled multiplier of T x = z
+    zxT: Array = replicated()  # (k, d), (1/N) sum w z x^T
+    uxT: Array = replicated()  # (k, d), (1/N) sum w u x^T
+    kept: Arrays = columns()  # (k, m) each, with adapt = "spectral": see spectral.py
+    kept_V: Arrays = replicated()  # (k, n) each
+    sums: Any = exact_sums()  # of zxT and uxT
+    rho: float = scalar(1.0)
+    iterations: int = scalar(0)
+    primal: float = scalar(0.0)  # |r| of the last iteration
+    dual: float = scalar(0.0)  # |s|
+    scale: float = scalar(0.0)  # what |r| is relative to
+    dual_scale: float = scalar(0.0)
+    work: Any = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Unwrapped(Solver):
+    """minimise (1/N) sum_i w_i l(z_i, y_i) + P(V) over W,   z_i = W x_i, V = W without the intercepts
+
+    An iteration, with h(z) the loss and scaled multipliers u, U:
+    T = argmin (1/N) sum w |T x - z + u|^2 + kappa |T - V + U|^2: one linear system whose matrix never changes;
+    z_i = argmin l(z, y_i) + rho/2 |z - T x_i - u_i|^2 for each sample, V = argmin P(V) + rho kappa/2 |V - T - U|^2;
+    u += T x - z, U += T - V. T enters the last two as alpha T + (1 - alpha) (z, V), its over-relaxation.
+    kappa is the mean of the features' mean squares. One sum over the ranks an iteration, of z x^T and u x^T; the sum of
+    x x^T is made once. For the squared loss (half of it) z is not split off: after x x^T and y x^T have been summed, an
+    iteration needs no samples and no sum, and the matrix is factored again where rho changes.
+
+    rho: penalty parameter at the start, > 0. Default 1.
+    adapt: "balanced" (default) brings the primal and the dual residual, each relative to its variables, to the same size;
+        "spectral" follows the curvatures of both functions; "none" keeps rho. The gaps between two changes grow.
+    alpha: over-relaxation, in [1, 1.8]. Default 1.6.
+    factor: "cholesky" forms and factors x x^T, "cg" solves by products with the samples, one sum a step, from the last
+        T; "auto": "cg" for more than 20,000 inputs. Default "auto".
+
+    Residuals are of both splits together: r = (T x - z, T - V), norms weighted by w / N and kappa; s is rho times the
+    change of z x^T / N + kappa V.
+
+    Deviations from the paper: penalties other than none by a split of their own (the paper has the lasso by forward-
+    backward steps inside); intercepts; over-relaxation and changing rho.
+    """
+
+    name: ClassVar[str] = "unwrapped"
+    paper: ClassVar[str] = "Goldstein et al., AISTATS 2016"
+    state_type: ClassVar[Any] = State
+    most_layers: ClassVar[int] = 1
+    weighted: ClassVar[bool] = True
+    sparse: ClassVar[bool] = True
+    penalised: ClassVar[bool] = True
+    convex: ClassVar[bool] = True
+    metrics: ClassVar[tuple[str, ...]] = ("objective", "primal_residual", "dual_residual", "duality_gap")
+
+    rho: Annotated[float, Gt(0), Lt(np.inf)] = 1.0
+    adapt: Adapt = "balanced"
+    alpha: Annotated[float, Ge(1), Le(1.8)] = 1.6
+    factor: Literal["auto", "cholesky", "cg"] = "auto"
+
+    def step(self, s: State, p: Problem, world: World) -> None:
+        """One iteration."""
+        work, n, kappa = s.work, p.network.n[0], s.work.kappa
+        before = s.zxT + work.padded(kappa * s.V)
+        s.T[...] = work.fit(s, self)
+        estimate = self.adapt == "spectral" and due(s.iterations + 1, self.adapt)
+        first = [s.T[:, :n].copy(), s.rho * (s.U + s.T[:, :n] - s.V)]
+        copy = self.alpha * s.T[:, :n] + (1 - self.alpha) * s.V
+        s.V[...] = p.penalty.prox(copy + s.U, 1 / (s.rho * kappa))
+        s.U += copy - s.V
+        numbers = work.split_samples(s, self.alpha, world, estimate) if work.split else np.zeros(NUMBERS)
+        after = s.zxT + work.padded(kappa * s.V)
+        self.find_residuals(s, p, numbers[:3], after - before)
+        s.W[1][:, :n], s.W[1][:, n:] = s.V, s.T[:, n:]
+        s.iterations += 1
+        if due(s.iterations, self.adapt):
+            of_V = spectral.products([*first, s.V, s.rho * s.U], s.kept_V) if estimate else None
+            work.change_rho(s, None if of_V is None else numbers[3:] + kappa * of_V)
+
+    def find_residuals(self, s: State, p: Problem, squares: Array, moved: Array) -> None:
+        """squares: (1/N) sum of w |T x - z|^2, w |T x|^2, w |z|^2; moved: the change of z x^T / N + kappa V."""
+        work, n, kappa = s.work, p.network.n[0], s.work.kappa
+        T = s.T[:, :n]
+        of_V = kappa * np.array([square(T - s.V), square(T), square(s.V)])
+        r, size, other = np.sqrt(squares + of_V)
+        s.primal, s.scale = float(r), float(max(size, other))
+        s.dual = s.rho * float(np.sqrt(square(moved)))
+        s.dual_scale = s.rho * float(np.sqrt(max(square(s.uxT), kappa**2 * square(s.U))))
+
+    def by_products(self, p: Problem) -> bool:
+        """Is the system of T solved by conjugate gradients?"""
+        return self.factor == "cg" or (self.factor == "auto" and p.network.shape(1)[1] > FACTORED)
+
+    def check_problem(self, p: Problem, world: World) -> None:
+        """UsageError if the matrix of T does not fit the memory. Collective."""
+        if not self.by_products(p):
+            check_squares(p, world)
+
+    def blank(self, p: Problem, world: World) -> State:
+        work, (rows, columns), n = Work(p, p.loss.name != "squared"), p.network.shape(1), p.network.n[0]
+        T, zxT, uxT = (np.zeros((rows, columns)) for _ in range(3))
+        V, U = (np.zeros((rows, n)) for _ in range(2))
+        s: State = replace(super().blank(p, world), T=T, V=V, U=U, zxT=zxT, uxT=uxT, sums=work, rho=self.rho, work=work)
+        if self.adapt == "spectral":
+            kept = [np.zeros_like(s.z) for _ in range(spectral.KEPT)] if work.split else []
+            s = replace(s, kept=kept, kept_V=[np.zeros_like(V) for _ in range(spectral.KEPT)])
+        return s if work.split else replace(s, z=[], u=[])
+
+    def start(self, s: State, p: Problem, world: World) -> None:
+        """From 0."""
+
+    def set_weights(self, s: State, weights: Arrays, p: Problem, world: World) -> None:
+        """From given coefficients, with multipliers 0. Collective."""
+        super().set_weights(s, weights, p, world)
+        s.T[...] = weights[1]
+        s.V[...] = objective.coefficients(weights[1], p)
+        if s.work.split:
+            s.work.begin(s, world)
+
+    def prepare(self, s: State, p: Problem, world: World) -> None:
+        """Sum x x^T and factor it."""
+        s.work.form(self.by_products(p), world)
+
+    def finite(self, s: State) -> bool:
+        return super().finite(s) and bool(np.isfinite(s.primal + s.dual))
+
+    def objective(self, s: State, p: Problem, world: World) -> float:
+        return objective.objective(s.W[1], p, world)
+
+    measure = measures.measure
+    bill = cost.bill
+    held_bytes = cost.memory

@@ -1,0 +1,140 @@
+"""What an unwrapped run forms from the data, and its pass over the samples."""
+
+from typing import Any
+
+import numpy as np
+
+from hpcadmm.comm.exact.over_ranks import sum_exactly
+from hpcadmm.comm.exact.sums import Exact, first_grid
+from hpcadmm.comm.exact.vectors import carried
+from hpcadmm.comm.world import World
+from hpcadmm.model.problem import Problem
+from hpcadmm.model.state import Array
+from hpcadmm.products.scratch import Scratch
+from hpcadmm.solvers.convex import spectral
+from hpcadmm.solvers.convex.normal import ByProducts, Factored
+from hpcadmm.solvers.shared.convex.rho import Residuals, balanced
+from hpcadmm.solvers.shared.convex.rho import spectral as rho_of
+from hpcadmm.solvers.shared.normal import sum_over_samples
+from hpcadmm.subproblems.norm import square
+
+NUMBERS = 9  # of a pass: three squares, and six products of a spectral estimate
+
+
+class Work:
+    """split: has the loss a copy of T x? normal: solves the system of T. target: y x^T / N, without a split.
+    kappa: mean of the features' mean squares. total, squares: sums over the samples of a pass."""
+
+    def __init__(self, p: Problem, split: bool) -> None:
+        self.p, self.split = p, split
+        self.shape = p.network.shape(1)
+        rows, columns = self.shape
+        count, grid = p.tiles.count, first_grid(p.tiles.n)
+        self.total = Exact((2 * rows, columns), p.dtype, count, grid)
+        self.squares = Exact((1, NUMBERS), np.float64, count, grid)
+        self.scales = carried([self.total, self.squares])
+        self.normal: Any = None
+        self.target: Array = np.zeros(self.shape)
+        self.kappa = 1.0
+        self._scratch = Scratch(p.dtype)
+        self._tiles = [np.zeros((1, NUMBERS), order="F") for _ in p.tiles]  # the squares of each
+
+    def form(self, by_products: bool, world: World) -> None:
+        """The system of T, and what else is summed once. Collective."""
+        p, n = self.p, self.p.network.n[0]
+        self.normal = ByProducts(p, world) if by_products else Factored(p, world)
+        self.kappa = float(self.normal.diagonal[:n].mean()) if n else 1.0
+        self.kappa = self.kappa if self.kappa > 0 else 1.0
+        if not self.split:
+            self.target = sum_over_samples(p.y, p.x, p.tiles, world, w=p.train.weight, products=p.engines[1]) / p.total
+
+    def padded(self, V: Array) -> Array:
+        """V with zeros for the intercepts."""
+        found = np.zeros(self.shape)
+        found[:, : V.shape[1]] = V
+        return found
+
+    def fit(self, s: Any) -> Array:
+        """T: of the split samples and coefficients, or of the targets and the coefficients."""
+        if self.split:
+            return self.normal.solve(s.zxT - s.uxT + self.padded(self.kappa * (s.V - s.U)), self.kappa, s.T)
+        weight = s.rho * self.kappa
+        return self.normal.solve(self.target + self.padded(weight * (s.V - s.U)), weight, s.T)
+
+    def split_samples(self, s: Any, alpha: float, world: World, estimate: bool) -> Array:
+        """z and u of all samples for T, and their sums; returns (1/N) sum of w |T x - z|^2, w |T x|^2 and w |z|^2, then
+        the products of the spectral estimate, 0 without it. Collective."""
+        W = s.T.astype(self.p.dtype)
+        self.clear()
+        for squares, (_, t) in zip(self._tiles, self.p.tiles, strict=True):
+            squares[:] = self.split_tile(s, W, alpha, t, estimate)
+            self.add(s, t, squares)
+        return self.complete(s, world)
+
+    def begin(self, s: Any, world: World) -> None:
+        """z = T x, for given coefficients; u stays. Collective."""
+        p, W = self.p, s.T.astype(self.p.dtype)
+        self.clear()
+        for squares, (_, t) in zip(self._tiles, p.tiles, strict=True):
+            s.z[:, t] = p.engines[1].apply(W, p.x[:, t])
+            self.add(s, t, squares)
+        self.complete(s, world)
+
+    def clear(self) -> None:
+        self.total.clear()
+        self.squares.clear()
+
+    def split_tile(self, s: Any, W: Array, alpha: float, t: slice, estimate: bool) -> list[float]:
+        """z = argmin share l(z) + rho/2 |z - copy - u|^2 and u += copy - z for the samples t."""
+        p, z, u, scratch = self.p, s.z[:, t], s.u[:, t], self._scratch
+        m = p.engines[1].apply(W, p.x[:, t], scratch("m", *z.shape))
+        c, none = scratch("c", *z.shape), scratch("none", *z.shape)
+        kind = p.dtype
+        first = [m.copy(), kind(s.rho) * (u + m - z)] if estimate else []
+        np.multiply(m, kind(alpha), out=c)
+        if alpha != 1:
+            c += kind(1 - alpha) * z
+        c += u
+        none[...] = 0
+        p.loss.prox(c, p.y[:, t], none, s.rho / (2 * p.loss.share), z)
+        np.subtract(c, z, out=u)
+        m -= z
+        found = [square(each, p.w(t)) for each in (m, m + z, z)]
+        if not estimate:
+            return [*found, *[0.0] * (NUMBERS - len(found))]
+        return [*found, *spectral.products([*first, z, kind(s.rho) * u], [one[:, t] for one in s.kept], p.w(t))]
+
+    def add(self, s: Any, t: slice, squares: Array) -> None:
+        """Add z x^T and u x^T of the samples t, and their squares."""
+        p, both = self.p, self._scratch("both", 2 * len(s.z), t.stop - t.start)
+        both[: len(s.z)], both[len(s.z) :] = s.z[:, t], s.u[:, t]
+        if p.train.weight is not None:
+            both *= p.train.weight[t]
+        self.total.add(p.engines[1].outer(both, p.x[:, t], self.total.partial))
+        self.squares.add(squares)
+
+    def complete(self, s: Any, world: World) -> Array:
+        """The sums over the ranks, in one Allreduce. Collective."""
+
+        def again() -> None:
+            self.clear()
+            for squares, (_, t) in zip(self._tiles, self.p.tiles, strict=True):
+                self.add(s, t, squares)
+
+        sum_exactly(world, [self.total, self.squares], again)
+        s.zxT[...], s.uxT[...] = np.split(self.total.total / self.p.total, 2)
+        found: Array = self.squares.total[0] / self.p.total
+        return found
+
+    def change_rho(self, s: Any, products: Array | None) -> None:
+        """By the products of a spectral estimate, or to bring the residuals to the same size; the multipliers rho u and
+        rho U stay as they are."""
+        if products is not None:
+            rho = rho_of(s.rho, *spectral.sides(products))
+        else:
+            rho = balanced(s.rho, Residuals(s.primal, s.dual, s.scale, s.dual_scale))
+        if rho != s.rho:
+            for multiplier in (s.u, s.U, s.uxT):
+                multiplier *= s.rho / rho
+            s.rho = rho
+

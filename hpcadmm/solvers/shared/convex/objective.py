@@ -1,0 +1,63 @@
+"""The objective of a linear model with a penalty, and a lower bound of its minimum."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from hpcadmm.comm.exact.sums import sum_by_tile
+from hpcadmm.comm.world import World
+from hpcadmm.model.problem import Problem
+from hpcadmm.model.state import Array
+from hpcadmm.solvers.shared.loss import summed_loss
+from hpcadmm.solvers.shared.normal import sum_over_samples
+
+
+def coefficients(W: Array, p: Problem) -> Array:
+    """W without the intercepts."""
+    return W[:, : p.network.n[0]]
+
+
+def objective(W: Array, p: Problem, world: World) -> float:
+    """F(W). Collective."""
+    loss = p.loss.share * summed_loss([None, W], p, world) / p.total
+    return loss + p.penalty.value(coefficients(W, p))
+
+
+def gap(value: float, bound: float | None) -> dict[str, float]:
+    """(F - bound) / |F|, never below 0, as an entry of a row of metrics; none without a bound."""
+    return {} if bound is None else {"duality_gap": max(value - bound, 0.0) / (abs(value) or 1.0)}
+
+
+def bound(g: Callable[[slice], Array], p: Problem, world: World) -> float | None:
+    """A lower bound of the minimum of F by Fenchel duality; None if there is none from here. Collective.
+
+    g(t): (outputs, columns), for columns t, of which t g with any t in [0, 1] lie in the domain of the loss's conjugate:
+    a gradient of share * l by z. With G = -(1/N) sum w g x^T, scaled by the largest s for which P*(s G) is finite,
+    the bound is -(1/N) sum w l*(s g) - P*(s G). The terms of an intercept have to cancel: those of the sign that weighs
+    more are made smaller, which keeps each in the domain, unless the outputs of the loss mix.
+    """
+    if p.network.bias and p.loss.mixes:
+        return None
+    every = np.empty_like(p.y)
+    for _, t in p.tiles:
+        every[:, t] = g(t)
+    if p.network.bias:
+        _balance(every, p, world)
+    G = sum_over_samples(every, p.x, p.tiles, world, w=p.train.weight, products=p.engines[1]) / -p.total
+    found = p.penalty.dual(coefficients(G, p))
+    if found is None:
+        return None
+    s, conjugate = found
+    values = [p.loss.conjugate(s * every[:, t].astype(np.float64), p.y[:, t], p.w(t)) for _, t in p.tiles]
+    return -float(sum_by_tile(world, p.tiles, np.array(values).reshape(-1, 1))[0]) / p.total - conjugate
+
+
+def _balance(g: Array, p: Problem, world: World) -> None:
+    """Make sum w g = 0 for each output. Collective."""
+    weighted = g if p.train.weight is None else g * p.train.weight
+    signs = np.concatenate([np.maximum(weighted, 0), np.maximum(-weighted, 0)])
+    by_tile = [signs[:, t].sum(axis=1, dtype=np.float64) for _, t in p.tiles]
+    sums = sum_by_tile(world, p.tiles, np.array(by_tile).reshape(-1, len(signs)))
+    for row, more, less in zip(g, *np.split(sums, 2), strict=True):
+        if more != less:
+            row[row > 0 if more > less else row < 0] *= min(more, less) / max(more, less)
