@@ -125,6 +125,19 @@ def test_a_patient_sum_is_not_repeated_for_a_column_that_nearly_vanishes():
         np.testing.assert_allclose(total.total, exactly(partials), rtol=2**-18)
 
 
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_a_patient_sum_is_not_repeated_for_a_unit_that_wakes_up(symmetric):
+    """A row of zeros becomes tiny, then as large as the others: its scale is that of the others all the while."""
+    total = Exact((3, 3), np.float32, 5, grid=10, symmetric=symmetric, patient=True)
+    for sweep, k in enumerate((None, 45, 40, 0, None, 20, 0)):
+        root = np.array([1.0, 1.5, 0.0 if k is None else 2.0 ** -(k / 2 if symmetric else k)])
+        rows = np.outer(root, root if symmetric else np.ones(3)).astype(np.float32)
+        partials = [np.asfortranarray(rows * np.float32(j)) for j in range(1, 6)]
+        repeated = summed(World.alone(), partials, total)[1]
+        assert repeated == 0 or sweep == 0
+        np.testing.assert_allclose(total.total, exactly(partials), rtol=2**-18, atol=2.0**-30)
+
+
 @both
 @pytest.mark.parametrize("kernel", [fold, fold_triangle])
 @pytest.mark.parametrize("one_word", [True, False])
