@@ -32,9 +32,7 @@ def coefficients(run: Path, iteration: Which, *, world: World, warn: Warn) -> di
         "iteration": trained.iteration,
         "outputs": outputs,
         "intercept": dict(zip(outputs, b.tolist(), strict=True)),
-        "coefficients": {
-            name: dict(zip(outputs, w.tolist(), strict=True)) for name, w in zip(names, W.T, strict=True)
-        },
+        "coefficients": {name: dict(zip(outputs, w.tolist(), strict=True)) for name, w in zip(names, W.T, strict=True)},
         "nonzeros": int(np.count_nonzero(trained.layers()[0][0])),
     }
 

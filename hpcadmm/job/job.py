@@ -160,7 +160,7 @@ def _check_together(job: Job, faults: list[str]) -> None:
     if job.penalty and not solver.penalised:
         faults.append(f"[penalty]: {said} takes none; {_able('penalised')}")
     elif job.stop and not job.penalty and (asked := [k for k in CONVEX if getattr(job.stop, k) is not None]):
-        faults.append(f"stop.{asked[0]}: needs a [penalty] (its name may be \"none\"); {_able('penalised')} take one")
+        faults.append(f'stop.{asked[0]}: needs a [penalty] (its name may be "none"); {_able("penalised")} take one')
     elif job.penalty and L > 1:
         faults.append(f"[penalty]: is for linear models, and network.hidden has {L - 1} layers: remove one of them")
     if job.head and job.head.tile and solver.parts:

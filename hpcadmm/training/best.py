@@ -8,7 +8,14 @@ from hpcadmm.errors import UsageError
 from hpcadmm.job.job import Job
 from hpcadmm.model.scores import keyed, rises
 
-COUNTS = ("iteration", "seconds", "bytes", "messages", "scale", "dual_scale")  # numbers of a row that measure no network
+COUNTS = (
+    "iteration",
+    "seconds",
+    "bytes",
+    "messages",
+    "scale",
+    "dual_scale",
+)  # numbers of a row that measure no network
 
 
 def metric_of(job: Job, classes: int) -> str:

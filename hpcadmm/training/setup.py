@@ -110,7 +110,9 @@ def keeping(job: Job) -> Keeping:
 
     streaming, sparsely = (partial(names, kind) for kind in ("streamed", "sparse"))
     who = f"{solver.name} with network.noise_inputs" if noise and solver.sparse else solver.name
-    return Keeping(solver.streams(L, job.loss.name) and not job.penalty, solver.sparse and not noise, who, streaming, sparsely)
+    return Keeping(
+        solver.streams(L, job.loss.name) and not job.penalty, solver.sparse and not noise, who, streaming, sparsely
+    )
 
 
 def needs_classes(job: Job) -> bool:

@@ -47,7 +47,9 @@ def scikit_learn(solver):
 def stochastic(X, y, strength, steps):
     from sklearn.linear_model import SGDClassifier
 
-    model = SGDClassifier("log_loss", penalty="l1", alpha=strength, max_iter=steps, tol=None, average=True, random_state=0)
+    model = SGDClassifier(
+        "log_loss", penalty="l1", alpha=strength, max_iter=steps, tol=None, average=True, random_state=0
+    )
     begin = time.perf_counter()
     model.fit(X, y)
     return time.perf_counter() - begin, model.coef_[0], model.intercept_[0]

@@ -51,7 +51,7 @@ def solved(solver: Any, p: Problem, world: World | None = None, *, most: int = 5
     state = started(solver, p, world)
     for k in range(1, most + 1):
         solver.step(state, p, world)
-        if k % 10 == 0:
+        if k % 50 == 0:
             row = solver.measure(state, p, world)
             if row["primal_residual"] <= enough * row["scale"] and row["dual_residual"] <= enough * row["dual_scale"]:
                 break

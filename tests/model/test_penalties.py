@@ -18,7 +18,7 @@ both = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
 def feasible(penalty, W):
     if penalty.name == "box":
-        return bool(((penalty.bounds[0] <= W) & (W <= penalty.bounds[1])).all())
+        return bool(((penalty.bounds[0] <= W) & (penalty.bounds[1] >= W)).all())
     return bool((W >= 0).all()) if getattr(penalty, "nonnegative", False) else True
 
 

@@ -14,21 +14,17 @@ from hpcadmm.model.state import Array
 from hpcadmm.model.weighted import Weight, total
 
 MOST = 100  # steps of Newton's method
-LARGEST = 700.0  # of z, so that exp z is finite
 
 
 @kernel
 def poisson_prox(m, y, lam, beta, z):  # type: ignore[no-untyped-def]
     """By Newton's method for f(t) = exp(t) + h t - b = 0, b = y + h c: f rises and is convex, so that from the right of
-    the root each step stays there. The root is below b / h, and below log b if b > 1."""
+    the root each step stays there. The root is below b / h, and below log max(b, 1)."""
     h = 2.0 * beta
     for j in range(z.shape[0]):
         for i in range(z.shape[1]):
             b = y[j, i] - lam[j, i] + h * m[j, i]
-            t = b / h
-            if t > 0.0 and b > 1.0:
-                t = min(t, log(b))
-            t = min(t, LARGEST)
+            t = min(b / h, log(b) if b > 1.0 else 0.0)
             for _ in range(MOST):
                 e = exp(t)
                 new = t - (e + h * t - b) / (e + h)

@@ -15,6 +15,7 @@ class Penalty:
 
     name: ClassVar[str]
     strength: float
+    quadratic: ClassVar[float | None] = None  # c, if P(W) = c/2 |W|^2
 
     def bound(self, names: Sequence[str]) -> Self:
         """The penalty of these features. Raises UsageError for names that they do not have."""

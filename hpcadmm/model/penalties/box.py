@@ -41,7 +41,9 @@ class Box(Penalty):
         wrong = np.flatnonzero(~(bounds[0] <= bounds[1]))
         if wrong.size:
             j = int(wrong[0])
-            raise UsageError(f"penalty.lower = {bounds[0, j]:g} of {names[j]} is above penalty.upper = {bounds[1, j]:g}")
+            raise UsageError(
+                f"penalty.lower = {bounds[0, j]:g} of {names[j]} is above penalty.upper = {bounds[1, j]:g}"
+            )
         found = replace(self)
         object.__setattr__(found, "bounds", bounds)
         return found

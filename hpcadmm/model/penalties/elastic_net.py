@@ -27,6 +27,10 @@ class Elastic(Penalty):
     def l2(self) -> float:
         return 0.0
 
+    @property
+    def quadratic(self) -> float | None:  # type: ignore[override]
+        return None if self.l1 or self.nonnegative else self.l2
+
     def value(self, W: Array) -> float:
         return float(self.l1 * np.abs(W).sum(dtype=np.float64) + 0.5 * self.l2 * np.square(W).sum(dtype=np.float64))
 

@@ -39,7 +39,9 @@ class Factored:
     def solve(self, R: Array, kappa: float, T: Array) -> Array:
         """T, which is not needed to begin from."""
         if kappa != self._kappa:
-            matrix = self.gram + np.diag(shift(self.p, kappa) + np.finfo(np.float64).eps * self.diagonal.max(initial=1.0))
+            matrix = self.gram + np.diag(
+                shift(self.p, kappa) + np.finfo(np.float64).eps * self.diagonal.max(initial=1.0)
+            )
             self._factor: Any = cho_factor(matrix, lower=True, overwrite_a=True, check_finite=False)
             self._kappa = kappa
         found: Array = cho_solve(self._factor, R.T, check_finite=False).T

@@ -16,8 +16,8 @@ from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import OUTPUTS, WEIGHTS, Array, Arrays, columns, exact_sums, replicated, scalar
 from hpcadmm.solvers.base import Solver
 from hpcadmm.solvers.convex import cost, measures, spectral
-from hpcadmm.solvers.convex.work import NUMBERS, Work
 from hpcadmm.solvers.convex.normal import FACTORED
+from hpcadmm.solvers.convex.work import NUMBERS, Work
 from hpcadmm.solvers.shared.convex import objective
 from hpcadmm.solvers.shared.convex.rho import Adapt, due
 from hpcadmm.solvers.shared.normal import check_squares
@@ -58,7 +58,8 @@ class Unwrapped(Solver):
     u += T x - z, U += T - V. T enters the last two as alpha T + (1 - alpha) (z, V), its over-relaxation.
     kappa is the mean of the features' mean squares. One sum over the ranks an iteration, of z x^T and u x^T; the sum of
     x x^T is made once. For the squared loss (half of it) z is not split off: after x x^T and y x^T have been summed, an
-    iteration needs no samples and no sum, and the matrix is factored again where rho changes.
+    iteration needs no samples and no sum, and the matrix is factored again where rho changes. A penalty l2, or none, needs
+    no V: it stands in the system of T.
 
     rho: penalty parameter at the start, > 0. Default 1.
     adapt: "balanced" (default) brings the primal and the dual residual, each relative to its variables, to the same size;
@@ -93,30 +94,33 @@ class Unwrapped(Solver):
         """One iteration."""
         work, n, kappa = s.work, p.network.n[0], s.work.kappa
         before = s.zxT + work.padded(kappa * s.V)
-        s.T[...] = work.fit(s, self)
+        s.T[...] = work.fit(s)
         estimate = self.adapt == "spectral" and due(s.iterations + 1, self.adapt)
         first = [s.T[:, :n].copy(), s.rho * (s.U + s.T[:, :n] - s.V)]
-        copy = self.alpha * s.T[:, :n] + (1 - self.alpha) * s.V
-        s.V[...] = p.penalty.prox(copy + s.U, 1 / (s.rho * kappa))
-        s.U += copy - s.V
+        if work.quadratic is None:
+            copy = self.alpha * s.T[:, :n] + (1 - self.alpha) * s.V
+            s.V[...] = p.penalty.prox(copy + s.U, 1 / (s.rho * kappa))
+            s.U += copy - s.V
+        else:
+            s.V[...] = s.T[:, :n]
         numbers = work.split_samples(s, self.alpha, world, estimate) if work.split else np.zeros(NUMBERS)
         after = s.zxT + work.padded(kappa * s.V)
-        self.find_residuals(s, p, numbers[:3], after - before)
+        self.find_residuals(s, p, numbers[:4], after - before)
         s.W[1][:, :n], s.W[1][:, n:] = s.V, s.T[:, n:]
         s.iterations += 1
         if due(s.iterations, self.adapt):
             of_V = spectral.products([*first, s.V, s.rho * s.U], s.kept_V) if estimate else None
-            work.change_rho(s, None if of_V is None else numbers[3:] + kappa * of_V)
+            work.change_rho(s, None if of_V is None else numbers[4:] + kappa * of_V)
 
     def find_residuals(self, s: State, p: Problem, squares: Array, moved: Array) -> None:
-        """squares: (1/N) sum of w |T x - z|^2, w |T x|^2, w |z|^2; moved: the change of z x^T / N + kappa V."""
+        """squares: (1/N) sum of w |T x - z|^2, w |T x|^2, w |z|^2, w |u|^2; moved: the change of z x^T / N + kappa V."""
         work, n, kappa = s.work, p.network.n[0], s.work.kappa
         T = s.T[:, :n]
-        of_V = kappa * np.array([square(T - s.V), square(T), square(s.V)])
-        r, size, other = np.sqrt(squares + of_V)
+        of_V = kappa * np.array([square(T - s.V), square(T), square(s.V), square(s.U)])
+        r, size, other, multiplier = np.sqrt(squares + of_V)
         s.primal, s.scale = float(r), float(max(size, other))
         s.dual = s.rho * float(np.sqrt(square(moved)))
-        s.dual_scale = s.rho * float(np.sqrt(max(square(s.uxT), kappa**2 * square(s.U))))
+        s.dual_scale = s.rho * float(np.sqrt(kappa) * multiplier)
 
     def by_products(self, p: Problem) -> bool:
         """Is the system of T solved by conjugate gradients?"""

@@ -18,15 +18,16 @@ from hpcadmm.solvers.shared.convex.rho import spectral as rho_of
 from hpcadmm.solvers.shared.normal import sum_over_samples
 from hpcadmm.subproblems.norm import square
 
-NUMBERS = 9  # of a pass: three squares, and six products of a spectral estimate
+NUMBERS = 10  # of a pass: four squares, and six products of a spectral estimate
 
 
 class Work:
-    """split: has the loss a copy of T x? normal: solves the system of T. target: y x^T / N, without a split.
+    """split: has the loss a copy of T x? quadratic: of a penalty quadratic/2 |W|^2, which needs no copy of the
+    coefficients; None for others. normal: solves the system of T. target: y x^T / N, without a split.
     kappa: mean of the features' mean squares. total, squares: sums over the samples of a pass."""
 
     def __init__(self, p: Problem, split: bool) -> None:
-        self.p, self.split = p, split
+        self.p, self.split, self.quadratic = p, split, p.penalty.quadratic
         self.shape = p.network.shape(1)
         rows, columns = self.shape
         count, grid = p.tiles.count, first_grid(p.tiles.n)
@@ -56,13 +57,16 @@ class Work:
 
     def fit(self, s: Any) -> Array:
         """T: of the split samples and coefficients, or of the targets and the coefficients."""
+        if self.quadratic is not None:
+            right, weight = (s.rho * (s.zxT - s.uxT), s.rho) if self.split else (self.target, 1.0)
+            return self.normal.solve(right / weight, self.quadratic / weight, s.T)
         if self.split:
             return self.normal.solve(s.zxT - s.uxT + self.padded(self.kappa * (s.V - s.U)), self.kappa, s.T)
         weight = s.rho * self.kappa
         return self.normal.solve(self.target + self.padded(weight * (s.V - s.U)), weight, s.T)
 
     def split_samples(self, s: Any, alpha: float, world: World, estimate: bool) -> Array:
-        """z and u of all samples for T, and their sums; returns (1/N) sum of w |T x - z|^2, w |T x|^2 and w |z|^2, then
+        """z and u of all samples for T, and their sums; returns (1/N) sum of w |T x - z|^2, w |T x|^2, w |z|^2, w |u|^2, then
         the products of the spectral estimate, 0 without it. Collective."""
         W = s.T.astype(self.p.dtype)
         self.clear()
@@ -99,7 +103,7 @@ class Work:
         p.loss.prox(c, p.y[:, t], none, s.rho / (2 * p.loss.share), z)
         np.subtract(c, z, out=u)
         m -= z
-        found = [square(each, p.w(t)) for each in (m, m + z, z)]
+        found = [square(each, p.w(t)) for each in (m, m + z, z, u)]
         if not estimate:
             return [*found, *[0.0] * (NUMBERS - len(found))]
         return [*found, *spectral.products([*first, z, kind(s.rho) * u], [one[:, t] for one in s.kept], p.w(t))]
@@ -134,7 +138,6 @@ class Work:
         else:
             rho = balanced(s.rho, Residuals(s.primal, s.dual, s.scale, s.dual_scale))
         if rho != s.rho:
-            for multiplier in (s.u, s.U, s.uxT):
+            for multiplier in (*([s.u] if self.split else []), s.U, s.uxT):
                 multiplier *= s.rho / rho
             s.rho = rho
-

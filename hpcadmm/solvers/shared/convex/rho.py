@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Adapt = Literal["none", "balanced", "spectral"]
-FIRST, EVERY, LATER = 2, 4, 1.5  # iterations before the first change, between two; the gaps grow by this factor
+FIRST, EVERY, LATER = 2, 1, 1.3  # iterations before the first change, between two; the gaps grow by this factor
 FACTOR, WORTH = 100.0, 1.5  # largest change of rho, and the least that is worth a new start of the duals
 CORRELATED = 0.2  # least correlation of a spectral estimate that is trusted
 
@@ -32,7 +32,7 @@ def due(iterations: int, adapt: str) -> bool:
     [Boyd et al., section 3.4.1].
 
     >>> [k for k in range(60) if due(k, "balanced")]
-    [2, 6, 12, 21, 34, 54]
+    [2, 3, 4, 5, 8, 11, 14, 19, 25, 34, 44, 58]
     """
     if adapt == "none":
         return False
