@@ -18,9 +18,9 @@ from hpcadmm.model.state import Array
 
 
 def coefficients(run: Path, iteration: Which, *, world: World, warn: Warn) -> dict[str, Any]:
-    """The model of a run: outputs, and for each the intercept and the coefficients, z = intercept + sum of coefficient *
-    feature, all in the units of the data; of a regression z is the target, or for the loss "poisson" the logarithm of the
-    expected target. Raises UsageError for a network with hidden layers. Collective."""
+    """The model of a run, in the units of the data: z = intercept + sum of coefficient * feature for each output. In a
+    regression z is the target, with the loss "poisson" the logarithm of the expected one. Raises UsageError for a
+    network with hidden layers. Collective."""
     trained = read(run, iteration, world, warn)
     if trained.network.depth > 1:
         raise UsageError(f"{run}: has hidden layers; coefficients are those of a linear model, network.hidden = []")
@@ -56,7 +56,7 @@ def outputs_of(trained: Trained) -> list[str]:
 
 
 def shown(found: dict[str, Any], width: int) -> Table:
-    """A line for the intercept and for each feature with a coefficient, the largest first; those that are 0 are counted."""
+    """A line for the intercept and for each feature with a coefficient, the largest first; the others are counted."""
     lines = sorted(found["coefficients"].items(), key=lambda line: -max(map(abs, line[1].values())))
     kept = [(name, values) for name, values in lines if any(values.values())]
     table = Table(box=SIMPLE_HEAD, pad_edge=False, caption=caption(len(kept), len(lines)), caption_justify="left")

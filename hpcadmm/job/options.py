@@ -124,8 +124,8 @@ class Stop:
     tolerance_absolute: the same, absolute.
     residual: primal residual relative to the norm of the variables.
     residual_absolute: the same, absolute.
-    absolute, relative: for solvers with a [penalty]: the primal residual is at most absolute + relative * the norm of its
-        variables, and the dual residual at most absolute + relative * that of the multipliers [Boyd et al. 2011, 3.3.1].
+    absolute, relative: for solvers with a [penalty]: the primal residual is at most absolute + relative * the norm of
+        its variables, and the dual one at most absolute + relative * that of the multipliers [Boyd et al. 2011, 3.3.1].
     gap: for them: the duality gap relative to the objective, where a bound of the minimum is known.
     patience: measured iterations without a better `save.best`, or test accuracy or error; needs test samples.
     error: for solvers that know the optimum f*: `objective_error` (at the workers) and `mean_error` (at their mean)

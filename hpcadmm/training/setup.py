@@ -93,8 +93,8 @@ def set_up(job: Job, world: World, given: Given | None = None) -> Setup:
     check_memory(job, network, data, world)
     with world.together("the targets"):
         targets = [job.loss.targets(one.labels, outputs, data.classes, dtype) for one in (data.train, data.test)]
-    given = zip((data.train, data.test), targets, strict=True)
-    parts = [part(samples, y, world.samples) for samples, y in given]
+    sides = zip((data.train, data.test), targets, strict=True)
+    parts = [part(samples, y, world.samples) for samples, y in sides]
     penalty = job.penalty.bound(data.feature_names) if job.penalty else None
     problem = Problem(network, job.loss, parts[0], parts[1], data.classes, job.head.seed, dtype, products, penalty)
     job.solver.check_problem(problem, world)

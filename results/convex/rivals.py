@@ -3,8 +3,8 @@
     python rivals.py JOB.toml SAMPLES RUN OUT.json
 
 SAMPLES: a folder of `hpcadmm data samples`. RUN: a run of hpcadmm on the same job, measured in every iteration, whose
-last objective is the reference F* if it is the lowest. Each rival is started anew with more and more iterations; a row is
-[seconds, (F - F*) / F*, iterations]. Seconds are those of `fit`. Two threads, where a rival can use them.
+last objective is the reference F* if no rival has a lower one. Each rival is started anew with more and more iterations;
+a row is [seconds, (F - F*) / F*, iterations]. Seconds are those of `fit`. Two threads, where a rival can use them.
 """
 
 import json
@@ -56,7 +56,7 @@ def stochastic(X, y, strength, steps):
 
 
 def dask(X, y, strength, steps):
-    """dask-glm's ADMM, two chunks on two threads; its objective is the sum, its intercept a column that is penalised."""
+    """dask-glm's ADMM, two chunks on two threads; its objective is a sum, its intercept a column that is penalised."""
     import dask
     import dask.array as da
     from dask_glm.algorithms import admm
@@ -110,7 +110,8 @@ def main():
     out.write_text(json.dumps({"job": job.stem, "least": least, "rows": found}, indent=1) + "\n")
     for name, rows in found.items():
         reached = [(seconds, steps) for seconds, above, steps in rows if above <= 1e-4]
-        print(name, "1e-4 after %.3f s, %d iterations" % min(reached) if reached else "never within 1e-4")
+        said = f"1e-4 after {min(reached)[0]:.3f} s, {min(reached)[1]} iterations" if reached else "never within 1e-4"
+        print(name, said)
 
 
 if __name__ == "__main__":

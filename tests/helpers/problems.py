@@ -9,7 +9,7 @@ from hpcadmm.comm.world import World
 from hpcadmm.model.activations import ACTIVATIONS
 from hpcadmm.model.losses import LOSSES
 from hpcadmm.model.network import Network
-from hpcadmm.model.penalties import NoPenalty
+from hpcadmm.model.penalties import L1
 from hpcadmm.model.problem import Part, Problem
 from hpcadmm.model.tiles import Tiles
 from hpcadmm.products import engine_of
@@ -102,7 +102,7 @@ def posed(solver: Any, world: World, hidden: tuple[int, ...] = (7, 5), **options
     """A problem and the ranks as the solver wants them; UsageError where it refuses them."""
     world = world.arranged(*solver.grid_of(len(fitting(solver, hidden)) + 1, world.size))
     options.setdefault("loss", "hinge" if minimises(solver, "hinge") else solver.losses[0])
-    options.setdefault("penalty", NoPenalty() if solver.convex else None)
+    options.setdefault("penalty", L1(1e-3) if solver.convex else None)
     p = problem(world, fitting(solver, hidden), parts=solver.parts, **options)
     solver.check_problem(p, world)
     return p, world

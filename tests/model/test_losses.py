@@ -215,7 +215,7 @@ def test_cross_entropy_and_its_gradient_show_what_is_not_finite(value):
 @every
 @both
 def test_the_conjugate_is_the_largest_distance_at_its_gradient(loss, dtype):
-    """Fenchel-Young: <g, z> - share l(z) <= l*(g), with equality where g is a gradient at z; and 0 lies in the domain."""
+    """Fenchel-Young: <g, z> - share l(z) <= l*(g), with equality where g is a gradient at z; 0 is in the domain."""
     random = np.random.default_rng(5)
     _, _, y = labels_and_targets(loss, 3, 40, dtype, random)
     z, other = (drawn(random, y.shape, 1.5, dtype).astype(np.float64) for _ in range(2))

@@ -9,7 +9,8 @@ from hpcadmm.model.penalties import L1, L2, PENALTIES, Box, ElasticNet, Group, N
 NAMES = ["a", "b", "c", "d"]
 ALL = [
     NoPenalty(), NoPenalty(nonnegative=True), L1(0.3), L1(0.3, nonnegative=True), L2(0.7), L2(0.7, nonnegative=True),
-    ElasticNet(0.5, ratio=0.3), ElasticNet(0.5, nonnegative=True, ratio=0.8), Group(0.4), Group(0.4, [["a", "c"], ["d"]]),
+    ElasticNet(0.5, ratio=0.3), ElasticNet(0.5, nonnegative=True, ratio=0.8),
+    Group(0.4), Group(0.4, [["a", "c"], ["d"]]),
     Box(lower=-0.5, upper=0.25), Box(lower={"a": 0.0}, upper={"c": 1.0}),
 ]  # fmt: skip
 every = pytest.mark.parametrize("penalty", [one.bound(NAMES) for one in ALL], ids=[str(one) for one in ALL])

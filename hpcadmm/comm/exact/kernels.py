@@ -142,7 +142,7 @@ def prepare(scales, rows, guess, now, up, down):  # type: ignore[no-untyped-def]
 @kernel
 def judge(loads, scales, rows, free, least, patient):  # type: ignore[no-untyped-def]
     """EXCEEDED: an entry may have exceeded its bound. LOOSE: one of the first `free` lines, whose scales are not fixed,
-    has a load below `least` (and, if `patient`, no row, or no column, had a scale before). Else, or if not finite: HELD.
+    has a load below `least` (and, if `patient`, no row, or no column, had a scale before). Else, or not finite: HELD.
     """
     over_rows, over_columns, loose = False, rows == loads.size, False
     first_rows, first_columns = first(scales, rows, patient)
@@ -165,8 +165,8 @@ def judge(loads, scales, rows, free, least, patient):  # type: ignore[no-untyped
 @kernel
 def follow(loads, scales, rows, free, now, room, patient):  # type: ignore[no-untyped-def]
     """New bounds that leave `room` bits to the next sum: B_ij changes by 2^room sqrt(load_i load_j), since
-    min(load_i, load_j) bounds sum |p_ij| / B_ij, or by 2^room load_i. If `patient`, after the first sum, a scale that is
-    SLACK bits too high decreases by one bit per sum, others never: a unit that begins to be active, in one sample of
+    min(load_i, load_j) bounds sum |p_ij| / B_ij, or by 2^room load_i. If `patient`, after the first sum, a scale that
+    is SLACK bits too high decreases by one bit per sum, others never: a unit that begins to be active, in one sample of
     millions, may be active in all of them soon."""
     first_rows, first_columns = first(scales, rows, patient)
     for k in range(free):

@@ -30,8 +30,8 @@ def huber_prox(m, y, lam, beta, delta, z):  # type: ignore[no-untyped-def]
 class Huber(Loss):
     """l(z, y) = e^2 / 2 for |e| <= delta, delta |e| - delta^2 / 2 beyond, e = z - y [Huber, Ann. Math. Statist. 1964].
 
-    delta: error from which it grows linearly, in units of the (standardised) target, > 0. Default 1.35, which keeps 95 %
-        of the efficiency of least squares for normal errors of variance 1.
+    delta: error from which it grows linearly, in units of the (standardised) target, > 0. Default 1.35, which keeps
+        95 % of the efficiency of least squares for normal errors of variance 1.
     """
 
     name: ClassVar[str] = "huber"

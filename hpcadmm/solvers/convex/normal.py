@@ -1,5 +1,5 @@
-"""T (X w X^T / N + kappa I) = R for the coefficients of a linear model: by one Cholesky factor, or by conjugate gradients
-where the matrix would be too large."""
+"""T (X w X^T / N + kappa I) = R for the coefficients of a linear model: by one Cholesky factor, or by conjugate
+gradients where the matrix would be too large."""
 
 from typing import Any
 
@@ -29,7 +29,8 @@ class Factored:
 
     def __init__(self, p: Problem, world: World) -> None:
         self.gram = sum_over_samples(p.x, p.x, p.tiles, world, w=p.train.weight, products=p.engines[1]) / p.total
-        self.p, self._kappa, self._factor = p, np.nan, None
+        self.p, self._kappa = p, np.nan
+        self._factor: Any = None
 
     @property
     def diagonal(self) -> Array:
@@ -42,7 +43,7 @@ class Factored:
             matrix = self.gram + np.diag(
                 shift(self.p, kappa) + np.finfo(np.float64).eps * self.diagonal.max(initial=1.0)
             )
-            self._factor: Any = cho_factor(matrix, lower=True, overwrite_a=True, check_finite=False)
+            self._factor = cho_factor(matrix, lower=True, overwrite_a=True, check_finite=False)
             self._kappa = kappa
         found: Array = cho_solve(self._factor, R.T, check_finite=False).T
         return found

@@ -15,7 +15,7 @@ KEPT = 2 * SIDES  # arrays: H and l of each side
 
 
 def products(now: Arrays, kept: Arrays, w: Weight = None) -> Array:
-    """<dH, dH>, <dH, dl>, <dl, dl> of both sides, from H, l of the first, then of the second side; `kept` is renewed."""
+    """<dH, dH>, <dH, dl>, <dl, dl> of both sides; now: H, l of the first, then of the second. `kept` is renewed."""
     found = []
     for side in range(SIDES):
         dH, dl = (now[2 * side + k] - kept[2 * side + k] for k in range(2))

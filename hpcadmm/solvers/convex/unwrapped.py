@@ -58,12 +58,12 @@ class Unwrapped(Solver):
     u += T x - z, U += T - V. T enters the last two as alpha T + (1 - alpha) (z, V), its over-relaxation.
     kappa is the mean of the features' mean squares. One sum over the ranks an iteration, of z x^T and u x^T; the sum of
     x x^T is made once. For the squared loss (half of it) z is not split off: after x x^T and y x^T have been summed, an
-    iteration needs no samples and no sum, and the matrix is factored again where rho changes. A penalty l2, or none, needs
-    no V: it stands in the system of T.
+    iteration needs no samples and no sum, and the matrix is factored again where rho changes. The penalty l2, or none,
+    needs no V: it stands in the system of T.
 
     rho: penalty parameter at the start, > 0. Default 1.
-    adapt: "balanced" (default) brings the primal and the dual residual, each relative to its variables, to the same size;
-        "spectral" follows the curvatures of both functions; "none" keeps rho. The gaps between two changes grow.
+    adapt: "balanced" (default) brings the primal and the dual residual, each relative to its variables, to the same
+        size; "spectral" follows the curvatures of both functions; "none" keeps rho. The gaps between two changes grow.
     alpha: over-relaxation, in [1, 1.8]. Default 1.6.
     factor: "cholesky" forms and factors x x^T, "cg" solves by products with the samples, one sum a step, from the last
         T; "auto": "cg" for more than 20,000 inputs. Default "auto".
@@ -93,7 +93,7 @@ class Unwrapped(Solver):
     def step(self, s: State, p: Problem, world: World) -> None:
         """One iteration."""
         work, n, kappa = s.work, p.network.n[0], s.work.kappa
-        before = s.zxT + work.padded(kappa * s.V)
+        before = work.second(s)
         s.T[...] = work.fit(s)
         estimate = self.adapt == "spectral" and due(s.iterations + 1, self.adapt)
         first = [s.T[:, :n].copy(), s.rho * (s.U + s.T[:, :n] - s.V)]
@@ -104,8 +104,7 @@ class Unwrapped(Solver):
         else:
             s.V[...] = s.T[:, :n]
         numbers = work.split_samples(s, self.alpha, world, estimate) if work.split else np.zeros(NUMBERS)
-        after = s.zxT + work.padded(kappa * s.V)
-        self.find_residuals(s, p, numbers[:4], after - before)
+        self.find_residuals(s, p, numbers[:4], work.second(s) - before)
         s.W[1][:, :n], s.W[1][:, n:] = s.V, s.T[:, n:]
         s.iterations += 1
         if due(s.iterations, self.adapt):
@@ -113,8 +112,9 @@ class Unwrapped(Solver):
             work.change_rho(s, None if of_V is None else numbers[4:] + kappa * of_V)
 
     def find_residuals(self, s: State, p: Problem, squares: Array, moved: Array) -> None:
-        """squares: (1/N) sum of w |T x - z|^2, w |T x|^2, w |z|^2, w |u|^2; moved: the change of z x^T / N + kappa V."""
-        work, n, kappa = s.work, p.network.n[0], s.work.kappa
+        """squares: (1/N) sum of w |T x - z|^2, w |T x|^2, w |z|^2, w |u|^2; moved: the change of z x^T / N and kappa
+        V."""
+        n, kappa = p.network.n[0], s.work.kappa
         T = s.T[:, :n]
         of_V = kappa * np.array([square(T - s.V), square(T), square(s.V), square(s.U)])
         r, size, other, multiplier = np.sqrt(squares + of_V)
@@ -139,7 +139,7 @@ class Unwrapped(Solver):
         if self.adapt == "spectral":
             kept = [np.zeros_like(s.z) for _ in range(spectral.KEPT)] if work.split else []
             s = replace(s, kept=kept, kept_V=[np.zeros_like(V) for _ in range(spectral.KEPT)])
-        return s if work.split else replace(s, z=[], u=[])
+        return s if work.split else replace(s, z=None, u=None)  # type: ignore[arg-type]
 
     def start(self, s: State, p: Problem, world: World) -> None:
         """From 0."""

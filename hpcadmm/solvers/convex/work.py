@@ -55,6 +55,10 @@ class Work:
         found[:, : V.shape[1]] = V
         return found
 
+    def second(self, s: Any) -> Array:
+        """z x^T / N + kappa V: what the copies are to T."""
+        return s.zxT + self.padded(self.kappa * s.V) if self.quadratic is None else s.zxT.copy()
+
     def fit(self, s: Any) -> Array:
         """T: of the split samples and coefficients, or of the targets and the coefficients."""
         if self.quadratic is not None:
@@ -66,8 +70,8 @@ class Work:
         return self.normal.solve(self.target + self.padded(weight * (s.V - s.U)), weight, s.T)
 
     def split_samples(self, s: Any, alpha: float, world: World, estimate: bool) -> Array:
-        """z and u of all samples for T, and their sums; returns (1/N) sum of w |T x - z|^2, w |T x|^2, w |z|^2, w |u|^2, then
-        the products of the spectral estimate, 0 without it. Collective."""
+        """z and u of all samples for T, and their sums; returns (1/N) sum of w |T x - z|^2, w |T x|^2, w |z|^2 and
+        w |u|^2, then the products of the spectral estimate, 0 without it. Collective."""
         W = s.T.astype(self.p.dtype)
         self.clear()
         for squares, (_, t) in zip(self._tiles, self.p.tiles, strict=True):
@@ -138,6 +142,6 @@ class Work:
         else:
             rho = balanced(s.rho, Residuals(s.primal, s.dual, s.scale, s.dual_scale))
         if rho != s.rho:
-            for multiplier in (*([s.u] if self.split else []), s.U, s.uxT):
-                multiplier *= s.rho / rho
+            for u in (*([s.u] if self.split else []), s.U, s.uxT):
+                np.multiply(u, s.rho / rho, out=u)
             s.rho = rho

@@ -13,7 +13,7 @@ from hpcadmm.solvers.mpadmm.measures import mean_objective
 
 def rate(solver: Any, k: int, loss: Loss) -> float:
     """eta of iteration k = 0, 1, ..."""
-    eta: float = solver.eta or (0.5 if loss.name == "squared" else 6.0)
+    eta: float = solver.eta or (0.5 if loss.name == "squared" or loss.real else 6.0)
     if solver.schedule == "constant":
         return eta
     return eta * 0.5 * (1 + np.cos(np.pi * min(k / solver.period, 1.0)))

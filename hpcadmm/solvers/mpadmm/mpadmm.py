@@ -71,7 +71,7 @@ class MpAdmm(Solver):
         fewer, the sums take less time. Other cuts change the last bits. Default 8.
     refresh: sweeps from one refresh of P and Q to the next. Default 5.
     warm: number of first sweeps that all refresh P and Q. Only they refresh P_1, whose a_0 is the data. Default 10.
-    eta: the step s, unless kappa bounds it. Default 6, or 0.5 for the squared loss, whose curvature is 2.
+    eta: the step s, unless kappa bounds it. Default 6, or 0.5 for the losses of real targets.
     delta: damping of A, relative to its mean diagonal. Default 1.
     g: damping of B, relative to its mean diagonal. Default 0.3.
     kappa: bound on s^2 <D, C>, the KL divergence of a step of all layers together. Default 3.

@@ -25,10 +25,10 @@ def check(solver: Any, L: int) -> None:
             raise UsageError(f'solver.{key} needs solver.server = {known}; "{solver.server}" has none: remove it')
 
 
-def check_problem(solver: Any, p: Problem, world: World) -> None:
+def check_problem(solver: Any, problem: Problem, world: World) -> None:
     """UsageError for exact steps of a loss that has none, or whose factors do not fit the memory."""
-    if solver.local == "exact" and not p.penalty and p.loss.name not in LOCAL:
-        raise UsageError(f'solver.local = "exact" needs loss.name = {" or ".join(LOCAL)}, not {p.loss.name}')
-    if p.penalty:
-        penalised.check(solver, p)
-    check_memory(p, world, exact=solver.exact(p.network.depth, p.loss.name))
+    if solver.local == "exact" and not problem.penalty and problem.loss.name not in LOCAL:
+        raise UsageError(f'solver.local = "exact" needs loss.name = {" or ".join(LOCAL)}, not {problem.loss.name}')
+    if problem.penalty:
+        penalised.check(solver, problem)
+    check_memory(problem, world, exact=solver.exact(problem.network.depth, problem.loss.name))

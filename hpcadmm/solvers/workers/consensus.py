@@ -94,13 +94,12 @@ class Consensus(WorkerSolver):
         Theta with server "admm", too. Choose it where samples are unlike: Adam moves weights that a worker's samples
         hardly use as far as others, and each worker moves other ones.
 
-    With a [penalty] of a linear model the objective is (1/N) sum_i w_i l(W x_i, y_i) + P(W), with half the squares for
-    "squared"; Theta = argmin P(Theta) + rho/2 |Theta - mean of (theta_n + lam_n / c)|^2 with c = rho N / workers in the
-    place of rho, so that rho compares with the curvature of the mean loss, and:
-    adapt: "balanced" (default) changes rho so that the primal and the dual residual, each relative to its variables, have
-        the same size; "none" keeps rho. The gaps between two changes grow.
-    alpha: theta_n enters the other steps as alpha theta_n + (1 - alpha) Theta, over-relaxation, in [1, 1.8], default 1.6.
-    Local steps by Newton's method are inexact, with summable errors.
+    With a [penalty] of a linear model the objective is (1/N) sum_i w_i l(W x_i, y_i) + P(W), half the squares for
+    "squared", and Theta = argmin P(Theta) + rho/2 |Theta - mean of (theta_n + lam_n / c)|^2. c = rho N / workers takes
+    the place of rho, which so compares with the curvature of the mean loss. Newton's steps have summable errors.
+    adapt: "balanced" (default) brings the primal and the dual residual, each relative to its variables, to the same
+        size by rho; "none" keeps it. The gaps between two changes grow.
+    alpha: theta_n enters the other steps as alpha theta_n + (1 - alpha) Theta, in [1, 1.8], default 1.6.
 
     With "adam" f_n is N times the worker's part of the mean loss over all samples: sum_n f_n / N of equal models is the
     mean loss, and rho compares with the curvature of a mean.

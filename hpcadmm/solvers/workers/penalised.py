@@ -72,8 +72,12 @@ def residuals(s: Any, p: Problem, world: World) -> Residuals:
     work, count = s.work, s.work.workers.count
     theta, lam = (work.workers.gathered(rows, world) for rows in (s.theta.rows, s.lam.rows))
     Theta, c = work.Theta.astype(np.float64), weight(s, p) / p.total
-    sizes = [norm(theta - Theta), c * math.sqrt(count) * norm(Theta - work.before)]
-    return Residuals(*sizes, max(norm(theta), math.sqrt(count) * norm(Theta)), norm(lam) / p.total)
+    return Residuals(
+        primal=norm(theta - Theta),
+        dual=c * math.sqrt(count) * norm(Theta - work.before),
+        scale=max(norm(theta), math.sqrt(count) * norm(Theta)),
+        dual_scale=norm(lam) / p.total,
+    )
 
 
 def change_rho(s: Any, p: Problem, world: World) -> None:

@@ -29,7 +29,7 @@ def check(metrics: Sequence[str], classes: int, loss: str) -> None:
             raise UsageError(f"{said}: is for two classes, and the data have {has}; use {OTHERWISE[name]}")
         if name == "log_loss" and not LOSSES[loss].probable:
             raise UsageError(
-                f"{said}: the outputs of the {loss} loss are no probabilities; use cross-entropy or logistic, or roc_auc"
+                f"{said}: the outputs of the {loss} loss are no probabilities; use cross-entropy, logistic, or roc_auc"
             )
 
 

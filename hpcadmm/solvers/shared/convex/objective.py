@@ -31,8 +31,8 @@ def gap(value: float, bound: float | None) -> dict[str, float]:
 def bound(g: Callable[[slice], Array], p: Problem, world: World) -> float | None:
     """A lower bound of the minimum of F by Fenchel duality; None if there is none from here. Collective.
 
-    g(t): (outputs, columns), for columns t, of which t g with any t in [0, 1] lie in the domain of the loss's conjugate:
-    a gradient of share * l by z. With G = -(1/N) sum w g x^T, scaled by the largest s for which P*(s G) is finite,
+    g(t): (outputs, columns), for columns t: a gradient of share * l by z, of which every share in [0, 1] lies in the
+    domain of the loss's conjugate. With G = -(1/N) sum w g x^T, scaled by the largest s for which P*(s G) is finite,
     the bound is -(1/N) sum w l*(s g) - P*(s G). The terms of an intercept have to cancel: those of the sign that weighs
     more are made smaller, which keeps each in the domain, unless the outputs of the loss mix.
     """
