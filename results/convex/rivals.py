@@ -2,9 +2,9 @@
 
     python rivals.py JOB.toml SAMPLES RUN OUT.json
 
-SAMPLES: a folder of `hpcadmm data samples`. RUN: a run of hpcadmm on the same job, measured in every iteration, whose
-last objective is the reference F* if no rival has a lower one. Each rival is started anew with more and more iterations;
-a row is [seconds, (F - F*) / F*, iterations]. Seconds are those of `fit`. Two threads, where a rival can use them.
+SAMPLES: a folder of `hpcadmm data samples`. RUN: a run of hpcadmm on the same job, measured in every iteration. F* is the
+lowest objective of all. Each rival is started anew with more and more iterations: a row is [seconds, (F - F*) / F*,
+iterations]. Seconds are those of `fit`, on two threads where a rival can use them.
 """
 
 import json

@@ -1,0 +1,129 @@
+"""Unwrapped ADMM: what it sums over the ranks, that it resumes, that rho finds its size, and how a run ends."""
+
+import json
+
+import numpy as np
+import pytest
+
+from hpcadmm.comm.world import World
+from hpcadmm.model.penalties import L1, L2
+from hpcadmm.solvers import SOLVERS
+from hpcadmm.solvers.shared.convex.rho import Products, Residuals, balanced, due, spectral
+from tests.helpers.convex import posed, solved
+from tests.helpers.problems import started, stepped
+from tests.helpers.solver_runs import assert_same_bits, resumed, run
+from tests.helpers.threads import on_ranks
+
+
+def drawn(kind, samples=500, features=8):
+    random = np.random.default_rng(4)
+    X = random.standard_normal((samples, features))
+    y = X @ random.standard_normal(features) + random.standard_normal(samples)
+    return X, y if kind == "squared" else (y > 0).astype(int)
+
+
+CASES = [("logistic", L1(0.01), 1), ("squared", L1(0.01), 0), ("hinge", L2(), 1)]
+
+
+@pytest.mark.parametrize(("loss", "penalty", "each"), CASES)
+def test_an_iteration_has_one_sum_and_the_lasso_none(loss, penalty, each):
+    """x x^T and y x^T are summed at the start."""
+    X, y = drawn(loss)
+
+    def work(world):
+        world = world.arranged(1, world.size)
+        solver, p = SOLVERS["unwrapped"](), posed(X, y, loss, penalty, world)
+        state = stepped(solver, p, world, 3)
+        before = world.traffic.messages
+        for _ in range(10):
+            solver.step(state, p, world)
+        return world.traffic.messages - before
+
+    assert set(on_ranks(3, work)) == {10 * each}
+
+
+@pytest.mark.parametrize("adapt", ["spectral", "balanced", "none"])
+@pytest.mark.parametrize("loss", ["logistic", "squared"])
+def test_a_restart_on_other_ranks_has_the_same_bits(adapt, loss):
+    solver, options = SOLVERS["unwrapped"](adapt=adapt, rho=30.0), {"loss": loss, "samples": 333}
+    whole = run(1, solver, 12, **options)
+    saved = run(3, solver, 7, **options)[0]
+    again = resumed(2, solver, saved, 5, **options)
+    assert_same_bits(again[0], whole[0])
+    assert again[1] == whole[1]
+
+
+def test_rho_finds_its_size_from_far_away():
+    """Iterations to 1e-4 of the minimum from rho 1e-3, 1 and 1e3, and with the fixed rhos between."""
+    X, y = drawn("logistic")
+    p = posed(X, y, "logistic", L1(0.02))
+    least = solved(SOLVERS["unwrapped"](), p)[1]["objective"]
+
+    def needed(rho, adapt):
+        solver, world = SOLVERS["unwrapped"](rho=rho, adapt=adapt), World.alone()
+        state = started(solver, p, world)
+        for k in range(1, 400):
+            solver.step(state, p, world)
+            if solver.objective(state, p, world) <= least * (1 + 1e-4):
+                return k
+        return 400
+
+    best = min(needed(rho, "none") for rho in (0.01, 0.03, 0.1, 0.3, 1.0))
+    for adapt, most in (("balanced", 5), ("spectral", 5)):
+        assert all(needed(rho, adapt) <= most * best for rho in (1e-3, 1.0, 1e3)), adapt
+    assert needed(1e3, "none") == 400
+
+
+def test_the_estimates_of_rho():
+    assert balanced(2.0, Residuals(primal=4.0, dual=0.01, scale=1.0, dual_scale=1.0)) == pytest.approx(40.0)
+    assert balanced(2.0, Residuals(primal=1.0, dual=0.9, scale=1.0, dual_scale=1.0)) == 2.0
+    assert balanced(2.0, Residuals(primal=0.0, dual=0.0, scale=0.0, dual_scale=0.0)) == 2.0
+    quadratic = Products(hh=1.0, hl=5.0, ll=25.0)  # dl = 5 dH
+    assert spectral(1.0, quadratic, quadratic) == pytest.approx(5.0)
+    assert spectral(1.0, Products(1.0, 0.0, 1.0), Products(0.0, 0.0, 0.0)) == 1.0
+    assert not any(due(k, "none") for k in range(100))
+    gaps = np.diff([k for k in range(5000) if due(k, "balanced")])
+    assert gaps[-1] > 500
+
+
+def test_a_warm_start_needs_fewer_iterations():
+    X, y = drawn("logistic")
+    p, world, solver = posed(X, y, "logistic", L1(0.02)), World.alone(), SOLVERS["unwrapped"]()
+    cold, row = solved(solver, p)
+    near = solver.blank(p, world)
+    solver.set_weights(near, cold.W, p, world)
+    solver.prepare(near, p, world)
+    solver.step(near, p, world)
+    assert abs(solver.objective(near, p, world) - row["objective"]) < 0.05 * row["objective"]
+
+
+JOB = """
+[data]
+name = "digits"
+[network]
+hidden = []
+[loss]
+name = "squared"
+[penalty]
+name = "l1"
+strength = 0.01
+[solver]
+name = "unwrapped"
+[stop]
+iterations = 3000
+gap = 1e-6
+[evaluate]
+every = 5
+"""
+
+
+def test_a_run_ends_at_its_gap_with_a_certificate(hpcadmm, tmp_path):
+    (tmp_path / "job.toml").write_text(JOB)
+    for ranks, more in ((1, []), (2, ["--set", "solver.factor=cholesky"])):
+        hpcadmm("train", tmp_path / "job.toml", "--out", tmp_path / str(ranks), "--quiet", *more, n=ranks).check()
+    one, two = (json.loads((tmp_path / name / "summary.json").read_text()) for name in "12")
+    assert one["weights_sha256"] == two["weights_sha256"]
+    assert "duality gap" in one["stop_reason"]
+    found = one["certificate"]
+    assert 0 <= found["gap"] <= 1e-6
+    assert found["dual"] <= found["primal"] == one["objective"]
