@@ -2,8 +2,8 @@
 
     python rivals.py JOB.toml SAMPLES RUN OUT.json
 
-SAMPLES: a folder of `hpcadmm data samples`. RUN: a run of hpcadmm on the same job, measured in every iteration. F* is the
-lowest objective of all. Each rival is started anew with more and more iterations: a row is [seconds, (F - F*) / F*,
+SAMPLES: a folder of `hpcadmm data samples`. RUN: a run of hpcadmm on the same job, measured in every iteration. F* is
+the lowest objective of all. Each rival is started anew with more and more iterations: a row is [seconds, (F - F*) / F*,
 iterations]. Seconds are those of `fit`, on two threads where a rival can use them.
 """
 

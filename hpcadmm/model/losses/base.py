@@ -40,7 +40,7 @@ class Loss(Protocol):
         ...
 
     def prox(self, m: Array, y: Array, lam: Array, beta: float, z: Array) -> Array:
-        """z = argmin_z l(z, y) + <lam, z> + beta |z - m|^2, written to z."""
+        """z = argmin_z l(z, y) + <lam, z> + beta |z - m|^2, written to z, whose contents may be where it begins."""
         ...
 
     def mean(self, z: Array) -> Array:

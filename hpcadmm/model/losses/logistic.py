@@ -19,14 +19,17 @@ MOST = 100  # steps of Newton's method, or halved brackets; it ends long before
 @kernel
 def logistic_prox(m, y, lam, beta, small, z):  # type: ignore[no-untyped-def]
     """By Newton's method for f(t) = 2 beta (t - c) - 1 / (1 + exp(t)) = 0, t = y z, which rises; the root is in
-    [c, c + 1 / (2 beta)]. After a step d the error is below d^2 / 2, since |f''| < f'; small: the last d."""
+    [c, c + 1 / (2 beta)]. It begins at z, if that lies there: ADMM's last z. After a step d the error is below d^2 / 2,
+    since |f''| < f'; small: the last d."""
     h = 2.0 * beta
     for j in range(z.shape[0]):
         for i in range(z.shape[1]):
             v = y[j, i]
             c = v * (np.float64(m[j, i]) - lam[j, i] / h)
             low, high = c, c + 1.0 / h
-            t, before = c + 1.0 / (1.0 + exp(min(c, 500.0))) / (h + 0.25), high - low
+            t, before = v * z[j, i], high - low
+            if not low <= t <= high:
+                t = c + 1.0 / (1.0 + exp(min(c, 500.0))) / (h + 0.25)
             for _ in range(MOST):
                 q = 1.0 / (1.0 + exp(min(t, 500.0)))
                 f = h * (t - c) - q

@@ -38,6 +38,7 @@ class Work:
         self.target: Array = np.zeros(self.shape)
         self.kappa = 1.0
         self._scratch = Scratch(p.dtype)
+        self._x = [p.x[:, t] for _, t in p.tiles]
         self._tiles = [np.zeros((1, NUMBERS), order="F") for _ in p.tiles]  # the squares of each
 
     def form(self, by_products: bool, world: World) -> None:
@@ -74,28 +75,28 @@ class Work:
         w |u|^2, then the products of the spectral estimate, 0 without it. Collective."""
         W = s.T.astype(self.p.dtype)
         self.clear()
-        for squares, (_, t) in zip(self._tiles, self.p.tiles, strict=True):
-            squares[:] = self.split_tile(s, W, alpha, t, estimate)
-            self.add(s, t, squares)
+        for k, (_, t) in enumerate(self.p.tiles):
+            self._tiles[k][:] = self.split_tile(s, W, alpha, k, t, estimate)
+            self.add(s, k, t)
         return self.complete(s, world)
 
     def begin(self, s: Any, world: World) -> None:
         """z = T x, for given coefficients; u stays. Collective."""
         p, W = self.p, s.T.astype(self.p.dtype)
         self.clear()
-        for squares, (_, t) in zip(self._tiles, p.tiles, strict=True):
-            s.z[:, t] = p.engines[1].apply(W, p.x[:, t])
-            self.add(s, t, squares)
+        for k, (_, t) in enumerate(p.tiles):
+            s.z[:, t] = p.engines[1].apply(W, self._x[k])
+            self.add(s, k, t)
         self.complete(s, world)
 
     def clear(self) -> None:
         self.total.clear()
         self.squares.clear()
 
-    def split_tile(self, s: Any, W: Array, alpha: float, t: slice, estimate: bool) -> list[float]:
+    def split_tile(self, s: Any, W: Array, alpha: float, k: int, t: slice, estimate: bool) -> list[float]:
         """z = argmin share l(z) + rho/2 |z - copy - u|^2 and u += copy - z for the samples t."""
         p, z, u, scratch = self.p, s.z[:, t], s.u[:, t], self._scratch
-        m = p.engines[1].apply(W, p.x[:, t], scratch("m", *z.shape))
+        m = p.engines[1].apply(W, self._x[k], scratch("m", *z.shape))
         c, none = scratch("c", *z.shape), scratch("none", *z.shape)
         kind = p.dtype
         first = [m.copy(), kind(s.rho) * (u + m - z)] if estimate else []
@@ -112,22 +113,22 @@ class Work:
             return [*found, *[0.0] * (NUMBERS - len(found))]
         return [*found, *spectral.products([*first, z, kind(s.rho) * u], [one[:, t] for one in s.kept], p.w(t))]
 
-    def add(self, s: Any, t: slice, squares: Array) -> None:
-        """Add z x^T and u x^T of the samples t, and their squares."""
+    def add(self, s: Any, k: int, t: slice) -> None:
+        """Add z x^T and u x^T of tile k, the samples t, and its squares."""
         p, both = self.p, self._scratch("both", 2 * len(s.z), t.stop - t.start)
         both[: len(s.z)], both[len(s.z) :] = s.z[:, t], s.u[:, t]
         if p.train.weight is not None:
             both *= p.train.weight[t]
-        self.total.add(p.engines[1].outer(both, p.x[:, t], self.total.partial))
-        self.squares.add(squares)
+        self.total.add(p.engines[1].outer(both, self._x[k], self.total.partial))
+        self.squares.add(self._tiles[k])
 
     def complete(self, s: Any, world: World) -> Array:
         """The sums over the ranks, in one Allreduce. Collective."""
 
         def again() -> None:
             self.clear()
-            for squares, (_, t) in zip(self._tiles, self.p.tiles, strict=True):
-                self.add(s, t, squares)
+            for k, (_, t) in enumerate(self.p.tiles):
+                self.add(s, k, t)
 
         sum_exactly(world, [self.total, self.squares], again)
         s.zxT[...], s.uxT[...] = np.split(self.total.total / self.p.total, 2)
