@@ -129,7 +129,7 @@ def test_an_unknown_key_is_refused_with_the_known_ones():
 def test_an_unknown_table_or_key_outside_tables_is_refused():
     for override in ("nonsense.x=1", "nonsense=1"):
         message = refused(override)
-        assert "nonsense: unknown key; a job takes data, evaluate, loss, name, network, precision, " in message
+        assert "nonsense: unknown key; a job takes data, evaluate, loss, name, network, penalty, precision, " in message
 
 
 def test_the_parameters_of_an_activation_belong_to_it_alone():
@@ -280,3 +280,16 @@ def test_what_needs_the_training_part_is_refused_without_it(override, words):
     with pytest.raises(UsageError, match=words):
         parse(LEAST, [override, "evaluate.train=false"])
     parse(LEAST, ["save.best=test_accuracy", "stop.accuracy=0.9", "evaluate.train=false"])
+
+
+def test_a_penalty_is_for_linear_models_and_for_solvers_that_take_one():
+    text = '[data]\nname = "digits"\n[loss]\nname = "logistic"\n[penalty]\nname = "{}"\n[solver]\nname = "{}"\n'
+    taken = '[penalty]: solver.name = "adam" takes none; these solvers do: consensus, unwrapped'
+    assert taken in refused(text=text.format("l1", "adam"))
+    deep = refused("network.hidden=[5]", text=text.format("l1", "consensus"))
+    assert "[penalty]: is for linear models, and network.hidden has 1 layers" in deep
+    named = refused(text=text.format("lasso", "unwrapped"))
+    assert "penalty.name = 'lasso': known are none, l1, l2, elastic-net, group, box" in named
+    assert "penalty.strength = -1" in refused("penalty.strength=-1", text=text.format("l1", "unwrapped"))
+    assert 'stop.gap: needs a [penalty] (its name may be "none")' in refused("stop.gap=0.1")
+    assert "does not know the optimum" in refused("stop.error=0.1", text=text.format("l1", "consensus"))

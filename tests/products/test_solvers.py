@@ -85,8 +85,9 @@ def test_operands_are_rounded_and_the_result_stays_near(solver: Any) -> None:
     assert measured["objective"] == pytest.approx(expected["objective"], rel=0.02)
     for path, array in exact.items():
         assert rounded[path].dtype == array.dtype
-    assert not np.array_equal(rounded["W/2"], exact["W/2"])
-    assert np.linalg.norm(rounded["W/2"] - exact["W/2"]) < 0.05 * np.linalg.norm(exact["W/2"])
+    if solver.most_layers != 1:  # a linear model of few outputs has no product that is rounded
+        assert not np.array_equal(rounded["W/2"], exact["W/2"])
+        assert np.linalg.norm(rounded["W/2"] - exact["W/2"]) < 0.05 * np.linalg.norm(exact["W/2"])
 
 
 @pytest.mark.parametrize("name", ["adam", "mpadmm", "taylor", "pdadmm", "dladmm"])

@@ -3,7 +3,6 @@
 from typing import ClassVar, Protocol
 
 import numpy as np
-from scipy.special import softmax
 
 from hpcadmm.errors import UsageError
 from hpcadmm.model.state import Array
@@ -78,7 +77,15 @@ def real_targets(labels: Array, dtype: type) -> Array:
 
 def probabilities(z: Array) -> Array:
     """Of the classes, (classes, samples): softmax(z); of a single output, that of two classes with outputs 0 and z."""
-    found: Array = softmax(z if len(z) > 1 else np.concatenate([np.zeros_like(z), z]), axis=0)
+    z = z if len(z) > 1 else np.concatenate([np.zeros_like(z), z])
+    e = np.exp(z - z.max(axis=0))
+    found: Array = e / e.sum(axis=0)
+    return found
+
+
+def p_log_p(p: Array) -> Array:
+    """p log p entry by entry, 0 at 0; p >= 0."""
+    found: Array = p * np.log(np.where(p > 0, p, 1))
     return found
 
 

@@ -6,10 +6,9 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 from annotated_types import Ge, Lt
-from scipy.special import xlogy
 
 from hpcadmm.kernels import kernel
-from hpcadmm.model.losses.base import Loss, classes_only, signs
+from hpcadmm.model.losses.base import Loss, classes_only, p_log_p, signs
 from hpcadmm.model.losses.softmax_prox import softmax_prox
 from hpcadmm.model.state import Array
 from hpcadmm.model.weighted import Weight, total
@@ -86,4 +85,4 @@ class CrossEntropy(Loss):
     def conjugate(self, g: Array, y: Array, w: Weight = None) -> float:
         """sum_i p_i log p_i with p = g + y, which are probabilities."""
         p = np.maximum(g + y, 0)
-        return total(xlogy(p, p), w)
+        return total(p_log_p(p), w)

@@ -5,11 +5,10 @@ from math import exp
 from typing import ClassVar
 
 import numpy as np
-from scipy.special import expit, xlogy
 
 from hpcadmm.errors import UsageError
 from hpcadmm.kernels import kernel
-from hpcadmm.model.losses.base import Loss, classes_only, signs
+from hpcadmm.model.losses.base import Loss, classes_only, p_log_p, signs
 from hpcadmm.model.state import Array
 from hpcadmm.model.weighted import Weight, total
 
@@ -48,6 +47,12 @@ def logistic_prox(m, y, lam, beta, small, z):  # type: ignore[no-untyped-def]
             z[j, i] = v * t
 
 
+def sigmoid(z: Array) -> Array:
+    """1 / (1 + exp(-z)), with as many digits far below 0."""
+    found: Array = np.exp(-np.logaddexp(0, -z))
+    return found
+
+
 @dataclass(frozen=True)
 class Logistic(Loss):
     """l(z, y) = log(1 + exp(-y z)), of two classes; y = +1 for the second class, -1 for the first."""
@@ -68,7 +73,7 @@ class Logistic(Loss):
         return total(np.logaddexp(0, -y * z), w)
 
     def gradient(self, z: Array, y: Array) -> Array:
-        found: Array = -y * expit(-y * z)
+        found: Array = -y * sigmoid(-y * z)
         return found
 
     def prox(self, m: Array, y: Array, lam: Array, beta: float, z: Array) -> Array:
@@ -76,10 +81,10 @@ class Logistic(Loss):
         return z
 
     def second(self, z: Array, y: Array) -> Array:
-        found: Array = expit(z) * expit(-z)
+        found: Array = sigmoid(z) * sigmoid(-z)
         return found
 
     def conjugate(self, g: Array, y: Array, w: Weight = None) -> float:
         """b log b + (1 - b) log(1 - b), b = -g y in [0, 1]."""
         b = np.clip(-g * y, 0, 1)
-        return total(xlogy(b, b) + xlogy(1 - b, 1 - b), w)
+        return total(p_log_p(b) + p_log_p(1 - b), w)

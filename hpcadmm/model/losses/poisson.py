@@ -5,11 +5,10 @@ from math import exp, log
 from typing import ClassVar
 
 import numpy as np
-from scipy.special import xlogy
 
 from hpcadmm.errors import UsageError
 from hpcadmm.kernels import kernel
-from hpcadmm.model.losses.base import Loss, real_only, real_targets
+from hpcadmm.model.losses.base import Loss, p_log_p, real_only, real_targets
 from hpcadmm.model.state import Array
 from hpcadmm.model.weighted import Weight, total
 
@@ -74,4 +73,4 @@ class Poisson(Loss):
     def conjugate(self, g: Array, y: Array, w: Weight = None) -> float:
         """r log r - r, r = g + y >= 0."""
         r = np.maximum(g + y, 0)
-        return total(xlogy(r, r) - r, w)
+        return total(p_log_p(r) - r, w)

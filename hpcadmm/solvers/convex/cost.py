@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from hpcadmm.solvers.convex.work import NUMBERS
 from hpcadmm.solvers.shared.case import Place
 from hpcadmm.solvers.shared.cost import data_rows, summed
 from hpcadmm.solvers.shared.ops import Bill
@@ -24,7 +25,7 @@ def bill(solver: Any, place: Place, iteration: int | None = None) -> Bill:
     found.passes(1, far=4 * outputs, near=14 * outputs, calls=16)
     found.gemm(1, "outer", 2 * outputs, inputs, name="(z, u) x^T")
     found.fold(1, 2 * outputs * inputs)
-    found.sum(1, 8 * (summed(place, 2 * outputs, inputs) + 2 * 3 + 4))
+    found.sum(1, 8 * (summed(place, 2 * outputs, inputs) + 3 * NUMBERS + 1))
     return found
 
 

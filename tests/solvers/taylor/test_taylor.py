@@ -204,7 +204,7 @@ def test_a_nan_anywhere_shows_within_a_sweep(loss, place):
         state = started(solver, p, world)
         assert solver.finite(state)
         if world.rank == 1:
-            {"x": p.x, "z": state.z[1], "z_L": state.z[3], "lam": state.lam}[place][1, 2] = np.nan
+            {"x": p.x, "z": state.z[1], "z_L": state.z[3], "lam": state.lam}[place][0, 2] = np.nan
         for _ in range(2):
             solver.step(state, p, world)
         return solver.finite(state)
