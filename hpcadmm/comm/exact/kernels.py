@@ -166,8 +166,8 @@ def judge(loads, scales, rows, free, least, patient):  # type: ignore[no-untyped
 def follow(loads, scales, rows, free, now, room, patient):  # type: ignore[no-untyped-def]
     """New bounds that leave `room` bits to the next sum: B_ij changes by 2^room sqrt(load_i load_j), since
     min(load_i, load_j) bounds sum |p_ij| / B_ij, or by 2^room load_i. If `patient`, after the first sum, a scale that
-    is SLACK bits too high decreases by one bit per sum, others never: a unit that begins to be active, in one sample of
-    millions, may be active in all of them soon."""
+    is SLACK bits too high decreases by one bit per sum, others never; and no scale is so low that its line could not
+    grow to the largest one: a unit that is active in one sample of millions may be active in all of them soon."""
     first_rows, first_columns = first(scales, rows, patient)
     for k in range(free):
         if 0 < loads[k] < ENDLESS:
@@ -177,7 +177,20 @@ def follow(loads, scales, rows, free, now, room, patient):  # type: ignore[no-un
             elif free == loads.size:
                 change = half(change)
             scales[k] = now[k] + change
+    if patient:
+        reach = room // 2 if free == loads.size else room
+        lift(scales[:rows], reach)
+        lift(scales[rows:free], reach)
     balance(scales, rows, free)
+
+
+@kernel
+def lift(scales, reach):  # type: ignore[no-untyped-def]
+    """Let no known scale be more than `reach` below the largest."""
+    least = largest(scales) - reach
+    for k in range(scales.size):
+        if scales[k] != UNKNOWN:
+            scales[k] = max(scales[k], least)
 
 
 @kernel
