@@ -235,6 +235,14 @@ speed() {
   done
 }
 
+# Convex models beside scikit-learn and dask-glm: see convex/README.md. Only if asked for, since it needs RIVAL_PYTHON, an
+# interpreter that has them.
+convex() {
+  for part in optimum "race a9a l1" "race a9a l2" "race dense l1" "race dense l2" "rho a9a" "rho california" sums ranks path; do
+    MPIRUN=$run HPCADMM=$program convex/make.sh $part
+  done
+}
+
 # The accuracy of a multilayer perceptron on MNIST over five seeds. Only if asked for.
 record() { duel record/mnist 0.989 $jobs/record/mnist.toml --set "precision=${PRECISION:-float32}"; }
 

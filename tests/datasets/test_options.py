@@ -312,6 +312,19 @@ def test_synthetic_data_are_balanced_and_drawn_by_their_seed() -> None:
         DATASETS["synthetic"](outputs=1)
 
 
+def test_synthetic_features_that_matter_and_their_correlation() -> None:
+    told = {"task": "regression", "outputs": 1, "hidden": [], "features": 9}
+    drawn = load(DATASETS["synthetic"](**told, informative=3, correlation=0.6)).train
+    np.testing.assert_allclose(np.corrcoef(drawn.x), 0.4 * np.eye(9) + 0.6, atol=0.03)
+    np.testing.assert_allclose(drawn.x.std(axis=1), 1, atol=0.02)
+    w, rest, *_ = np.linalg.lstsq(np.vstack([drawn.x, np.ones(10_000)]).T, drawn.labels[0], rcond=None)
+    assert rest < 1e-20
+    assert abs(w[:3]).min() > 1e-3
+    assert abs(w[3:9]).max() < 1e-12
+    with pytest.raises(UsageError, match="there are 9 features"):
+        DATASETS["synthetic"](**told, informative=10)
+
+
 def test_where_files_are_sought(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made("mnist", tmp_path / "mnist")
     monkeypatch.chdir(tmp_path)

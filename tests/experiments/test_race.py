@@ -1,8 +1,12 @@
-"""The race with PyTorch: its entrants are jobs that can be read, tuned and run; its rival needs no hpcadmm."""
+"""The races with PyTorch and scikit-learn: entrants are jobs that can be read and run; rivals need no hpcadmm."""
 
+import json
 import os
 import subprocess
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
 
+import numpy as np
 import pytest
 
 from hpcadmm.compare.vary import varied
@@ -52,9 +56,46 @@ def test_what_the_script_does_not_know_is_said(arguments):
     assert "known" in done.stderr
 
 
-def test_the_rival_needs_no_hpcadmm():
+@pytest.mark.parametrize("name", ["race/torch_rival.py", "convex/rival.py"])
+def test_the_rival_needs_no_hpcadmm(name):
     """It runs in an environment of its own."""
-    text = (RACE / "torch_rival.py").read_text()
+    text = (RACE.parent / name).read_text()
     assert "import hpcadmm" not in text
     assert "from hpcadmm" not in text
-    compile(text, "torch_rival.py", "exec")
+    compile(text, name, "exec")
+
+
+def test_every_convex_problem_and_entrant_is_a_job():
+    script = ROOT / "results/convex/make.sh"
+    said = subprocess.run([script, "list"], capture_output=True, text=True, check=True).stdout.splitlines()
+    for line in said:
+        name, *cells = (cell.strip() for cell in line.split("|"))
+        if len(cells) == 1:
+            assert read(ROOT / "jobs/convex/dense.toml", [*cells[0].split(), "penalty.name=l2", f"name={name}"])
+            continue
+        (job, *settings), other, (method, *options) = cells[0].split(), cells[1], cells[2].split()
+        rival = ["solver.name=program", "solver.command=$RIVAL", f"solver.method={method}", *options]
+        for solver in (["solver.name=unwrapped"], [f"solver.name={other}"] * (other != "-"), rival):
+            assert read(ROOT / f"jobs/convex/{job}.toml", [*settings, *solver])
+    assert len(said) == 21
+
+
+def test_the_table_of_suboptimality(tmp_path, capsys):
+    spec = spec_from_file_location("table", ROOT / "results/convex/table.py")
+    table = module_from_spec(spec)
+    sys.modules["table"] = table  # dataclasses look there
+    spec.loader.exec_module(table)
+    for name, objectives, prepared, W in (("a", [4.0, 2.0, 1.00005], 0.5, [1.0, 0.0]), ("b", [3.0, 1.0], 0, [1.0, 2.0])):
+        place = tmp_path / "runs" / name
+        place.mkdir(parents=True)
+        (place / "job.toml").write_text(f'name = "{name}"\n[network]\nbias = false\n[solver]\nname = "unwrapped"\n')
+        rows = [{"iteration": k, "seconds": float(k), "objective": F, "messages": 2 * k} for k, F in enumerate(objectives)]
+        (place / "metrics.jsonl").write_text("\n".join(map(json.dumps, rows)))
+        (place / "summary.json").write_text(json.dumps({"ranks": 2, "prepare_seconds": prepared}))
+        np.save(place / "weights.npy", np.array([W]))
+    found = table.runs_of(tmp_path)
+    best = found["b"][0]
+    a, b = table.table(found, best, 1e-4)
+    assert (a["seconds_to_target"], a["rounds_to_target"], a["nonzeros"], a["other_support"]) == (2.5, 2.0, 1, 1)
+    assert (b["seconds_to_target"], b["suboptimality"], b["bytes_to_target"]) == (1.0, 0.0, None)
+    assert a["suboptimality"] == pytest.approx(5e-5)

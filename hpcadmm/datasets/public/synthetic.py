@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
-from annotated_types import Ge
+from annotated_types import Ge, Lt
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
@@ -24,6 +24,7 @@ PROBE = 64  # blocks that centre the outputs
 class Teacher(Table):
     """Rows are drawn in blocks from (seed, part, block), so every rank draws the same row.
 
+    Inputs of correlation r: x_j = sqrt(1 - r) e_j + sqrt(r) g, with e_j and g normal.
     Layers: ReLU, normal weights with variance 2 / inputs. A probe centres and scales the outputs, which balances the
     classes.
     """
@@ -41,7 +42,14 @@ class Teacher(Table):
     def weights(self) -> list[NDArray[np.float64]]:
         sizes = [self.features, *self.job.hidden, self.job.outputs]
         rng = self.drawn(0)
-        return [rng.standard_normal((n, m)) * np.sqrt(2 / n) for n, m in pairwise(sizes)]
+        weights = [rng.standard_normal((n, m)) * np.sqrt(2 / n) for n, m in pairwise(sizes)]
+        weights[0][self.job.informative or self.features :] = 0
+        return weights
+
+    def inputs(self, rng: np.random.Generator) -> Array:
+        """The features of a block (BLOCK, features)."""
+        x, r = rng.standard_normal((BLOCK, self.features)), self.job.correlation
+        return np.sqrt(1 - r) * x + np.sqrt(r) * rng.standard_normal((BLOCK, 1)) if r else x
 
     def forward(self, x: Array) -> Array:
         """The network's output for x (samples, features)."""
@@ -52,14 +60,13 @@ class Teacher(Table):
     @cached_property
     def centre(self) -> tuple[Array, Array]:
         """Mean and deviation of each output on the probe."""
-        shape = (BLOCK, self.features)
-        outputs = np.concatenate([self.forward(self.drawn(1, b).standard_normal(shape)) for b in range(PROBE)])
+        outputs = np.concatenate([self.forward(self.inputs(self.drawn(1, b))) for b in range(PROBE)])
         return outputs.mean(axis=0), outputs.std(axis=0)
 
     def block(self, index: int) -> tuple[Array, Array]:
         """One block: inputs, and outputs with noise."""
         rng = self.drawn(2 + self.part, index)
-        x = rng.standard_normal((BLOCK, self.features))
+        x = self.inputs(rng)
         mean, deviation = self.centre
         outputs = (self.forward(x) - mean) / np.where(deviation > 0, deviation, 1.0)
         return x, outputs + self.job.noise * rng.standard_normal(outputs.shape)
@@ -81,7 +88,11 @@ class Teacher(Table):
 class Synthetic(Dataset):
     """Samples drawn from a teacher network.
 
-    samples, test_samples: number of each. features: normal inputs.
+    samples, test_samples: number of each.
+    features: normal inputs of variance 1.
+    informative: the teacher looks at the first n of them only (default: all), so a sparse model can be right.
+    correlation: of any two features, in [0, 1) (default 0). With r and n features the largest eigenvalue of their
+    covariance is 1 + (n - 1) r, the others are 1 - r.
     hidden, outputs: layers of the teacher; the class is its largest output ("classification"), or the outputs are the
     targets ("regression").
     noise: standard deviation of the noise added to an output, whose own is 1. draw: seed (default: the job's).
@@ -93,6 +104,8 @@ class Synthetic(Dataset):
     samples: Count = 10_000
     test_samples: Count = 2_000
     features: Count = 20
+    informative: Count | None = None
+    correlation: Annotated[float, Ge(0), Lt(1)] = 0.0
     outputs: Count = 3
     hidden: list[Count] = field(default_factory=lambda: [32])
     noise: Annotated[float, Ge(0)] = 0.0
@@ -103,6 +116,8 @@ class Synthetic(Dataset):
         super().__post_init__()
         if self.task == "classification" and self.outputs < 2:
             raise UsageError(f"data.outputs = {self.outputs}: a classification needs 2 or more")
+        if (self.informative or 0) > self.features:
+            raise UsageError(f"data.informative = {self.informative}: there are {self.features} features")
 
     def parts(self, seed: int) -> Parts:
         self.refuse_files()

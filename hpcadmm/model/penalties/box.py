@@ -32,7 +32,7 @@ class Box(Penalty):
         bounds = np.array([[-inf], [inf]]) * np.ones(len(names))
         place = {name: j for j, name in enumerate(names)}
         for row, (key, given) in zip(bounds, (("lower", self.lower), ("upper", self.upper)), strict=True):
-            if isinstance(given, float):
+            if isinstance(given, float | int):
                 row[:] = given
             for name, value in given.items() if isinstance(given, dict) else ():
                 if name not in place:

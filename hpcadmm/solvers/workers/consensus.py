@@ -210,7 +210,7 @@ class Consensus(WorkerSolver):
         total = Uploads(p, workers.count, whole=exact, vectors=work.vectors)
         fields = shaped(work.Theta, p.network), theta, lam, moments, rounds, outer, total
         if p.penalty:
-            return PenalisedState(*fields, work=work, rho=self.rho)
+            return PenalisedState(*fields, work=work, rho=self.rho, last=self.rho)
         return State(*fields, work=work)
 
     def start(self, s: State, p: Problem, world: World) -> None:

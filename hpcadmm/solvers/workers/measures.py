@@ -77,7 +77,7 @@ def of_consensus(solver: Any, s: Any, p: Problem, world: World) -> dict[str, Any
     theta_n - Theta; `dual_residual`: rho (without multipliers 1) times the change of Theta, once for each worker;
     `mean_error`: f(Theta) - f*. `sums`: Allreduces so far, one a round."""
     if p.penalty:
-        return penalised.measure(s, p, world) | {"sums": s.iterations}
+        return penalised.measure(solver, s, p, world) | {"sums": s.iterations}
     work, admm = s.work, solver.server == "admm"
     theta, Theta = work.workers.gathered(s.theta.rows, world), work.Theta.astype(np.float64)
     bits, rounds = work.vectors * answer_bits(s.W), taken(s, world)

@@ -26,6 +26,7 @@ class Rho:
     """Fields of a state: the present penalty parameter."""
 
     rho: float = scalar(1.0)
+    last: float = scalar(1.0)  # of the last round
 
 
 def check(solver: Any, p: Problem) -> None:
@@ -54,6 +55,7 @@ def step(solver: Any, s: Any, p: Problem, world: World) -> None:
     leaves the intercepts at the mean, then lam_n += c (theta_n - Theta)."""
     theta, lam, Theta, work, c = s.theta.rows, s.lam.rows, s.work.Theta, s.work, weight(s, p)
     np.copyto(work.before, Theta)
+    s.last = s.rho
     work.local.error = FIRST / (s.iterations + 1) ** 2
     for n in range(len(theta)):
         work.local.solve(slice(n, n + 1), (lam[n] - c * Theta)[None], theta)
@@ -64,25 +66,26 @@ def step(solver: Any, s: Any, p: Problem, world: World) -> None:
     lam += c * (copy - Theta)
     s.iterations += 1
     if due(s.iterations, solver.adapt):
-        change_rho(s, p, world)
+        change_rho(solver, s, p, world)
 
 
-def residuals(s: Any, p: Problem, world: World) -> Residuals:
-    """r = theta_n - Theta of all workers; s = rho / workers times the change of Theta, once for each. Collective."""
+def residuals(solver: Any, s: Any, p: Problem, world: World) -> Residuals:
+    """r = theta_n - Theta of all workers; s_n = rho / workers times (Theta - Theta' + (1 - alpha) (theta_n - Theta')),
+    Theta' the last Theta: by how much theta_n misses its optimality with the new multipliers. Collective."""
     work, count = s.work, s.work.workers.count
     theta, lam = (work.workers.gathered(rows, world) for rows in (s.theta.rows, s.lam.rows))
-    Theta, c = work.Theta.astype(np.float64), weight(s, p) / p.total
+    Theta, before, c = work.Theta.astype(np.float64), work.before.astype(np.float64), s.last / count
     return Residuals(
         primal=norm(theta - Theta),
-        dual=c * math.sqrt(count) * norm(Theta - work.before),
+        dual=c * norm(Theta - before + (1 - solver.alpha) * (theta - before)),
         scale=max(norm(theta), math.sqrt(count) * norm(Theta)),
         dual_scale=norm(lam) / p.total,
     )
 
 
-def change_rho(s: Any, p: Problem, world: World) -> None:
+def change_rho(solver: Any, s: Any, p: Problem, world: World) -> None:
     """Bring the residuals to the same size; the multipliers lam_n stay as they are. Collective."""
-    rho = balanced(s.rho, residuals(s, p, world))
+    rho = balanced(s.rho, residuals(solver, s, p, world))
     if rho != s.rho:
         s.rho = rho
         s.work.local.penalise(weight(s, p))
@@ -92,10 +95,10 @@ def norm(x: Array) -> float:
     return float(np.sqrt(np.square(x).sum()))
 
 
-def measure(s: Any, p: Problem, world: World) -> dict[str, Any]:
+def measure(solver: Any, s: Any, p: Problem, world: World) -> dict[str, Any]:
     """`objective`: F(Theta) = (1/N) sum w l + P; `duality_gap`: (F - a lower bound of the minimum) / F, where a
     bound is known."""
-    found, W = residuals(s, p, world), s.W[1]
+    found, W = residuals(solver, s, p, world), s.W[1]
     value = objective.objective(W, p, world)
 
     def slope(t: slice) -> Array:
