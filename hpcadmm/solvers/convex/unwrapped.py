@@ -145,16 +145,17 @@ class Unwrapped(Solver):
         """From 0."""
 
     def set_weights(self, s: State, weights: Arrays, p: Problem, world: World) -> None:
-        """From given coefficients, with multipliers 0. Collective."""
+        """From given coefficients, with the multipliers of the loss there: at the minimum nothing moves. Collective."""
         super().set_weights(s, weights, p, world)
         s.T[...] = weights[1]
         s.V[...] = objective.coefficients(weights[1], p)
-        if s.work.split:
-            s.work.begin(s, world)
+        self.prepare(s, p, world)
+        s.work.begin(s, world)
 
     def prepare(self, s: State, p: Problem, world: World) -> None:
         """Sum x x^T and factor it."""
-        s.work.form(self.by_products(p), world)
+        if s.work.normal is None:
+            s.work.form(self.by_products(p), world)
 
     def finite(self, s: State) -> bool:
         return super().finite(s) and bool(np.isfinite(s.primal + s.dual))

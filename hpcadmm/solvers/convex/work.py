@@ -81,13 +81,23 @@ class Work:
         return self.complete(s, world)
 
     def begin(self, s: Any, world: World) -> None:
-        """z = T x, for given coefficients; u stays. Collective."""
-        p, W = self.p, s.T.astype(self.p.dtype)
+        """For given coefficients: z = T x, and the multipliers rho u = the gradient of share * l at z and rho kappa U =
+        -(1/N) sum w rho u x^T, of which T is the minimiser. Collective."""
+        p, n, W = self.p, s.V.shape[1], s.T.astype(self.p.dtype)
+        if not self.split:
+            residual = np.zeros_like(p.y)
+            for k, (_, t) in enumerate(p.tiles):
+                residual[:, t] = p.engines[1].apply(W, self._x[k]) - p.y[:, t]
+            total = sum_over_samples(residual, p.x, p.tiles, world, w=p.train.weight, products=p.engines[1])
+            s.U[...] = -total[:, :n] / (p.total * s.rho * self.kappa)
+            return
         self.clear()
         for k, (_, t) in enumerate(p.tiles):
             s.z[:, t] = p.engines[1].apply(W, self._x[k])
+            s.u[:, t] = p.dtype(p.loss.share / s.rho) * p.loss.gradient(s.z[:, t], p.y[:, t])
             self.add(s, k, t)
         self.complete(s, world)
+        s.U[...] = -s.uxT[:, :n] / self.kappa
 
     def clear(self) -> None:
         self.total.clear()

@@ -84,12 +84,9 @@ def test_the_objective_and_the_support_are_those_of_scikit_learn(loss, penalty):
         if isinstance(penalty, L1) and loss != "quantile":
             mine = solver.weights(state, World.alone())[1][:, :-1]
             assert ((np.abs(mine) > 1e-6) == (np.abs(theirs[:, :-1]) > 1e-6)).all(), name
-        if "duality_gap" in row:
-            bound = row["objective"] - row["duality_gap"] * abs(row["objective"])
-            assert bound <= other + 1e-9
-            assert row["duality_gap"] < (1e-4 if loss == "quantile" else CLOSE), (name, row)
-        else:
-            assert loss == "cross-entropy"
+        bound = row["objective"] - row["duality_gap"] * abs(row["objective"])
+        assert bound <= other + 1e-9
+        assert row["duality_gap"] < (1e-4 if loss == "quantile" else CLOSE), (name, row)
 
 
 @pytest.mark.parametrize(

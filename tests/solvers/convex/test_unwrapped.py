@@ -86,15 +86,21 @@ def test_the_estimates_of_rho():
     assert gaps[-1] > 500
 
 
-def test_a_warm_start_needs_fewer_iterations():
-    X, y = drawn("logistic")
-    p, world, solver = posed(X, y, "logistic", L1(0.02)), World.alone(), SOLVERS["unwrapped"]()
-    cold, row = solved(solver, p)
-    near = solver.blank(p, world)
-    solver.set_weights(near, cold.W, p, world)
-    solver.prepare(near, p, world)
-    solver.step(near, p, world)
-    assert abs(solver.objective(near, p, world) - row["objective"]) < 0.05 * row["objective"]
+@pytest.mark.parametrize(("loss", "penalty"), [("logistic", L1(0.02)), ("logistic", L2(0.02)), ("squared", L1(0.01))])
+def test_a_start_from_the_minimum_stays_there(loss, penalty):
+    """With the multipliers of the loss; nothing moves, whatever rho is."""
+    X, y = drawn(loss)
+    p, world = posed(X, y, loss, penalty), World.alone()
+    cold, row = solved(SOLVERS["unwrapped"](), p)
+    for rho in (0.01, 1.0, 100.0):
+        solver = SOLVERS["unwrapped"](rho=rho, adapt="none")
+        near = solver.blank(p, world)
+        solver.set_weights(near, cold.W, p, world)
+        solver.prepare(near, p, world)
+        for _ in range(3):
+            solver.step(near, p, world)
+        np.testing.assert_allclose(near.W[1], cold.W[1], atol=1e-6)
+        assert solver.objective(near, p, world) == pytest.approx(row["objective"], rel=1e-9)
 
 
 JOB = """

@@ -33,16 +33,13 @@ def bound(g: Callable[[slice], Array], p: Problem, world: World) -> float | None
 
     g(t): (outputs, columns), for columns t: a gradient of share * l by z, of which every share in [0, 1] lies in the
     domain of the loss's conjugate. With G = -(1/N) sum w g x^T, scaled by the largest s for which P*(s G) is finite,
-    the bound is -(1/N) sum w l*(s g) - P*(s G). The terms of an intercept have to cancel: those of the sign that weighs
-    more are made smaller, which keeps each in the domain, unless the outputs of the loss mix.
+    the bound is -(1/N) sum w l*(s g) - P*(s G). The terms of an intercept have to cancel: see `_balance` and `_mix`.
     """
-    if p.network.bias and p.loss.mixes:
-        return None
     every = np.empty_like(p.y)
     for _, t in p.tiles:
         every[:, t] = g(t)
     if p.network.bias:
-        _balance(every, p, world)
+        (_mix if p.loss.mixes else _balance)(every, p, world)
     G = sum_over_samples(every, p.x, p.tiles, world, w=p.train.weight, products=p.engines[1]) / -p.total
     found = p.penalty.dual(coefficients(G, p))
     if found is None:
@@ -53,7 +50,7 @@ def bound(g: Callable[[slice], Array], p: Problem, world: World) -> float | None
 
 
 def _balance(g: Array, p: Problem, world: World) -> None:
-    """Make sum w g = 0 for each output. Collective."""
+    """Make sum w g = 0 for each output: the entries of the sign that weighs more become smaller. Collective."""
     weighted = g if p.train.weight is None else g * p.train.weight
     signs = np.concatenate([np.maximum(weighted, 0), np.maximum(-weighted, 0)])
     by_tile = [signs[:, t].sum(axis=1, dtype=np.float64) for _, t in p.tiles]
@@ -61,3 +58,20 @@ def _balance(g: Array, p: Problem, world: World) -> None:
     for row, more, less in zip(g, *np.split(sums, 2), strict=True):
         if more != less:
             row[row > 0 if more > less else row < 0] *= min(more, less) / max(more, less)
+
+
+def _mix(g: Array, p: Problem, world: World) -> None:
+    """Make sum w g = 0 where g + y are probabilities, as they stay: g becomes (1 - t) g + t (c - y), with the same
+    probabilities c for all samples and the smallest t that allows it. Collective."""
+    w = 1 if p.train.weight is None else p.train.weight
+    pairs = np.concatenate([g * w, p.y * w])
+    by_tile = [pairs[:, t].sum(axis=1, dtype=np.float64) for _, t in p.tiles]
+    sums = sum_by_tile(world, p.tiles, np.array(by_tile).reshape(-1, len(pairs)))
+    excess, share = sums.reshape(2, len(g), 1)
+    over = excess > 0
+    if not over.any():
+        return
+    t = 1 / (1 + float((share[over] / excess[over]).min()))
+    c = (share - (1 - t) / t * excess) / share.sum()
+    g *= g.dtype.type(1 - t)
+    g += (t * (c - p.y)).astype(g.dtype)
