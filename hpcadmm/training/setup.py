@@ -139,6 +139,9 @@ def check_data(job: Job, data: Loaded, world: World) -> None:
         check_classes(data, world)
     chosen.check(job.metrics, data.classes, job.loss.name)
     best.check(job, data.classes, data.test.n)
+    if job.loss.raw and data.transform.targets and not data.transform.targets.trivial:
+        cure = 'set data.standardise_targets = false, and data.scale to another kind than "max"'
+        raise UsageError(f'loss.name = "{job.loss.name}" needs targets in their own units, and they are scaled: {cure}')
     rules = {"patience": job.stop.patience, "accuracy": job.stop.accuracy}
     for key, value in rules.items():
         if value is not None and not data.test.n:

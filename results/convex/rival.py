@@ -11,8 +11,8 @@ before them warms up and is forgotten. The fits end when one converges, when F n
 methods: saga, lbfgs, newton-cholesky, liblinear (logistic and softmax regression; liblinear also SVM), sgd, coordinates
 (lasso, elastic net), cholesky (ridge), highs (quantile regression), admm (dask-glm, N chunks in N threads). lbfgs with
 huber or poisson is scipy's, on F itself.
-options: tolerance 0 (of the method's own rule), once false (one fit, of stop.iterations), rho 1 (admm; of the sum over the
-samples, so some N times that of hpcadmm) and relax 1 (admm),
+options: tolerance 0 (of the method's own rule), once false (one fit, of stop.iterations), rho 1 (admm; of the sum over
+the samples, so some N times that of hpcadmm) and relax 1 (admm),
 sparse "auto" (hold x as CSR if under 0.3 of it is not 0).
 
     python rival.py diabetes FILE
@@ -111,7 +111,13 @@ def model_of(p, method, most, o, seed):
         raise SystemExit("Error: liblinear penalises the bias: set network.bias = false")
     if name in ("logistic", "cross-entropy") and method in ("saga", "lbfgs", "newton-cholesky", "liblinear"):
         return linear.LogisticRegression(
-            C=C, l1_ratio=p.ratio, solver=method, max_iter=most, tol=o.tolerance, fit_intercept=p.bias, random_state=seed
+            C=C,
+            l1_ratio=p.ratio,
+            solver=method,
+            max_iter=most,
+            tol=o.tolerance,
+            fit_intercept=p.bias,
+            random_state=seed,
         )
     if name == "hinge" and method == "liblinear":
         return svm.LinearSVC(
@@ -128,9 +134,7 @@ def model_of(p, method, most, o, seed):
     if (name, method) == ("squared", "cholesky"):
         return linear.Ridge(p.N * p.strength, solver="cholesky", fit_intercept=p.bias)
     if (name, method) == ("quantile", "highs"):
-        return linear.QuantileRegressor(
-            quantile=p.loss["q"], alpha=p.strength, solver="highs", fit_intercept=p.bias
-        )
+        return linear.QuantileRegressor(quantile=p.loss["q"], alpha=p.strength, solver="highs", fit_intercept=p.bias)
     raise SystemExit(f"Error: solver.method = {method!r}: rival.py has no such method for loss.name = {name!r}")
 
 
@@ -230,7 +234,7 @@ def race(fitter, p, job, o, record):
         W, done = fitter.fit(most)
         seconds, F = time.perf_counter() - begin, p.objective(W)
         record({"iteration": done, "seconds": seconds, "objective": F, "messages": done, "bytes": sent(fitter, done)})
-        since = 0 if F < best - STILL * abs(best) else since + 1
+        since = 0 if best - F > STILL * abs(best) else since + 1
         best = min(best, F)
         if done < most:
             reason = "it converged"

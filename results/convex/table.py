@@ -1,9 +1,9 @@
 """Suboptimality of the runs of a folder of `hpcadmm compare`, ours and rivals': python table.py FOLDER OUT [TARGET]
 
 writes OUT/table.csv, OUT/table.md and OUT/figure.png. The minimum F* is the least objective of all runs. A run's
-suboptimality is (F - F*) / |F*|; costs "to" are those of its first measured iteration at TARGET (default 1e-4). Seconds are
-those of the solver and of what it prepares (sums and factors), on both sides. Runs of one job with several seeds: medians.
-Needs an interpreter with hpcadmm and matplotlib.
+suboptimality is (F - F*) / |F*|; costs "to" are those of its first measured iteration at TARGET (default 1e-4). Seconds
+are those of the solver and of what it prepares (sums and factors), on both sides. Runs of one job with several seeds:
+medians. Needs an interpreter with hpcadmm and matplotlib.
 """
 
 import csv
@@ -44,9 +44,7 @@ class Run:
         ranks, before = self.summary.get("ranks", 1), self.summary.get("prepare_seconds", 0.0)
         lines = (self.path / "metrics.jsonl").read_text().splitlines()
         rows = [row for row in map(json.loads, lines) if row.get("objective") is not None]
-        return [
-            row | {"rounds": row.get("messages", 0) / ranks, "seconds": row["seconds"] + before} for row in rows
-        ]
+        return [row | {"rounds": row.get("messages", 0) / ranks, "seconds": row["seconds"] + before} for row in rows]
 
     @cached_property
     def support(self):

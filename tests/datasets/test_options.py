@@ -317,7 +317,7 @@ def test_synthetic_features_that_matter_and_their_correlation() -> None:
     drawn = load(DATASETS["synthetic"](**told, informative=3, correlation=0.6)).train
     np.testing.assert_allclose(np.corrcoef(drawn.x), 0.4 * np.eye(9) + 0.6, atol=0.03)
     np.testing.assert_allclose(drawn.x.std(axis=1), 1, atol=0.02)
-    w, rest, *_ = np.linalg.lstsq(np.vstack([drawn.x, np.ones(10_000)]).T, drawn.labels[0], rcond=None)
+    w, rest, *_ = np.linalg.lstsq(np.vstack([drawn.x, np.ones(10_000)]).T, np.atleast_2d(drawn.labels)[0], rcond=None)
     assert rest < 1e-20
     assert abs(w[:3]).min() > 1e-3
     assert abs(w[3:9]).max() < 1e-12

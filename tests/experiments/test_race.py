@@ -85,11 +85,16 @@ def test_the_table_of_suboptimality(tmp_path, capsys):
     table = module_from_spec(spec)
     sys.modules["table"] = table  # dataclasses look there
     spec.loader.exec_module(table)
-    for name, objectives, prepared, W in (("a", [4.0, 2.0, 1.00005], 0.5, [1.0, 0.0]), ("b", [3.0, 1.0], 0, [1.0, 2.0])):
+    for name, objectives, prepared, W in (
+        ("a", [4.0, 2.0, 1.00005], 0.5, [1.0, 0.0]),
+        ("b", [3.0, 1.0], 0, [1.0, 2.0]),
+    ):
         place = tmp_path / "runs" / name
         place.mkdir(parents=True)
         (place / "job.toml").write_text(f'name = "{name}"\n[network]\nbias = false\n[solver]\nname = "unwrapped"\n')
-        rows = [{"iteration": k, "seconds": float(k), "objective": F, "messages": 2 * k} for k, F in enumerate(objectives)]
+        rows = [
+            {"iteration": k, "seconds": float(k), "objective": F, "messages": 2 * k} for k, F in enumerate(objectives)
+        ]
         (place / "metrics.jsonl").write_text("\n".join(map(json.dumps, rows)))
         (place / "summary.json").write_text(json.dumps({"ranks": 2, "prepare_seconds": prepared}))
         np.save(place / "weights.npy", np.array([W]))

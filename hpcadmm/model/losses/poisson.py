@@ -47,8 +47,7 @@ class Poisson(Loss):
 
     def targets(self, labels: Array, outputs: int, classes: int, dtype: type) -> Array:
         if labels.size and labels.min() < 0:
-            cure = "leave out data.standardise_targets, and targets that are no counts"
-            raise UsageError(f'loss.name = "poisson" needs targets >= 0, and one is {labels.min():g}: {cure}')
+            raise UsageError(f'loss.name = "poisson" needs targets >= 0, and one is {labels.min():g}')
         return real_targets(labels, dtype)
 
     def value(self, z: Array, y: Array, w: Weight = None) -> float:
