@@ -47,7 +47,7 @@ entrants() {
   local rival='solver.name=program solver.command=$CONVEX_RIVAL solver.method=' o=solver.options
   cat << END
 unwrapped | solver.name=unwrapped
-unwrapped-balanced | solver.name=unwrapped solver.adapt=balanced
+unwrapped-spectral | solver.name=unwrapped solver.adapt=spectral
 consensus | solver.name=consensus solver.workers=2
 saga | ${rival}saga
 liblinear | ${rival}liblinear
@@ -60,6 +60,9 @@ END
 
 # flags OPTION WORD...: the option before each word.
 flags() { for word in "${@:2}"; do printf '%s\n%s\n' "$1" "$word"; done; }
+
+# settings of a rival: it reads dense samples, and keeps those of a9a as CSR.
+for_rival() { [ "$1" != a9a ] || echo data.sparse=false; }
 
 # settings of a job's data.
 data_of() {
@@ -88,7 +91,7 @@ optimum() {
     mkdir -p "$runs/runs"
     [ "${words[0]}" != diabetes ] || $CONVEX_RIVAL diabetes "$runs/runs/diabetes.npz"
     mapfile -t both < <(flags --set $(data_of "${words[0]}") "${words[@]:1}")
-    method=solver.method=$(sed 's/^ *//; s/ *$//; s/ /:/g' <<< "$method")
+    method=solver.method=$(sed 's/^ *//; s/ *$//; s/ /:/g' <<< "$method $(for_rival "${words[0]}")")
     duel "optimum/$name" 1e-6 "$job:name=unwrapped" $([ "$other" = - ] || echo "$job:name=$other:solver.name=$other") \
       "$job:name=scikit-learn:solver.name=program:solver.command=\$CONVEX_RIVAL:$method:solver.options.once=true:stop.iterations=${MOST:-100000}" \
       "${both[@]}"
@@ -99,6 +102,7 @@ race() {
   local penalty=${2:-l1} number=32561 entrants=() name settings both
   [ "$1" = a9a ] || number=${SAMPLES:-1000000}
   while IFS='|' read -r name settings; do
+    [[ $settings != *program* ]] || settings+=" $(for_rival "$1")"
     entrants+=("$jobs/$1.toml:name=${name// /}$(printf ':%s' $settings)")
   done < <(entrants "$penalty" "$number")
   mapfile -t both < <(flags --set $(data_of "$1") "penalty.name=$penalty" "stop.minutes=${MINUTES:-1}")
