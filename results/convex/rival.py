@@ -34,6 +34,7 @@ from scipy import optimize, sparse, special
 
 DEFAULTS = {"tolerance": 0.0, "once": False, "rho": 1.0, "relax": 1.0, "sparse": "auto"}
 GROWTH, FEWEST = 1.4, 1000  # of iterations from fit to fit; samples of the fit that warms up
+LEAST = 1e-14  # liblinear takes no tolerance 0
 STILL, PATIENCE = 1e-10, 3  # F has stopped falling: relative, fits
 
 
@@ -115,13 +116,13 @@ def model_of(p, method, most, o, seed):
             l1_ratio=p.ratio,
             solver=method,
             max_iter=most,
-            tol=o.tolerance,
+            tol=o.tolerance or LEAST,
             fit_intercept=p.bias,
             random_state=seed,
         )
     if name == "hinge" and method == "liblinear":
         return svm.LinearSVC(
-            C=C, loss="hinge", dual=True, max_iter=most, tol=o.tolerance, fit_intercept=p.bias, random_state=seed
+            C=C, loss="hinge", dual=True, max_iter=most, tol=o.tolerance or LEAST, fit_intercept=p.bias, random_state=seed
         )
     if method == "sgd":
         kind = {"logistic": "log_loss", "hinge": "hinge", "huber": "huber", "squared": "squared_error"}[name]
