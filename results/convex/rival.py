@@ -122,7 +122,13 @@ def model_of(p, method, most, o, seed):
         )
     if name == "hinge" and method == "liblinear":
         return svm.LinearSVC(
-            C=C, loss="hinge", dual=True, max_iter=most, tol=o.tolerance or LEAST, fit_intercept=p.bias, random_state=seed
+            C=C,
+            loss="hinge",
+            dual=True,
+            max_iter=most,
+            tol=o.tolerance or LEAST,
+            fit_intercept=p.bias,
+            random_state=seed,
         )
     if method == "sgd":
         kind = {"logistic": "log_loss", "hinge": "hinge", "huber": "huber", "squared": "squared_error"}[name]

@@ -4,7 +4,7 @@ gradients where the matrix would be too large."""
 from typing import Any
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import cho_solve
 
 from hpcadmm.comm.exact.over_ranks import sum_tiles
 from hpcadmm.comm.exact.sums import Exact, first_grid
@@ -12,6 +12,7 @@ from hpcadmm.comm.world import World
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array
 from hpcadmm.solvers.shared.normal import sum_over_samples
+from hpcadmm.subproblems.normal_equations import cholesky
 
 FACTORED = 20_000  # inputs up to which the matrix is formed, if they are dense
 STEPS, ENOUGH = 200, 1e-12  # of conjugate gradients: most, and the residual relative to the right side
@@ -40,10 +41,7 @@ class Factored:
     def solve(self, R: Array, kappa: float, T: Array) -> Array:
         """T, which is not needed to begin from."""
         if kappa != self._kappa:
-            matrix = self.gram + np.diag(
-                shift(self.p, kappa) + np.finfo(np.float64).eps * self.diagonal.max(initial=1.0)
-            )
-            self._factor = cho_factor(matrix, lower=True, overwrite_a=True, check_finite=False)
+            self._factor = cholesky(self.gram + np.diag(shift(self.p, kappa)), len(self.gram))
             self._kappa = kappa
         found: Array = cho_solve(self._factor, R.T, check_finite=False).T
         return found
@@ -53,15 +51,13 @@ class ByProducts:
     """By conjugate gradients, preconditioned by the diagonal, from the last T: each step has one product with all
     samples of all ranks, and one sum."""
 
-    def __init__(self, p: Problem, world: World) -> None:
-        self.p, self.world = p, world
-        shape = p.network.shape(1)
-        self._sum = Exact(shape, p.dtype, p.tiles.count, first_grid(p.tiles.n))
-        ones, self.diagonal = np.zeros(shape[1]), np.zeros(shape[1])
-        squares = Exact((1, shape[1]), p.dtype, p.tiles.count, first_grid(p.tiles.n))
+    def __init__(self, p: Problem, world: World, total: Exact) -> None:
+        """total: the sum of a product, whose scales a checkpoint keeps."""
+        self.p, self.world, self._sum = p, world, total
+        squares = Exact((1, p.network.shape(1)[1]), p.dtype, p.tiles.count, first_grid(p.tiles.n))
 
         def add(t: slice) -> None:
-            squares.add(squared(p.x[:, t], p.w(t), ones))
+            squares.add(squared(p.x[:, t], p.w(t)))
 
         sum_tiles(world, p.tiles, [squares], add)
         self.diagonal = squares.total[0] / p.total
@@ -100,7 +96,7 @@ class ByProducts:
         return T
 
 
-def squared(x: Any, w: Any, _: Array) -> Array:
+def squared(x: Any, w: Any) -> Array:
     """sum w x^2 of each row, (1, rows)."""
     held = getattr(x, "matrix", x)
     weights = np.ones(x.shape[1], held.dtype) if w is None else w

@@ -53,13 +53,13 @@ class Unwrapped(Solver):
     """minimise (1/N) sum_i w_i l(z_i, y_i) + P(V) over W,   z_i = W x_i, V = W without the intercepts
 
     An iteration, with h(z) the loss and scaled multipliers u, U:
-    T = argmin (1/N) sum w |T x - z + u|^2 + kappa |T - V + U|^2: one linear system whose matrix never changes;
+    T = argmin (1/N) sum w |T x - z + u|^2 + kappa |T - V + U|^2: one linear system of the same matrix;
     z_i = argmin l(z, y_i) + rho/2 |z - T x_i - u_i|^2 for each sample, V = argmin P(V) + rho kappa/2 |V - T - U|^2;
     u += T x - z, U += T - V. T enters the last two as alpha T + (1 - alpha) (z, V), its over-relaxation.
     kappa is the mean of the features' mean squares. One sum over the ranks an iteration, of z x^T and u x^T; the sum of
     x x^T is made once. For the squared loss (half of it) z is not split off: after x x^T and y x^T have been summed, an
     iteration needs no samples and no sum, and the matrix is factored again where rho changes. The penalty l2, or none,
-    needs no V: it stands in the system of T.
+    needs no V: it stands in the system of T, which then changes with rho.
 
     rho: penalty parameter at the start, > 0. Default 1.
     adapt: "balanced" (default) brings the primal and the dual residual, each relative to its variables, to the same
@@ -132,7 +132,11 @@ class Unwrapped(Solver):
             check_squares(p, world)
 
     def blank(self, p: Problem, world: World) -> State:
-        work, (rows, columns), n = Work(p, p.loss.name != "squared"), p.network.shape(1), p.network.n[0]
+        work, (rows, columns), n = (
+            Work(p, p.loss.name != "squared", self.by_products(p)),
+            p.network.shape(1),
+            p.network.n[0],
+        )
         T, zxT, uxT = (np.zeros((rows, columns)) for _ in range(3))
         V, U = (np.zeros((rows, n)) for _ in range(2))
         s: State = replace(super().blank(p, world), T=T, V=V, U=U, zxT=zxT, uxT=uxT, sums=work, rho=self.rho, work=work)
@@ -155,7 +159,7 @@ class Unwrapped(Solver):
     def prepare(self, s: State, p: Problem, world: World) -> None:
         """Sum x x^T and factor it."""
         if s.work.normal is None:
-            s.work.form(self.by_products(p), world)
+            s.work.form(world)
 
     def finite(self, s: State) -> bool:
         return super().finite(s) and bool(np.isfinite(s.primal + s.dual))

@@ -24,16 +24,18 @@ NUMBERS = 10  # of a pass: four squares, and six products of a spectral estimate
 class Work:
     """split: has the loss a copy of T x? quadratic: of a penalty quadratic/2 |W|^2, which needs no copy of the
     coefficients; None for others. normal: solves the system of T. target: y x^T / N, without a split.
-    kappa: mean of the features' mean squares. total, squares: sums over the samples of a pass."""
+    kappa: mean of the features' mean squares. total, squares: sums over the samples of a pass; product:
+    of a step of conjugate gradients."""
 
-    def __init__(self, p: Problem, split: bool) -> None:
+    def __init__(self, p: Problem, split: bool, by_products: bool) -> None:
         self.p, self.split, self.quadratic = p, split, p.penalty.quadratic
         self.shape = p.network.shape(1)
         rows, columns = self.shape
         count, grid = p.tiles.count, first_grid(p.tiles.n)
         self.total = Exact((2 * rows, columns), p.dtype, count, grid)
         self.squares = Exact((1, NUMBERS), np.float64, count, grid)
-        self.scales = carried([self.total, self.squares])
+        self.product = Exact(self.shape, p.dtype, count, grid) if by_products else None
+        self.scales = carried([self.total, self.squares, *([self.product] if self.product else [])])
         self.normal: Any = None
         self.target: Array = np.zeros(self.shape)
         self.kappa = 1.0
@@ -41,10 +43,10 @@ class Work:
         self._x = [p.x[:, t] for _, t in p.tiles]
         self._tiles = [np.zeros((1, NUMBERS), order="F") for _ in p.tiles]  # the squares of each
 
-    def form(self, by_products: bool, world: World) -> None:
+    def form(self, world: World) -> None:
         """The system of T, and what else is summed once. Collective."""
         p, n = self.p, self.p.network.n[0]
-        self.normal = ByProducts(p, world) if by_products else Factored(p, world)
+        self.normal = ByProducts(p, world, self.product) if self.product else Factored(p, world)
         self.kappa = float(self.normal.diagonal[:n].mean()) if n else 1.0
         self.kappa = self.kappa if self.kappa > 0 else 1.0
         if not self.split:

@@ -33,6 +33,8 @@ def check(solver: Any, p: Problem) -> None:
     """UsageError for options that a [penalty] does not go with."""
     if solver.server != "admm" or solver.local == "adam" or solver.participate < 1:
         raise UsageError('[penalty]: consensus needs server = "admm", local = "exact" and participate = 1 with it')
+    if solver.dual_step is not None:
+        raise UsageError("solver.dual_step: has no effect with a [penalty]; remove it (solver.alpha relaxes)")
     if exact_local(p) is None:
         raise UsageError(f'[penalty]: consensus has no local step for loss.name = "{p.loss.name}": use unwrapped')
 

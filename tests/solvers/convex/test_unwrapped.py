@@ -42,10 +42,12 @@ def test_an_iteration_has_one_sum_and_the_lasso_none(loss, penalty, each):
     assert set(on_ranks(3, work)) == {10 * each}
 
 
-@pytest.mark.parametrize("adapt", ["spectral", "balanced", "none"])
+@pytest.mark.parametrize(
+    ("adapt", "factor"), [("spectral", "auto"), ("balanced", "auto"), ("none", "auto"), ("balanced", "cg")]
+)
 @pytest.mark.parametrize("loss", ["logistic", "squared"])
-def test_a_restart_on_other_ranks_has_the_same_bits(adapt, loss):
-    solver, options = SOLVERS["unwrapped"](adapt=adapt, rho=30.0), {"loss": loss, "samples": 333}
+def test_a_restart_on_other_ranks_has_the_same_bits(adapt, factor, loss):
+    solver, options = SOLVERS["unwrapped"](adapt=adapt, factor=factor, rho=30.0), {"loss": loss, "samples": 333}
     whole = run(1, solver, 12, **options)
     saved = run(3, solver, 7, **options)[0]
     again = resumed(2, solver, saved, 5, **options)
