@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # How wrong is the model of the scaling between two hosts? At each of RATES ("100mbit 1gbit") measure machine, network
 # and variants of jobs/scaling/network.toml, and predict each width from the others: network/model-RATE.md. Needs what
-# make.sh needs; some ten minutes. A call that was stopped continues; ONLY="adam late" takes some variants.
+# make.sh needs; some twenty minutes. A call that was stopped continues; ONLY="adam late" takes some variants.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 hosts=$(realpath ../tests/network/hosts.sh)
