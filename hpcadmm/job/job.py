@@ -139,7 +139,7 @@ def _build(tables: dict[str, Any], faults: list[str]) -> Job | None:
 
 def _check_untrained(job: Job, faults: list[str]) -> None:
     """Check that nothing needs measures of the training part if there are none."""
-    rules = ("tolerance", "tolerance_absolute", "residual", "residual_absolute", "error", "absolute", "relative", "gap")
+    rules = ("tolerance", "tolerance_absolute", "residual", "residual_absolute", "error", *CONVEX)
     asked = [f"stop.{rule}" for rule in rules if getattr(job.stop, rule) is not None]
     asked += [f'save.best = "{best}"' for best in [job.save.best] if best and not best.startswith("test_")]
     asked += [f'evaluate.metrics: "{one}"' for one in job.evaluate.metrics if keyed(one)[0] == "train"]

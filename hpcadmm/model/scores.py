@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from hpcadmm.model.losses.base import of_classes
 from hpcadmm.model.state import Array
 
 Vector = NDArray[np.float64]
@@ -115,7 +116,7 @@ def of_confusion(confusion: Array, names: Sequence[str]) -> dict[str, float | Un
 
 def log_losses(z: Array, labels: Array) -> Vector:
     """-log p_c of each sample's class c, p = softmax(z), or of one output softmax(0, z); z (k, m). In float64."""
-    z = z if len(z) > 1 else np.concatenate([np.zeros_like(z), z])
+    z = of_classes(z)
     above = z.astype(np.float64) - z.max(axis=0)
     return np.log(np.exp(above).sum(axis=0)) - above[labels, np.arange(labels.size)]
 

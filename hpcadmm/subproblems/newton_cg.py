@@ -10,15 +10,19 @@ NEWTON, CG, BACKTRACKS = 60, 200, 30  # most steps
 ULPS = 8 * np.finfo(np.float64).eps
 
 
-class Smooth(Protocol):
-    """A convex function of an array (any shape), float64."""
+class Bent(Protocol):
+    """A positive semidefinite operator H, which may depend on a point."""
+
+    def bend(self, point: Any, v: Array) -> Array:
+        """H v, v of any shape."""
+        ...
+
+
+class Smooth(Bent, Protocol):
+    """A convex function of an array (any shape), float64; H is its Hessian at a point."""
 
     def at(self, x: Array) -> tuple[float, Array, Any]:
         """Its value, its gradient, and what `bend` needs to know about this point."""
-        ...
-
-    def bend(self, point: Any, v: Array) -> Array:
-        """The Hessian at the point times v."""
         ...
 
 
@@ -55,7 +59,7 @@ def minimise(
     return value, x
 
 
-def direction(f: Smooth, point: Any, g: Array, enough: float, scale: Array | float = 1.0) -> Array:
+def direction(f: Bent, point: Any, g: Array, enough: float, scale: Array | float = 1.0) -> Array:
     """d with |scale (H d + g)| <= enough, by CG with the preconditioner scale^2; or
     where CG ends: after CG steps, or where rounding hides the curvature of H."""
     d, r = np.zeros_like(g), -g

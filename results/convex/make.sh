@@ -12,7 +12,7 @@
 #   make.sh list                    the problems and the entrants
 #
 # SAMPLES replaces the number of drawn samples, for a trial. A call that was stopped continues where it was. Tables and figures
-# lie beside this file; what made them, in ../compare and ../runs.
+# lie in this folder, the runs in ../compare and ../runs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 run=${MPIRUN:-mpirun} program=${HPCADMM:-hpcadmm} python=${PYTHON:-python3}

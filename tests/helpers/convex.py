@@ -46,7 +46,7 @@ def posed(
 
 
 def solved(solver: Any, p: Problem, world: World | None = None, *, most: int = 5000, enough: float = 1e-9) -> Any:
-    """The state once both relative residuals are small enough, after at most so many iterations; and the last row."""
+    """The state where both relative residuals are at most `enough`, or after `most` iterations; and the last row."""
     world = world or World.alone()
     state = started(solver, p, world)
     for k in range(1, most + 1):

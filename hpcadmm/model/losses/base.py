@@ -75,9 +75,14 @@ def real_targets(labels: Array, dtype: type) -> Array:
     return np.asfortranarray(np.atleast_2d(labels), dtype=dtype)
 
 
+def of_classes(z: Array) -> Array:
+    """An output for each class, (classes, samples); a single one is that of two classes with outputs 0 and z."""
+    return z if len(z) > 1 else np.concatenate([np.zeros_like(z), z])
+
+
 def probabilities(z: Array) -> Array:
-    """Of the classes, (classes, samples): softmax(z); of a single output, that of two classes with outputs 0 and z."""
-    z = z if len(z) > 1 else np.concatenate([np.zeros_like(z), z])
+    """Of the classes, (classes, samples): the softmax of `of_classes`."""
+    z = of_classes(z)
     e = np.exp(z - z.max(axis=0))
     found: Array = e / e.sum(axis=0)
     return found

@@ -32,4 +32,4 @@ def slope(s: Any, p: Problem, t: slice) -> Array:
     if s.work.split:
         found: Array = p.dtype(s.rho) * s.u[:, t]
         return found
-    return p.engines[1].apply(s.W[1], p.x[:, t]) - p.y[:, t]
+    return objective.slope(s.W[1], p, t)

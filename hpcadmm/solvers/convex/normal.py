@@ -12,10 +12,11 @@ from hpcadmm.comm.world import World
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array
 from hpcadmm.solvers.shared.normal import sum_over_samples
+from hpcadmm.subproblems.newton_cg import direction, norm
 from hpcadmm.subproblems.normal_equations import cholesky
 
 FACTORED = 20_000  # inputs up to which the matrix is formed, if they are dense
-STEPS, ENOUGH = 200, 1e-12  # of conjugate gradients: most, and the residual relative to the right side
+ENOUGH = 1e-6  # residual of conjugate gradients, relative to the right side
 
 
 def shift(p: Problem, kappa: float) -> Array:
@@ -74,26 +75,14 @@ class ByProducts:
         sum_tiles(self.world, p.tiles, [self._sum], add)
         return self._sum.total / p.total
 
+    def bend(self, diagonal: Array, V: Array) -> Array:
+        """The matrix, with this diagonal added, times V. Collective."""
+        return self.times(V) + V * diagonal
+
     def solve(self, R: Array, kappa: float, T: Array) -> Array:
         add = shift(self.p, kappa)
-        scale = 1 / np.where(self.diagonal + add > 0, self.diagonal + add, 1)
-        T = T.copy()
-        r = R - self.times(T) - T * add
-        z = r * scale
-        v, rz = z, (r * z).sum(axis=1, keepdims=True)
-        enough = ENOUGH * (R * R * scale).sum(axis=1, keepdims=True)
-        for _ in range(STEPS):
-            if (rz <= enough).all():
-                break
-            Hv = self.times(v) + v * add
-            bent = (v * Hv).sum(axis=1, keepdims=True)
-            step = np.divide(rz, bent, out=np.zeros_like(rz), where=bent > 0)
-            T += step * v
-            r -= step * Hv
-            z, before = r * scale, rz
-            rz = (r * z).sum(axis=1, keepdims=True)
-            v = z + np.divide(rz, before, out=np.zeros_like(rz), where=before > 0) * v
-        return T
+        scale = 1 / np.sqrt(np.where(self.diagonal + add > 0, self.diagonal + add, 1))
+        return T + direction(self, add, self.bend(add, T) - R, ENOUGH * norm(scale * R), scale)
 
 
 def squared(x: Any, w: Any) -> Array:

@@ -59,7 +59,7 @@ class Unwrapped(Solver):
     kappa is the mean of the features' mean squares. One sum over the ranks an iteration, of z x^T and u x^T; the sum of
     x x^T is made once. For the squared loss (half of it) z is not split off: after x x^T and y x^T have been summed, an
     iteration needs no samples and no sum, and the matrix is factored again where rho changes. The penalty l2, or none,
-    needs no V: it stands in the system of T, which then changes with rho.
+    needs no V: the system of T contains it, and then changes with rho.
 
     rho: penalty parameter at the start, > 0. Default 1.
     adapt: "balanced" (default) brings the primal and the dual residual, each relative to its variables, to the same
@@ -96,7 +96,7 @@ class Unwrapped(Solver):
         before = work.second(s)
         s.T[...] = work.fit(s)
         estimate = self.adapt == "spectral" and due(s.iterations + 1, self.adapt)
-        first = [s.T[:, :n].copy(), s.rho * (s.U + s.T[:, :n] - s.V)]
+        first = [s.T[:, :n].copy(), s.rho * (s.U + s.T[:, :n] - s.V)] if estimate else []
         if work.quadratic is None:
             copy = self.alpha * s.T[:, :n] + (1 - self.alpha) * s.V
             s.V[...] = p.penalty.prox(copy + s.U, 1 / (s.rho * kappa))

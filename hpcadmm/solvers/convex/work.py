@@ -40,6 +40,7 @@ class Work:
         self.target: Array = np.zeros(self.shape)
         self.kappa = 1.0
         self._scratch = Scratch(p.dtype)
+        self._none = np.zeros((rows, max((t.stop - t.start for _, t in p.tiles), default=0)), p.dtype, order="F")
         self._x = [p.x[:, t] for _, t in p.tiles]
         self._tiles = [np.zeros((1, NUMBERS), order="F") for _ in p.tiles]  # the squares of each
 
@@ -83,8 +84,8 @@ class Work:
         return self.complete(s, world)
 
     def begin(self, s: Any, world: World) -> None:
-        """For given coefficients: z = T x, and the multipliers rho u = the gradient of share * l at z and rho kappa U =
-        -(1/N) sum w rho u x^T, of which T is the minimiser. Collective."""
+        """For given coefficients T: z = T x, and the multipliers with which T is the minimiser: rho u, the gradient
+        of share * l at z, and rho kappa U = -(1/N) sum w rho u x^T. Collective."""
         p, n, W = self.p, s.V.shape[1], s.T.astype(self.p.dtype)
         if not self.split:
             residual = np.zeros_like(p.y)
@@ -109,14 +110,13 @@ class Work:
         """z = argmin share l(z) + rho/2 |z - copy - u|^2 and u += copy - z for the samples t."""
         p, z, u, scratch = self.p, s.z[:, t], s.u[:, t], self._scratch
         m = p.engines[1].apply(W, self._x[k], scratch("m", *z.shape))
-        c, none = scratch("c", *z.shape), scratch("none", *z.shape)
+        c, none = scratch("c", *z.shape), self._none[:, : z.shape[1]]
         kind = p.dtype
         first = [m.copy(), kind(s.rho) * (u + m - z)] if estimate else []
         np.multiply(m, kind(alpha), out=c)
         if alpha != 1:
             c += kind(1 - alpha) * z
         c += u
-        none[...] = 0
         p.loss.prox(c, p.y[:, t], none, s.rho / (2 * p.loss.share), z)
         np.subtract(c, z, out=u)
         m -= z

@@ -102,16 +102,12 @@ def measure(solver: Any, s: Any, p: Problem, world: World) -> dict[str, Any]:
     bound is known."""
     found, W = residuals(solver, s, p, world), s.W[1]
     value = objective.objective(W, p, world)
-
-    def slope(t: slice) -> Array:
-        return p.dtype(p.loss.share) * p.loss.gradient(p.engines[1].apply(W, p.x[:, t]), p.y[:, t])
-
     return {
         "objective": value,
         "primal_residual": found.primal,
         "scale": found.scale,
         "dual_residual": found.dual,
         "dual_scale": found.dual_scale,
-        **objective.gap(value, objective.bound(slope, p, world)),
+        **objective.gap(value, objective.bound(lambda t: objective.slope(W, p, t), p, world)),
         "rho": s.rho,
     }

@@ -23,6 +23,12 @@ def objective(W: Array, p: Problem, world: World) -> float:
     return loss + p.penalty.value(coefficients(W, p))
 
 
+def slope(W: Array, p: Problem, t: slice) -> Array:
+    """The gradient of share * l by z at W x, for the samples t."""
+    found: Array = p.dtype(p.loss.share) * p.loss.gradient(p.engines[1].apply(W, p.x[:, t]), p.y[:, t])
+    return found
+
+
 def gap(value: float, bound: float | None) -> dict[str, float]:
     """(F - bound) / |F|, never below 0, as an entry of a row of metrics; none without a bound."""
     return {} if bound is None else {"duality_gap": max(value - bound, 0.0) / (abs(value) or 1.0)}
@@ -31,7 +37,7 @@ def gap(value: float, bound: float | None) -> dict[str, float]:
 def bound(g: Callable[[slice], Array], p: Problem, world: World) -> float | None:
     """A lower bound of the minimum of F by Fenchel duality; None if there is none from here. Collective.
 
-    g(t): (outputs, columns), for columns t: a gradient of share * l by z, of which every share in [0, 1] lies in the
+    g(t): (outputs, columns), a gradient of share * l by z for columns t. g times any number in [0, 1] lies in the
     domain of the loss's conjugate. With G = -(1/N) sum w g x^T, scaled by the largest s for which P*(s G) is finite,
     the bound is -(1/N) sum w l*(s g) - P*(s G). The terms of an intercept have to cancel: see `_balance` and `_mix`.
     """
