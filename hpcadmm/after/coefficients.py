@@ -8,13 +8,12 @@ import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from hpcadmm.after.naming import targets_of
-from hpcadmm.after.trained import Trained, Warn, Which, read
+from hpcadmm.after.trained import Warn, Which, read
 from hpcadmm.comm.world import World
 from hpcadmm.datasets.columns import Columns
 from hpcadmm.datasets.loaded import names_of
+from hpcadmm.datasets.outputs import output_names
 from hpcadmm.errors import UsageError, printable
-from hpcadmm.model.state import Array
 
 
 def coefficients(run: Path, iteration: Which, *, world: World, warn: Warn) -> dict[str, Any]:
@@ -24,9 +23,10 @@ def coefficients(run: Path, iteration: Which, *, world: World, warn: Warn) -> di
     trained = read(run, iteration, world, warn)
     if trained.network.depth > 1:
         raise UsageError(f"{run}: has hidden layers; coefficients are those of a linear model, network.hidden = []")
-    W, b = original(trained)
+    W, b = trained.layers()[0]
+    W, b = trained.transform.original(W, np.zeros(len(W)) if b is None else b)
     names = names_of(trained.columns or Columns([]), trained.features)
-    outputs = outputs_of(trained)
+    outputs = output_names(trained.columns, trained.names if trained.classes else [], len(W))
     return {
         "run": str(run),
         "iteration": trained.iteration,
@@ -35,24 +35,6 @@ def coefficients(run: Path, iteration: Which, *, world: World, warn: Warn) -> di
         "coefficients": {name: dict(zip(outputs, w.tolist(), strict=True)) for name, w in zip(names, W.T, strict=True)},
         "nonzeros": int(np.count_nonzero(trained.layers()[0][0])),
     }
-
-
-def original(trained: Trained) -> tuple[Array, Array]:
-    """W (outputs, features) and b (outputs,) for features and targets without any scaling, in float64."""
-    W, b = trained.layers()[0]
-    wide = W.astype(np.float64) / trained.transform.inputs.divisor
-    shifted = (0.0 if b is None else b.astype(np.float64)) - wide @ trained.transform.inputs.shift
-    targets = trained.transform.targets
-    if targets is None:
-        return wide, shifted
-    return wide * targets.divisor[:, None], shifted * targets.divisor + targets.shift
-
-
-def outputs_of(trained: Trained) -> list[str]:
-    """The names of the outputs: classes, or targets; one output tells two classes apart, and is named by the second."""
-    if not trained.classes:
-        return targets_of(trained)
-    return trained.names[-1:] if trained.network.n[-1] == 1 else trained.names
 
 
 def shown(found: dict[str, Any], width: int) -> Table:

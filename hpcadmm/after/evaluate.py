@@ -9,12 +9,12 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Column, Table
 from threadpoolctl import threadpool_limits
 
-from hpcadmm.after.naming import targets_of
 from hpcadmm.after.otherdata import Choice, by_place, choose, load
 from hpcadmm.after.trained import Trained, Warn, Which, read
 from hpcadmm.comm.launch import phase
 from hpcadmm.comm.world import World
 from hpcadmm.datasets.loaded import Loaded, Samples
+from hpcadmm.datasets.outputs import target_names
 from hpcadmm.errors import UsageError, printable
 from hpcadmm.model.scores import SCORES, Undefined, by_class, mean, of_confusion
 from hpcadmm.training.scores.answers import answered, confusion
@@ -85,7 +85,8 @@ def regressed(trained: Trained, parts: Sequence[Samples], world: World) -> dict[
     answers = [answered(trained.network, trained.weights, part, world) for part in parts]
     found = errors(answers, Meaning(trained.job.loss.name, (), trained.transform.targets, raw=True), world)
     scores = plain(of_errors(found))
-    rows = zip(targets_of(trained), found.rmse.tolist(), found.mae.tolist(), found.r2, strict=True)
+    names = target_names(trained.columns, trained.network.n[-1])
+    rows = zip(names, found.rmse.tolist(), found.mae.tolist(), found.r2, strict=True)
     targets = [dict(zip(("name", "rmse", "mae", "r2"), row, strict=True)) for row in rows]
     weight = {} if found.weight == sum(part.n for part in parts) else {"weight": found.weight}
     return {**weight, "mean_squared_error": scores["error"], **scores, "targets": targets}

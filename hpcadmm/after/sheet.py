@@ -12,8 +12,8 @@ from typing import IO, Any
 
 import numpy as np
 
-from hpcadmm.after.naming import targets_of
 from hpcadmm.after.trained import Trained
+from hpcadmm.datasets.outputs import target_names
 from hpcadmm.model.losses.base import decide, probabilities
 from hpcadmm.model.state import Array
 from hpcadmm.storage.hdf5 import fill_array, write_text, writing
@@ -53,8 +53,9 @@ class Sheet:
     def flat(self, columns: Columns) -> Columns:
         """One-dimensional columns by name: class, name, "probability NAME" of each class; or "value NAME"."""
         found: Columns = {}
+        trained = self.trained
+        of = trained.names if trained.classes else target_names(trained.columns, trained.network.n[-1])
         for key, values in columns.items():
-            of = self.trained.names if self.trained.classes else targets_of(self.trained)
             outputs = of if len(of) == values.shape[-1] else range(values.shape[-1])
             names = [key] if values.ndim == 1 else [f"{ONE[key]} {name}" for name in outputs]
             found |= dict(zip(names, np.atleast_2d(values.T), strict=True))

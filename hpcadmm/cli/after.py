@@ -130,8 +130,17 @@ def show_coefficients(runs: tuple[Path, ...], iteration: "Which", as_json: bool)
 @click.option("--x", "across", multiple=True, type=click.Choice(ACROSS), default=ACROSS[:2], show_default=True,
               help="Quantity on the x axis; repeatable.")  # fmt: skip
 @click.option("--y", "up", multiple=True, type=click.Choice(UP), help="Quantity to plot; repeatable (default: all).")
-def plot(runs: tuple[Path, ...], out: Path, across: tuple[str, ...], up: tuple[str, ...]) -> None:
+@click.option("--path", "of_path", is_flag=True, help="Instead, of one run: its coefficients and deviance by strength "
+              "(solver.path).")  # fmt: skip
+def plot(runs: tuple[Path, ...], out: Path, across: tuple[str, ...], up: tuple[str, ...], of_path: bool) -> None:
     """Plot objective, residual and accuracy (or error) of RUNS in one figure."""
+    if of_path:
+        if len(runs) != 1:
+            raise click.UsageError(f"--path takes one run, not {len(runs)}")
+        from hpcadmm.after.plot_path import plot_path
+
+        click.echo(plot_path(runs[0], out))
+        return
     from hpcadmm.after import plot as plotting
 
     click.echo(plotting.plot(runs, out, across, up))

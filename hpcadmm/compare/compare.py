@@ -13,9 +13,10 @@ from hpcadmm.errors import UsageError
 from hpcadmm.experiments.folder import Folder, default
 from hpcadmm.experiments.launcher import launcher
 from hpcadmm.experiments.plan import Planned, repeated
-from hpcadmm.experiments.report import comma_separated, write
+from hpcadmm.experiments.report import write
 from hpcadmm.experiments.runner import Say, carry_out
 from hpcadmm.plotting import picture
+from hpcadmm.storage.durable import comma_separated
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,12 @@ from hpcadmm.errors import UsageError
 from hpcadmm.experiments.folder import Folder, default
 from hpcadmm.experiments.launcher import launcher
 from hpcadmm.experiments.plan import Planned, resolved
-from hpcadmm.experiments.report import comma_separated, write
+from hpcadmm.experiments.report import write
 from hpcadmm.experiments.runner import Say, carry_out
 from hpcadmm.job.job import Job, source
 from hpcadmm.model.scores import CHOICES, SCORES, keyed, rises
 from hpcadmm.plotting import finite, picture
+from hpcadmm.storage.durable import comma_separated
 
 METRICS = (*(f"test_{name}" for name in SCORES), "objective", *TO_TARGET)
 VALIDATION = 0.1

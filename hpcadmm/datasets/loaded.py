@@ -43,6 +43,15 @@ class Transform:
         """As JSON, for a checkpoint."""
         return {"inputs": self.inputs.record(), "targets": self.targets.record() if self.targets else None}
 
+    def original(self, W: NDArray[Any], b: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+        """W (outputs, features) and b (outputs,) of a linear model for features and targets without any scaling, in
+        float64."""
+        wide = W.astype(np.float64) / self.inputs.divisor
+        shifted = b.astype(np.float64) - wide @ self.inputs.shift
+        if self.targets is None:
+            return wide, shifted
+        return wide * self.targets.divisor[:, None], shifted * self.targets.divisor + self.targets.shift
+
     @classmethod
     def of(cls, record: dict[str, Any]) -> "Transform":
         """The inverse of `record`."""

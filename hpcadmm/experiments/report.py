@@ -1,7 +1,5 @@
 """Tables as CSV and as Markdown, and the figures of a benchmark: lines `FOM name = value unit`, or strict JSON."""
 
-import csv
-import io
 import json
 import math
 import os
@@ -109,15 +107,6 @@ def write(path: Path, text: str) -> None:
     """Write or replace a file. Raises UsageError if that fails."""
     with spoken(f"write {path}"):
         write_text(path, text)
-
-
-def comma_separated(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows of the same keys as CSV; None is an empty cell, a list is JSON-like text."""
-    out = io.StringIO(newline="")
-    table = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
-    table.writeheader()
-    table.writerows(rows)
-    return out.getvalue()
 
 
 def markdown(rows: Sequence[Mapping[str, str]]) -> str:

@@ -117,7 +117,7 @@ class Layers:
 class Stop:
     """[stop]: the first rule that is met ends the run, and the run says which.
 
-    iterations: at most this many, default 100. The other rules are off by default.
+    iterations: at most this many, with solver.path of each fit; default 100. The other rules are off by default.
     minutes: of solver time.
     accuracy: test accuracy, a fraction; needs test samples; in a regression use `tolerance`.
     tolerance: relative change of the objective between two measured iterations.

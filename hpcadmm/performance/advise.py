@@ -62,7 +62,8 @@ def case_of(job: Job) -> Case:
     outputs = train.table.targets if train.table.targets > 1 else outputs
     n = (width(train.table, job.data.downsample), *job.layers.hidden, outputs)
     names = job.loss.name, job.activation.name
-    return Case(job.solver, n, len(train.rows), job.head.precision, *names, job.layers.bias, job.head.tile)
+    bias, tile, penalised = job.layers.bias, job.head.tile, job.penalty is not None
+    return Case(job.solver, n, len(train.rows), job.head.precision, *names, bias, tile, penalised)
 
 
 def factors_of(file: Path | None, solver: str) -> Factors:

@@ -63,7 +63,8 @@ def case_of(point: Measured) -> Case:
         raise UsageError(f"a point has {point.threads} threads a rank: the model knows one thread a rank")
     job = jobs.parse(tomli_w.dumps(point.job))
     names = job.loss.name, job.activation.name
-    return Case(job.solver, tuple(point.sizes), point.samples, point.precision, *names, job.layers.bias, job.head.tile)
+    bias, tile, penalised = job.layers.bias, job.head.tile, job.penalty is not None
+    return Case(job.solver, tuple(point.sizes), point.samples, point.precision, *names, bias, tile, penalised)
 
 
 def know(points: Sequence[Measured], machine: Machine) -> list[Known]:

@@ -18,7 +18,7 @@ from hpcadmm.performance.predict import TERMS
 from hpcadmm.plotting import picture
 from hpcadmm.scaling.folder import measurements
 from hpcadmm.solvers import SOLVERS
-from hpcadmm.storage.durable import spoken
+from hpcadmm.storage.durable import comma_separated, spoken
 
 Say = Callable[[str], None]
 
@@ -66,7 +66,7 @@ def save(found: Study, out: Path, say: Say) -> None:
         out.mkdir(parents=True, exist_ok=True)
     for name, text in (
         ("md", pages.markdown(found)),
-        ("csv", report.comma_separated(rows(found))),
+        ("csv", comma_separated(rows(found))),
         ("json", record(found)),
     ):
         report.write(out / f"model.{name}", text)

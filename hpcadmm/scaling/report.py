@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from hpcadmm.errors import UsageError
-from hpcadmm.experiments.report import Report, comma_separated, mark, write
+from hpcadmm.experiments.report import Report, mark, write
 from hpcadmm.plotting import picture
 from hpcadmm.scaling.experiment import Experiment
 from hpcadmm.scaling.figure import drawn
 from hpcadmm.scaling.page import page
 from hpcadmm.scaling.rows import middles
 from hpcadmm.scaling.study import Study
-from hpcadmm.storage.durable import spoken
+from hpcadmm.storage.durable import comma_separated, spoken
 
 Say = Callable[[str], None]
 FIGURES = (  # columns that become lines

@@ -55,6 +55,7 @@ class Solver:
     metrics: ClassVar[tuple[str, ...]] = ("objective", "primal_residual")  # of `measure`, that save.best may name
     sums: str | int = "exact"  # the key `sums`; with others than "exact" the bits depend on the ranks
     batch: int = 0  # the key `batch`: samples a step; 0: all
+    path: Any = None  # the key `path`: strengths of the penalty, a fit of each
 
     # The algorithm
 
@@ -92,6 +93,14 @@ class Solver:
     def prepare(self, state: Any, problem: Problem, world: World) -> None:
         """Form what follows from state and data (factors, buffers), after `start` or a checkpoint. Collective."""
 
+    def spent(self, state: Any, iteration: int) -> int:
+        """Of so many iterations of a run, those that count for stop.iterations."""
+        return iteration
+
+    def advance(self, state: Any, problem: Problem, world: World) -> bool:
+        """A rule of [stop] is met: begin what a run has to do besides; False: nothing. Collective."""
+        return False
+
     def complete(self, state: Any, world: World) -> None:
         """Complete what travels while iterations go on, before a checkpoint and at the end. The later iterates stay the
         same. Collective."""
@@ -126,6 +135,9 @@ class Solver:
 
     def check(self, L: int) -> None:
         """Raise UsageError if the hyperparameters do not fit L weight layers or one another."""
+
+    def check_loss(self, loss: Any, penalised: bool) -> None:
+        """Raise UsageError if the hyperparameters do not fit the loss, or a [penalty]."""
 
     def check_dropout(self) -> None:
         """Raise UsageError if the solver cannot train with network.dropout: "(the solver) does not ..."."""

@@ -1,12 +1,13 @@
 """Files that are whole or absent: written to a temporary name, synced, renamed; and files that HDF5 fills safely."""
 
+import csv
 import errno
 import io
 import os
 import stat
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,15 @@ def write_text(path: Path, text: str) -> None:
             aside.unlink()
         raise OSError(error.errno, error.strerror, str(path)) from None
     sync_folder(path.parent)
+
+
+def comma_separated(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows of the same keys as CSV; None is an empty cell, a list is JSON-like text."""
+    out = io.StringIO(newline="")
+    table = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
+    return out.getvalue()
 
 
 def append(path: Path, line: str) -> None:

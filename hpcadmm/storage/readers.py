@@ -14,6 +14,7 @@ import tomli_w
 from hpcadmm.errors import UsageError
 
 JOB, ENVIRONMENT, METRICS, LOG, SUMMARY = "job.toml", "environment.json", "metrics.jsonl", "log.txt", "summary.json"
+PATH, COEFFICIENTS = "path.csv", "path-coefficients.csv"  # of a run with solver.path
 ORIGIN = "origin.json"  # of a run that began from another one: which, and how its data are scaled
 PLACES = ("path", "train", "test")  # keys of [data] that name files
 

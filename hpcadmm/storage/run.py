@@ -8,14 +8,14 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from hpcadmm.errors import UsageError
 from hpcadmm.storage import readers
-from hpcadmm.storage.durable import append, spoken, write_text
+from hpcadmm.storage.durable import append, comma_separated, spoken, write_text
 from hpcadmm.storage.lock import LOCK, OWNER, Lock
 from hpcadmm.storage.readers import (
     ENVIRONMENT,
@@ -139,6 +139,10 @@ class Run:
         """Write or replace summary.json in one step; NaN and infinity become null. Collective."""
         text = json.dumps(plain(summary), allow_nan=False, indent=2) + "\n"
         self._write(SUMMARY, lambda path: write_text(path, text))
+
+    def table(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Write or replace a csv file in one step. Collective."""
+        self._write(name, lambda path: write_text(path, comma_separated(rows)))
 
     def _write(self, name: str, write: Callable[[Path], None]) -> None:
         """Write a file on the first rank. Raises UsageError on all ranks if that fails or a log line was lost."""

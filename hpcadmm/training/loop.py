@@ -20,7 +20,8 @@ from hpcadmm.storage.environment import environment
 from hpcadmm.storage.readers import scaling_of
 from hpcadmm.storage.run import Run
 from hpcadmm.training.best import metric_of
-from hpcadmm.training.measure import Clock, Row, measure, weights_sha256
+from hpcadmm.training.fits import next_fit, write_path
+from hpcadmm.training.measure import Clock, Row, certified, measure, weights_sha256
 from hpcadmm.training.origin import Origin, begin, continued, kept
 from hpcadmm.training.progress import Progress
 from hpcadmm.training.rehearsal import rehearse
@@ -55,6 +56,11 @@ class Training:
     @property
     def world(self) -> World:
         return self.setup.world
+
+    @property
+    def spent(self) -> int:
+        """The iterations that count for stop.iterations: those of the present fit of a path."""
+        return self.job.solver.spent(self.state, self.iteration)
 
 
 def train(job: Job, out: Path | None, world: World, progress: Progress, origin: Origin | None = None) -> dict[str, Any]:
@@ -129,6 +135,7 @@ def _complete(t: Training, signals: Signals) -> dict[str, Any]:
         **({"best": t.stopping.record()} if t.job.save.best or t.job.stop.patience else {}),
         "kernels_seconds": t.kernels_seconds,
         "prepare_seconds": t.prepare_seconds,
+        **write_path(t),
         "weights_sha256": weights_sha256(t.job.solver.weights(t.state, t.world)),
     }
     t.run.log(f"stopped after {t.iteration} iterations: {reason}")
@@ -140,18 +147,6 @@ def _complete(t: Training, signals: Signals) -> dict[str, Any]:
     if diverged:
         raise Diverged(f"{reason}; the last good checkpoint, if one was due, is in {t.run.checkpoints}")
     return summary
-
-
-def certified(row: Row) -> dict[str, Any]:
-    """The objective, a lower bound of its minimum, and their distance relative to it; empty where no bound is known.
-
-    >>> certified({"objective": 2.0, "duality_gap": 0.25})
-    {'certificate': {'primal': 2.0, 'dual': 1.5, 'gap': 0.25}}
-    """
-    gap, value = row.get("duality_gap"), row.get("objective")
-    if gap is None or value is None:
-        return {}
-    return {"certificate": {"primal": value, "dual": value - gap * (abs(value) or 1.0), "gap": gap}}
 
 
 def _prepare(t: Training) -> None:
@@ -172,7 +167,7 @@ def _prepare(t: Training) -> None:
 
 def loop(t: Training, signals: Signals) -> str:
     """Iterate until a rule stops the run; returns the reason. All ranks leave in the same iteration."""
-    reason = f"{t.iteration} iterations were done before" if t.iteration >= t.job.stop.iterations else None
+    reason = f"{t.spent} iterations were done before" if t.spent >= t.job.stop.iterations else None
     while reason is None:
         with phase(f"iteration {t.iteration + 1}"):
             with t.clock.solver():
@@ -181,10 +176,14 @@ def loop(t: Training, signals: Signals) -> str:
             reason, save = _agree(t, signals)
             if reason and reason.startswith("diverged"):
                 return reason
-            if _due(t.iteration, t.job.evaluate.every) or (reason and not signals.agreed):
-                reason = _measured(t, reason)
-                if reason and reason.startswith("diverged"):
-                    return reason
+            full = f"{t.spent} iterations" if t.spent >= t.job.stop.iterations else None
+            found = None
+            if _due(t.iteration, t.job.evaluate.every) or full or (reason and not signals.agreed):
+                found = _measured(t)
+                if found and found.startswith("diverged"):
+                    return found
+            if (found or full) and not next_fit(t):
+                reason = found or reason or full
             if reason or save or _due(t.iteration, t.job.save.every):
                 write_checkpoint(t)
         t.progress.step(t.iteration, t.row)
@@ -216,11 +215,11 @@ def _agree(t: Training, signals: Signals) -> tuple[str | None, bool]:
         return f"{signals.agreed} in iteration {t.iteration}", True
     if late:
         return f"{stop.minutes:g} minutes of solver time", True
-    return (f"{t.iteration} iterations" if t.iteration >= stop.iterations else None), due
+    return None, due
 
 
-def _measured(t: Training, reason: str | None) -> str | None:
-    """Append a row to metrics.jsonl; returns the reason, or that of a rule that the row meets."""
+def _measured(t: Training) -> str | None:
+    """Append a row to metrics.jsonl; returns the reason of a rule that the row meets."""
     chosen = t.job.metrics, t.setup.meaning, t.job.evaluate.train
     row = {"iteration": t.iteration, **t.clock.row(), **measure(t.job.solver, t.state, t.problem, t.world, *chosen)}
     found = t.stopping.diverged(row)
@@ -233,7 +232,7 @@ def _measured(t: Training, reason: str | None) -> str | None:
     except UsageError as error:
         if not (found or "").startswith("diverged"):
             _rescue(t, error)
-    return found or reason
+    return found
 
 
 def _rescue(t: Training, full: UsageError) -> None:

@@ -80,7 +80,8 @@ class Progress:
         text = TextColumn("{task.description}")
         columns = (BarColumn(bar_width=12), MofNCompleteColumn(), TimeRemainingColumn(), text)
         with Bar(*columns, console=Console(stderr=True)) as self._bar:
-            self._task = self._bar.add_task("", total=job.stop.iterations, completed=done)
+            total = job.stop.iterations if job.solver.path is None else None  # of a path they are those of each fit
+            self._task = self._bar.add_task("", total=total, completed=done)
             yield
         self._bar = None
 

@@ -41,6 +41,10 @@ class Stopping:
         """Forget the best: its weights are gone."""
         self.best, self.at, self.since = None, 0, 0
 
+    def begin(self) -> None:
+        """Another fit begins: the last objective was that of another problem, and its iterations count anew."""
+        self.last, self.since = None, 0
+
     def record(self) -> dict[str, Any]:
         """The best so far, for the summary and the checkpoint of its weights."""
         return {"metric": self.metric, "value": self.best, "iteration": self.at}

@@ -8,7 +8,7 @@
 #   make.sh rho [a9a|california]    iterations to 1e-4 from a rho 1e-3 to 1e3 times the best fixed one; SOLVER (unwrapped)
 #   make.sh sums                    how many sums over the ranks a lasso takes
 #   make.sh ranks                   two ranks against one, 4,000,000 x 100 in float32
-#   make.sh path                    a path of 50 strengths against 50 cold runs
+#   make.sh path [squared|logistic] a path of 50 strengths against 50 cold runs
 #   make.sh list                    the problems and the entrants
 #
 # SAMPLES replaces the number of drawn samples, for a trial. A call that was stopped continues where it was. Tables and figures
@@ -172,26 +172,32 @@ ranks() {
     > "$out/ranks/advice.txt"
 }
 
+# path [squared|logistic]: seconds of the solver with what it prepares, and of the whole program.
 path() {
-  local strengths strength k=0 both
-  mkdir -p "$out/path"
-  both="$(data_of dense) stop.iterations=100000 evaluate.every=0 stop.gap=1e-5"
-  trained path 2 $jobs/dense.toml $both "solver.path=log:1:1e-3:${STRENGTHS:-50}"
-  cp "$runs/runs/convex-path/path.csv" "$out/path/"
-  echo "run,strength,seconds,iterations,sums" > "$out/path/table.csv"
-  echo "path,,$(cost path)" >> "$out/path/table.csv"
-  strengths=$("$python" -c 'import csv, sys
-print(*dict.fromkeys(row["strength"] for row in csv.DictReader(open(sys.argv[1]))))' "$out/path/path.csv")
-  for strength in $strengths; do
-    k=$((k + 1))
+  local strength k=0 both loss=${1:-squared} folder=$out/path/${1:-squared} start
+  mkdir -p "$folder"
+  both="$(data_of dense) loss.name=$loss stop.iterations=1000 evaluate.every=5 stop.gap=1e-5"
+  echo "run,strength,wall,seconds,iterations,sums" > "$folder/table.csv"
+  start=$(date +%s.%N)
+  trained path 2 $jobs/dense.toml $both "solver.path=max:1e-3:${STRENGTHS:-50}"
+  echo "path,,$(since "$start"),$(cost path)" >> "$folder/table.csv"
+  cp "$runs/runs/convex-path/path.csv" "$folder/"
+  "$program" plot "$runs/runs/convex-path" --path -o "$folder/figure.png"
+  while IFS=, read -r strength _ <&3; do
+    k=$((k + 1)) start=$(date +%s.%N)
     trained cold 2 $jobs/dense.toml $both "penalty.strength=$strength"
-    echo "cold-$k,$strength,$(cost cold)" >> "$out/path/table.csv"
-  done
+    echo "cold-$k,$strength,$(since "$start"),$(cost cold)" >> "$folder/table.csv"
+  done 3< <(tail -n +2 "$folder/path.csv")
   "$python" -c 'import csv, sys
-rows = list(csv.DictReader(open(sys.argv[1])))
-path, cold = float(rows[0]["seconds"]), sum(float(row["seconds"]) for row in rows[1:])
-print(f"path {path:.2f} s, {len(rows) - 1} cold runs {cold:.2f} s: {cold / path:.2f} times")' "$out/path/table.csv"
+first, *rows = csv.DictReader(open(sys.argv[1]))
+for key in ("wall", "seconds", "iterations"):
+    one, cold = float(first[key]), sum(float(row[key]) for row in rows)
+    print(f"{key}: path {one:.2f}, {len(rows)} cold runs {cold:.2f}: {cold / one:.2f} times")' "$folder/table.csv" |
+    tee "$folder/summary.txt"
 }
+
+# since START: seconds that have passed.
+since() { "$python" -c "import time; print(f'{time.time() - $1:.2f}')"; }
 
 list() {
   problems

@@ -14,8 +14,9 @@ from hpcadmm.compare.reading import result, results
 from hpcadmm.compare.reading import row as cells
 from hpcadmm.compare.summary import page, summarised
 from hpcadmm.experiments.folder import Folder
-from hpcadmm.experiments.report import comma_separated, markdown
+from hpcadmm.experiments.report import markdown
 from hpcadmm.experiments.runner import message
+from hpcadmm.storage.durable import comma_separated
 from tests.helpers.made import GADMM, TAYLOR, planned, row, run, sessions
 
 # Three seeds: the accuracies after 2, 4 and 6 iterations, and the seconds of one iteration.

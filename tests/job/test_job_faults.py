@@ -292,4 +292,21 @@ def test_a_penalty_is_for_linear_models_and_for_solvers_that_take_one():
     assert "penalty.name = 'lasso': known are none, l1, l2, elastic-net, group, box" in named
     assert "penalty.strength = -1" in refused("penalty.strength=-1", text=text.format("l1", "unwrapped"))
     assert 'stop.gap: needs a [penalty] (its name may be "none")' in refused("stop.gap=0.1")
+    faulty = refused("stop.gap=0.1", text=text.format("lasso", "unwrapped"))
+    assert "stop.gap" not in faulty
+    assert len(refused("network.hidden=[3]", text=text.format("l1", "unwrapped")).splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["solver.server=average"], 'needs server = "admm"'),
+        (["solver.dual_step=0.5"], "solver.dual_step: has no effect"),
+        (["loss.name=hinge"], 'no local step for loss.name = "hinge": use unwrapped'),
+        (["solver.path=[1,2]"], "solver.path: unknown key"),
+    ],
+)
+def test_consensus_refuses_what_does_not_go_with_a_penalty_before_it_reads_data(options, said):
+    text = '[data]\nname = "digits"\n[loss]\nname = "logistic"\n[penalty]\nname = "l1"\n[solver]\nname = "consensus"\n'
+    assert said in refused(*options, text=text)
     assert "does not know the optimum" in refused("stop.error=0.1", text=text.format("l1", "consensus"))

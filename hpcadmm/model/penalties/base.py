@@ -15,6 +15,7 @@ class Penalty:
 
     name: ClassVar[str]
     strength: float
+    scalable: ClassVar[bool] = True  # has it a strength that may be chosen?
     quadratic: ClassVar[float | None] = None  # c, if P(W) = c/2 |W|^2
 
     def bound(self, names: Sequence[str]) -> Self:
@@ -38,9 +39,15 @@ class Penalty:
         it is finite at 0 only."""
         raise NotImplementedError
 
-    def largest(self, G: Array) -> float | None:
-        """The least strength for which W = 0 is a minimiser, if G is minus the loss's gradient there; None: none is."""
-        return None
+    @property
+    def vanishing(self) -> bool:
+        """Is there a strength for which all coefficients are 0?"""
+        return False
+
+    def largest(self, G: Array) -> float:
+        """The least strength for which W = 0 is a minimiser, if G is minus the loss's gradient there and the penalty
+        is `vanishing`."""
+        raise NotImplementedError
 
 
 def shrunk(V: Any, by: float, positive: bool) -> Any:

@@ -22,6 +22,7 @@ class Box(Penalty):
     """
 
     name: ClassVar[str] = "box"
+    scalable: ClassVar[bool] = False
 
     strength: Annotated[float, Ge(0), Le(0)] = 0.0
     lower: float | dict[str, float] | None = None

@@ -46,9 +46,12 @@ class Elastic(Penalty):
             return None
         return min(1.0, self.l1 / largest) if largest > 0 else 1.0, 0.0
 
-    def largest(self, G: Array) -> float | None:
-        share = self.at(1.0).l1
-        return float((G if self.nonnegative else np.abs(G)).max(initial=0.0)) / share if share else None
+    @property
+    def vanishing(self) -> bool:
+        return self.at(1.0).l1 > 0
+
+    def largest(self, G: Array) -> float:
+        return float((G if self.nonnegative else np.abs(G)).max(initial=0.0)) / self.at(1.0).l1
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,7 @@ class NoPenalty(Elastic):
     """
 
     name: ClassVar[str] = "none"
+    scalable: ClassVar[bool] = False
 
     strength: Annotated[float, Ge(0), Le(0)] = 0.0
 

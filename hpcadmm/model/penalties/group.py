@@ -72,5 +72,9 @@ class Group(Penalty):
             return None
         return min(1.0, self.strength / largest) if largest > 0 else 1.0, 0.0
 
-    def largest(self, G: Array) -> float | None:
+    @property
+    def vanishing(self) -> bool:
+        return True
+
+    def largest(self, G: Array) -> float:
         return float((self.norms(G) / self.weights).max(initial=0.0))

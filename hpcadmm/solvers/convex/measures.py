@@ -5,6 +5,7 @@ from typing import Any
 from hpcadmm.comm.world import World
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array
+from hpcadmm.solvers.convex import path
 from hpcadmm.solvers.shared.convex import objective
 
 
@@ -14,8 +15,10 @@ def measure(solver: Any, s: Any, p: Problem, world: World) -> dict[str, float | 
     scale, dual_scale: what they are relative to
     duality_gap: (F(W) - a lower bound of the minimum) / F(W), where a bound is known
     rho: the penalty parameter
+    strength, fold: of a path: the penalty's, and the samples left out, 1, 2, ...; 0: none
     """
-    value = solver.objective(s, p, world)
+    p = s.work.p
+    value = objective.objective(s.W[1], p, world)
     return {
         "objective": value,
         "primal_residual": s.primal,
@@ -24,6 +27,7 @@ def measure(solver: Any, s: Any, p: Problem, world: World) -> dict[str, float | 
         "dual_scale": s.dual_scale,
         **objective.gap(value, objective.bound(lambda t: slope(s, p, t), p, world)),
         "rho": s.rho,
+        **path.shown(solver, s),
     }
 
 

@@ -15,7 +15,7 @@ from hpcadmm.comm.world import World
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import OUTPUTS, WEIGHTS, Array, Arrays, columns, exact_sums, replicated, scalar
 from hpcadmm.solvers.base import Solver
-from hpcadmm.solvers.convex import cost, measures, spectral
+from hpcadmm.solvers.convex import cost, measures, path, spectral
 from hpcadmm.solvers.convex.normal import FACTORED
 from hpcadmm.solvers.convex.work import NUMBERS, Work
 from hpcadmm.solvers.shared.convex import objective
@@ -48,6 +48,11 @@ class State:
     work: Any = field(default=None, repr=False)
 
 
+@dataclass
+class PathState(path.Fits, State):
+    """With a path."""
+
+
 @dataclass(frozen=True)
 class Unwrapped(Solver):
     """minimise (1/N) sum_i w_i l(z_i, y_i) + P(V) over W,   z_i = W x_i, V = W without the intercepts
@@ -67,6 +72,14 @@ class Unwrapped(Solver):
     alpha: over-relaxation, in [1, 1.8]. Default 1.6.
     factor: "cholesky" forms and factors x x^T, "cg" solves by products with the samples, one sum a step, from the last
         T; "auto": "cg" for more than 20,000 inputs. Default "auto".
+    path: strengths of the penalty, a fit of each one, the largest first, each from the last: a list;
+        "log:1:1e-3:50", 50 in geometric series from 1 to 1e-3; or "max:1e-3:50", from the least strength for which all
+        coefficients are 0 to 1e-3 of it. The rules of [stop] end a fit, minutes the run. Default: none, one fit of
+        penalty.strength.
+    folds: parts of a cross-validation of the path: before the fits of all samples, those of the samples outside each
+        part. The model is then that of the chosen strength, fitted once more. >= 2, default 0: none.
+    choose: "best" (default), the strength with the least mean deviance of the parts; "one-se", the largest strength
+        whose mean deviance is within one standard error of that.
 
     Residuals are of both splits together: r = (T x - z, T - V), norms weighted by w / N and kappa; s is rho times the
     change of z x^T / N + kappa V.
@@ -89,17 +102,20 @@ class Unwrapped(Solver):
     adapt: Adapt = "balanced"
     alpha: Annotated[float, Ge(1), Le(1.8)] = 1.6
     factor: Literal["auto", "cholesky", "cg"] = "auto"
+    path: str | list[float] | None = None
+    folds: Annotated[int, Ge(0)] = 0
+    choose: Literal["best", "one-se"] = "best"
 
     def step(self, s: State, p: Problem, world: World) -> None:
         """One iteration."""
-        work, n, kappa = s.work, p.network.n[0], s.work.kappa
+        work, n, kappa, penalty = s.work, p.network.n[0], s.work.kappa, s.work.p.penalty
         before = work.second(s)
         s.T[...] = work.fit(s)
-        estimate = self.adapt == "spectral" and due(s.iterations + 1, self.adapt)
+        estimate = self.adapt == "spectral" and due(self.spent(s, s.iterations) + 1, self.adapt)
         first = [s.T[:, :n].copy(), s.rho * (s.U + s.T[:, :n] - s.V)] if estimate else []
         if work.quadratic is None:
             copy = self.alpha * s.T[:, :n] + (1 - self.alpha) * s.V
-            s.V[...] = p.penalty.prox(copy + s.U, 1 / (s.rho * kappa))
+            s.V[...] = penalty.prox(copy + s.U, 1 / (s.rho * kappa))
             s.U += copy - s.V
         else:
             s.V[...] = s.T[:, :n]
@@ -107,7 +123,7 @@ class Unwrapped(Solver):
         self.find_residuals(s, p, numbers[:4], work.second(s) - before)
         s.W[1][:, :n], s.W[1][:, n:] = s.V, s.T[:, n:]
         s.iterations += 1
-        if due(s.iterations, self.adapt):
+        if due(self.spent(s, s.iterations), self.adapt):
             of_V = spectral.products([*first, s.V, s.rho * s.U], s.kept_V) if estimate else None
             work.change_rho(s, None if of_V is None else numbers[4:] + kappa * of_V)
 
@@ -126,6 +142,9 @@ class Unwrapped(Solver):
         """Is the system of T solved by conjugate gradients?"""
         return self.factor == "cg" or (self.factor == "auto" and p.network.shape(1)[1] > FACTORED)
 
+    def check(self, L: int) -> None:
+        path.check(self)
+
     def check_problem(self, p: Problem, world: World) -> None:
         """UsageError if the matrix of T does not fit the memory. Collective."""
         if not self.by_products(p):
@@ -140,6 +159,8 @@ class Unwrapped(Solver):
         T, zxT, uxT = (np.zeros((rows, columns)) for _ in range(3))
         V, U = (np.zeros((rows, n)) for _ in range(2))
         s: State = replace(super().blank(p, world), T=T, V=V, U=U, zxT=zxT, uxT=uxT, sums=work, rho=self.rho, work=work)
+        if self.path:
+            s = PathState(**vars(s), **path.blank(self, p))
         if self.adapt == "spectral":
             kept = [np.zeros_like(s.z) for _ in range(spectral.KEPT)] if work.split else []
             s = replace(s, kept=kept, kept_V=[np.zeros_like(V) for _ in range(spectral.KEPT)])
@@ -157,9 +178,39 @@ class Unwrapped(Solver):
         s.work.begin(s, world)
 
     def prepare(self, s: State, p: Problem, world: World) -> None:
-        """Sum x x^T and factor it."""
+        """Pose the problem of the present fit; sum x x^T and factor it."""
         if s.work.normal is None:
+            if isinstance(s, PathState):
+                path.set_strengths(self, s, p, world)
+                s.work.p = path.posed(self, s, p, world)
             s.work.form(world)
+
+    def rehearsed(self) -> "Unwrapped":
+        return replace(super().rehearsed(), path=None, folds=0)
+
+    def spent(self, s: State, iteration: int) -> int:
+        """Iterations of the present fit."""
+        return s.iterations - s.began if isinstance(s, PathState) else iteration
+
+    def advance(self, s: State, p: Problem, world: World) -> bool:
+        """The next fit of the path: from the last iterate, with other samples from 0, the chosen one from its model."""
+        if not isinstance(s, PathState):
+            return False
+        path.record(self, s, p, world)
+        s.began = s.iterations
+        if s.fit == path.count(self, s) - 1:
+            return False
+        fold = path.place(self, s)[0]
+        s.fit += 1
+        s.work.p = path.posed(self, s, p, world)
+        if path.place(self, s)[0] != fold:
+            s.work.form(world)
+            self.set_weights(s, [None, np.zeros_like(s.W[1])], p, world)
+            for kept in (*s.kept, *s.kept_V):
+                kept[...] = 0
+        elif self.folds and s.fit == path.count(self, s) - 1:
+            self.set_weights(s, [None, s.found[path.chosen(self, s)].astype(p.dtype)], p, world)
+        return True
 
     def finite(self, s: State) -> bool:
         return super().finite(s) and bool(np.isfinite(s.primal + s.dual))

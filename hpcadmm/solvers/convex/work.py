@@ -22,13 +22,12 @@ NUMBERS = 10  # of a pass: four squares, and six products of a spectral estimate
 
 
 class Work:
-    """split: has the loss a copy of T x? quadratic: of a penalty quadratic/2 |W|^2, which needs no copy of the
-    coefficients; None for others. normal: solves the system of T. target: y x^T / N, without a split.
-    kappa: mean of the features' mean squares. total, squares: sums over the samples of a pass; product:
-    of a step of conjugate gradients."""
+    """p: the present problem. split: has the loss a copy of T x? normal: solves the system of T. target: y x^T / N,
+    without a split. kappa: mean of the features' mean squares. total, squares: sums over the samples of a pass;
+    product: of a step of conjugate gradients."""
 
     def __init__(self, p: Problem, split: bool, by_products: bool) -> None:
-        self.p, self.split, self.quadratic = p, split, p.penalty.quadratic
+        self.p, self.split = p, split
         self.shape = p.network.shape(1)
         rows, columns = self.shape
         count, grid = p.tiles.count, first_grid(p.tiles.n)
@@ -43,6 +42,11 @@ class Work:
         self._none = np.zeros((rows, max((t.stop - t.start for _, t in p.tiles), default=0)), p.dtype, order="F")
         self._x = [p.x[:, t] for _, t in p.tiles]
         self._tiles = [np.zeros((1, NUMBERS), order="F") for _ in p.tiles]  # the squares of each
+
+    @property
+    def quadratic(self) -> Any:
+        """c of a penalty c/2 |W|^2, which needs no copy of the coefficients; None for others."""
+        return self.p.penalty.quadratic
 
     def form(self, world: World) -> None:
         """The system of T, and what else is summed once. Collective."""

@@ -19,7 +19,8 @@ from hpcadmm.solvers.shared.dealing import Block
 
 @dataclass(frozen=True)
 class Case:
-    """n: units of each layer, features first; samples: all training samples; tile: as in a job."""
+    """n: units of each layer, features first; samples: all training samples; tile: as in a job; penalised: has the job
+    a [penalty]?"""
 
     solver: Any
     n: tuple[int, ...]
@@ -29,6 +30,7 @@ class Case:
     activation: str = "relu"
     bias: bool = True
     tile: int = 0
+    penalised: bool = False
 
     @property
     def L(self) -> int:
@@ -167,7 +169,8 @@ def place_here(solver: Any, problem: Problem, world: World, state: Any = None) -
     may be dealt by measured costs."""
     network, tiles = problem.network, problem.tiles
     precision, functions = problem.products.precision, (problem.loss.name, network.activation.name)
-    case = Case(solver, network.n, tiles.n, precision, *functions, network.bias)
+    penalised = problem.penalty is not None
+    case = Case(solver, network.n, tiles.n, precision, *functions, network.bias, penalised=penalised)
     ranks = world.chain.size, world.samples.size
     blocks = (state and solver.dealt(state)) or case.blocks(*ranks)
     return Place(case, blocks[world.chain.rank], tiles.hi - tiles.lo, len(tiles), *ranks, world.samples.rank)

@@ -5,8 +5,7 @@ from typing import Any
 from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
 from hpcadmm.model.problem import Problem
-from hpcadmm.solvers.workers import penalised
-from hpcadmm.solvers.workers.local import LOCAL, check_memory
+from hpcadmm.solvers.workers.local import check_exact, check_memory, stepped
 from hpcadmm.solvers.workers.server import MOVES
 
 
@@ -25,10 +24,19 @@ def check(solver: Any, L: int) -> None:
             raise UsageError(f'solver.{key} needs solver.server = {known}; "{solver.server}" has none: remove it')
 
 
+def check_loss(solver: Any, loss: Any, penalised: bool) -> None:
+    """UsageError for exact steps of a loss that has none, and for keys that a [penalty] does not go with."""
+    if not penalised:
+        check_exact(solver, loss)
+        return
+    if solver.server != "admm" or solver.local == "adam" or solver.participate < 1:
+        raise UsageError('[penalty]: consensus needs server = "admm", local = "exact" and participate = 1 with it')
+    if solver.dual_step is not None:
+        raise UsageError("solver.dual_step: has no effect with a [penalty]; remove it (solver.alpha relaxes)")
+    if not stepped(loss):
+        raise UsageError(f'[penalty]: consensus has no local step for loss.name = "{loss.name}": use unwrapped')
+
+
 def check_problem(solver: Any, problem: Problem, world: World) -> None:
-    """UsageError for exact steps of a loss that has none, or whose factors do not fit the memory."""
-    if solver.local == "exact" and not problem.penalty and problem.loss.name not in LOCAL:
-        raise UsageError(f'solver.local = "exact" needs loss.name = {" or ".join(LOCAL)}, not {problem.loss.name}')
-    if problem.penalty:
-        penalised.check(solver, problem)
+    """UsageError for exact steps whose factors do not fit the memory."""
     check_memory(problem, world, exact=solver.exact(problem.network.depth, problem.loss.name))

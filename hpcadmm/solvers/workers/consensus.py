@@ -246,7 +246,7 @@ class Consensus(WorkerSolver):
         lam = [s.lam.rows] if s.lam else []
         return all(bool(np.isfinite(x).all()) for x in (s.theta.rows, *lam, s.work.Theta))
 
-    check, check_problem = checks.check, checks.check_problem
+    check, check_loss, check_problem = checks.check, checks.check_loss, checks.check_problem
     measure = measures.of_consensus
     bill = cost.consensus
     samples = cost.samples

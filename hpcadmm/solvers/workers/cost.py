@@ -90,7 +90,7 @@ def sent(place: Place, iteration: int | None) -> tuple[float, float]:
 def consensus(solver: Any, place: Place, iteration: int | None = None) -> Bill:
     """The local step of each worker, as of `gadmm`, and the one Allreduce of the models."""
     case, d = place.case, place.case.weights
-    exact = solver.exact(case.L, case.loss)
+    exact = case.penalised or solver.exact(case.L, case.loss)
     bill = exact_steps(place) if exact else adam_steps(place)
     vectors = solver.vectors(exact)
     bill.fold(1, d, vectors * place.calls / bill.calls if bill.calls else 0.0)

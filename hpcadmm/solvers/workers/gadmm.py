@@ -19,7 +19,7 @@ from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import WEIGHTS, Arrays, replicated, scalar, sites
 from hpcadmm.model.vector import flat, spans
 from hpcadmm.solvers.workers import cost, measures
-from hpcadmm.solvers.workers.local import LOCAL, check_memory, local_adam, pose
+from hpcadmm.solvers.workers.local import LOCAL, check_exact, check_memory, local_adam, pose
 from hpcadmm.solvers.workers.neighbours import HEADS, TAILS, Censor, Due, Neighbours, Vectors
 from hpcadmm.solvers.workers.workers import ByWorker, WorkerSolver
 
@@ -133,10 +133,11 @@ class Gadmm(WorkerSolver):
         if self.local == "exact" and L > 1:
             raise UsageError('solver.local = "exact" needs a linear model, network.hidden = []: use "adam"')
 
+    def check_loss(self, loss: Any, penalised: bool) -> None:
+        check_exact(self, loss)
+
     def check_problem(self, p: Problem, world: World) -> None:
-        """UsageError for exact steps of a loss that has none, or whose factors do not fit the memory."""
-        if self.local == "exact" and p.loss.name not in LOCAL:
-            raise UsageError(f'solver.local = "exact" needs loss.name = {" or ".join(LOCAL)}, not {p.loss.name}')
+        """UsageError for exact steps whose factors do not fit the memory."""
         check_memory(p, world, exact=self.exact(p.network.depth, p.loss.name))
 
     def step(self, s: State, p: Problem, world: World) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 
 from hpcadmm.comm import memory
 from hpcadmm.comm.world import World
+from hpcadmm.errors import UsageError
 from hpcadmm.model.inputs import Inputs, part
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array
@@ -41,17 +42,27 @@ def pose(p: Problem, workers: Workers, c: Array | float, world: World) -> tuple[
 
 
 def exact_local(p: Problem) -> Any:
-    """The exact local step of a linear model with this loss; None: it has none."""
+    """The exact local step of a linear model with this loss, which is `stepped`."""
     if p.loss.name == "squared" and not factored(p):
         return partial(LocalNewton, kind=SquaredSum)
-    smooth = p.loss.second(np.zeros((1, 0)), np.zeros((1, 0))) is not None
-    return LOCAL.get(p.loss.name) or (partial(LocalNewton, kind=LossSum.of(p.loss)) if smooth else None)
+    return LOCAL.get(p.loss.name) or partial(LocalNewton, kind=LossSum.of(p.loss))
+
+
+def stepped(loss: Any) -> bool:
+    """Has a linear model with this loss an exact local step? Smooth losses have one."""
+    return loss.name in LOCAL or loss.second(np.zeros((1, 0)), np.zeros((1, 0))) is not None
 
 
 def factored(p: Problem) -> bool:
     """Is the least squares problem of a worker factored, by matrices of features x features?"""
     x: Any = p.x
     return len(x) <= FACTORED or not isinstance(x, Inputs)
+
+
+def check_exact(solver: Any, loss: Any) -> None:
+    """UsageError for exact steps of a loss that has none."""
+    if solver.local == "exact" and loss.name not in LOCAL:
+        raise UsageError(f'solver.local = "exact" needs loss.name = {" or ".join(LOCAL)}, not {loss.name}')
 
 
 def check_memory(p: Problem, world: World, *, exact: bool = True) -> None:

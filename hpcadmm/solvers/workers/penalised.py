@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from hpcadmm.comm.world import World
-from hpcadmm.errors import UsageError
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array, scalar
 from hpcadmm.solvers.shared.convex import objective
@@ -27,16 +26,6 @@ class Rho:
 
     rho: float = scalar(1.0)
     last: float = scalar(1.0)  # of the last round
-
-
-def check(solver: Any, p: Problem) -> None:
-    """UsageError for options that a [penalty] does not go with."""
-    if solver.server != "admm" or solver.local == "adam" or solver.participate < 1:
-        raise UsageError('[penalty]: consensus needs server = "admm", local = "exact" and participate = 1 with it')
-    if solver.dual_step is not None:
-        raise UsageError("solver.dual_step: has no effect with a [penalty]; remove it (solver.alpha relaxes)")
-    if exact_local(p) is None:
-        raise UsageError(f'[penalty]: consensus has no local step for loss.name = "{p.loss.name}": use unwrapped')
 
 
 def weight(s: Any, p: Problem) -> float:

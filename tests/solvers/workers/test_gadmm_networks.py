@@ -5,11 +5,12 @@ import pytest
 
 from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
+from hpcadmm.model.losses import LOSSES
 from hpcadmm.model.vector import flat, shaped
 from hpcadmm.solvers import Gadmm, QGadmm
 from hpcadmm.solvers.shared.batches import LocalBatches
 from tests.helpers.decentral import HIDDEN, LAYERS, SHORT, network
-from tests.helpers.problems import posed, problem, started
+from tests.helpers.problems import problem, started
 
 
 def plain_adam(theta, gradient, moments, t, rate):
@@ -168,7 +169,7 @@ def test_qgadmm_has_no_other_wire_and_hinge_no_exact_step():
     with pytest.raises(UsageError, match=r'solver.wire = "float32".*solver.bits'):
         QGadmm(wire="float32").check(2)
     with pytest.raises(UsageError, match=r'solver.local = "exact".*squared or cross-entropy, not hinge'):
-        posed(Gadmm(local="exact"), World.alone(), (), loss="hinge")
+        Gadmm(local="exact").check_loss(LOSSES["hinge"](), penalised=False)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import pytest
 
 from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
+from hpcadmm.model.losses import LOSSES
 from hpcadmm.model.vector import flat
 from hpcadmm.solvers import Adam, Consensus
 from hpcadmm.solvers.workers.server import Rounds, Uploads, fed_adam, nesterov
@@ -159,4 +160,4 @@ def test_the_optimum_is_known_of_linear_models_that_are_solved():
     assert not Consensus(server="average").knows_optimum(1, "squared")
     assert not Consensus().knows_optimum(2, "squared")
     with pytest.raises(UsageError, match=r"squared or cross-entropy, not hinge"):
-        posed(Consensus(local="exact"), ALONE, (), loss="hinge")
+        Consensus(local="exact").check_loss(LOSSES["hinge"](), penalised=False)

@@ -8,6 +8,7 @@ from hpcadmm.comm.exact.sums import sum_by_tile
 from hpcadmm.comm.world import World
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array
+from hpcadmm.model.weighted import times
 from hpcadmm.solvers.shared.loss import summed_loss
 from hpcadmm.solvers.shared.normal import sum_over_samples
 
@@ -21,6 +22,14 @@ def objective(W: Array, p: Problem, world: World) -> float:
     """F(W). Collective."""
     loss = p.loss.share * summed_loss([None, W], p, world) / p.total
     return loss + p.penalty.value(coefficients(W, p))
+
+
+def deviance(W: Array, p: Problem, world: World) -> float:
+    """2/N sum w (share l(W x, y) - min_z share l(z, y)): the mean squared error, twice the log loss, the Poisson
+    deviance; of other losses twice their mean. Collective."""
+    least = [-p.loss.conjugate(np.zeros_like(p.y[:, t]), p.y[:, t], p.w(t)) for _, t in p.tiles]
+    saturated = float(sum_by_tile(world, p.tiles, np.array(least).reshape(-1, 1))[0])
+    return 2 * (p.loss.share * summed_loss([None, W], p, world) - saturated) / p.total
 
 
 def slope(W: Array, p: Problem, t: slice) -> Array:
@@ -41,13 +50,8 @@ def bound(g: Callable[[slice], Array], p: Problem, world: World) -> float | None
     domain of the loss's conjugate. With G = -(1/N) sum w g x^T, scaled by the largest s for which P*(s G) is finite,
     the bound is -(1/N) sum w l*(s g) - P*(s G). The terms of an intercept have to cancel: see `_balance` and `_mix`.
     """
-    every = np.empty_like(p.y)
-    for _, t in p.tiles:
-        every[:, t] = g(t)
-    if p.network.bias:
-        (_mix if p.loss.mixes else _balance)(every, p, world)
-    G = sum_over_samples(every, p.x, p.tiles, world, w=p.train.weight, products=p.engines[1]) / -p.total
-    found = p.penalty.dual(coefficients(G, p))
+    every, G = gradient(g, p, world)
+    found = p.penalty.dual(G)
     if found is None:
         return None
     s, conjugate = found
@@ -55,12 +59,29 @@ def bound(g: Callable[[slice], Array], p: Problem, world: World) -> float | None
     return -float(sum_by_tile(world, p.tiles, np.array(values).reshape(-1, 1))[0]) / p.total - conjugate
 
 
+def gradient(g: Callable[[slice], Array], p: Problem, world: World) -> tuple[Array, Array]:
+    """g for all samples, made to fulfil sum w g = 0 where there are intercepts, and G = -(1/N) sum w g x^T of the
+    coefficients. Collective."""
+    every = np.empty_like(p.y)
+    for _, t in p.tiles:
+        every[:, t] = g(t)
+    if p.network.bias:
+        (_mix if p.loss.mixes else _balance)(every, p, world)
+    G = sum_over_samples(every, p.x, p.tiles, world, w=p.train.weight, products=p.engines[1]) / -p.total
+    return every, coefficients(G, p)
+
+
+def weighted_sum(x: Array, p: Problem, world: World) -> Array:
+    """sum_i w_i x_i over all samples, (rows,), in float64; x (rows, columns). Collective."""
+    weighted = times(x, p.train.weight)
+    by_tile = [weighted[:, t].sum(axis=1, dtype=np.float64) for _, t in p.tiles]
+    found: Array = sum_by_tile(world, p.tiles, np.array(by_tile).reshape(-1, len(x)))
+    return found
+
+
 def _balance(g: Array, p: Problem, world: World) -> None:
     """Make sum w g = 0 for each output: the entries of the sign that weighs more become smaller. Collective."""
-    weighted = g if p.train.weight is None else g * p.train.weight
-    signs = np.concatenate([np.maximum(weighted, 0), np.maximum(-weighted, 0)])
-    by_tile = [signs[:, t].sum(axis=1, dtype=np.float64) for _, t in p.tiles]
-    sums = sum_by_tile(world, p.tiles, np.array(by_tile).reshape(-1, len(signs)))
+    sums = weighted_sum(np.concatenate([np.maximum(g, 0), np.maximum(-g, 0)]), p, world)
     for row, more, less in zip(g, *np.split(sums, 2), strict=True):
         if more != less:
             row[row > 0 if more > less else row < 0] *= min(more, less) / max(more, less)
@@ -69,11 +90,7 @@ def _balance(g: Array, p: Problem, world: World) -> None:
 def _mix(g: Array, p: Problem, world: World) -> None:
     """Make sum w g = 0 where g + y are probabilities, as they stay: g becomes (1 - t) g + t (c - y), with the same
     probabilities c for all samples and the smallest t that allows it. Collective."""
-    w = 1 if p.train.weight is None else p.train.weight
-    pairs = np.concatenate([g * w, p.y * w])
-    by_tile = [pairs[:, t].sum(axis=1, dtype=np.float64) for _, t in p.tiles]
-    sums = sum_by_tile(world, p.tiles, np.array(by_tile).reshape(-1, len(pairs)))
-    excess, share = sums.reshape(2, len(g), 1)
+    excess, share = weighted_sum(np.concatenate([g, p.y]), p, world).reshape(2, len(g), 1)
     over = excess > 0
     if not over.any():
         return
