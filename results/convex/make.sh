@@ -4,7 +4,8 @@
 # data are. MPIRUN, HPCADMM and PYTHON (with hpcadmm and matplotlib) name the programs.
 #
 #   make.sh optimum [PROBLEM...]    objective, duality gap and non-zeros beside a tight scikit-learn
-#   make.sh race a9a|dense [l1|l2]  seconds, rounds and bytes to 1e-4; REPEAT (3) runs of each, in turns
+#   make.sh race a9a|dense [l1|l2]  seconds, rounds and bytes to 1e-4; REPEAT (3) runs of each, in turns; ONLY="saga lbfgs" takes
+#                                   some entrants
 #   make.sh rho [a9a|california]    iterations to 1e-4 from a rho 1e-3 to 1e3 times the best fixed one; SOLVER (unwrapped)
 #   make.sh sums                    how many sums over the ranks a lasso takes
 #   make.sh ranks                   two ranks against one, 4,000,000 x 100 in float32
@@ -102,6 +103,7 @@ race() {
   local penalty=${2:-l1} number=32561 entrants=() name settings both
   [ "$1" = a9a ] || number=${SAMPLES:-1000000}
   while IFS='|' read -r name settings; do
+    [[ " ${ONLY:-$name} " == *" ${name// /} "* ]] || continue
     [[ $settings != *program* ]] || settings+=" $(for_rival "$1")"
     entrants+=("$jobs/$1.toml:name=${name// /}$(printf ':%s' $settings)")
   done < <(entrants "$penalty" "$number")
