@@ -93,6 +93,11 @@ class Solver:
     def prepare(self, state: Any, problem: Problem, world: World) -> None:
         """Form what follows from state and data (factors, buffers), after `start` or a checkpoint. Collective."""
 
+    def formed(self, state: Any) -> Mapping[str, float]:
+        """`primal_residual`, `dual_residual`, `scale`, `dual_scale`, if every iteration forms them; stop.absolute and
+        stop.relative then look at every one."""
+        return {}
+
     def spent(self, state: Any, iteration: int) -> int:
         """Of so many iterations of a run, those that count for stop.iterations."""
         return iteration

@@ -20,7 +20,7 @@ from hpcadmm.storage.environment import environment
 from hpcadmm.storage.readers import scaling_of
 from hpcadmm.storage.run import Run
 from hpcadmm.training.best import metric_of
-from hpcadmm.training.fits import next_fit, write_path
+from hpcadmm.training.fits import next_fit, unmeasured, write_path
 from hpcadmm.training.measure import Clock, Row, certified, measure, weights_sha256
 from hpcadmm.training.origin import Origin, begin, continued, kept
 from hpcadmm.training.progress import Progress
@@ -176,14 +176,13 @@ def loop(t: Training, signals: Signals) -> str:
             reason, save = _agree(t, signals)
             if reason and reason.startswith("diverged"):
                 return reason
-            full = f"{t.spent} iterations" if t.spent >= t.job.stop.iterations else None
-            found = None
-            if _due(t.iteration, t.job.evaluate.every) or full or (reason and not signals.agreed):
-                found = _measured(t)
-                if found and found.startswith("diverged"):
-                    return found
-            if (found or full) and not next_fit(t):
-                reason = found or reason or full
+            ended = unmeasured(t)
+            if _due(t.iteration, t.job.evaluate.every) or ended or (reason and not signals.agreed):
+                ended = _measured(t) or ended
+                if ended and ended.startswith("diverged"):
+                    return ended
+            if ended and not next_fit(t):
+                reason = reason or ended
             if reason or save or _due(t.iteration, t.job.save.every):
                 write_checkpoint(t)
         t.progress.step(t.iteration, t.row)

@@ -12,6 +12,7 @@ import numpy as np
 from annotated_types import Ge, Gt, Le, Lt
 
 from hpcadmm.comm.world import World
+from hpcadmm.errors import UsageError
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import OUTPUTS, WEIGHTS, Array, Arrays, columns, exact_sums, replicated, scalar
 from hpcadmm.solvers.base import Solver
@@ -146,7 +147,9 @@ class Unwrapped(Solver):
         path.check(self)
 
     def check_problem(self, p: Problem, world: World) -> None:
-        """UsageError if the matrix of T does not fit the memory. Collective."""
+        """UsageError if folds lack samples, or the matrix of T does not fit the memory. Collective."""
+        if self.folds > p.tiles.n:
+            raise UsageError(f"solver.folds = {self.folds}: there are {p.tiles.n} training samples; use fewer folds")
         if not self.by_products(p):
             check_squares(p, world)
 
@@ -185,6 +188,10 @@ class Unwrapped(Solver):
                 s.work.p = path.posed(self, s, p, world)
             s.work.form(world)
 
+    def formed(self, s: State) -> dict[str, float]:
+        names = ("primal_residual", "scale", "dual_residual", "dual_scale")
+        return dict(zip(names, (s.primal, s.scale, s.dual, s.dual_scale), strict=True))
+
     def rehearsed(self) -> "Unwrapped":
         return replace(super().rehearsed(), path=None, folds=0)
 
@@ -193,14 +200,15 @@ class Unwrapped(Solver):
         return s.iterations - s.began if isinstance(s, PathState) else iteration
 
     def advance(self, s: State, p: Problem, world: World) -> bool:
-        """The next fit of the path: from the last iterate, with other samples from 0, the chosen one from its model."""
+        """The next fit of the path: from the last iterate, whose multipliers of the penalty grow or shrink with its
+        strength; with other samples from 0; the chosen one from its model."""
         if not isinstance(s, PathState):
             return False
         path.record(self, s, p, world)
         s.began = s.iterations
         if s.fit == path.count(self, s) - 1:
             return False
-        fold = path.place(self, s)[0]
+        fold, strength = path.place(self, s)[0], s.work.p.penalty.strength
         s.fit += 1
         s.work.p = path.posed(self, s, p, world)
         if path.place(self, s)[0] != fold:
@@ -210,6 +218,8 @@ class Unwrapped(Solver):
                 kept[...] = 0
         elif self.folds and s.fit == path.count(self, s) - 1:
             self.set_weights(s, [None, s.found[path.chosen(self, s)].astype(p.dtype)], p, world)
+        elif strength:
+            s.U *= s.work.p.penalty.strength / strength
         return True
 
     def finite(self, s: State) -> bool:

@@ -184,6 +184,7 @@ def test_the_deviance_of_counts():
         (('path = "max:1e-2:4"', 'path = "log:1e-3:1:50"'), "must be like"),
         (('path = "max:1e-2:4"', 'path = "log:1:1e-3"'), "must be like"),
         (('path = "max:1e-2:4"', "folds = 4"), "needs solver.path"),
+        (('path = "max:1e-2:4"', 'path = [0.1]\nchoose = "one-se"'), "solver.folds >= 2"),
         (('name = "l1"', 'name = "l2"'), "leaves no coefficient at 0"),
         (('name = "l1"', 'name = "none"'), "has no strength"),
         (("iterations = 300", "iterations = 300\npatience = 3"), "remove it"),
