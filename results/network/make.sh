@@ -78,6 +78,13 @@ tune() {
   done 3< <(entrants)
 }
 
+# begun RATE: how many seeds a race has that was stopped or shall grow; 0: none.
+begun() {
+  local last
+  last=$(find "compare/network-$1/runs" -mindepth 1 -maxdepth 1 2> /dev/null | sed 's/.*-//' | sort -n | tail -n 1) || true
+  echo $((${last:--1} + 1))
+}
+
 race() {
   local names=() jobs name settings rate seed minutes
   while IFS='|' read -r name settings _ <&3; do
@@ -89,6 +96,7 @@ race() {
     for rate in ${RATES:-100mbit 1gbit}; do
       case $rate in *gbit) minutes=0.2 ;; none) minutes=0.1 ;; *) minutes=0.45 ;; esac
       jobs=()
+      [ "$seed" -ge "$(begun "$rate")" ] || continue
       for name in "${names[@]}"; do
         [[ $rate == *mbit && " $slow " == *" $name "* ]] || jobs+=("network/$name.toml")
       done
