@@ -59,7 +59,7 @@ def check_values(attempt: Try, vary: Sequence[Vary]) -> None:
         for value in one.probes():
             registry = NAMES.get(one.key)
             if registry is not None and value not in registry:
-                raise UsageError(f"--vary {one.text}: {registry.kind} = {value!r}: known are {', '.join(registry)}")
+                raise UsageError(f"--vary {one.text}: {registry.unknown(value)}")
             if registry is None and (faults := refused(attempt, one, value, vary)):
                 raise UsageError(f"--vary {one.text}: {faults}{hint(one, faults)}")
 

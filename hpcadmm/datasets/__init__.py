@@ -4,6 +4,8 @@ from hpcadmm.registry import Registry
 
 DATASETS = Registry(
     "data.name",
+    group="hpcadmm.datasets",
+    base="hpcadmm.datasets.base:Dataset",
     later={
         "digits": "hpcadmm.datasets.public.digits:Digits",
         "synthetic": "hpcadmm.datasets.public.synthetic:Synthetic",

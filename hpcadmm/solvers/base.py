@@ -39,6 +39,7 @@ class Solver:
 
     name: ClassVar[str]
     paper: ClassVar[str]
+    when: ClassVar[str] = ""  # which problem to use it for, in one line
     state_type: ClassVar[Any]  # the solver's State
     most_layers: ClassVar[int | None] = None  # most weight layers of a network: 1 is a linear model, None any
     losses: ClassVar[tuple[str, ...] | None] = None  # the losses that it minimises, None: all

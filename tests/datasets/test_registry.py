@@ -13,8 +13,8 @@ from hpcadmm.datasets import DATASETS
 from hpcadmm.datasets.base import Dataset
 from hpcadmm.datasets.loaded import Loaded
 from hpcadmm.errors import UsageError
+from hpcadmm.testing.threads import on_ranks
 from tests.helpers.samples import made
-from tests.helpers.threads import on_ranks
 
 every = pytest.mark.parametrize("name", list(DATASETS))
 REGRESSIONS = ("california",)

@@ -195,6 +195,7 @@ def pairs_or_numbers(line: str) -> bool | None:
 class Libsvm(Generic):
     """A LIBSVM file.
 
+    task: are the labels classes or real targets? Default "classification".
     features: number of columns (default: the highest index of both parts).
     zero_based: indices begin at 0, not 1.
     sparse: keep only the entries in memory, if the features are not shifted (scale = "none" or "max"). "auto"

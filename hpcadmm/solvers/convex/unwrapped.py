@@ -91,6 +91,7 @@ class Unwrapped(Solver):
 
     name: ClassVar[str] = "unwrapped"
     paper: ClassVar[str] = "Goldstein et al., AISTATS 2016"
+    when: ClassVar[str] = "a linear model with a penalty (lasso, logistic, SVM, quantiles) to its minimum, certified"
     state_type: ClassVar[Any] = State
     most_layers: ClassVar[int] = 1
     weighted: ClassVar[bool] = True

@@ -114,6 +114,7 @@ class Consensus(WorkerSolver):
 
     name: ClassVar[str] = "consensus"
     paper: ClassVar[str] = "Boyd et al., Foundations and Trends in Machine Learning 2011, section 7.1"
+    when: ClassVar[str] = "workers around a server that talk rarely, on a slow network or with unlike samples"
     state_type: ClassVar[Any] = State
     streamed: ClassVar[bool] = True
     sparse: ClassVar[bool] = True

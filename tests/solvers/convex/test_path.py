@@ -18,10 +18,10 @@ from hpcadmm.solvers import SOLVERS
 from hpcadmm.solvers.convex import path
 from hpcadmm.solvers.shared.convex.constant import intercepts, largest
 from hpcadmm.solvers.shared.convex.objective import deviance
+from hpcadmm.testing.problems import started
 from hpcadmm.training.loop import resume, train
 from hpcadmm.training.progress import Progress
 from tests.helpers.convex import posed, solved
-from tests.helpers.problems import started
 
 JOB = """
 name = "path"

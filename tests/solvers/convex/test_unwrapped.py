@@ -9,10 +9,10 @@ from hpcadmm.comm.world import World
 from hpcadmm.model.penalties import L1, L2
 from hpcadmm.solvers import SOLVERS
 from hpcadmm.solvers.shared.convex.rho import Products, Residuals, balanced, due, spectral
+from hpcadmm.testing.problems import started, stepped
+from hpcadmm.testing.runs import assert_same_bits, resumed, run
+from hpcadmm.testing.threads import on_ranks
 from tests.helpers.convex import posed, solved
-from tests.helpers.problems import started, stepped
-from tests.helpers.solver_runs import assert_same_bits, resumed, run
-from tests.helpers.threads import on_ranks
 
 
 def drawn(kind, samples=500, features=8):
