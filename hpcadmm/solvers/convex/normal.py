@@ -11,6 +11,7 @@ from hpcadmm.comm.exact.sums import Exact, first_grid
 from hpcadmm.comm.world import World
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array
+from hpcadmm.solvers.shared.convex.start import of_matrix
 from hpcadmm.solvers.shared.normal import sum_over_samples
 from hpcadmm.subproblems.newton_cg import direction, norm
 from hpcadmm.subproblems.normal_equations import cholesky
@@ -38,6 +39,16 @@ class Factored:
     def diagonal(self) -> Array:
         found: Array = self.gram.diagonal()
         return found
+
+    @property
+    def mean_eigenvalue(self) -> float:
+        """The geometric mean of the eigenvalues of the features' part."""
+        n = self.p.network.n[0]
+        return of_matrix(self.gram[:n, :n])
+
+    def roughly(self, R: Array, kappa: float) -> Array:
+        """T, for an estimate."""
+        return self.solve(R, kappa, R)
 
     def solve(self, R: Array, kappa: float, T: Array) -> Array:
         """T, which is not needed to begin from."""
@@ -78,6 +89,13 @@ class ByProducts:
     def bend(self, diagonal: Array, V: Array) -> Array:
         """The matrix, with this diagonal added, times V. Collective."""
         return self.times(V) + V * diagonal
+
+    mean_eigenvalue = 0.0  # not known
+
+    def roughly(self, R: Array, kappa: float) -> Array:
+        """T, for an estimate: by the diagonal alone, without a product."""
+        found: Array = R / np.maximum(self.diagonal + shift(self.p, kappa), np.finfo(float).tiny)
+        return found
 
     def solve(self, R: Array, kappa: float, T: Array) -> Array:
         add = shift(self.p, kappa)
