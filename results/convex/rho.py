@@ -1,5 +1,5 @@
-"""Iterations to a suboptimality of 1e-4 for rho a thousand times too small to a thousand times too large, beside the best
-fixed rho: python rho.py OUT [--solver NAME] [--most N] PROBLEM=JOB[:SETTING...]...
+"""Iterations to a suboptimality of 1e-4 where rho begins a thousand times too small to a thousand times too large, and
+with the best fixed rho: python rho.py OUT [--solver NAME] [--most N] PROBLEM=JOB[:SETTING...]...
 
 writes OUT.csv, with every run, and OUT.md. One rank in this process: the iterates are the same on any number of ranks.
 The minimum is the least objective of all runs. The best fixed rho is sought by half decades, then by eighths.
@@ -68,7 +68,7 @@ def measured(one):
     traces = {rho: one.objectives(rho=rho, adapt="none") for rho in DECADES}
     first = min(min(trace) for trace in traces.values())
     goal = first + TARGET * abs(first)
-    fixed = {rho: next((k for k, F in enumerate(trace, 1) if F <= goal), None) for rho, trace in traces.items()}
+    fixed = {rho: next((k for k, F in enumerate(trace, 1) if goal >= F), None) for rho, trace in traces.items()}
     fixed |= {rho: one.needed(goal, rho=rho, adapt="none") for rho in [soonest(fixed) * near for near in NEAR]}
     best = soonest(fixed)
     rows = [("none", rho, fixed[rho]) for rho in sorted(fixed)]
@@ -107,11 +107,12 @@ def main():
     with open(asked.out.with_suffix(".csv"), "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerows([("problem", "adapt", "rho", "iterations"), *every])
-    heads = ["problem", "best fixed rho", "iterations", *(f"{rule}{of}" for rule in RULES for of in (", worst", ", ratio"))]
+    heads = ["problem", "best fixed rho", "iterations"]
+    heads += [f"{rule}, {of}" for rule in RULES for of in ("worst", "ratio")]
     table = [[*heads, "job and settings"], ["---"] * (len(heads) + 1), *lines]
     asked.out.with_suffix(".md").write_text(
-        f"Iterations of `{asked.solver}` to {TARGET:g} of the minimum (relative), from 1e-3 to 1e3 times the best fixed rho; "
-        f"hpcadmm {__version__}, commit {commit.strip()}, at most {asked.most} iterations.\n\n"
+        f"Iterations of `{asked.solver}` to {TARGET:g} of the minimum (relative), with rho 1e-3 to 1e3 times the best "
+        f"fixed one; hpcadmm {__version__}, commit {commit.strip()}, at most {asked.most} iterations.\n\n"
         + "".join(f"| {' | '.join(cells)} |\n" for cells in table),
         encoding="utf-8",
     )

@@ -11,7 +11,7 @@ from hpcadmm.comm.exact.sums import Exact, first_grid
 from hpcadmm.comm.world import World
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array
-from hpcadmm.solvers.shared.convex.start import of_matrix
+from hpcadmm.solvers.shared.convex.start import of_matrix, squared
 from hpcadmm.solvers.shared.normal import sum_over_samples
 from hpcadmm.subproblems.newton_cg import direction, norm
 from hpcadmm.subproblems.normal_equations import cholesky
@@ -101,10 +101,3 @@ class ByProducts:
         add = shift(self.p, kappa)
         scale = 1 / np.sqrt(np.where(self.diagonal + add > 0, self.diagonal + add, 1))
         return T + direction(self, add, self.bend(add, T) - R, ENOUGH * norm(scale * R), scale)
-
-
-def squared(x: Any, w: Any) -> Array:
-    """sum w x^2 of each row, (1, rows)."""
-    held = getattr(x, "matrix", x)
-    weights = np.ones(x.shape[1], held.dtype) if w is None else w
-    return np.asfortranarray((np.square(held) if isinstance(held, np.ndarray) else held.power(2)) @ weights)[None]

@@ -178,7 +178,8 @@ class Work:
     def spectral(self, s: Any, of_z: Array, j: int) -> float:
         """rho by how far z and V have moved, and their multipliers, since the last look; of_z: the squares of z."""
         of_V = spectral.moved([s.V, s.rho * s.U], s.kept_V) if self.quadratic is None else [0.0, 0.0]
-        return rho.spectral(s.rho, *(of_z + self.kappa * np.array(of_V)).tolist(), j)
+        far, multiplier = (of_z + self.kappa * np.array(of_V)).tolist()
+        return rho.spectral(s.rho, far, multiplier, j)
 
     def set_rho(self, s: Any, new: float) -> None:
         """The multipliers rho u and rho U stay as they are."""

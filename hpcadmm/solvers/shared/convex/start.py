@@ -1,5 +1,7 @@
 """The rho from which the rules begin, whatever rho a job names: scales of the loss and of the data."""
 
+from typing import Any
+
 import numpy as np
 
 from hpcadmm.comm.exact.sums import sum_by_tile
@@ -15,8 +17,9 @@ RANK = 1e-6  # eigenvalues below it, relative to the largest, count as 0
 
 
 def of_loss(p: Problem, world: World) -> float:
-    """rho for which a step by the prox of the loss, z = argmin l(z, y) + rho/2 |z|^2, halves the norm of the gradient: for
-    half the squares their curvature 1, for a loss with kinks the slope over twice the distance to them. Collective."""
+    """rho for which a step by the prox of the loss, z = argmin l(z, y) + rho/2 |z|^2, halves the norm of the gradient:
+    for half the squares their curvature 1, for a loss with kinks the slope over twice the distance to them.
+    Collective."""
     few = max(1, FEW // p.tiles.count)
     values = [_norms(p, slice(t.start, min(t.start + few, t.stop))) for _, t in p.tiles]
     first, *after = np.sqrt(sum_by_tile(world, p.tiles, np.array(values).reshape(-1, 1 + len(SCALES))))
@@ -38,9 +41,16 @@ def _norms(p: Problem, t: slice) -> list[float]:
 
 
 def of_matrix(gram: Array) -> float:
-    """The geometric mean of the eigenvalues of a positive semidefinite matrix, of those that are not 0; 0: there are none.
-    Of evenly spaced rows and columns if it is large."""
+    """The geometric mean of the eigenvalues of a positive semidefinite matrix, of those that are not 0; 0: there are
+    none. Of evenly spaced rows and columns if it is large."""
     step = -(-len(gram) // FEATURES) or 1
     found = np.linalg.eigvalsh(gram[::step, ::step]) if len(gram) else np.zeros(1)
     large = found[found > RANK * found[-1]]
     return float(np.exp(np.log(large).mean())) if len(large) else 0.0
+
+
+def squared(x: Any, w: Any) -> Array:
+    """sum w x^2 of each row of inputs, (1, rows)."""
+    held = getattr(x, "matrix", x)
+    weights = np.ones(x.shape[1], held.dtype) if w is None else w
+    return np.asfortranarray((np.square(held) if isinstance(held, np.ndarray) else held.power(2)) @ weights)[None]
