@@ -2,8 +2,8 @@
 with the best fixed rho: python rho.py OUT [--solver NAME] [--most N] PROBLEM=JOB[:SETTING...]...
 
 writes OUT.csv, with every run, and OUT.md. One rank in this process: the iterates are the same on any number of ranks.
-The minimum is the least objective of all runs. The best fixed rho is sought by half decades, then by eighths.
-Settings have no colons of their own. Needs an interpreter with hpcadmm.
+The minimum is the least objective of N iterations of the rules. The best fixed rho is sought by half decades, then by
+eighths. Settings have no colons of their own. Needs an interpreter with hpcadmm.
 """
 
 import argparse
@@ -19,41 +19,41 @@ from hpcadmm.solvers.shared.convex.objective import objective
 from hpcadmm.training.setup import set_up
 
 TARGET = 1e-4
-DECADES = [10 ** (k / 2) for k in range(-10, 7)]  # of rho, half each
+DECADES = [10 ** (k / 2) for k in sorted(range(-10, 7), key=lambda k: abs(k + 2))]  # halves, from the middle
 NEAR = [10 ** (k / 8) for k in range(-3, 4) if k]  # times the best of them
 AWAY = [10.0**k for k in range(-3, 4)]  # times the best fixed rho, where a rule begins
 RULES = ("balanced", "spectral")
+MUCH = 4  # times the fewest iterations, after which a fixed rho is given up
 
 
 @dataclass(frozen=True)
 class Posed:
-    """A job's problem in this process. most: iterations of a run."""
+    """A job's problem in this process."""
 
     job: object
     problem: object
-    most: int
 
-    def objectives(self, goal=None, **options):
-        """F after each iteration of a run with these options, until the first at the goal."""
+    def objectives(self, most, goal=None, **options):
+        """F after each of at most so many iterations with these options, until the first at the goal."""
         p, world, solver, found = self.problem, World.alone(), replace(self.job.solver, **options), []
         s = solver.blank(p, world)
         solver.start(s, p, world)
         solver.prepare(s, p, world)
-        while len(found) < self.most and not (found and goal is not None and found[-1] <= goal):
+        while len(found) < most and not (found and goal is not None and found[-1] <= goal):
             solver.step(s, p, world)
             found.append(objective(solver.weights(s, world)[1], p, world))
         return found
 
-    def needed(self, goal, **options):
+    def needed(self, most, goal, **options):
         """Iterations to the goal; None: more than `most`."""
-        found = self.objectives(goal, **options)
+        found = self.objectives(most, goal, **options)
         return len(found) if found[-1] <= goal else None
 
 
-def posed(path, settings, most):
+def posed(path, settings):
     """The problem of a job file."""
     setup = set_up(read(Path(path), settings, World.alone()), World.alone())
-    return Posed(setup.job, setup.problem, most)
+    return Posed(setup.job, setup.problem)
 
 
 def soonest(needed):
@@ -63,16 +63,24 @@ def soonest(needed):
     return best[len(best) // 2]
 
 
-def measured(one):
-    """(rule, rho, iterations) of every run, the fixed ones first, and the best fixed rho."""
-    traces = {rho: one.objectives(rho=rho, adapt="none") for rho in DECADES}
-    first = min(min(trace) for trace in traces.values())
-    goal = first + TARGET * abs(first)
-    fixed = {rho: next((k for k, F in enumerate(trace, 1) if goal >= F), None) for rho, trace in traces.items()}
-    fixed |= {rho: one.needed(goal, rho=rho, adapt="none") for rho in [soonest(fixed) * near for near in NEAR]}
+def measured(one, most):
+    """(rule, rho, iterations) of every run, the fixed ones first, and the best fixed rho; None: many more iterations."""
+    first = min(min(one.objectives(most, adapt=rule)) for rule in RULES)
+    goal, fixed = first + TARGET * abs(first), {}
+
+    def fix(rho):
+        least = min((count for count in fixed.values() if count), default=most)
+        fixed[rho] = one.needed(min(most, MUCH * least), goal, rho=rho, adapt="none")
+
+    for rho in DECADES:
+        fix(rho)
+    for rho in [soonest(fixed) * near for near in NEAR]:
+        fix(rho)
     best = soonest(fixed)
     rows = [("none", rho, fixed[rho]) for rho in sorted(fixed)]
-    rows += [(rule, best * away, one.needed(goal, rho=best * away, adapt=rule)) for rule in RULES for away in AWAY]
+    rows += [
+        (rule, best * away, one.needed(most, goal, rho=best * away, adapt=rule)) for rule in RULES for away in AWAY
+    ]
     return rows, best
 
 
@@ -98,10 +106,11 @@ def main():
     every, lines = [], []
     for problem in asked.problems:
         name, _, job = problem.partition("=")
-        path, *settings = job.split(":")
-        rows, best = measured(posed(path, [*settings, f"solver.name={asked.solver}"], asked.most))
+        path, *settings = filter(None, job.split(":"))
+        rows, best = measured(posed(path, [*settings, f"solver.name={asked.solver}"]), asked.most)
         every += [(name, *row) for row in rows]
-        lines.append([*line(name, rows, best), f"{Path(path).stem} {' '.join(settings)}".strip()])
+        shown = [setting for setting in settings if not setting.startswith("data.path=")]
+        lines.append([*line(name, rows, best), " ".join([Path(path).stem, *shown])])
         print(" | ".join(lines[-1]), flush=True)
     asked.out.parent.mkdir(parents=True, exist_ok=True)
     with open(asked.out.with_suffix(".csv"), "w", newline="", encoding="utf-8") as file:

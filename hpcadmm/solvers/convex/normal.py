@@ -90,7 +90,10 @@ class ByProducts:
         """The matrix, with this diagonal added, times V. Collective."""
         return self.times(V) + V * diagonal
 
-    mean_eigenvalue = 0.0  # not known
+    @property
+    def mean_eigenvalue(self) -> float:
+        """The arithmetic mean, from the diagonal: the geometric one would need the matrix."""
+        return float(self.diagonal[: self.p.network.n[0]].mean())
 
     def roughly(self, R: Array, kappa: float) -> Array:
         """T, for an estimate: by the diagonal alone, without a product."""

@@ -66,13 +66,13 @@ class Unwrapped(Solver):
     iteration needs no samples and no sum, and the matrix is factored again where rho changes. The penalty l2, or none,
     needs no V: the system of T contains it, and then changes with rho.
 
-    rho: penalty parameter, > 0, with adapt = "none", and where the others find nothing to begin from: for the squared
-        loss with factor "cg". Default 1.
-    adapt: "none" keeps rho. "balanced" (default) and "spectral" begin from an estimate, whatever rho is: where the step
-        of z from 0 halves the gradient of the loss; without a split of it, the geometric mean of the eigenvalues of
-        x x^T over kappa. Then "balanced" brings the primal and the dual residual, each relative to its variables, to
-        the same size; the dual one for it is that of T x and T alone, which (z, V) can be followed by. "spectral"
-        takes by how much the multipliers have changed relative to z and V. Changes become rarer and smaller, and end.
+    rho: penalty parameter, > 0, with adapt = "none"; the other rules find one. Default 1.
+    adapt: "none" keeps rho. "balanced" (default) and "spectral" begin, whatever rho is, where the first step of z
+        halves the gradient of the loss; for the squared loss from the geometric mean of the eigenvalues of x x^T over
+        kappa (1 with "cg"). Then "balanced" brings the primal and the dual residual, each relative to its variables, to
+        the same size, and of the dual one counts what T can follow; "spectral" takes how far the multipliers have moved
+        over how far z and V have (the geometric mean of both Barzilai-Borwein steps). Changes become rarer and smaller,
+        and end after some dozens.
     alpha: over-relaxation, in [1, 1.8]. Default 1.6.
     factor: "cholesky" forms and factors x x^T, "cg" solves by products with the samples, one sum a step, from the last
         T; "auto": "cg" for more than 20,000 inputs. Default "auto".
@@ -191,7 +191,7 @@ class Unwrapped(Solver):
                 s.work.p = path.posed(self, s, p, world)
             s.work.form(world)
             if self.adapt != "none" and not s.iterations:
-                s.rho = s.work.first_rho(s, world)
+                s.rho = s.work.first_rho(world)
                 s.work.refer(s)
 
     def rehearsed(self) -> "Unwrapped":

@@ -106,11 +106,11 @@ class Work:
         s.U[...] = -s.uxT[:, :n] / self.kappa
         self.refer(s)
 
-    def first_rho(self, s: Any, world: World) -> float:
+    def first_rho(self, world: World) -> float:
         """Where the rules for rho begin: see `adapt`. Collective."""
         if self.split:
             return start.of_loss(self.p, world)
-        return self.normal.mean_eigenvalue / self.kappa or s.rho
+        return self.normal.mean_eigenvalue / self.kappa or 1.0
 
     def refer(self, s: Any) -> None:
         """The first reference of a spectral estimate: z and V, the gradient of the loss there, and the multiplier of
