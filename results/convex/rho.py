@@ -64,7 +64,7 @@ def soonest(needed):
 
 
 def measured(one, most):
-    """(rule, rho, iterations) of every run, the fixed ones first, and the best fixed rho; None: many more iterations."""
+    """(rule, rho, iterations) of every run, the fixed ones first, and the best fixed rho; None: many more."""
     first = min(min(one.objectives(most, adapt=rule)) for rule in RULES)
     goal, fixed = first + TARGET * abs(first), {}
 

@@ -182,6 +182,7 @@ class Unwrapped(Solver):
         s.V[...] = objective.coefficients(weights[1], p)
         self.prepare(s, p, world)
         s.work.begin(s, world)
+        s.work.refer(s)
 
     def prepare(self, s: State, p: Problem, world: World) -> None:
         """Pose the problem of the present fit; sum x x^T and factor it."""

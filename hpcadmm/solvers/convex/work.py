@@ -104,7 +104,6 @@ class Work:
             self.add(s, k, t)
         self.complete(s, world)
         s.U[...] = -s.uxT[:, :n] / self.kappa
-        self.refer(s)
 
     def first_rho(self, world: World) -> float:
         """Where the rules for rho begin: see `adapt`. Collective."""

@@ -60,12 +60,13 @@ def test_a_start_from_the_minimum_stays_there(loss, penalty):
     X, y = drawn(loss)
     p, world = posed(X, y, loss, penalty), World.alone()
     cold, row = solved(SOLVERS["unwrapped"](), p)
-    for rho in (0.01, 1.0, 100.0):
-        solver = SOLVERS["unwrapped"](rho=rho, adapt="none")
+    fixed = [{"rho": rho, "adapt": "none"} for rho in (0.01, 1.0, 100.0)]
+    for options in (*fixed, {"adapt": "balanced"}, {"adapt": "spectral"}):
+        solver = SOLVERS["unwrapped"](**options)
         near = solver.blank(p, world)
         solver.set_weights(near, cold.W, p, world)
         solver.prepare(near, p, world)
-        for _ in range(3):
+        for _ in range(5):
             solver.step(near, p, world)
         np.testing.assert_allclose(near.W[1], cold.W[1], atol=1e-6)
         assert solver.objective(near, p, world) == pytest.approx(row["objective"], rel=1e-9)
