@@ -13,11 +13,12 @@ import numpy as np
 from hpcadmm.comm.world import World
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array, scalar, sites
+from hpcadmm.model.tiles import pieces
 from hpcadmm.solvers.shared.convex import objective
 from hpcadmm.solvers.shared.convex.rho import Residuals, balanced, look, spectral
 from hpcadmm.solvers.shared.convex.start import of_loss, squared
 from hpcadmm.solvers.workers.local import exact_local, samples
-from hpcadmm.solvers.workers.workers import ByWorker
+from hpcadmm.solvers.workers.workers import ByWorker, Workers
 
 FIRST = 0.01  # error of the first local steps by Newton's method, per sample; that of round k is k^-2 of it
 
@@ -39,14 +40,19 @@ def weight(s: Any, p: Problem) -> float:
 def pose(solver: Any, s: Any, p: Problem, world: World) -> Any:
     """The local problems, factored; before the first round with a rho of the rule's own. Collective."""
     workers = s.work.workers
-    X, Y, w = samples(p, workers)
     if solver.adapt != "none" and not s.iterations:
-        squares = np.array([squared(x, v)[0, : p.network.n[0]].mean() for x, v in zip(X, w, strict=True)])
-        mean = float(workers.gathered(squares, world).sum()) / p.total
-        s.rho = s.last = of_loss(p, world) * (mean or 1.0)
+        s.rho = s.last = of_loss(p, world) * (mean_square(p, workers, world) or 1.0)
+    X, Y, w = samples(p, workers)
     found = exact_local(p)(X, Y, np.full(len(workers.mine), weight(s, p)), w)
     found.factor()
     return found
+
+
+def mean_square(p: Problem, workers: Workers, world: World) -> float:
+    """Of all features and samples. Collective."""
+    n = p.network.n[0]
+    sums = [sum(float(squared(p.x[:, t], p.w(t))[0, :n].sum()) for t in pieces(columns)) for _, columns in p.tiles]
+    return float(workers.gathered(np.array(sums), world).sum()) / (p.total * max(n, 1))
 
 
 def step(solver: Any, s: Any, p: Problem, world: World) -> None:
