@@ -20,7 +20,7 @@ from hpcadmm.solvers.convex import cost, measures, path, spectral
 from hpcadmm.solvers.convex.normal import FACTORED
 from hpcadmm.solvers.convex.work import NUMBERS, Work
 from hpcadmm.solvers.shared.convex import objective
-from hpcadmm.solvers.shared.convex.rho import Adapt, due
+from hpcadmm.solvers.shared.convex.rho import Adapt, look
 from hpcadmm.solvers.shared.normal import check_squares
 from hpcadmm.subproblems.norm import square
 
@@ -67,9 +67,13 @@ class Unwrapped(Solver):
     iteration needs no samples and no sum, and the matrix is factored again where rho changes. The penalty l2, or none,
     needs no V: the system of T contains it, and then changes with rho.
 
-    rho: penalty parameter at the start, > 0. Default 1.
-    adapt: "balanced" (default) brings the primal and the dual residual, each relative to its variables, to the same
-        size; "spectral" follows the curvatures of both functions; "none" keeps rho. The gaps between two changes grow.
+    rho: penalty parameter, > 0, with adapt = "none"; the other rules find one. Default 1.
+    adapt: "none" keeps rho. "balanced" (default) and "spectral" begin, whatever rho is, where the first step of z
+        halves the gradient of the loss; for the squared loss from the geometric mean of the eigenvalues of x x^T over
+        kappa (1 with "cg"). Then "balanced" brings the primal and the dual residual, each relative to its variables, to
+        the same size, and of the dual one counts what T can follow; "spectral" takes how far the multipliers have moved
+        over how far z and V have (the geometric mean of both Barzilai-Borwein steps). Changes become rarer and smaller,
+        and end after some dozens.
     alpha: over-relaxation, in [1, 1.8]. Default 1.6.
     factor: "cholesky" forms and factors x x^T, "cg" solves by products with the samples, one sum a step, from the last
         T; "auto": "cg" for more than 20,000 inputs. Default "auto".
@@ -113,8 +117,8 @@ class Unwrapped(Solver):
         work, n, kappa, penalty = s.work, p.network.n[0], s.work.kappa, s.work.p.penalty
         before = work.second(s)
         s.T[...] = work.fit(s)
-        estimate = self.adapt == "spectral" and due(self.spent(s, s.iterations) + 1, self.adapt)
-        first = [s.T[:, :n].copy(), s.rho * (s.U + s.T[:, :n] - s.V)] if estimate else []
+        j = look(self.spent(s, s.iterations) + 1, self.adapt)
+        estimate = j > 0 and self.adapt == "spectral"
         if work.quadratic is None:
             copy = self.alpha * s.T[:, :n] + (1 - self.alpha) * s.V
             s.V[...] = penalty.prox(copy + s.U, 1 / (s.rho * kappa))
@@ -122,12 +126,14 @@ class Unwrapped(Solver):
         else:
             s.V[...] = s.T[:, :n]
         numbers = work.split_samples(s, self.alpha, world, estimate) if work.split else np.zeros(NUMBERS)
-        self.find_residuals(s, p, numbers[:4], work.second(s) - before)
+        moved = work.second(s) - before
+        self.find_residuals(s, p, numbers[:4], moved)
         s.W[1][:, :n], s.W[1][:, n:] = s.V, s.T[:, n:]
         s.iterations += 1
-        if due(self.spent(s, s.iterations), self.adapt):
-            of_V = spectral.products([*first, s.V, s.rho * s.U], s.kept_V) if estimate else None
-            work.change_rho(s, None if of_V is None else numbers[4:] + kappa * of_V)
+        if estimate:
+            work.set_rho(s, work.spectral(s, numbers[4:], j))
+        elif j:
+            work.set_rho(s, work.balanced(s, moved, j))
 
     def find_residuals(self, s: State, p: Problem, squares: Array, moved: Array) -> None:
         """squares: (1/N) sum of w |T x - z|^2, w |T x|^2, w |z|^2, w |u|^2; moved: the change of z x^T / N and kappa
@@ -180,6 +186,7 @@ class Unwrapped(Solver):
         s.V[...] = objective.coefficients(weights[1], p)
         self.prepare(s, p, world)
         s.work.begin(s, world)
+        s.work.refer(s)
 
     def prepare(self, s: State, p: Problem, world: World) -> None:
         """Pose the problem of the present fit; sum x x^T and factor it."""
@@ -188,6 +195,9 @@ class Unwrapped(Solver):
                 path.set_strengths(self, s, p, world)
                 s.work.p = path.posed(self, s, p, world)
             s.work.form(world)
+            if self.adapt != "none" and not s.iterations:
+                s.rho = s.work.first_rho(world)
+                s.work.refer(s)
 
     def formed(self, s: State) -> dict[str, float]:
         names = ("primal_residual", "scale", "dual_residual", "dual_scale")
@@ -215,8 +225,6 @@ class Unwrapped(Solver):
         if path.place(self, s)[0] != fold:
             s.work.form(world)
             self.set_weights(s, [None, np.zeros_like(s.W[1])], p, world)
-            for kept in (*s.kept, *s.kept_V):
-                kept[...] = 0
         elif self.folds and s.fit == path.count(self, s) - 1:
             self.set_weights(s, [None, s.found[path.chosen(self, s)].astype(p.dtype)], p, world)
         elif strength:
