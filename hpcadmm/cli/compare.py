@@ -30,7 +30,7 @@ def compare(jobs: tuple[str, ...], overrides: tuple[str, ...], **options: Any) -
     run folders. A failed run is a row with its message. Exit code: 0 if every job has a finished run, else 1.
     """
     refuse_launcher()
-    from hpcadmm.compare import compare as comparing
+    from hpcadmm.trials import compare as comparing
 
     return comparing.compare(jobs, overrides, comparing.Options(**options), click.echo)
 
@@ -61,6 +61,6 @@ def tune(job: Path, overrides: tuple[str, ...], texts: tuple[str, ...], **option
     message. Exit code: 0 if a trial has a score, else 1.
     """
     refuse_launcher()
-    from hpcadmm.compare import tune as tuning
+    from hpcadmm.trials import tune as tuning
 
     return tuning.tune(job, overrides, texts, tuning.Options(**options), click.echo)
