@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state, column_or_1d
-from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
@@ -34,7 +34,7 @@ def total(held: Held) -> float:
 
 
 class Estimator(BaseEstimator):
-    """An estimator that trains a job. A subclass gives `_tables` and `_checked_target`."""
+    """An estimator that trains a job. A subclass gives `_tables` and `_target`."""
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -57,8 +57,6 @@ class Estimator(BaseEstimator):
         )  # fmt: skip
         y = column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
         weight = None if sample_weight is None else _check_sample_weight(sample_weight, X, dtype=np.float64)
-        if getattr(self, "class_weight", None) is not None:
-            weight = compute_sample_weight(self.class_weight, y) * (1.0 if weight is None else weight)
         if weight is None or weight.all():
             return X, y, weight
         if not weight.any():
@@ -76,7 +74,7 @@ class Estimator(BaseEstimator):
                 X, y, weight = self._checked(X, y, sample_weight, reset)
             held = self._held(X, y, weight, classes, world)
             job = self._job(held, world, once)
-            counted = {} if weight is None else {"weight": WEIGHT}
+            counted = {} if held.weight is None else {"weight": WEIGHT}
             job = replace(job, data=holding(InMemory, job.data, held, **counted))
             origin = None if begin is None else origin_of(begin)
             self.model_ = run(job, world, None, callbacks, origin, not self.verbose)
@@ -108,7 +106,8 @@ class Estimator(BaseEstimator):
 
     def _warn_if_unfinished(self) -> None:
         """Warn of a run that ended at max_iter, unless no rule of tol was set."""
-        if self.tol and self.model_.summary["stop_reason"].endswith(" iterations"):
+        ended = self.model_.summary
+        if self.tol and ended["stop_reason"] == f"{ended['iterations']} iterations":
             said = f"max_iter = {self.max_iter} reached: the objective may still fall"
             warnings.warn(said, ConvergenceWarning, stacklevel=3)
 
@@ -136,6 +135,13 @@ class Classifier(ClassifierMixin, Estimator):
             if strange := set(np.unique(y).tolist()) - set(known.tolist()):
                 raise UsageError(f"y has the classes {sorted(strange)}, which are not among `classes`")
         return np.searchsorted(self.classes_, y).astype(np.int64), [str(name) for name in self.classes_]
+
+    def _held(self, X: Any, y: Array, weight: Array | None, classes: Any, world: World) -> Held:
+        held = super()._held(X, y, weight, classes, world)
+        if getattr(self, "class_weight", None) is None or held.y is None:
+            return held
+        each = compute_class_weight(self.class_weight, classes=self.classes_, y=self.classes_[held.y])[held.y]
+        return replace(held, weight=each if held.weight is None else held.weight * each)
 
     def decision_function(self, X: Any) -> Array:
         """The outputs (samples, classes); of two classes what speaks for the second (samples,), positive if it is

@@ -118,8 +118,8 @@ class Network(Estimator):
         """The attributes of scikit-learn's MLPs."""
         rows = model.metrics
         objectives = [row["objective"] for row in rows if "objective" in row]
-        total = 1.0 if model.job.solver.convex else self._total
-        self.loss_curve_ = [value / total for value in objectives]
+        samples = 1.0 if model.job.solver.convex else self._total
+        self.loss_curve_ = [value / samples for value in objectives]
         self.loss_, self.best_loss_ = (self.loss_curve_ or [math.nan])[-1], min(self.loss_curve_, default=math.nan)
         self.n_iter_ = -(-self.n_iter_ // self._steps)
         self.coefs_ = [W.T for W, _ in model.weights]
@@ -155,9 +155,9 @@ PARAMETERS = """
 
 
 class ADMMClassifier(Classifier, Network):
-    """A classifier: minimise the mean cross-entropy of softmax outputs."""
+    """A classifier: minimise the mean cross-entropy of softmax outputs. classes_: the labels, sorted."""
 
-    __doc__ = f"{__doc__}\n{PARAMETERS}    classes_: the labels, sorted.\n"
+    __doc__ = f"{__doc__}\n{PARAMETERS}"
     _metric = "test_accuracy"
 
     @available_if(continues)

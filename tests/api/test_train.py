@@ -172,7 +172,7 @@ def test_what_does_not_fit_is_refused_with_the_cure(tmp_path):
     for call, said in (
         (lambda: hpcadmm.train(job(), X), "X needs y, too"),
         (lambda: hpcadmm.train(job(), None, SIGN), "y and weight belong to X"),
-        (lambda: hpcadmm.train(job()), "the data were in memory and are not kept in the run; give X and y"),
+        (lambda: hpcadmm.train(job()), "the data were in memory and are not kept in the run; give X and y again"),
         (lambda: hpcadmm.train(job(), X, SIGN[:5]), r"X is \(203, 4\), y is \(5,\); must be"),
         (lambda: hpcadmm.train(job(), X[:, 0], SIGN), r"X is \(203,\); must be \(samples, features\)"),
         (lambda: hpcadmm.train(job(), X, [None, *SIGN[1:]]), "y: row 1 is missing"),

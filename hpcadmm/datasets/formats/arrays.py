@@ -18,7 +18,7 @@ from hpcadmm.errors import UsageError
 from hpcadmm.model.tiles import block
 
 WEIGHT = "(weight)"  # the value of data.weight for the weights that were given
-NOTHING = "the data were in memory and are not kept in the run; give X and y, or other data"
+NOTHING = "the data were in memory and are not kept in the run; give X and y again, in Python, or other data"
 
 
 class ArrayTable(Table):

@@ -13,7 +13,7 @@ from hpcadmm.datasets.labels import whole_numbers
 from hpcadmm.datasets.table import Array, Span
 from hpcadmm.errors import UsageError
 
-NUMBERS = "iuf"  # kinds of numpy's types
+NUMBERS, CAST = "iuf", "fUO"  # kinds of numpy's types: taken as they are, and made float64
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,7 @@ def hold(X: Any, y: Any = None, weight: Any = None, world: World | None = None) 
     """The rows of all ranks: those of one rank if all give the same, else each rank's own, one rank after the other.
 
     X: (samples, features), or images (samples, height, width): an array, or anything that numpy makes one of, or a
-    scipy.sparse matrix. y: (samples,) or, of several targets, (samples, targets). weight:
-    (samples,). Raises UsageError, on all ranks, for other shapes and types. Collective.
+    scipy.sparse matrix. y: (samples,) or, of several targets, (samples, targets). weight: (samples,). Raises UsageError, on all ranks, for other shapes and types. Collective.
     """
     world = world or World.without_mpi()
     with world.together("taking the arrays"):
@@ -151,7 +150,7 @@ def matrix(X: Any) -> tuple[Array, tuple[int, int, int] | None]:
 
 
 def compressed(x: Any) -> Any:
-    """A sparse matrix with its entries in order, each once, and none that are 0."""
+    """A sparse matrix with its entries in order, each once."""
     from scipy.sparse import csr_array
 
     found = csr_array((numbers(x.data, "X"), x.indices, x.indptr), shape=x.shape)
@@ -165,12 +164,12 @@ def numbers(given: Any, what: str) -> Array:
     """An array of numbers of at most 8 bytes. Raises UsageError."""
     found = np.asarray(given)
     if found.dtype.kind == "b":
-        return found.view(np.uint8) if found.ndim else found.astype(np.uint8)
+        return found.astype(np.uint8)
     if found.dtype.kind in NUMBERS and found.dtype.itemsize <= 8:
         return found
     try:
-        if found.dtype.kind == "c":
-            raise TypeError("complex numbers")
+        if found.dtype.kind not in CAST:
+            raise TypeError("numbers are integers or floats")
         return found.astype(np.float64)
     except (TypeError, ValueError) as error:
         cure = "; text needs a table with names: of pandas or pyarrow, or a dict of columns" if what == "X" else ""
@@ -195,9 +194,11 @@ def target(y: Any) -> Array:
 def inferred(found: Array) -> Array:
     """An array of objects as one of numbers or text. Raises UsageError."""
     rows = found.reshape(-1).tolist()
-    if missing := [row for row, value in enumerate(rows) if value is None or value != value]:
-        raise UsageError(f"y: row {missing[0] + 1} is missing; give it a value, or remove the row")
     try:
-        return np.array(rows).reshape(found.shape)
-    except ValueError as error:
+        missing = [row for row, value in enumerate(rows) if value is None or value != value]
+        made = np.array(rows).reshape(found.shape)
+    except (TypeError, ValueError) as error:
         raise UsageError(f"y must hold numbers or text: {error}") from None
+    if missing:
+        raise UsageError(f"y: row {missing[0] + 1} is missing; give it a value, or remove the row")
+    return made
