@@ -101,7 +101,7 @@ def resume(
 
 
 def _prepare_kernels(job: Job, setup: Setup, run: Run, progress: Progress, done: int) -> float:
-    """Name the run folder, then compile or load the kernels; returns the seconds. An unsaved run compiles as it goes."""
+    """Name the run folder, compile or load the kernels; returns the seconds. An unsaved run compiles as it goes."""
     if not run.saves:
         return 0.0
     progress.begin(run.folder, done, job.stop.iterations)

@@ -67,7 +67,8 @@ def hold(X: Any, y: Any = None, weight: Any = None, world: World | None = None) 
     """The rows of all ranks: those of one rank if all give the same, else each rank's own, one rank after the other.
 
     X: (samples, features), or images (samples, height, width): an array, or anything that numpy makes one of, or a
-    scipy.sparse matrix. y: (samples,) or, of several targets, (samples, targets). weight: (samples,). Raises UsageError, on all ranks, for other shapes and types. Collective.
+    scipy.sparse matrix. y: (samples,) or, of several targets, (samples, targets). weight: (samples,). Raises UsageError,
+    on all ranks, for other shapes and types. Collective.
     """
     world = world or World.without_mpi()
     with world.together("taking the arrays"):
@@ -108,8 +109,8 @@ def empty(kind: list[Any]) -> Held:
         from scipy.sparse import csr_array
 
         x = csr_array((0, features), dtype=dtype)
-    types = {"U": "U1", "i": np.int64, "f": np.float64}
-    y = None if labels is None else np.empty((0, *labels[1:]), types[labels[0]])
+    types = {"U": "U1", "i": "i8", "f": "f8"}
+    y = None if labels is None else np.empty((0, *labels[1:]), np.dtype(types[labels[0]]))
     return Held(x, y, np.empty(0) if weighted else None)
 
 
