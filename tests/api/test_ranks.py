@@ -17,7 +17,7 @@ from hpcadmm.datasets.tabular.frame import rows_of
 from hpcadmm.sklearn import ADMMLogisticRegression
 from tests.helpers.threads import on_ranks
 
-EDGES = {1: [0, 101], 2: [0, 60, 101], 3: [0, 40, 40, 101]}  # a rank may have no rows
+EDGES = {1: [0, 101], 2: [0, 60, 101], 3: [0, 40, 40, 101], 4: [0, 30, 50, 70, 101]}  # a rank may have no rows
 random = np.random.default_rng(8)
 X = random.standard_normal((101, 4)) * (random.random((101, 4)) < 0.5)
 COLOUR = random.choice(["red", "green", "blue"], 101)
@@ -113,7 +113,7 @@ if world.rank == 0:
 def trained(*arrays, **options):
     """The digest of the weights of a small network."""
     job = hpcadmm.Job.read(
-        {"loss": {"name": "cross-entropy"}, "solver": {"name": "adam", "cut": 3}, "network": {"hidden": [6]}},
+        {"loss": {"name": "cross-entropy"}, "solver": {"name": "adam", "cut": 4}, "network": {"hidden": [6]}},
         stop={"iterations": 9}, evaluate={"every": 3}, data={"validation": 0.1},
     )  # fmt: skip
     X, y, weight = arrays

@@ -67,8 +67,8 @@ def hold(X: Any, y: Any = None, weight: Any = None, world: World | None = None) 
     """The rows of all ranks: those of one rank if all give the same, else each rank's own, one rank after the other.
 
     X: (samples, features), or images (samples, height, width): an array, or anything that numpy makes one of, or a
-    scipy.sparse matrix. y: (samples,) or, of several targets, (samples, targets). weight: (samples,). Raises UsageError,
-    on all ranks, for other shapes and types. Collective.
+    scipy.sparse matrix. y: (samples,) or, of several targets, (samples, targets). weight: (samples,). Raises
+    UsageError, on all ranks, for other shapes and types. Collective.
     """
     world = world or World.without_mpi()
     with world.together("taking the arrays"):
