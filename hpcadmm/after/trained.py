@@ -13,7 +13,7 @@ from hpcadmm.comm.world import World
 from hpcadmm.datasets.columns import Columns
 from hpcadmm.datasets.loaded import Transform
 from hpcadmm.datasets.tabular.schema import Schema, columns_of
-from hpcadmm.errors import UsageError
+from hpcadmm.errors import UsageError, nearby
 from hpcadmm.job.job import Job, parse
 from hpcadmm.model.network import Network
 from hpcadmm.model.state import Array, Arrays
@@ -114,7 +114,7 @@ def update_paths(meta: dict[str, Any], run: Path) -> None:
 def located(run: Path, iteration: Which) -> Path:
     """The path for `read_weights`: the run itself, or its checkpoint of an iteration."""
     if not run.is_dir() and run.name != folders.MASTER:
-        raise UsageError(f"there is no run folder {run}")
+        raise UsageError(f"there is no run folder {run}{nearby(run)}")
     if iteration is None or iteration == "last":
         return run
     there = folders.newest(run / "checkpoints")

@@ -4,9 +4,11 @@ import errno
 import gc
 import os
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from importlib import import_module
+from typing import Any
 
 import click
 
@@ -14,7 +16,7 @@ from hpcadmm import __version__
 from hpcadmm.cli import streams
 from hpcadmm.comm.launch import guarded
 from hpcadmm.comm.launcher import expected_rank, limit_threads
-from hpcadmm.errors import Diverged, Interrupted, UsageError, denied
+from hpcadmm.errors import Diverged, Interrupted, Note, UsageError, denied, meant
 
 COMMANDS = {
     "train": ("hpcadmm.cli.train:train", "Train a network from a job file."),
@@ -26,6 +28,12 @@ COMMANDS = {
     "compare": ("hpcadmm.cli.compare:compare", "Run several jobs and compare accuracy and cost in one table."),
     "tune": ("hpcadmm.cli.compare:tune", "Find good values of a job's keys on held-out samples."),
     "export": ("hpcadmm.cli.after:export", "Export the network as npz or ONNX."),
+    "job": ("hpcadmm.cli.job:job", "Write a job file for your data."),
+    "solvers": ("hpcadmm.cli.catalogue:solvers", "List the solvers, or describe one with its keys."),
+    "losses": ("hpcadmm.cli.catalogue:losses", "List the losses, or describe one."),
+    "activations": ("hpcadmm.cli.catalogue:activations", "List the activations, or describe one."),
+    "penalties": ("hpcadmm.cli.catalogue:penalties", "List the penalties of linear models, or describe one."),
+    "datasets": ("hpcadmm.cli.catalogue:datasets", "List the datasets, or describe one with its keys."),
     "data": ("hpcadmm.cli.data:data", "List, download, convert and inspect datasets."),
     "bench": ("hpcadmm.cli.bench:bench", "Benchmark this machine, and a job against its matrix products."),
     "slurm": ("hpcadmm.cli.slurm:slurm", "Write and submit batch scripts, show their status."),
@@ -47,6 +55,15 @@ class Group(click.Group):
                 click.echo(ctx.get_help(), color=ctx.color)
             ctx.exit()
         return super().parse_args(ctx, args)
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.NoSuchOption:
+            raise
+        except click.UsageError as error:
+            near = meant(args[0], self.list_commands(ctx)).strip()
+            raise click.UsageError(f"{error.message} {near}".strip(), ctx) from None
 
 
 class Commands(Group):
@@ -134,6 +151,18 @@ def run() -> int | None:
         return code
 
 
+def told_once() -> None:
+    """Show a Note as one line, on one rank."""
+    if expected_rank() > 0:
+        warnings.simplefilter("ignore", Note)
+    usual = warnings.formatwarning
+
+    def line(message: Any, category: type[Warning], *place: Any, **more: Any) -> str:
+        return f"Warning: {message}\n" if issubclass(category, Note) else usual(message, category, *place, **more)
+
+    warnings.formatwarning = line
+
+
 def is_parallel(words: Sequence[str]) -> bool:
     """Whether all ranks run this command together. Other commands never start MPI.
 
@@ -149,6 +178,7 @@ def is_parallel(words: Sequence[str]) -> bool:
 def main() -> int:
     """The program. Returns the exit code, which is the same on all ranks."""
     streams.secure()
+    told_once()
     limit_threads()
     try:
         code = guarded(run, describe, is_parallel(sys.argv[1:]))

@@ -18,21 +18,26 @@ RANKS = click.option("--ranks", type=COUNT, default=1, show_default=True, help="
               help="Runs per job, with seeds seed, seed + 1, ...")  # fmt: skip
 @click.option("--target", "targets", type=float, multiple=True, metavar="ACC",
               help="Report the cost of reaching this test accuracy (0 to 1); repeatable.")  # fmt: skip
+@click.option("--solvers", default="", metavar="A,B,...", help="Run each JOB with each of these solvers.")
 @click.option("--out", type=FOLDER, help="Output folder (default: a new one in results/compare).")
 @SET
 @LAUNCHER
-def compare(jobs: tuple[str, ...], overrides: tuple[str, ...], **options: Any) -> int:
+def compare(jobs: tuple[str, ...], overrides: tuple[str, ...], solvers: str, **options: Any) -> int:
     """Run several jobs one after another and report accuracy and cost of each in one table.
 
     JOB is a job file; an appended :KEY=VALUE overrides that job only: a.toml a.toml:name=b:solver.rate=0.1. All jobs
     run with their first seed, then with the next. The same command with the same --out continues and repeats no
     finished run. OUT contains summary.md, summary.csv (a row per job), table.csv (a row per run), figure.png and the
     run folders. A failed run is a row with its message. Exit code: 0 if every job has a finished run, else 1.
+
+    With --solvers one job file is enough: JOB's own solver takes its keys, the others their defaults (solvers of one
+    family share keys). A solver that does not fit JOB is a row that says why.
     """
     refuse_launcher()
-    from hpcadmm.compare import compare as comparing
+    from hpcadmm.trials import compare as comparing
 
-    return comparing.compare(jobs, overrides, comparing.Options(**options), click.echo)
+    chosen = [name.strip() for name in solvers.split(",") if name.strip()]
+    return comparing.compare(jobs, overrides, comparing.Options(**options, solvers=chosen), click.echo)
 
 
 @click.command()
@@ -61,6 +66,6 @@ def tune(job: Path, overrides: tuple[str, ...], texts: tuple[str, ...], **option
     message. Exit code: 0 if a trial has a score, else 1.
     """
     refuse_launcher()
-    from hpcadmm.compare import tune as tuning
+    from hpcadmm.trials import tune as tuning
 
     return tuning.tune(job, overrides, texts, tuning.Options(**options), click.echo)

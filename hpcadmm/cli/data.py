@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from hpcadmm.cli import Group
-from hpcadmm.cli.options import FILE, FOLDER, FORCE, JSON, SET, table
+from hpcadmm.cli.options import FILE, FOLDER, FORCE, JSON, SET, names, table
 
 KIND = click.option("--as", "kind", metavar="NAME", help="Read the file as this dataset instead of detecting it.")
 KEYS = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A key of [data]; repeatable.")
@@ -36,7 +36,7 @@ def list_command(as_json: bool) -> None:
 
 
 @data.command()
-@click.argument("name")
+@click.argument("name", shell_complete=names("hpcadmm.datasets:DATASETS"))
 @click.option("--to", type=FOLDER, help="Download folder (default: in the user's cache).")
 @click.option("--url-base", help="Mirror that serves the files under their names. [env: HPCADMM_URL_BASE]")
 @click.option("--force", is_flag=True, help="Download again even if present.")

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hpcadmm.registry import loaded
+
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
@@ -39,6 +41,15 @@ CLUSTER = (
     ),
     click.option("--mpi", metavar="PLUGIN", help="MPI plugin of srun (default: the one for this MPI library)."),
 )
+
+
+def names(registry: str) -> Callable[..., list[str]]:
+    """Completes the names of a registry, "package.module:REGISTRY"."""
+
+    def complete(ctx: click.Context, argument: click.Parameter, incomplete: str) -> list[str]:
+        return [name for name in loaded(registry) if name.startswith(incomplete)]
+
+    return complete
 
 
 def combined(*options: Callable[..., Any]) -> Callable[..., Any]:

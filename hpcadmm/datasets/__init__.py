@@ -4,6 +4,8 @@ from hpcadmm.registry import Registry
 
 DATASETS = Registry(
     "data.name",
+    group="hpcadmm.datasets",
+    base="hpcadmm.datasets.base:Dataset",
     later={
         "digits": "hpcadmm.datasets.public.digits:Digits",
         "synthetic": "hpcadmm.datasets.public.synthetic:Synthetic",
@@ -21,5 +23,7 @@ DATASETS = Registry(
         "parquet": "hpcadmm.datasets.formats.tables:Parquet",
         "arrow": "hpcadmm.datasets.formats.tables:Arrow",
         "libsvm": "hpcadmm.datasets.formats.libsvm:Libsvm",
+        "arrays": "hpcadmm.datasets.formats.arrays:InMemory",
+        "frame": "hpcadmm.datasets.formats.frames:Frame",
     },
 )

@@ -54,8 +54,9 @@ class Dataset:
     downsample: average blocks of this many by this many pixels.
     classes: use only these labels; they become 0, 1, ... in this order.
     positive: these labels become 1, all others 0.
-    split: fraction of the samples to train on if there is no test part (default 0.8), after a permutation drawn from
-    split_seed, or in file order if shuffle = false.
+    split: fraction of the samples to train on if there is no test part (default 0.8).
+    split_seed: seed of the permutations of split, order, validation and shards (default 0).
+    shuffle: permute the samples before the split (default true); false: in file order.
     order: of the train part, before `first`: "file" leaves it; "shuffled" permutes it by split_seed; "labels" sorts it
     by label (by target in a regression), so that each worker gets few of the classes.
     first, first_test: use only the first n samples of the train and the test part.

@@ -11,6 +11,7 @@ from typing import Any
 from hpcadmm.errors import UsageError
 from hpcadmm.job.job import Job, parse, source
 from hpcadmm.job.program import Program
+from hpcadmm.solvers import SOLVERS
 
 LONGEST = 50  # characters of a job's name in the name of a folder
 
@@ -59,26 +60,41 @@ def variant(argument: str | Path) -> tuple[Path, list[str]]:
     return Path(file), overrides
 
 
-def repeated(jobs: Sequence[str | Path], overrides: Sequence[str], repeat: int) -> list[Planned]:
+def repeated(
+    jobs: Sequence[str | Path], overrides: Sequence[str], repeat: int, solvers: Sequence[str] = ()
+) -> list[Planned]:
     """All jobs with their own seed, then all with the next, and so on: repeat k = 0, 1, ... runs with seed + k.
 
-    jobs: as `variant` reads them; a job's own overrides come after `overrides`. Raises UsageError for jobs that cannot
-    be read, or that have the same name.
+    jobs: as `variant` reads them; a job's own overrides come after `overrides`. solvers: to run each job with; one that
+    does not fit the job has a fault. Raises UsageError for jobs that cannot be read, or that have the same name.
     """
-    variants = [variant(one) for one in jobs]
-    found = [read(path, [*overrides, *own]) for path, own in variants]
-    labels = [slug(job.head.name) for job in found]
+    asked = [(one, solver) for one in jobs for solver in solvers or [""]]
+    found = [with_solver(one, overrides, solver, len(jobs) == 1) for one, solver in asked]
+    labels = [slug(job.head.name) for job, _ in found]
     folded = [label.casefold() for label in labels]
     for label, fold in zip(labels, folded, strict=True):
-        same = [str(one) for one, other in zip(jobs, folded, strict=True) if other == fold]
+        same = [str(one) for (one, _), other in zip(asked, folded, strict=True) if other == fold]
         if len(same) > 1:
             raise UsageError(f"{' and '.join(same)} have the same name, {label}: give each job a name of its own, in "
                              "its file or as FILE:name=NAME")  # fmt: skip
     return [
-        Planned(f"{label}-{k}", label, replace(job, head=replace(job.head, seed=job.head.seed + k)))
+        Planned(f"{label}-{k}", label, replace(job, head=replace(job.head, seed=job.head.seed + k)), fault=fault)
         for k in range(repeat)
-        for label, job in zip(labels, found, strict=True)
+        for label, (job, fault) in zip(labels, found, strict=True)
     ]
+
+
+def with_solver(one: str | Path, overrides: Sequence[str], solver: str, alone: bool) -> tuple[Job, str]:
+    """The job with this solver ("": its own), named after it, and why it does not fit. alone: is it the only job?"""
+    path, own = variant(one)
+    base = read(path, [*overrides, *own])
+    if not solver:
+        return base, ""
+    name = solver if alone else f"{base.head.name}-{solver}"
+    try:
+        return read(path, [*overrides, *own, f"solver.name={solver}", f"name={name}"]), ""
+    except UsageError as error:
+        return replace(base, head=replace(base.head, name=name), solver=SOLVERS[solver]()), " ".join(str(error).split())
 
 
 def slug(name: str) -> str:

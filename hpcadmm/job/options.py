@@ -10,6 +10,7 @@ from hpcadmm.errors import UsageError
 from hpcadmm.model.activations.base import Activation
 from hpcadmm.model.network import Network
 from hpcadmm.model.scores import CHOICES, keyed
+from hpcadmm.products import ENGINES
 
 Positive = Annotated[float, Gt(0)]
 Count = Annotated[int, Ge(1)]
@@ -35,9 +36,13 @@ class Head:
 
     name: str
     seed: Annotated[int, Ge(0)] = 0
-    precision: Literal["float64", "float32", "bfloat16"] = "float64"
+    precision: str = "float64"
     threads: Count = 1
     tile: Literal[0, 64, 128, 256, 512, 1024, 2048, 4096, 8192] = 0
+
+    def __post_init__(self) -> None:
+        if self.precision not in ENGINES:
+            raise UsageError(ENGINES.unknown(self.precision))
 
 
 @dataclass(frozen=True)

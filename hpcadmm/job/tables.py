@@ -13,7 +13,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from hpcadmm.datasets.disk.lookup import reason
 from hpcadmm.datasets.disk.stream import foreign
-from hpcadmm.errors import UsageError
+from hpcadmm.errors import UsageError, meant
+from hpcadmm.job.options import Evaluate, Layers, Save, Stop
 from hpcadmm.job.typed import Raw, fits, name_of, parts, put, settled, untyped
 from hpcadmm.registry import Registry
 
@@ -52,7 +53,7 @@ def chosen(
 ) -> Any:
     """The registered dataclass of this name, made from a table; None if something is wrong."""
     if not isinstance(name, str) or name not in registry:
-        faults.append(f"{registry.kind} = {name!r}: known are {', '.join(registry)}")
+        faults.append(registry.unknown(name))
         return None
     return plain(registry[name], table, where, faults, beside)
 
@@ -79,9 +80,11 @@ def plain(
     dot = f"{where}." if where else ""
     known = [f.name for f in fields(cls)]
     unknown = [key for key in table if key not in known]
+    takes = sorted([*beside, *known])
     for key in unknown:
-        allowed = ", ".join(sorted([*beside, *known]))
-        faults.append(f"{dot}{key}: unknown key; {f'[{where}]' if where else file} takes {allowed}")
+        near, place = elsewhere(key) if file == "a job" else "", f"[{where}]" if where else file
+        near = near or meant(key, takes)
+        faults.append(f"{dot}{key}: unknown key; {near}{place} takes {', '.join(takes)}")
     own = {key: settled(cls, key, value) for key, value in table.items() if key in known}
     strange = {key: fault for key, value in own.items() if (fault := _not_json(cls, key, value))}
     faults += [f"{dot}{key}{fault}" for key, fault in strange.items()]
@@ -94,6 +97,17 @@ def plain(
     except UsageError as error:
         faults.append(str(error))
     return None
+
+
+def elsewhere(key: str) -> str:
+    """The question for a key in the wrong table.
+
+    >>> elsewhere("iterations"), elsewhere("nonsense")
+    ('did you mean stop.iterations? ', '')
+    """
+    tables: dict[str, Any] = {"network": Layers, "stop": Stop, "save": Save, "evaluate": Evaluate}
+    found = [f"{table}.{key}" for table, cls in tables.items() if key in {f.name for f in fields(cls)}]
+    return f"did you mean {' or '.join(found)}? " if found else ""
 
 
 def _not_json(cls: type, key: str, value: Any) -> str:

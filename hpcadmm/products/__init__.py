@@ -6,18 +6,35 @@ import numpy as np
 
 from hpcadmm.errors import UsageError
 from hpcadmm.products.base import Engine
-from hpcadmm.products.plain import Plain
+from hpcadmm.registry import Registry
 
 NEEDED = "precision = \"bfloat16\" needs the package numkong: pip install 'hpcadmm[bf16]'"
-PRECISIONS: dict[str, Any] = {"float64": np.float64, "float32": np.float32, "bfloat16": np.float32}  # of the arrays
+ENGINES = Registry(
+    "precision",
+    later={
+        "float64": "hpcadmm.products.plain:Plain",
+        "float32": "hpcadmm.products.plain:Plain",
+        "bfloat16": "hpcadmm.products.bf16:Bf16",
+    },
+    group="hpcadmm.engines",
+    base="hpcadmm.products.base:Engine",
+)
+
+
+class Precisions(dict[str, Any]):
+    """The type of the arrays by precision; for an engine of another package its `arrays`, float32 if it has none."""
+
+    def __missing__(self, precision: str) -> Any:
+        return getattr(ENGINES[precision], "arrays", np.float32)
+
+
+PRECISIONS = Precisions(float64=np.float64, float32=np.float32, bfloat16=np.float32)
 
 
 def engine_of(precision: str) -> Engine:
     """The engine of a job's precision. Raises UsageError if it needs a package that is not installed."""
-    if precision == "bfloat16":
-        try:
-            from hpcadmm.products.bf16 import Bf16  # numkong takes 44 MB
-        except ImportError as error:
-            raise UsageError(f"{NEEDED} ({error})") from None
-        return Bf16()
-    return Plain(precision)
+    try:
+        engine: Engine = ENGINES[precision](precision)  # numkong takes 44 MB
+    except ImportError as error:
+        raise UsageError(f"{NEEDED} ({error})") from None
+    return engine

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hpcadmm.after.show import number, row_or_fault, score
-from hpcadmm.errors import UsageError, printable
+from hpcadmm.errors import UsageError, nearby, printable
 from hpcadmm.slurm.submit import ask
 from hpcadmm.slurm.turn import reached, records
 from hpcadmm.storage.durable import write_text
@@ -37,7 +37,7 @@ def status(run: Path) -> list[dict[str, Any]]:
         return [one(run, job)]
     tasks = array(run)
     if not tasks and job is None:
-        raise UsageError(f"{run}: no such run, and no job was submitted for it")
+        raise UsageError(f"{run}: no such run, and no job was submitted for it{nearby(run)}")
     return [one(run.with_name(f"{run.name}-{k}"), job and f"{job}_{k}") for k in tasks] or [one(run, job)]
 
 

@@ -7,6 +7,8 @@ from hpcadmm.solvers.base import Solver
 
 SOLVERS = Registry(
     "solver.name",
+    group="hpcadmm.solvers",
+    base="hpcadmm.solvers.base:Solver",
     later={
         "taylor": "hpcadmm.solvers.taylor.taylor:Taylor",
         "dladmm": "hpcadmm.solvers.dladmm.dladmm:DlAdmm",

@@ -39,6 +39,7 @@ class Solver:
 
     name: ClassVar[str]
     paper: ClassVar[str]
+    when: ClassVar[str] = ""  # which problem to use it for, in one line
     state_type: ClassVar[Any]  # the solver's State
     most_layers: ClassVar[int | None] = None  # most weight layers of a network: 1 is a linear model, None any
     losses: ClassVar[tuple[str, ...] | None] = None  # the losses that it minimises, None: all
@@ -92,6 +93,11 @@ class Solver:
 
     def prepare(self, state: Any, problem: Problem, world: World) -> None:
         """Form what follows from state and data (factors, buffers), after `start` or a checkpoint. Collective."""
+
+    def formed(self, state: Any) -> Mapping[str, float]:
+        """`primal_residual`, `dual_residual`, `scale`, `dual_scale`, if every iteration forms them; stop.absolute and
+        stop.relative then look at every one."""
+        return {}
 
     def spent(self, state: Any, iteration: int) -> int:
         """Of so many iterations of a run, those that count for stop.iterations."""

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tomli_w
 
-from hpcadmm.errors import UsageError
+from hpcadmm.errors import UsageError, nearby
 
 JOB, ENVIRONMENT, METRICS, LOG, SUMMARY = "job.toml", "environment.json", "metrics.jsonl", "log.txt", "summary.json"
 PATH, COEFFICIENTS = "path.csv", "path-coefficients.csv"  # of a run with solver.path
@@ -47,7 +47,7 @@ def read_job(folder: Path) -> str:
     """The text of job.toml. Raises UsageError if the folder is not a run folder."""
     folder = Path(folder)
     if not folder.is_dir():
-        raise UsageError(f"there is no run folder {folder}")
+        raise UsageError(f"there is no run folder {folder}{nearby(folder)}")
     if not (folder / JOB).is_file():
         raise UsageError(f"{folder} is not a run folder: it has no {JOB}")
     return _text(folder / JOB)

@@ -1,4 +1,4 @@
-"""The fits of a regularisation path: when the next one begins, and what a run folder keeps of them."""
+"""When a fit ends; the fits of a regularisation path, when the next one begins, and what a run folder keeps of them."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
@@ -11,9 +11,15 @@ from hpcadmm.solvers.convex.unwrapped import Unwrapped
 from hpcadmm.storage.readers import COEFFICIENTS, PATH
 
 if TYPE_CHECKING:
-    from hpcadmm.training.loop import Training
+    from hpcadmm.training.current import Training
 
 Row = dict[str, Any]
+
+
+def unmeasured(t: "Training") -> str | None:
+    """The reason of a rule of [stop] for which nothing has to be measured, if it is met."""
+    full = t.spent >= t.job.stop.iterations
+    return t.stopping.residuals(t.job.solver.formed(t.state)) or (f"{t.spent} iterations" if full else None)
 
 
 def next_fit(t: "Training") -> bool:

@@ -1,6 +1,7 @@
 """The rules that end a run; each returns the sentence that says why."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,7 +79,15 @@ class Stopping:
 
     def satisfied(self, row: Row) -> str | None:
         """The reason of the first rule that a measured row meets, or None."""
-        rules = (self._accuracy, self._objective, self._residual, self._both, self._gap, self._patience, self._error)
+        rules = (
+            self._accuracy,
+            self._objective,
+            self._residual,
+            self.residuals,
+            self._gap,
+            self._patience,
+            self._error,
+        )
         reasons = [rule(row) for rule in rules]  # all, since some keep a state
         return next((reason for reason in reasons if reason), None)
 
@@ -106,7 +115,8 @@ class Stopping:
             return f"primal residual {residual:.3g} is within {self.rules.residual_absolute:g}"
         return None
 
-    def _both(self, row: Row) -> str | None:
+    def residuals(self, row: Mapping[str, Any]) -> str | None:
+        """The reason if a row has both residuals, and they are small enough."""
         absolute, relative = self.rules.absolute or 0.0, self.rules.relative or 0.0
         if not (absolute or relative) or "dual_scale" not in row:
             return None

@@ -6,7 +6,7 @@
 #   make.sh optimum [PROBLEM...]    objective, duality gap and non-zeros beside a tight scikit-learn
 #   make.sh race a9a|dense [l1|l2]  seconds, rounds and bytes to 1e-4; REPEAT (3) runs of each, in turns; ONLY="saga lbfgs" takes
 #                                   some entrants
-#   make.sh rho [a9a|california]    iterations to 1e-4 from a rho 1e-3 to 1e3 times the best fixed one; SOLVER (unwrapped)
+#   make.sh rho [PROBLEM...]        iterations to 1e-4 from a rho 1e-3 to 1e3 times the best fixed one; SOLVER (unwrapped)
 #   make.sh sums                    how many sums over the ranks a lasso takes
 #   make.sh ranks                   two ranks against one, 4,000,000 x 100 in float32
 #   make.sh path [squared|logistic] a path of 50 strengths against 50 cold runs
@@ -75,6 +75,12 @@ data_of() {
   esac
 }
 
+# prepared JOB: the folder of runs, and the data of a job that come from scikit-learn.
+prepared() {
+  mkdir -p "$runs/runs"
+  [ "$1" != diabetes ] || $CONVEX_RIVAL diabetes "$runs/runs/diabetes.npz"
+}
+
 # duel FOLDER TARGET JOB... [OPTION...]: a comparison on two ranks, and its table and figure in FOLDER.
 duel() {
   local compared=$runs/compare/convex-${1//\//-}
@@ -89,8 +95,7 @@ optimum() {
     [ $# -gt 0 ] && [[ $chosen != *" $name "* ]] && continue
     read -ra words <<< "$job"
     job=$jobs/${words[0]}.toml
-    mkdir -p "$runs/runs"
-    [ "${words[0]}" != diabetes ] || $CONVEX_RIVAL diabetes "$runs/runs/diabetes.npz"
+    prepared "${words[0]}"
     mapfile -t both < <(flags --set $(data_of "${words[0]}") "${words[@]:1}")
     method=solver.method=$(sed 's/^ *//; s/ *$//; s/ /:/g' <<< "$method $(for_rival "${words[0]}")")
     duel "optimum/$name" 1e-6 "$job:name=unwrapped" $([ "$other" = - ] || echo "$job:name=$other:solver.name=$other") \
@@ -111,29 +116,17 @@ race() {
   duel "race/$1-$penalty" 1e-4 "${entrants[@]}" "${both[@]}" --repeat "${REPEAT:-3}"
 }
 
-# The rho with the fewest iterations to the target in a table.
-best_rho() {
-  "$python" -c 'import csv, sys
-rows = [row for row in csv.DictReader(open(sys.argv[1])) if row["iteration_to_target"]]
-print(min(rows, key=lambda row: float(row["iteration_to_target"]))["rho"])' "$1"
-}
-
 rho() {
-  local name=${1:-a9a} solver=${SOLVER:-unwrapped} best some=() job both k
-  job=$jobs/$name.toml
-  mapfile -t both < <(flags --set $(data_of "$name") "stop.iterations=${MOST:-1000}" "solver.name=$solver")
-  for k in 1e-5 1e-4 3e-4 1e-3 3e-3 1e-2 3e-2 0.1 0.3 1.0 3.0 10.0 100.0; do
-    some+=("$job:name=fixed-$k:solver.adapt=none:solver.rho=$k")
-  done
-  duel "rho/$name-$solver-fixed" 1e-4 "${some[@]}" "${both[@]}"
-  best=$(best_rho "$out/rho/$name-$solver-fixed/table.csv")
-  some=("$job:name=best:solver.adapt=none:solver.rho=$best")
-  for k in 1e-3 1e-2 1e-1 1 1e1 1e2 1e3; do
-    for adapt in balanced spectral; do
-      some+=("$job:name=$adapt-x$k:solver.adapt=$adapt:solver.rho=$("$python" -c "print($best * $k)")")
-    done
-  done
-  duel "rho/$name-$solver" 1e-4 "${some[@]}" "${both[@]}"
+  local name job other method words some=() chosen=" $* " solver=${SOLVER:-unwrapped}
+  while IFS='|' read -r name job other method <&3; do
+    name=${name// /} other=${other// /}
+    [ $# -gt 0 ] && [[ $chosen != *" $name "* ]] && continue
+    [ "$solver" = unwrapped ] || [ "$other" = "$solver" ] || continue
+    read -ra words <<< "$job"
+    prepared "${words[0]}"
+    some+=("$name=$jobs/${words[0]}.toml$(printf ':%s' $(data_of "${words[0]}") "${words[@]:1}")")
+  done 3< <(problems)
+  "$python" convex/rho.py "$out/rho-$solver" --solver "$solver" --most "${MOST:-1000}" "${some[@]}"
 }
 
 # trained NAME RANKS JOB SETTING...: a run; its folder is runs/convex-NAME.
@@ -178,7 +171,7 @@ ranks() {
 path() {
   local strength k=0 both loss=${1:-squared} folder=$out/path/${1:-squared} start
   mkdir -p "$folder"
-  both="$(data_of dense) loss.name=$loss stop.iterations=1000 evaluate.every=5 stop.gap=1e-5"
+  both="$(data_of dense) loss.name=$loss stop.iterations=1000 evaluate.every=0 stop.gap=1e-9 stop.relative=1e-5"
   echo "run,strength,wall,seconds,iterations,sums" > "$folder/table.csv"
   start=$(date +%s.%N)
   trained path 2 $jobs/dense.toml $both "solver.path=max:1e-3:${STRENGTHS:-50}"

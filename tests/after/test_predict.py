@@ -22,7 +22,7 @@ from hpcadmm.datasets import DATASETS
 from hpcadmm.datasets.given import inputs
 from hpcadmm.errors import UsageError
 from hpcadmm.model.losses.base import decide
-from tests.helpers.threads import on_ranks
+from hpcadmm.testing.threads import on_ranks
 from tests.helpers.trainings import JOBS, named, outputs, trained
 
 Run = Callable[[str], Path]

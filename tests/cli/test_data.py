@@ -48,7 +48,7 @@ def test_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "fashion-mnist" in run("list")
 
 
-@pytest.mark.parametrize("name", list(DATASETS))
+@pytest.mark.parametrize("name", [name for name in DATASETS if name not in ("arrays", "frame")])
 @pytest.mark.parametrize("compress", [False, True])
 def test_converted_data_load_alike(name: str, compress: bool, tmp_path: Path) -> None:
     dataset: Dataset = samples.made(name, tmp_path / "in", pack=compress)
@@ -105,7 +105,7 @@ def test_convert_refuses(tmp_path: Path) -> None:
         (("a.csv", "o.h5", "--set", "header"), "must be key=value"),
         (("a.csv", "o.h5", "--note", "licence"), "write it as key=text"),
         (("a.csv", "a.csv"), "exists; replace it with --force"),
-        (("b.csv", "o.h5"), "neither a file nor a dataset; the datasets are digits"),
+        (("b.csv", "o.h5"), r"neither a file nor a dataset; did you mean a.csv\? the datasets are digits"),
         (("a.csv", "nowhere/o.h5"), "cannot write nowhere"),
         (("a.csv", "o.h5", "--as", "tsv"), "known are digits"),
     ):

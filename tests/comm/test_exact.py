@@ -12,8 +12,8 @@ from hpcadmm.comm.exact.sums import Exact
 from hpcadmm.comm.exact.vectors import carried, side_by_side
 from hpcadmm.comm.world import World
 from hpcadmm.model.tiles import block
+from hpcadmm.testing.threads import on_ranks
 from tests.helpers.sums import alone, summed, wild
-from tests.helpers.threads import on_ranks
 
 both = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 seeds = st.integers(0, 2**32 - 1)

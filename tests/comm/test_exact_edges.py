@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from hpcadmm.comm.exact.sums import Exact, sum_by_tile
 from hpcadmm.comm.world import World
 from hpcadmm.model.tiles import Tiles, block
+from hpcadmm.testing.threads import on_ranks
 from tests.helpers.sums import alone, summed, wild
-from tests.helpers.threads import on_ranks
 
 both = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 seeds = st.integers(0, 2**32 - 1)

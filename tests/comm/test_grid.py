@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from hpcadmm.comm import world as module
 from hpcadmm.comm.world import World
-from tests.helpers.threads import on_ranks
+from hpcadmm.testing.threads import on_ranks
 
 ORDERS = {
     "vector": lambda: np.arange(20.0),

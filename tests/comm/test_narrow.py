@@ -10,7 +10,7 @@ from hpcadmm.comm.wire.narrow_kernels import BLOCK
 from hpcadmm.comm.wire.narrow_sum import NarrowSum
 from hpcadmm.comm.world import World
 from hpcadmm.model.tiles import block
-from tests.helpers.threads import on_ranks
+from hpcadmm.testing.threads import on_ranks
 
 NAMES = ["bfloat16", 8]
 every = pytest.mark.parametrize("name", NAMES)

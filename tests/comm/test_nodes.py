@@ -10,8 +10,8 @@ import pytest
 from hpcadmm.comm import nodes as module
 from hpcadmm.comm import world as world_module
 from hpcadmm.comm.exact.sums import Exact
+from hpcadmm.testing.threads import on_ranks
 from tests.helpers.sums import summed, wild
-from tests.helpers.threads import on_ranks
 
 MAPS = [[0, 0, 1, 1, 1], [0, 1, 0, 2, 1], [0, 0, 0, 0, 0], [0, 1, 2, 3, 4]]
 maps = pytest.mark.parametrize("nodes", MAPS, ids=str)

@@ -11,8 +11,8 @@ from hpcadmm.comm.exact.sums import Exact
 from hpcadmm.comm.exact.vectors import side_by_side
 from hpcadmm.comm.world import World
 from hpcadmm.model.tiles import block
+from hpcadmm.testing.threads import on_ranks
 from tests.helpers.sums import wild
-from tests.helpers.threads import on_ranks
 
 COUNT = 6
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hpcadmm.comm import world as module
 from hpcadmm.comm.world import World
 from hpcadmm.errors import RankFailed, UsageError
-from tests.helpers.threads import on_ranks
+from hpcadmm.testing.threads import on_ranks
 
 sizes = st.integers(1, 4)
 texts = st.text(st.characters(codec="utf-8"), max_size=20)

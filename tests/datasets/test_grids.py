@@ -17,8 +17,8 @@ from hpcadmm.datasets.lean.keeping import Keeping
 from hpcadmm.datasets.table import Table
 from hpcadmm.errors import UsageError
 from hpcadmm.model.inputs import dense
+from hpcadmm.testing.threads import on_ranks
 from tests.helpers.samples import made
-from tests.helpers.threads import on_ranks
 
 LAYERS, RANKS = 2, 4
 CASES = [

@@ -18,8 +18,8 @@ from hpcadmm.datasets.fill import averaged, visits
 from hpcadmm.datasets.loaded import Loaded
 from hpcadmm.datasets.table import Source
 from hpcadmm.errors import UsageError
+from hpcadmm.testing.threads import on_ranks
 from tests.helpers.samples import TEST, TRAIN, idx_images, images, made, rows, text
-from tests.helpers.threads import on_ranks
 
 
 def load(dataset: Dataset, dtype: Any = np.float64) -> Loaded:

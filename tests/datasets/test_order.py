@@ -18,8 +18,8 @@ from hpcadmm.datasets.loaded import Loaded
 from hpcadmm.datasets.table import Source, Table
 from hpcadmm.errors import UsageError
 from hpcadmm.model.tiles import Tiles
+from hpcadmm.testing.threads import on_ranks
 from tests.helpers.samples import made, rows, text
-from tests.helpers.threads import on_ranks
 
 every = pytest.mark.parametrize("name", list(DATASETS))
 orders = pytest.mark.parametrize("order", ["shuffled", "labels"])

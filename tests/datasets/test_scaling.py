@@ -16,8 +16,8 @@ from hpcadmm.datasets.scaling import planned
 from hpcadmm.datasets.transform import moments
 from hpcadmm.job.job import parse
 from hpcadmm.model.tiles import Tiles
+from hpcadmm.testing.threads import on_ranks
 from tests.helpers.samples import made, text
-from tests.helpers.threads import on_ranks
 
 
 def load(dataset: Any, dtype: Any = np.float64) -> Loaded:

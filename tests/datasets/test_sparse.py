@@ -17,10 +17,10 @@ from hpcadmm.model.inputs import dense, engine_of_arrays, product
 from hpcadmm.model.sparse import Sparse
 from hpcadmm.solvers import SOLVERS as ALL
 from hpcadmm.solvers.workers import local
+from hpcadmm.testing.problems import stepped
+from hpcadmm.testing.threads import on_ranks
 from hpcadmm.training.measure import measure
 from hpcadmm.training.setup import set_up
-from tests.helpers.problems import stepped
-from tests.helpers.threads import on_ranks
 
 ROWS, FEATURES = 301, 60
 JOB = """

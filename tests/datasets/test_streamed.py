@@ -18,10 +18,10 @@ from hpcadmm.datasets.lean.window import amount
 from hpcadmm.errors import UsageError
 from hpcadmm.job.job import parse
 from hpcadmm.model.inputs import stretches
+from hpcadmm.testing.problems import stepped
+from hpcadmm.testing.threads import on_ranks
 from hpcadmm.training.measure import measure, weights_sha256
 from hpcadmm.training.setup import set_up
-from tests.helpers.problems import stepped
-from tests.helpers.threads import on_ranks
 
 ROWS, FEATURES = 1203, 5
 SMALL = 7000  # bytes: some 100 samples

@@ -12,8 +12,8 @@ from hpcadmm.datasets import DATASETS
 from hpcadmm.datasets.base import Dataset
 from hpcadmm.datasets.given.unlabelled import load_inputs
 from hpcadmm.errors import UsageError
+from hpcadmm.testing.threads import on_ranks
 from tests.helpers.samples import made, rows, text
-from tests.helpers.threads import on_ranks
 
 X, Y = rows(150, 7, 9)
 

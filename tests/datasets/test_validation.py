@@ -17,8 +17,8 @@ from hpcadmm.datasets.given.convert import chosen
 from hpcadmm.datasets.loaded import Loaded
 from hpcadmm.datasets.table import Source
 from hpcadmm.errors import UsageError
+from hpcadmm.testing.threads import on_ranks
 from tests.helpers.samples import made
-from tests.helpers.threads import on_ranks
 
 every = pytest.mark.parametrize("name", list(DATASETS))
 

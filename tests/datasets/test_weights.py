@@ -13,7 +13,7 @@ from hpcadmm.datasets import DATASETS
 from hpcadmm.datasets.given.convert import convert
 from hpcadmm.datasets.loaded import Loaded
 from hpcadmm.errors import UsageError
-from tests.helpers.threads import on_ranks
+from hpcadmm.testing.threads import on_ranks
 
 N, TESTS = 203, 37
 

@@ -1,7 +1,6 @@
 """The example of the page "add an algorithm": it trains, resumes, agrees on any number of ranks, and is short."""
 
 import ast
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +12,10 @@ from hpcadmm.comm.world import World
 from hpcadmm.experiments.report import Report
 from hpcadmm.job.job import parse
 from hpcadmm.solvers import SOLVERS
-from hpcadmm.storage.run import read_metrics
-from hpcadmm.training.loop import resume, train
-from hpcadmm.training.progress import Progress
+from hpcadmm.testing import SolverTests
+from hpcadmm.testing.problems import posed, started
 from tests.examples import block_descent
 from tests.examples.block_descent import BlockDescent
-from tests.helpers.problems import posed, started
-from tests.helpers.solver_runs import assert_same_bits, resumed, run
 
 JOB = """
 [data]
@@ -36,7 +32,6 @@ gamma = 0.5
 [stop]
 iterations = 6
 """
-QUIET = Progress(False)
 
 
 @pytest.fixture(autouse=True)
@@ -45,12 +40,10 @@ def registered(monkeypatch):
     SOLVERS.add(BlockDescent)
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("size", [2, 3])
-def test_ranks_agree_in_every_bit(size, dtype):
-    one, other = (run(n, BlockDescent(), 4, samples=333, dtype=dtype) for n in (1, size))
-    assert_same_bits(one[0], other[0])
-    assert one[1] == other[1]
+class TestBlockDescent(SolverTests):
+    """What is asked of every solver of the package."""
+
+    solver = BlockDescent()
 
 
 def test_no_block_can_be_improved_alone():
@@ -70,24 +63,6 @@ def test_no_block_can_be_improved_alone():
             block[...] = there + 1e-3 * random.standard_normal(block.shape)
             assert solver.objective(s, p, world) > found[-1]
         block[...] = there
-
-
-def test_it_trains_and_resumes_in_the_same_bits(tmp_path):
-    job = parse(JOB)
-    whole = train(job, tmp_path / "whole", World.alone(), QUIET)
-    assert whole["test_accuracy"] > 0.6
-    rows = read_metrics(tmp_path / "whole")
-    assert rows[-1]["objective"] < rows[0]["objective"]
-    assert rows[-1]["primal_residual"] > 0
-    half = replace(job, stop=replace(job.stop, iterations=3))
-    train(half, tmp_path / "half", World.alone(), QUIET)
-    again = resume(tmp_path / "half", ["stop.iterations=6"], World.alone(), QUIET)
-    assert again["weights_sha256"] == whole["weights_sha256"]
-
-
-def test_a_restart_on_other_ranks_goes_on_in_the_same_bits():
-    whole, saved = run(1, BlockDescent(), 5), run(3, BlockDescent(), 3)[0]
-    assert_same_bits(resumed(2, BlockDescent(), saved, 2)[0], whole[0])
 
 
 def test_it_can_be_benchmarked_without_a_bill():

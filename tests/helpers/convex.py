@@ -13,7 +13,7 @@ from hpcadmm.model.problem import Part, Problem
 from hpcadmm.model.sparse import Sparse
 from hpcadmm.model.tiles import Tiles
 from hpcadmm.products import engine_of
-from tests.helpers.problems import started
+from hpcadmm.testing.problems import started
 
 
 def posed(

@@ -9,11 +9,11 @@ from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array
 from hpcadmm.solvers import Gadmm, QGadmm
 from hpcadmm.solvers.workers.neighbours import Censor
+from hpcadmm.testing.problems import posed, started
+from hpcadmm.testing.runs import held, together
+from hpcadmm.testing.threads import on_ranks
 from hpcadmm.training.measure import Clock
-from tests.helpers.problems import posed, started
 from tests.helpers.seen import Counting
-from tests.helpers.solver_runs import held, together
-from tests.helpers.threads import on_ranks
 
 
 class Textbook(NamedTuple):

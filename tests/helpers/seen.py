@@ -3,9 +3,9 @@
 from typing import Any, NamedTuple
 
 from hpcadmm.comm.world import World
+from hpcadmm.testing.problems import posed, started
+from hpcadmm.testing.threads import on_ranks
 from hpcadmm.training.measure import Clock
-from tests.helpers.problems import posed, started
-from tests.helpers.threads import on_ranks
 
 
 class Counting:

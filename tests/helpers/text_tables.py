@@ -7,7 +7,7 @@ from typing import Any
 from hpcadmm.datasets.tabular.dialect import Dialect
 from hpcadmm.datasets.tabular.raw import Kind, Raw
 from hpcadmm.datasets.tabular.text import read_text
-from tests.helpers.threads import on_ranks
+from hpcadmm.testing.threads import on_ranks
 
 
 def read(path: Path, ranks: int = 1, kinds: Mapping[str, Kind] | None = None, **asked: Any) -> list[Raw]:

@@ -6,7 +6,7 @@ from typing import Any
 from hpcadmm.solvers import SOLVERS
 from hpcadmm.solvers.pdadmm.start import Stage
 from hpcadmm.solvers.workers.neighbours import Censor
-from tests.helpers.problems import shared
+from hpcadmm.testing.problems import shared
 
 CHANGES: dict[str, list[dict[str, Any]]] = {
     "taylor": [{"warm": 0}, {"warm": 40, "init": "gaussian"}, {"sums": "plain", "decay": 0.1}],

@@ -62,7 +62,7 @@ def test_an_override_of_a_value_as_if_it_were_a_table():
         ("seed=-1", "seed = -1: must be greater than or equal to 0"),
         ("threads=0", "threads = 0: must be greater than or equal to 1"),
         ("tile=1000", "tile = 1000: must be 0, 64, 128, 256, 512, 1024, 2048, 4096 or 8192"),
-        ("precision=float16", "precision = \"float16\": must be 'float64', 'float32' or 'bfloat16'"),
+        ("precision=float16", "precision = 'float16': did you mean bfloat16? known are float64, float32, bfloat16"),
         ("network.hidden=5", "network.hidden = 5: must be a list"),
         ("network.hidden=[5, 0]", "network.hidden = [5, 0]: entry 2, 0, must be greater than or equal to 1"),
         ("network.hidden=[5.5]", "network.hidden = [5.5]: entry 1, 5.5, must be a whole number"),

@@ -11,9 +11,9 @@ from hpcadmm.model.state import items
 from hpcadmm.solvers import SOLVERS
 from hpcadmm.solvers.shared.case import place_here
 from hpcadmm.solvers.shared.ops import Gemm
+from hpcadmm.testing.problems import posed, stepped
+from hpcadmm.testing.threads import on_ranks
 from tests.examples.block_descent import BlockDescent
-from tests.helpers.problems import posed, stepped
-from tests.helpers.threads import on_ranks
 
 HIDDEN, SAMPLES, STEPS = (7, 5, 9), 288, 3
 LOCAL = {"batch": 12, "local_steps": 3}  # of 48 samples of a worker

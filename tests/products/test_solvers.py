@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from hpcadmm.errors import UsageError
-from hpcadmm.products import engine_of
+from hpcadmm.products import ENGINES, engine_of
 from hpcadmm.solvers import SOLVERS, DlAdmm, PdAdmm, Taylor
-from tests.helpers.problems import fitting, shared
-from tests.helpers.solver_runs import assert_same_bits, resumed, run
+from hpcadmm.testing.problems import fitting, shared
+from hpcadmm.testing.runs import assert_same_bits, resumed, run
 
 # Layers wide enough to be rounded, and one that is not.
 WIDE: dict[str, Any] = {"hidden": (40, 36), "features": 20, "samples": 333, "dtype": np.float32}
@@ -101,6 +101,7 @@ def test_weights_of_samples(name: str) -> None:
 
 
 def test_the_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ENGINES._classes, "bfloat16", "hpcadmm.products.bf16:Bf16")  # as if it was not needed yet
     monkeypatch.setitem(sys.modules, "hpcadmm.products.bf16", None)
     with pytest.raises(UsageError, match=r"precision = \"bfloat16\" needs .*pip install 'hpcadmm\[bf16\]'"):
         engine_of("bfloat16")

@@ -56,7 +56,7 @@ def test_the_target_is_a_stop_rule(tmp_path):
 @pytest.mark.parametrize(
     ("keys", "says"),
     [
-        ({"repeat": 5}, "repeat: unknown key; an experiment takes"),
+        ({"repeat": 5}, "repeat: unknown key; did you mean repeats? an experiment takes"),
         ({"repeats": 4}, "repeats = 4: must be greater than or equal to 5"),
         ({"ranks": []}, "ranks = []"),
         ({"ranks": [2, 1]}, "ranks = [2, 1]: write increasing"),

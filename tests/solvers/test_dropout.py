@@ -11,8 +11,8 @@ from hpcadmm.model.dropout import drop, keys_of
 from hpcadmm.model.sparse import Sparse
 from hpcadmm.solvers import Adadelta, Adam, MpAdmm, Sgd
 from hpcadmm.solvers.shared.batches import Batches
-from tests.helpers.problems import posed, started, stepped
-from tests.helpers.solver_runs import assert_same_bits, resumed, run
+from hpcadmm.testing.problems import posed, started, stepped
+from hpcadmm.testing.runs import assert_same_bits, resumed, run
 
 RATES = (0.2, 0.5, 0.3)
 SOLVERS = {

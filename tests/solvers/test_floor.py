@@ -9,8 +9,8 @@ from hpcadmm.products import engine_of
 from hpcadmm.solvers import SOLVERS, PdAdmm, Taylor
 from hpcadmm.solvers.shared.floor import Floor, Product, RoundedProduct
 from hpcadmm.solvers.shared.ops import Bill
-from tests.helpers.problems import floor_of, posed, problem, shared
-from tests.helpers.threads import on_ranks
+from hpcadmm.testing.problems import floor_of, posed, problem, shared
+from hpcadmm.testing.threads import on_ranks
 
 TILES = Tiles(130, 64)
 

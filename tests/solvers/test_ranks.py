@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 
 from hpcadmm.model.activations import ACTIVATIONS
 from hpcadmm.solvers import SOLVERS, Taylor
-from tests.helpers.problems import pairs, posed, problem, shared, started, stepped
-from tests.helpers.solver_runs import accepted, assert_same_bits, digest, held, joined, resumed, run
-from tests.helpers.threads import on_ranks
+from hpcadmm.testing import checks
+from hpcadmm.testing.problems import pairs, problem, shared, started, stepped
+from hpcadmm.testing.runs import assert_same_bits, held, joined, run
+from hpcadmm.testing.threads import on_ranks
+from tests.helpers.drawn import accepted
 
 every = pytest.mark.parametrize("solver", [shared(name) for name in SOLVERS], ids=list(SOLVERS))
 with_loss = pytest.mark.parametrize(
@@ -25,12 +27,7 @@ both = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @both
 def test_ranks_agree_in_every_bit_of_the_iterate(solver, dtype, loss):
     """333 samples in tiles of 64: neither divides; 5 ranks have a tile or two each."""
-    options = {"loss": loss, "dtype": dtype, "samples": 333}
-    one = run(1, solver, 4, **options)
-    for size in (2, 3, 5):
-        other = run(size, solver, 4, **options)
-        assert_same_bits(one[0], other[0])
-        assert one[1] == other[1]
+    checks.ranks_agree(solver, (2, 3, 5), 4, loss=loss, dtype=dtype, samples=333)
 
 
 @every
@@ -62,45 +59,18 @@ def test_ranks_agree_with_other_hyperparameters(solver, dtype):
 @every
 @both
 def test_a_restart_from_what_is_saved_goes_on_in_the_same_bits(solver, dtype):
-    whole = run(1, solver, 7, dtype=dtype)
-    for before, afters in ((1, (1, 3)), (3, (2,)), (6, (1,))):
-        saved = run(before, solver, 4, dtype=dtype)[0]
-        for after in afters:
-            again = resumed(after, solver, saved, 3, dtype=dtype)
-            assert_same_bits(again[0], whole[0])
-            assert again[1] == whole[1]
+    checks.resumes(solver, dtype)
 
 
 @every
 @both
 def test_a_restart_from_weights_alone_has_those_weights_and_trains(solver, dtype):
-    whole, _ = run(1, solver, 5, dtype=dtype)
-    depth = sum(path.startswith("W/") for path in whole)
-    weights = [None, *(whole[f"W/{l}"] for l in range(1, depth + 1))]
-
-    def work(world):
-        p, world = posed(solver, world, dtype=dtype)
-        state = solver.blank(p, world)
-        solver.set_weights(state, [None if w is None else w.copy() for w in weights], p, world)
-        assert digest(*solver.weights(state, world)[1:]) == digest(*weights[1:])
-        solver.prepare(state, p, world)
-        for _ in range(3):
-            solver.step(state, p, world)
-        solver.weights(state, world)
-        return held(state, p)
-
-    one = joined(on_ranks(1, work))
-    assert digest(one[f"W/{depth}"]) != digest(weights[depth])
-    for size in (2, 3):
-        assert_same_bits(joined(on_ranks(size, work)), one)
+    checks.restarts_from_weights(solver, dtype)
 
 
 @every
 def test_a_seed_is_a_run(solver):
-    again, other = ({"seed": seed} for seed in (5, 6))
-    first = run(1, solver, 2, **again)[0]
-    assert_same_bits(first, run(1, solver, 2, **again)[0])
-    assert digest(first["W/1"]) != digest(run(1, solver, 2, **other)[0]["W/1"])
+    checks.a_seed_is_a_run(solver)
 
 
 def test_a_first_iterate_belongs_to_the_tile():
@@ -142,7 +112,7 @@ def test_communication_is_one_sum_a_layer(dtype):
 PROGRAM = """
 import hashlib, json
 import numpy as np
-from tests.helpers.problems import pairs, posed, problem, shared, stepped
+from hpcadmm.testing.problems import pairs, posed, problem, shared, stepped
 from hpcadmm.comm.world import World
 from hpcadmm.model.activations import ACTIVATIONS
 from hpcadmm.solvers import SOLVERS, Taylor

@@ -7,8 +7,8 @@ import pytest
 from hpcadmm.comm.exact.sums import HELD, Exact
 from hpcadmm.comm.world import World
 from hpcadmm.solvers import SOLVERS, DlAdmm, MpAdmm, PdAdmm, Taylor
-from tests.helpers.problems import fitting, posed, stepped
-from tests.helpers.solver_runs import assert_same_bits, run
+from hpcadmm.testing.problems import fitting, posed, stepped
+from hpcadmm.testing.runs import assert_same_bits, run
 
 BOTH = {
     "taylor": Taylor(),

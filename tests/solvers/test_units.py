@@ -8,11 +8,11 @@ from hpcadmm.errors import UsageError
 from hpcadmm.job.job import Stop
 from hpcadmm.model.problem import Problem
 from hpcadmm.solvers import Consensus, Gadmm, Gd
+from hpcadmm.testing.problems import problem, started
+from hpcadmm.testing.threads import on_ranks
 from hpcadmm.training.stopping import Stopping
 from tests.helpers.decentral import models
 from tests.helpers.extended import Long, back, least_squares, solved, triangle, value
-from tests.helpers.problems import problem, started
-from tests.helpers.threads import on_ranks
 
 SCALES = [1.0, 1e4, 1e8, 1e12]
 TRUTH = np.array([1.0, 2.0, 3.0, 4.0])

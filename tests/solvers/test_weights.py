@@ -9,8 +9,8 @@ from scipy.special import softmax
 from hpcadmm.comm.world import World
 from hpcadmm.solvers import SOLVERS
 from hpcadmm.solvers.shared.batches import Drawn
-from tests.helpers.problems import minimises, posed, problem, started
-from tests.helpers.solver_runs import assert_same_bits, run
+from hpcadmm.testing import checks
+from hpcadmm.testing.problems import minimises, posed, problem, started
 
 PATTERN = np.array([1, 2, 3, 0, 2, 1])
 COUNT, WORKERS = 120, 4
@@ -96,9 +96,7 @@ def listed(state, name):
 @every
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_weights_of_one_change_no_bit(solver, dtype):
-    plain, ones = (run(1, solver, STEPS, samples=COUNT, dtype=dtype, weight=w) for w in (None, np.ones(COUNT)))
-    assert_same_bits(plain[0], ones[0])
-    assert plain[1] == ones[1]
+    checks.weights_of_one_change_nothing(solver, dtype, STEPS, COUNT)
 
 
 MINIBATCHES = [full("adam", batch=32, cut=2), full("mpadmm", batch=32, cut=2), full("gadmm", local="adam", batch=8)]
@@ -108,10 +106,7 @@ MINIBATCHES = [full("adam", batch=32, cut=2), full("mpadmm", batch=32, cut=2), f
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_ranks_agree(solver, dtype):
     weight = np.random.default_rng(0).exponential(size=COUNT)
-    options = {"samples": COUNT, "dtype": dtype, "weight": weight}
-    one, two = (run(size, solver, STEPS, **options) for size in (1, 2))
-    assert_same_bits(one[0], two[0])
-    assert one[1] == two[1]
+    checks.ranks_agree(solver, (2,), STEPS, samples=COUNT, dtype=dtype, weight=weight)
 
 
 MEANS = [name for name in SOLVERS if name not in ("taylor", "dladmm", "pdadmm", "consensus")]

@@ -17,9 +17,9 @@ from hpcadmm.errors import RankFailed, UsageError
 from hpcadmm.model.state import Item
 from hpcadmm.model.tiles import Tiles
 from hpcadmm.storage.checkpoint import load, load_newest, newest, read_weights, save
+from hpcadmm.testing.threads import on_ranks
 from tests.helpers import harm
 from tests.helpers.states import LAYERS, assert_equal, cells, check_grid, emptied, grid_state, save_grid, state, values
-from tests.helpers.threads import on_ranks
 
 GRIDS = st.tuples(st.integers(1, 3), st.integers(1, 3))  # blocks of layers, blocks of samples
 

@@ -15,8 +15,8 @@ from hpcadmm.model.tiles import Tiles
 from hpcadmm.storage.checkpoint import load_newest, read_weights, save
 from hpcadmm.storage.hdf5 import Refused
 from hpcadmm.storage.record import Record
+from hpcadmm.testing.threads import on_ranks
 from tests.helpers.states import check_newest, save_state, values
-from tests.helpers.threads import on_ranks
 
 START = """
 import os, resource, signal, sys

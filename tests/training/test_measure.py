@@ -10,9 +10,9 @@ import pytest
 
 from hpcadmm.comm.world import World
 from hpcadmm.solvers import SOLVERS
+from hpcadmm.testing.problems import minimises, posed, problem, shared, stepped
+from hpcadmm.testing.threads import on_ranks
 from hpcadmm.training.measure import Clock, measure, score, weights_sha256
-from tests.helpers.problems import minimises, posed, problem, shared, stepped
-from tests.helpers.threads import on_ranks
 
 
 def plain_score(W, p, part):

@@ -13,8 +13,8 @@ from hpcadmm.comm import memory
 from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
 from hpcadmm.job.job import parse
+from hpcadmm.testing.threads import on_ranks
 from hpcadmm.training.setup import blank, check_memory, set_up
-from tests.helpers.threads import on_ranks
 
 JOB = """
 [data]

@@ -7,10 +7,10 @@ from hpcadmm.comm.world import World
 from hpcadmm.model.activations import ACTIVATIONS
 from hpcadmm.model.losses import LOSSES
 from hpcadmm.solvers import SOLVERS
+from hpcadmm.testing.problems import minimises, posed, started, stepped
+from hpcadmm.testing.threads import on_ranks
 from hpcadmm.training.measure import measure
 from hpcadmm.training.rehearsal import narrow, play, rehearse, tiny
-from tests.helpers.problems import minimises, posed, started, stepped
-from tests.helpers.threads import on_ranks
 from tests.helpers.variants import variants
 from tests.kernels import compiled_by, forget
 

@@ -16,11 +16,11 @@ from hpcadmm.job.job import Evaluate
 from hpcadmm.model.losses.base import decide
 from hpcadmm.model.scores import CHOICES, SCORES, Undefined, rankings, rises
 from hpcadmm.model.tiles import Tiles
+from hpcadmm.testing.threads import on_ranks
 from hpcadmm.training.scores import chosen
 from hpcadmm.training.scores.answers import Answers, answered
 from hpcadmm.training.scores.auc import auc
 from hpcadmm.training.scores.scored import Meaning, aucs, scored
-from tests.helpers.threads import on_ranks
 
 CLASSES = [name for name in SCORES if SCORES[name].data == "classes"]
 PAIR = [name for name in SCORES if SCORES[name].data != "values"]

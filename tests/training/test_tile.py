@@ -11,8 +11,8 @@ from hpcadmm.errors import UsageError
 from hpcadmm.job.job import Job, parse
 from hpcadmm.job.tables import may_change
 from hpcadmm.solvers.shared.case import Case
+from hpcadmm.testing.threads import on_ranks
 from hpcadmm.training.setup import blank, set_up
-from tests.helpers.threads import on_ranks
 
 JOB = """
 precision = "float32"

@@ -12,9 +12,9 @@ from hpcadmm.after.show import show
 from hpcadmm.errors import UsageError
 from hpcadmm.job.job import parse
 from hpcadmm.solvers import SOLVERS
+from hpcadmm.testing.threads import on_ranks
 from hpcadmm.training.setup import set_up
 from tests.conftest import finish, ranks
-from tests.helpers.threads import on_ranks
 
 ROOT = Path(__file__).resolve().parents[2]
 DIGITS = ROOT / "jobs" / "digits-taylor.toml"

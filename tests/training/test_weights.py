@@ -11,10 +11,10 @@ from hpcadmm.errors import UsageError
 from hpcadmm.job.job import parse
 from hpcadmm.kernels import signatures
 from hpcadmm.solvers import SOLVERS
+from hpcadmm.testing.problems import started
 from hpcadmm.training.rehearsal import rehearse
 from hpcadmm.training.setup import Setup, set_up
 from tests.examples.block_descent import BlockDescent
-from tests.helpers.problems import started
 
 JOB = """
 [data]

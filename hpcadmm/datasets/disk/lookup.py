@@ -6,7 +6,7 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 
-from hpcadmm.errors import UsageError
+from hpcadmm.errors import UsageError, nearby
 
 VARIABLE = "HPCADMM_DATA"
 PACKED = ("", ".gz", ".bz2", ".xz")
@@ -36,7 +36,8 @@ REASONS = {
 
 def reason(error: OSError) -> str:
     """The cause of a system error, with the cure where one is known."""
-    return REASONS.get(error.errno or 0) or f"cannot be read: {error.strerror or error}"
+    near = nearby(Path(error.filename)) if error.errno == errno.ENOENT and error.filename else ""
+    return (REASONS.get(error.errno or 0) or f"cannot be read: {error.strerror or error}") + near
 
 
 def there(path: Path) -> bool:
@@ -55,7 +56,7 @@ def there(path: Path) -> bool:
 def check_there(path: Path) -> None:
     """Raise UsageError unless `path` is a file."""
     if not there(path):
-        raise UsageError(f"{path}: {REASONS[errno.EISDIR if folder(path) else errno.ENOENT]}")
+        raise UsageError(f"{path}: {REASONS[errno.EISDIR] if folder(path) else REASONS[errno.ENOENT] + nearby(path)}")
 
 
 def folder(path: Path) -> bool:
@@ -111,6 +112,11 @@ def find(names: Sequence[str], where: Sequence[Path]) -> Path | None:
     if refused:
         raise refused
     return None
+
+
+def near(name: str, where: Sequence[Path]) -> str:
+    """The end of a message about a file that no place has: which one there may be meant."""
+    return next((found for place in where if (found := nearby(place / name))), "")
 
 
 def missing(dataset: str, names: Sequence[str], where: Sequence[Path], cure: str) -> UsageError:

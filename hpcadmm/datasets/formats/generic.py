@@ -10,10 +10,10 @@ import numpy as np
 from annotated_types import Gt, Len
 
 from hpcadmm.datasets.base import Count, Dataset
-from hpcadmm.datasets.disk.lookup import expanded, find, folder, missing, places, there
+from hpcadmm.datasets.disk.lookup import expanded, find, folder, missing, near, places, there
 from hpcadmm.datasets.labels import whole_numbers
 from hpcadmm.datasets.table import Array, Parts, Source, Table, Unweighted
-from hpcadmm.errors import UsageError
+from hpcadmm.errors import UsageError, nearby
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,9 +40,10 @@ class Generic(Dataset):
         if self.path is None or any(map(folder, where)):
             raise UsageError(f"data.name = {self.name!r}: set data.path to a file, or data.train to the name of one")
         if len(where) == 1:
-            said = f"data.path: not found: {self.path}; set data.path to where the file is now"
+            said = f"data.path: not found: {self.path}; set data.path to where the file is now{nearby(where[0])}"
             raise UsageError(f"data.name = {self.name!r}: {said}")
-        raise missing(self.name, [Path(self.path).name], [p.parent for p in where], "see data.path")
+        name, folders = Path(self.path).name, [place.parent for place in where]
+        raise missing(self.name, [name], folders, f"see data.path{near(name, folders)}")
 
     def has_test(self) -> bool:
         return self.test is not None
@@ -58,9 +59,9 @@ class Generic(Dataset):
         given = expanded(name)
         path = find([given.name], [given.parent]) if given.is_absolute() else find([name], where)
         if path is None and given.is_absolute():
-            raise UsageError(f"data.{key}: not found: {name}; set data.{key} to where the file is now")
+            raise UsageError(f"data.{key}: not found: {name}; set data.{key} to where the file is now{nearby(given)}")
         if path is None:
-            raise missing(self.name, [name], where, "see data.path, data.train and data.test")
+            raise missing(self.name, [name], where, f"see data.path, data.train and data.test{near(name, where)}")
         return path
 
     def described(self, table: Table) -> Source:

@@ -17,7 +17,7 @@ from hpcadmm.datasets.public.idx import IdxTable, labels_of
 from hpcadmm.datasets.public.svhn import SvhnTable
 from hpcadmm.datasets.table import Parts, Source, Table
 from hpcadmm.datasets.tabular.sniff.encoding import wide_text
-from hpcadmm.errors import UsageError
+from hpcadmm.errors import UsageError, meant, nearby
 from hpcadmm.registry import Registry
 
 CONTROL = bytes(range(9))  # bytes that no text contains
@@ -102,4 +102,5 @@ def recognised(what: str, kind: str | None, datasets: Registry) -> tuple[type[Da
         return datasets[what], {}
     if folder(path):
         raise UsageError(f"{what}: is a folder; name a file in it, or the dataset that it belongs to")
-    raise UsageError(f"{what}: is neither a file nor a dataset; the datasets are {', '.join(datasets)}")
+    near = f"{nearby(path)[2:]} ".lstrip() or meant(what, datasets)
+    raise UsageError(f"{what}: is neither a file nor a dataset; {near}the datasets are {', '.join(datasets)}")

@@ -106,7 +106,10 @@ class Cifar10(Cifar):
 
 @dataclass(frozen=True, kw_only=True)
 class Cifar100(Cifar):
-    """A hundred fine or twenty coarse classes."""
+    """A hundred fine or twenty coarse classes.
+
+    labels: which of the two. Default "fine".
+    """
 
     name: ClassVar[str] = "cifar-100"
     what: ClassVar[str] = "colour images 32 x 32, 50,000 + 10,000, 100 fine or 20 coarse classes"

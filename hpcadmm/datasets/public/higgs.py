@@ -19,7 +19,9 @@ COLUMNS = 29  # the label and 28 features
 
 @dataclass(frozen=True, kw_only=True)
 class Higgs(Dataset):
-    """The last test_rows rows are the test part (default: 500,000).
+    """Simulated collisions of particles.
+
+    test_rows: the last rows, this many, are the test part (default 500,000).
 
     For many runs convert it to HDF5 first: `hpcadmm data convert higgs higgs.h5`.
     """

@@ -29,6 +29,8 @@ class Teacher(Table):
     classes.
     """
 
+    made = True
+
     def __init__(self, job: "Synthetic", seed: int, part: int, rows: int) -> None:
         self.job, self.seed, self.part, self.rows = job, seed, part, rows
         self.features = job.features
@@ -95,7 +97,9 @@ class Synthetic(Dataset):
     covariance is 1 + (n - 1) r, the others are 1 - r.
     hidden, outputs: layers of the teacher; the class is its largest output ("classification"), or the outputs are the
     targets ("regression").
-    noise: standard deviation of the noise added to an output, whose own is 1. draw: seed (default: the job's).
+    task: what the outputs are: the class, or the targets. Default "classification".
+    noise: standard deviation of the noise added to an output, whose own is 1.
+    draw: seed (default: the job's).
     """
 
     name: ClassVar[str] = "synthetic"

@@ -7,7 +7,7 @@ from annotated_types import Ge
 
 from hpcadmm.datasets.columns import key, shown
 from hpcadmm.datasets.tabular.raw import Kind, Raw
-from hpcadmm.errors import UsageError
+from hpcadmm.errors import UsageError, meant
 
 Place = int | str
 TYPES: dict[str, Kind | None] = {"number": "number", "category": "text", "date": "text", "ignore": None}
@@ -81,7 +81,7 @@ def position(raw: Raw, wanted: Place, key: str) -> int:
         return raw.names.index(wanted)
     if key == "target" and wanted in ("first", "last"):
         return 0 if wanted == "first" else count - 1
-    known = f"the columns are {shown(raw.names)}"
+    known = f"{meant(wanted, raw.names)}the columns are {shown(raw.names)}"
     if not raw.header:
         known = f"there is no header line, {known}; set data.header = true if the first line holds names"
     raise UsageError(f"data.{key}{'' if key.startswith('types') else f' = {wanted!r}'}: {raw.path}: {known}")

@@ -5,6 +5,11 @@ from hpcadmm.model.activations.relu import LeakyRelu, Relu
 from hpcadmm.model.activations.tanh import Sigmoid, Tanh
 from hpcadmm.registry import Registry
 
-ACTIVATIONS = Registry("network.activation", Relu, LeakyRelu, Tanh, Sigmoid)
+ACTIVATIONS = Registry(
+    "network.activation",
+    *(Relu, LeakyRelu, Tanh, Sigmoid),
+    group="hpcadmm.activations",
+    base="hpcadmm.model.activations.base:Activation",
+)
 
 __all__ = ["ACTIVATIONS", "Activation", "LeakyRelu", "Relu", "Sigmoid", "Tanh"]

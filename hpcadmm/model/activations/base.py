@@ -12,6 +12,7 @@ class Activation(Protocol):
     """
 
     name: ClassVar[str]
+    when: ClassVar[str] = ""  # what to use it for, in one line
     onnx: ClassVar[str]  # its operator in ONNX, whose attributes are the fields, in order
 
     def value(self, z: Array, out: Array) -> Array:

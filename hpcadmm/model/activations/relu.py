@@ -55,6 +55,7 @@ class Relu:
     """h(z) = max(z, 0)."""
 
     name: ClassVar[str] = "relu"
+    when: ClassVar[str] = "the usual choice"
     onnx: ClassVar[str] = "Relu"
 
     @property
@@ -78,9 +79,13 @@ class Relu:
 
 @dataclass(frozen=True)
 class LeakyRelu(Relu):
-    """h(z) = max(z, 0) + slope min(z, 0); slope in [0, 1), default 0.01."""
+    """h(z) = max(z, 0) + slope min(z, 0).
+
+    slope: of h below 0, in [0, 1). Default 0.01.
+    """
 
     name: ClassVar[str] = "leaky-relu"
+    when: ClassVar[str] = "networks in which units of relu die"
     onnx: ClassVar[str] = "LeakyRelu"
 
     slope: Annotated[float, Ge(0), Lt(1)] = 0.01

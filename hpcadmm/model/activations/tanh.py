@@ -41,6 +41,7 @@ class Tanh:
     """h(z) = tanh z."""
 
     name: ClassVar[str] = "tanh"
+    when: ClassVar[str] = "smooth outputs in (-1, 1), for shallow networks"
     onnx: ClassVar[str] = "Tanh"
     squeeze: ClassVar[float] = 1.0  # h is affine in tanh(squeeze z)
 
@@ -72,6 +73,7 @@ class Sigmoid(Tanh):
     """h(z) = 1/(1 + exp(-z)) = (1 + tanh(z/2))/2."""
 
     name: ClassVar[str] = "sigmoid"
+    when: ClassVar[str] = "smooth outputs in (0, 1), for shallow networks"
     onnx: ClassVar[str] = "Sigmoid"
     squeeze: ClassVar[float] = 0.5
 

@@ -10,6 +10,11 @@ from hpcadmm.model.losses.quantile import Quantile
 from hpcadmm.model.losses.squared import Squared
 from hpcadmm.registry import Registry
 
-LOSSES = Registry("loss.name", Hinge, Squared, CrossEntropy, Logistic, Huber, Poisson, Quantile)
+LOSSES = Registry(
+    "loss.name",
+    *(Hinge, Squared, CrossEntropy, Logistic, Huber, Poisson, Quantile),
+    group="hpcadmm.losses",
+    base="hpcadmm.model.losses.base:Loss",
+)
 
 __all__ = ["LOSSES", "CrossEntropy", "Hinge", "Huber", "Logistic", "Loss", "Poisson", "Quantile", "Squared"]

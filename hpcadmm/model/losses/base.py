@@ -16,6 +16,7 @@ class Loss(Protocol):
     """
 
     name: ClassVar[str]
+    when: ClassVar[str] = ""  # what to use it for, in one line
     probable: ClassVar[bool] = False  # are `probabilities(z)` those of the classes?
     share: ClassVar[float] = 1.0  # of l in the objective of convex solvers: half the squares, as in their literature
     real: ClassVar[bool] = False  # is it for real targets only?

@@ -53,6 +53,7 @@ class CrossEntropy(Loss):
     """
 
     name: ClassVar[str] = "cross-entropy"
+    when: ClassVar[str] = "classes, with probabilities: the first to try"
     mixes: ClassVar[bool] = True
     probable: ClassVar[bool] = True
 

@@ -30,6 +30,7 @@ class Hinge(Loss):
     """l(z, y) = max(1 - y z, 0), summed over the outputs; y = +1 for the true class, -1 for the others."""
 
     name: ClassVar[str] = "hinge"
+    when: ClassVar[str] = "classes, each against all others; the loss of the papers on ADMM"
 
     def outputs(self, classes: int) -> int:
         classes_only(self.name, classes)

@@ -35,6 +35,7 @@ class Huber(Loss):
     """
 
     name: ClassVar[str] = "huber"
+    when: ClassVar[str] = "real targets with outliers"
     real: ClassVar[bool] = True
 
     delta: Annotated[float, Gt(0), Lt(np.inf)] = 1.35

@@ -58,6 +58,7 @@ class Logistic(Loss):
     """l(z, y) = log(1 + exp(-y z)), of two classes; y = +1 for the second class, -1 for the first."""
 
     name: ClassVar[str] = "logistic"
+    when: ClassVar[str] = "two classes with one output, as in logistic regression"
     probable: ClassVar[bool] = True
 
     def outputs(self, classes: int) -> int:

@@ -39,6 +39,7 @@ class Poisson(Loss):
     """l(z, y) = exp z - y z for counts y >= 0: the expected count is exp z. Targets stay in their own units."""
 
     name: ClassVar[str] = "poisson"
+    when: ClassVar[str] = "counts"
     real: ClassVar[bool] = True
     raw: ClassVar[bool] = True
 

@@ -32,6 +32,7 @@ class Quantile(Loss):
     """
 
     name: ClassVar[str] = "quantile"
+    when: ClassVar[str] = "a quantile of a real target, such as its median or a bound"
     real: ClassVar[bool] = True
 
     q: Annotated[float, Gt(0), Lt(1)] = 0.5

@@ -15,6 +15,7 @@ class Squared(Loss):
     """l(z, y) = (z - y)^2; for classes y = +1 for the true class, -1 for the others. Convex solvers minimise half."""
 
     name: ClassVar[str] = "squared"
+    when: ClassVar[str] = "real targets; also classes, as +1 and -1"
     share: ClassVar[float] = 0.5
 
     def outputs(self, classes: int) -> int:

@@ -14,6 +14,7 @@ class Penalty:
     """
 
     name: ClassVar[str]
+    when: ClassVar[str] = ""  # what to use it for, in one line
     strength: float
     scalable: ClassVar[bool] = True  # has it a strength that may be chosen?
     quadratic: ClassVar[float | None] = None  # c, if P(W) = c/2 |W|^2

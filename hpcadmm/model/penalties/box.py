@@ -17,12 +17,14 @@ from hpcadmm.model.state import Array
 class Box(Penalty):
     """P(W) = 0 for lower <= W <= upper.
 
+    strength: 0.
     lower, upper: of every coefficient, numbers or tables of numbers by the name of the feature; features that are not
         named have no bound. Default: none.
     """
 
     name: ClassVar[str] = "box"
     scalable: ClassVar[bool] = False
+    when: ClassVar[str] = "bounds of the coefficients"
 
     strength: Annotated[float, Ge(0), Le(0)] = 0.0
     lower: float | dict[str, float] | None = None

@@ -58,11 +58,13 @@ class Elastic(Penalty):
 class NoPenalty(Elastic):
     """P(W) = 0.
 
+    strength: 0.
     nonnegative: W >= 0. Default false.
     """
 
     name: ClassVar[str] = "none"
     scalable: ClassVar[bool] = False
+    when: ClassVar[str] = "no penalty, or coefficients >= 0 only"
 
     strength: Annotated[float, Ge(0), Le(0)] = 0.0
 
@@ -76,6 +78,7 @@ class L1(Elastic):
     """
 
     name: ClassVar[str] = "l1"
+    when: ClassVar[str] = "few coefficients that are not 0 (lasso)"
 
     @property
     def l1(self) -> float:
@@ -91,6 +94,7 @@ class L2(Elastic):
     """
 
     name: ClassVar[str] = "l2"
+    when: ClassVar[str] = "small coefficients (ridge): correlated features, too few samples"
 
     @property
     def l2(self) -> float:
@@ -107,6 +111,7 @@ class ElasticNet(Elastic):
     """
 
     name: ClassVar[str] = "elastic-net"
+    when: ClassVar[str] = "few coefficients among correlated features"
 
     ratio: Annotated[float, Ge(0), Le(1)] = 0.5
 

@@ -22,6 +22,7 @@ class Group(Penalty):
     """
 
     name: ClassVar[str] = "group"
+    when: ClassVar[str] = "features that are in or out together, for all classes or by group"
 
     strength: Strength = 0.01
     groups: Literal["classes"] | list[list[str]] = "classes"

@@ -21,10 +21,7 @@ def measure(solver: Any, s: Any, p: Problem, world: World) -> dict[str, float | 
     value = objective.objective(s.W[1], p, world)
     return {
         "objective": value,
-        "primal_residual": s.primal,
-        "scale": s.scale,
-        "dual_residual": s.dual,
-        "dual_scale": s.dual_scale,
+        **solver.formed(s),
         **objective.gap(value, objective.bound(lambda t: slope(s, p, t), p, world)),
         "rho": s.rho,
         **path.shown(solver, s),

@@ -11,6 +11,7 @@ from hpcadmm.comm.exact.sums import Exact, first_grid
 from hpcadmm.comm.world import World
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array
+from hpcadmm.solvers.shared.convex.start import of_matrix, squared
 from hpcadmm.solvers.shared.normal import sum_over_samples
 from hpcadmm.subproblems.newton_cg import direction, norm
 from hpcadmm.subproblems.normal_equations import cholesky
@@ -38,6 +39,16 @@ class Factored:
     def diagonal(self) -> Array:
         found: Array = self.gram.diagonal()
         return found
+
+    @property
+    def mean_eigenvalue(self) -> float:
+        """The geometric mean of the eigenvalues of the features' part."""
+        n = self.p.network.n[0]
+        return of_matrix(self.gram[:n, :n])
+
+    def roughly(self, R: Array, kappa: float) -> Array:
+        """T, for an estimate."""
+        return self.solve(R, kappa, R)
 
     def solve(self, R: Array, kappa: float, T: Array) -> Array:
         """T, which is not needed to begin from."""
@@ -79,14 +90,17 @@ class ByProducts:
         """The matrix, with this diagonal added, times V. Collective."""
         return self.times(V) + V * diagonal
 
+    @property
+    def mean_eigenvalue(self) -> float:
+        """The arithmetic mean, from the diagonal: the geometric one would need the matrix."""
+        return float(self.diagonal[: self.p.network.n[0]].mean())
+
+    def roughly(self, R: Array, kappa: float) -> Array:
+        """T, for an estimate: by the diagonal alone, without a product."""
+        found: Array = R / np.maximum(self.diagonal + shift(self.p, kappa), np.finfo(float).tiny)
+        return found
+
     def solve(self, R: Array, kappa: float, T: Array) -> Array:
         add = shift(self.p, kappa)
         scale = 1 / np.sqrt(np.where(self.diagonal + add > 0, self.diagonal + add, 1))
         return T + direction(self, add, self.bend(add, T) - R, ENOUGH * norm(scale * R), scale)
-
-
-def squared(x: Any, w: Any) -> Array:
-    """sum w x^2 of each row, (1, rows)."""
-    held = getattr(x, "matrix", x)
-    weights = np.ones(x.shape[1], held.dtype) if w is None else w
-    return np.asfortranarray((np.square(held) if isinstance(held, np.ndarray) else held.power(2)) @ weights)[None]

@@ -91,6 +91,8 @@ def check(solver: Any) -> None:
     if solver.folds == 1 or (solver.folds and solver.path is None):
         cure = "needs solver.path" if solver.path is None else "needs at least 2"
         raise UsageError(f"solver.folds = {solver.folds}: a cross-validation {cure}")
+    if solver.choose != "best" and not solver.folds:
+        raise UsageError(f'solver.choose = "{solver.choose}": needs a cross-validation, solver.folds >= 2')
 
 
 def blank(solver: Any, p: Problem) -> dict[str, Any]:

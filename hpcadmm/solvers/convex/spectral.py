@@ -1,31 +1,16 @@
-"""What the spectral choice of rho keeps: both sides of ADMM at the last estimate [Xu, Figueiredo, Goldstein 2017].
+"""What the spectral choice of rho keeps: z, V and their multipliers rho u, rho U at the last look [Xu, Figueiredo,
+Goldstein 2017]. The other side of the split is linear for a loss that is split off, and without a curvature."""
 
-A side has variables H and a multiplier l: the first T x and T with the multiplier before the other side moves,
-rho (u + T x - z); the second z and V with rho u. Inner products are weighted by w / N, and by kappa.
-"""
+from hpcadmm.model.state import Arrays
+from hpcadmm.model.weighted import Weight
+from hpcadmm.subproblems.norm import square
 
-import numpy as np
-
-from hpcadmm.model.state import Array, Arrays
-from hpcadmm.model.weighted import Weight, total
-from hpcadmm.solvers.shared.convex.rho import Products
-
-SIDES = 2
-KEPT = 2 * SIDES  # arrays: H and l of each side
+KEPT = 2  # arrays: the variables and their multipliers
 
 
-def products(now: Arrays, kept: Arrays, w: Weight = None) -> Array:
-    """<dH, dH>, <dH, dl>, <dl, dl> of both sides; now: H, l of the first, then of the second. `kept` is renewed."""
-    found = []
-    for side in range(SIDES):
-        dH, dl = (now[2 * side + k] - kept[2 * side + k] for k in range(2))
-        found += [total(a * b, w) for a, b in ((dH, dH), (dH, dl), (dl, dl))]
+def moved(now: Arrays, kept: Arrays, w: Weight = None) -> list[float]:
+    """Squares of how far each of `now` is from what was kept, which is renewed; columns weighted by w."""
+    found = [square(new - old, w) for new, old in zip(now, kept, strict=True)]
     for old, new in zip(kept, now, strict=True):
         old[...] = new
-    return np.array(found)
-
-
-def sides(six: Array) -> tuple[Products, Products]:
-    """The products of both sides; the multiplier of the first is minus a gradient."""
-    hh, hl, ll, *second = six.tolist()
-    return Products(hh, -hl, ll), Products(*second)
+    return found

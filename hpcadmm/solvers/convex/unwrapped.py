@@ -12,6 +12,7 @@ import numpy as np
 from annotated_types import Ge, Gt, Le, Lt
 
 from hpcadmm.comm.world import World
+from hpcadmm.errors import UsageError
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import OUTPUTS, WEIGHTS, Array, Arrays, columns, exact_sums, replicated, scalar
 from hpcadmm.solvers.base import Solver
@@ -19,7 +20,7 @@ from hpcadmm.solvers.convex import cost, measures, path, spectral
 from hpcadmm.solvers.convex.normal import FACTORED
 from hpcadmm.solvers.convex.work import NUMBERS, Work
 from hpcadmm.solvers.shared.convex import objective
-from hpcadmm.solvers.shared.convex.rho import Adapt, due
+from hpcadmm.solvers.shared.convex.rho import Adapt, look
 from hpcadmm.solvers.shared.normal import check_squares
 from hpcadmm.subproblems.norm import square
 
@@ -66,9 +67,13 @@ class Unwrapped(Solver):
     iteration needs no samples and no sum, and the matrix is factored again where rho changes. The penalty l2, or none,
     needs no V: the system of T contains it, and then changes with rho.
 
-    rho: penalty parameter at the start, > 0. Default 1.
-    adapt: "balanced" (default) brings the primal and the dual residual, each relative to its variables, to the same
-        size; "spectral" follows the curvatures of both functions; "none" keeps rho. The gaps between two changes grow.
+    rho: penalty parameter, > 0, with adapt = "none"; the other rules find one. Default 1.
+    adapt: "none" keeps rho. "balanced" (default) and "spectral" begin, whatever rho is, where the first step of z
+        halves the gradient of the loss; for the squared loss from the geometric mean of the eigenvalues of x x^T over
+        kappa (1 with "cg"). Then "balanced" brings the primal and the dual residual, each relative to its variables, to
+        the same size, and of the dual one counts what T can follow; "spectral" takes how far the multipliers have moved
+        over how far z and V have (the geometric mean of both Barzilai-Borwein steps). Changes become rarer and smaller,
+        and end after some dozens.
     alpha: over-relaxation, in [1, 1.8]. Default 1.6.
     factor: "cholesky" forms and factors x x^T, "cg" solves by products with the samples, one sum a step, from the last
         T; "auto": "cg" for more than 20,000 inputs. Default "auto".
@@ -90,6 +95,7 @@ class Unwrapped(Solver):
 
     name: ClassVar[str] = "unwrapped"
     paper: ClassVar[str] = "Goldstein et al., AISTATS 2016"
+    when: ClassVar[str] = "a linear model with a penalty (lasso, logistic, SVM, quantiles) to its minimum, certified"
     state_type: ClassVar[Any] = State
     most_layers: ClassVar[int] = 1
     weighted: ClassVar[bool] = True
@@ -111,8 +117,8 @@ class Unwrapped(Solver):
         work, n, kappa, penalty = s.work, p.network.n[0], s.work.kappa, s.work.p.penalty
         before = work.second(s)
         s.T[...] = work.fit(s)
-        estimate = self.adapt == "spectral" and due(self.spent(s, s.iterations) + 1, self.adapt)
-        first = [s.T[:, :n].copy(), s.rho * (s.U + s.T[:, :n] - s.V)] if estimate else []
+        j = look(self.spent(s, s.iterations) + 1, self.adapt)
+        estimate = j > 0 and self.adapt == "spectral"
         if work.quadratic is None:
             copy = self.alpha * s.T[:, :n] + (1 - self.alpha) * s.V
             s.V[...] = penalty.prox(copy + s.U, 1 / (s.rho * kappa))
@@ -120,12 +126,14 @@ class Unwrapped(Solver):
         else:
             s.V[...] = s.T[:, :n]
         numbers = work.split_samples(s, self.alpha, world, estimate) if work.split else np.zeros(NUMBERS)
-        self.find_residuals(s, p, numbers[:4], work.second(s) - before)
+        moved = work.second(s) - before
+        self.find_residuals(s, p, numbers[:4], moved)
         s.W[1][:, :n], s.W[1][:, n:] = s.V, s.T[:, n:]
         s.iterations += 1
-        if due(self.spent(s, s.iterations), self.adapt):
-            of_V = spectral.products([*first, s.V, s.rho * s.U], s.kept_V) if estimate else None
-            work.change_rho(s, None if of_V is None else numbers[4:] + kappa * of_V)
+        if estimate:
+            work.set_rho(s, work.spectral(s, numbers[4:], j))
+        elif j:
+            work.set_rho(s, work.balanced(s, moved, j))
 
     def find_residuals(self, s: State, p: Problem, squares: Array, moved: Array) -> None:
         """squares: (1/N) sum of w |T x - z|^2, w |T x|^2, w |z|^2, w |u|^2; moved: the change of z x^T / N and kappa
@@ -146,7 +154,9 @@ class Unwrapped(Solver):
         path.check(self)
 
     def check_problem(self, p: Problem, world: World) -> None:
-        """UsageError if the matrix of T does not fit the memory. Collective."""
+        """UsageError if folds lack samples, or the matrix of T does not fit the memory. Collective."""
+        if self.folds > p.tiles.n:
+            raise UsageError(f"solver.folds = {self.folds}: there are {p.tiles.n} training samples; use fewer folds")
         if not self.by_products(p):
             check_squares(p, world)
 
@@ -176,6 +186,7 @@ class Unwrapped(Solver):
         s.V[...] = objective.coefficients(weights[1], p)
         self.prepare(s, p, world)
         s.work.begin(s, world)
+        s.work.refer(s)
 
     def prepare(self, s: State, p: Problem, world: World) -> None:
         """Pose the problem of the present fit; sum x x^T and factor it."""
@@ -184,6 +195,13 @@ class Unwrapped(Solver):
                 path.set_strengths(self, s, p, world)
                 s.work.p = path.posed(self, s, p, world)
             s.work.form(world)
+            if self.adapt != "none" and not s.iterations:
+                s.rho = s.work.first_rho(world)
+                s.work.refer(s)
+
+    def formed(self, s: State) -> dict[str, float]:
+        names = ("primal_residual", "scale", "dual_residual", "dual_scale")
+        return dict(zip(names, (s.primal, s.scale, s.dual, s.dual_scale), strict=True))
 
     def rehearsed(self) -> "Unwrapped":
         return replace(super().rehearsed(), path=None, folds=0)
@@ -193,23 +211,24 @@ class Unwrapped(Solver):
         return s.iterations - s.began if isinstance(s, PathState) else iteration
 
     def advance(self, s: State, p: Problem, world: World) -> bool:
-        """The next fit of the path: from the last iterate, with other samples from 0, the chosen one from its model."""
+        """The next fit of the path: from the last iterate, whose multipliers of the penalty grow or shrink with its
+        strength; with other samples from 0; the chosen one from its model."""
         if not isinstance(s, PathState):
             return False
         path.record(self, s, p, world)
         s.began = s.iterations
         if s.fit == path.count(self, s) - 1:
             return False
-        fold = path.place(self, s)[0]
+        fold, strength = path.place(self, s)[0], s.work.p.penalty.strength
         s.fit += 1
         s.work.p = path.posed(self, s, p, world)
         if path.place(self, s)[0] != fold:
             s.work.form(world)
             self.set_weights(s, [None, np.zeros_like(s.W[1])], p, world)
-            for kept in (*s.kept, *s.kept_V):
-                kept[...] = 0
         elif self.folds and s.fit == path.count(self, s) - 1:
             self.set_weights(s, [None, s.found[path.chosen(self, s)].astype(p.dtype)], p, world)
+        elif strength:
+            s.U *= s.work.p.penalty.strength / strength
         return True
 
     def finite(self, s: State) -> bool:

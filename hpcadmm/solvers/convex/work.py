@@ -13,12 +13,11 @@ from hpcadmm.model.state import Array
 from hpcadmm.products.scratch import Scratch
 from hpcadmm.solvers.convex import spectral
 from hpcadmm.solvers.convex.normal import ByProducts, Factored
-from hpcadmm.solvers.shared.convex.rho import Residuals, balanced
-from hpcadmm.solvers.shared.convex.rho import spectral as rho_of
+from hpcadmm.solvers.shared.convex import rho, start
 from hpcadmm.solvers.shared.normal import sum_over_samples
-from hpcadmm.subproblems.norm import square
+from hpcadmm.subproblems.norm import inner, square
 
-NUMBERS = 10  # of a pass: four squares, and six products of a spectral estimate
+NUMBERS = 6  # of a pass: four squares, and two of a spectral estimate
 
 
 class Work:
@@ -79,7 +78,7 @@ class Work:
 
     def split_samples(self, s: Any, alpha: float, world: World, estimate: bool) -> Array:
         """z and u of all samples for T, and their sums; returns (1/N) sum of w |T x - z|^2, w |T x|^2, w |z|^2 and
-        w |u|^2, then the products of the spectral estimate, 0 without it. Collective."""
+        w |u|^2, then the squares of a spectral estimate, 0 without it. Collective."""
         W = s.T.astype(self.p.dtype)
         self.clear()
         for k, (_, t) in enumerate(self.p.tiles):
@@ -106,6 +105,21 @@ class Work:
         self.complete(s, world)
         s.U[...] = -s.uxT[:, :n] / self.kappa
 
+    def first_rho(self, world: World) -> float:
+        """Where the rules for rho begin: see `adapt`. Collective."""
+        if self.split:
+            return start.of_loss(self.p, world)
+        return self.normal.mean_eigenvalue / self.kappa or 1.0
+
+    def refer(self, s: Any) -> None:
+        """The first reference of a spectral estimate: z and V, the gradient of the loss there, and the multiplier of
+        V."""
+        if s.kept:
+            s.kept[0][...] = s.z
+            s.kept[1][...] = self.p.dtype(self.p.loss.share) * self.p.loss.gradient(s.z, self.p.y)
+        if s.kept_V:
+            s.kept_V[0][...], s.kept_V[1][...] = s.V, s.rho * s.U
+
     def clear(self) -> None:
         self.total.clear()
         self.squares.clear()
@@ -116,7 +130,6 @@ class Work:
         m = p.engines[1].apply(W, self._x[k], scratch("m", *z.shape))
         c, none = scratch("c", *z.shape), self._none[:, : z.shape[1]]
         kind = p.dtype
-        first = [m.copy(), kind(s.rho) * (u + m - z)] if estimate else []
         np.multiply(m, kind(alpha), out=c)
         if alpha != 1:
             c += kind(1 - alpha) * z
@@ -127,7 +140,7 @@ class Work:
         found = [square(each, p.w(t)) for each in (m, m + z, z, u)]
         if not estimate:
             return [*found, *[0.0] * (NUMBERS - len(found))]
-        return [*found, *spectral.products([*first, z, kind(s.rho) * u], [one[:, t] for one in s.kept], p.w(t))]
+        return [*found, *spectral.moved([z, kind(s.rho) * u], [one[:, t] for one in s.kept], p.w(t))]
 
     def add(self, s: Any, k: int, t: slice) -> None:
         """Add z x^T and u x^T of tile k, the samples t, and its squares."""
@@ -151,14 +164,25 @@ class Work:
         found: Array = self.squares.total[0] / self.p.total
         return found
 
-    def change_rho(self, s: Any, products: Array | None) -> None:
-        """By the products of a spectral estimate, or to bring the residuals to the same size; the multipliers rho u and
-        rho U stay as they are."""
-        if products is not None:
-            rho = rho_of(s.rho, *spectral.sides(products))
-        else:
-            rho = balanced(s.rho, Residuals(s.primal, s.dual, s.scale, s.dual_scale))
-        if rho != s.rho:
+    def balanced(self, s: Any, moved: Array, j: int) -> float:
+        """rho that balances the residuals; j: the look. moved: the change of z x^T / N and kappa V; in the norm of its
+        inverse the system of T has what T can follow of the change of (z, V)."""
+        dual = s.dual
+        if self.split:
+            shift = self.kappa if self.quadratic is None else self.quadratic / s.rho
+            followed = inner(moved, self.normal.roughly(moved, shift))
+            dual = s.rho * float(np.sqrt(self.kappa * max(followed, 0.0)))
+        return rho.balanced(s.rho, rho.Residuals(s.primal, dual, s.scale, s.dual_scale), j)
+
+    def spectral(self, s: Any, of_z: Array, j: int) -> float:
+        """rho by how far z and V have moved, and their multipliers, since the last look; of_z: the squares of z."""
+        of_V = spectral.moved([s.V, s.rho * s.U], s.kept_V) if self.quadratic is None else [0.0, 0.0]
+        far, multiplier = (of_z + self.kappa * np.array(of_V)).tolist()
+        return rho.spectral(s.rho, far, multiplier, j)
+
+    def set_rho(self, s: Any, new: float) -> None:
+        """The multipliers rho u and rho U stay as they are."""
+        if new != s.rho:
             for u in (*([s.u] if self.split else []), s.U, s.uxT):
-                np.multiply(u, s.rho / rho, out=u)
-            s.rho = rho
+                np.multiply(u, s.rho / new, out=u)
+            s.rho = new

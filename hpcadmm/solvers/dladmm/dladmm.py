@@ -72,6 +72,7 @@ class DlAdmm(Solver):
 
     name: ClassVar[str] = "dladmm"
     paper: ClassVar[str] = "Wang et al., KDD 2019"
+    when: ClassVar[str] = "a network without any gradients, whose constraints hold more exactly than with taylor"
     state_type: ClassVar[Any] = State
     weighted: ClassVar[bool] = True
     sparse: ClassVar[bool] = True

@@ -22,6 +22,7 @@ class Adadelta(Stochastic):
 
     name: ClassVar[str] = "adadelta"
     paper: ClassVar[str] = "Zeiler, arXiv:1212.5701, 2012"
+    when: ClassVar[str] = "a baseline without a learning rate to choose"
     memory: ClassVar[str] = "mv"
 
     rate: Positive = 1.0

@@ -20,6 +20,7 @@ class Adagrad(Stochastic):
 
     name: ClassVar[str] = "adagrad"
     paper: ClassVar[str] = "Duchi, Hazan, Singer, JMLR 2011"
+    when: ClassVar[str] = "a baseline for sparse features"
     memory: ClassVar[str] = "v"
 
     rate: Positive = 0.01

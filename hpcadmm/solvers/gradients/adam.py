@@ -24,6 +24,7 @@ class Adam(Stochastic):
 
     name: ClassVar[str] = "adam"
     paper: ClassVar[str] = "Kingma, Ba, ICLR 2015"
+    when: ClassVar[str] = "the best accuracy soon where sums over the ranks are cheap, as on one node"
     memory: ClassVar[str] = "mv"
 
     rate: Positive = 0.001

@@ -32,6 +32,7 @@ class Cg(FullBatch):
 
     name: ClassVar[str] = "cg"
     paper: ClassVar[str] = "Polak, Ribiere 1969; Nocedal, Wright 2006"
+    when: ClassVar[str] = "a small problem to its minimum, with less memory than lbfgs"
     state_type: ClassVar[Any] = State
 
     def move(self, s: State) -> bool:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from inspect import cleandoc
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -61,7 +62,7 @@ class FullBatch(Solver):
 
     def __init_subclass__(cls) -> None:
         """Append the common part to a method's docstring."""
-        cls.__doc__ = f"{cls.__doc__}\n{FullBatch.__doc__}"
+        cls.__doc__ = "\n\n".join(cleandoc(one.__doc__ or "") for one in (cls, FullBatch))
 
     def move(self, s: Any) -> bool:
         """One iteration of the method: x, f, g and its memory, which is empty if since = 0; False if it ends."""

@@ -39,6 +39,7 @@ class Lbfgs(FullBatch):
 
     name: ClassVar[str] = "lbfgs"
     paper: ClassVar[str] = "Liu, Nocedal, Math. Programming 1989; Zhu et al. 1997"
+    when: ClassVar[str] = "a small problem to its minimum"
     state_type: ClassVar[Any] = State
 
     memory: Annotated[int, Ge(1)] = 10

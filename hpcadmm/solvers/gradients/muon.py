@@ -35,6 +35,7 @@ class Muon(Adam):
 
     name: ClassVar[str] = "muon"
     paper: ClassVar[str] = "Jordan et al., 2024; Liu et al., arXiv 2025"
+    when: ClassVar[str] = "deep or wide networks: fewer steps than adam, each a little dearer"
     memory: ClassVar[str] = "mv"
 
     rate: Positive = 0.001

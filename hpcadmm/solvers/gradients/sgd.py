@@ -24,6 +24,7 @@ class Sgd(Stochastic):
 
     name: ClassVar[str] = "sgd"
     paper: ClassVar[str] = "Robbins, Monro, 1951; Sutskever et al., ICML 2013"
+    when: ClassVar[str] = "a baseline; with momentum, and a rate that wants tuning"
     memory: ClassVar[str] = "m"
 
     rate: Positive = 0.1

@@ -51,6 +51,7 @@ class Soap(Stochastic):
 
     name: ClassVar[str] = "soap"
     paper: ClassVar[str] = "Vyas et al., ICLR 2025"
+    when: ClassVar[str] = "the fewest steps of the minibatch methods, each much dearer than one of adam"
     state_type: ClassVar[Any] = State
     memory: ClassVar[str] = "mv"
 

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
+from inspect import cleandoc
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -142,7 +143,7 @@ class Stochastic(Solver):
 
     def __init_subclass__(cls) -> None:
         """Append the common part to a method's docstring."""
-        cls.__doc__ = f"{cls.__doc__}\n{Stochastic.__doc__}"
+        cls.__doc__ = "\n\n".join(cleandoc(one.__doc__ or "") for one in (cls, Stochastic))
 
     def move(self, e: Entries) -> None:
         """The method's own formula, on the entries of one W_l."""

@@ -104,6 +104,7 @@ class MpAdmm(Solver):
 
     name: ClassVar[str] = "mpadmm"
     paper: ClassVar[str] = "ours, 2026"
+    when: ClassVar[str] = "the best accuracy soon, with far fewer sums over the ranks than adam"
     constrained: ClassVar[bool] = False
     has_grid: ClassVar[bool] = True
     streamed: ClassVar[bool] = True

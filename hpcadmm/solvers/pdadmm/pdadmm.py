@@ -100,6 +100,7 @@ class PdAdmm(Solver):
 
     name: ClassVar[str] = "pdadmm"
     paper: ClassVar[str] = "Wang et al., ICDM 2020"
+    when: ClassVar[str] = "more layers than one rank should hold, or slow links: only neighbouring layers talk"
     state_type: ClassVar[Any] = State
     weighted: ClassVar[bool] = True
     has_grid: ClassVar[bool] = True

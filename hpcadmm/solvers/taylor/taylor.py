@@ -69,6 +69,7 @@ class Taylor(Solver):
 
     name: ClassVar[str] = "taylor"
     paper: ClassVar[str] = "Taylor et al., ICML 2016"
+    when: ClassVar[str] = "a network without any gradients: few large steps, little memory"
     state_type: ClassVar[Any] = State
     weighted: ClassVar[bool] = True
     sparse: ClassVar[bool] = True

@@ -17,6 +17,7 @@ from hpcadmm.comm.world import World
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import WEIGHTS, Array, Arrays, exact_sums, replicated, scalar, sites
 from hpcadmm.model.vector import flat, shaped, spans
+from hpcadmm.solvers.shared.convex.rho import Adapt
 from hpcadmm.solvers.workers import checks, cost, measures, penalised
 from hpcadmm.solvers.workers.local import LOCAL, local_adam, pose
 from hpcadmm.solvers.workers.server import MEMORY, MOVES, RATES, Rounds, Uploads, weights_of
@@ -97,8 +98,8 @@ class Consensus(WorkerSolver):
     With a [penalty] of a linear model the objective is (1/N) sum_i w_i l(W x_i, y_i) + P(W), half the squares for
     "squared", and Theta = argmin P(Theta) + rho/2 |Theta - mean of (theta_n + lam_n / c)|^2. c = rho N / workers takes
     the place of rho, which so compares with the curvature of the mean loss. Newton's steps have summable errors.
-    adapt: "balanced" (default) brings the primal and the dual residual, each relative to its variables, to the same
-        size by rho; "none" keeps it. The gaps between two changes grow.
+    adapt: "none" keeps rho; "balanced" (default) and "spectral" are as in `unwrapped`, for theta_n and Theta. They
+        begin, whatever rho is, from the curvature of the loss times the mean square of the features.
     alpha: theta_n enters the other steps as alpha theta_n + (1 - alpha) Theta, in [1, 1.8], default 1.6.
 
     With "adam" f_n is N times the worker's part of the mean loss over all samples: sum_n f_n / N of equal models is the
@@ -114,6 +115,7 @@ class Consensus(WorkerSolver):
 
     name: ClassVar[str] = "consensus"
     paper: ClassVar[str] = "Boyd et al., Foundations and Trends in Machine Learning 2011, section 7.1"
+    when: ClassVar[str] = "workers around a server that talk rarely, on a slow network or with unlike samples"
     state_type: ClassVar[Any] = State
     streamed: ClassVar[bool] = True
     sparse: ClassVar[bool] = True
@@ -132,7 +134,7 @@ class Consensus(WorkerSolver):
     outer_momentum: Annotated[float, Ge(0), Lt(1)] | None = None
     participate: Annotated[float, Gt(0), Le(1)] = 1.0
     moments: Literal["own", "shared"] = "own"
-    adapt: Literal["balanced", "none"] = "balanced"
+    adapt: Adapt = "balanced"
     alpha: Annotated[float, Ge(1), Le(1.8)] = 1.6
 
     def exact(self, L: int, loss: str) -> bool:
@@ -210,7 +212,8 @@ class Consensus(WorkerSolver):
         total = Uploads(p, workers.count, whole=exact, vectors=work.vectors)
         fields = shaped(work.Theta, p.network), theta, lam, moments, rounds, outer, total
         if p.penalty:
-            return PenalisedState(*fields, work=work, rho=self.rho, last=self.rho)
+            kept = filled(self.adapt == "spectral", 2, d)  # of the last look
+            return PenalisedState(*fields, work=work, rho=self.rho, last=self.rho, kept=kept)
         return State(*fields, work=work)
 
     def start(self, s: State, p: Problem, world: World) -> None:
@@ -228,8 +231,7 @@ class Consensus(WorkerSolver):
         work = s.work
         work.rounds = Rounds(work.workers, p.seed, self.participate, work.workers.gathered(weights_of(p), world))
         if p.penalty:
-            work.local = penalised.pose(s, p)
-            work.local.factor()
+            work.local = penalised.pose(self, s, p, world)
             return
         exact = self.exact(p.network.depth, p.loss.name)
         work.dual_step = self.dual_step or (1.0 if exact else DUAL_STEP)

@@ -87,6 +87,7 @@ class Gadmm(WorkerSolver):
 
     name: ClassVar[str] = "gadmm"
     paper: ClassVar[str] = "Elgabli et al., JMLR 2020"
+    when: ClassVar[str] = "workers that keep their own samples and talk to neighbours only"
     state_type: ClassVar[Any] = State
     streamed: ClassVar[bool] = True
     sparse: ClassVar[bool] = True

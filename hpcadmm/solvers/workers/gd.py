@@ -87,6 +87,7 @@ class Gd(WorkerSolver):
 
     name: ClassVar[str] = "gd"
     paper: ClassVar[str] = "Cauchy, Comptes Rendus 1847; as in Elgabli et al., JMLR 2020"
+    when: ClassVar[str] = "the baseline of gadmm and consensus"
     state_type: ClassVar[Any] = State
     constrained: ClassVar[bool] = False
     sparse: ClassVar[bool] = True

@@ -54,6 +54,7 @@ class QGadmm(Gadmm):
 
     name: ClassVar[str] = "qgadmm"
     paper: ClassVar[str] = "Elgabli et al., IEEE Trans. Commun. 2021"
+    when: ClassVar[str] = "as gadmm, with few bits an entry"
     state_type: ClassVar[Any] = State
 
     bits: Annotated[int, Ge(1), Le(32)] = 4

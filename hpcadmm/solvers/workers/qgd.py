@@ -100,6 +100,7 @@ class QGd(Gd):
 
     name: ClassVar[str] = "qgd"
     paper: ClassVar[str] = "Elgabli et al., IEEE Trans. Commun. 2021; Sun et al., NeurIPS 2019"
+    when: ClassVar[str] = "the baseline of qgadmm: gradients in few bits"
     state_type: ClassVar[Any] = State
 
     bits: Annotated[int, Ge(1), Le(32)] = 4

@@ -14,7 +14,7 @@ from hpcadmm.datasets import DATASETS
 from hpcadmm.datasets.given.recognise import format_of
 from hpcadmm.datasets.tabular.columnar import read_columnar
 from hpcadmm.errors import UsageError
-from tests.helpers.threads import on_ranks
+from hpcadmm.testing.threads import on_ranks
 
 N = 40
 DAY = dt.datetime(2024, 2, 29, 12)

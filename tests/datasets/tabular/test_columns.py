@@ -11,9 +11,9 @@ from hpcadmm.datasets.tabular.columns.date import FORMATS, days
 from hpcadmm.datasets.tabular.columns.select import all_distinct, median, medians, selected
 from hpcadmm.datasets.tabular.options import Asked, Categories
 from hpcadmm.errors import UsageError
+from hpcadmm.testing.threads import on_ranks
 from tests.datasets.tabular.test_schema import encoded, learned
 from tests.helpers.tables import ALONE
-from tests.helpers.threads import on_ranks
 
 finite = st.floats(allow_nan=False, allow_infinity=False, width=32)
 

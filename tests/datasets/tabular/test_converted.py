@@ -11,7 +11,7 @@ from hpcadmm.datasets import DATASETS
 from hpcadmm.datasets.given.convert import convert
 from hpcadmm.datasets.given.unlabelled import load_inputs
 from hpcadmm.datasets.tabular.schema import Schema
-from tests.helpers.threads import on_ranks
+from hpcadmm.testing.threads import on_ranks
 
 HOW: dict[str, Any] = {"dtype": None, "compress": False, "notes": {}, "force": True}
 

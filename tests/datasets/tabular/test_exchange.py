@@ -13,8 +13,8 @@ from hpcadmm.datasets.loaded import Loaded
 from hpcadmm.datasets.table import Source
 from hpcadmm.datasets.tabular.exchange import Plan, Route, arriving, edges_of
 from hpcadmm.model.tiles import Tiles
+from hpcadmm.testing.threads import on_ranks
 from tests.helpers.samples import made
-from tests.helpers.threads import on_ranks
 
 
 def loaded(dataset: Dataset, world: World, dtype: Any = np.float32) -> Loaded:

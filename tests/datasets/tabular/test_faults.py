@@ -14,7 +14,7 @@ from hpcadmm.datasets.tabular.dialect import Dialect
 from hpcadmm.datasets.tabular.reading import blocks
 from hpcadmm.datasets.tabular.text import read_text
 from hpcadmm.errors import UsageError
-from tests.helpers.threads import on_ranks
+from hpcadmm.testing.threads import on_ranks
 
 ADULT = "".join(
     f"{20 + i % 50}, {('Private', '?')[i % 9 == 0]}, {7 * i}, {('<=50K', '>50K')[i % 3 == 0]}\n" for i in range(60)

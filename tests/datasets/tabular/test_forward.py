@@ -23,7 +23,7 @@ from hpcadmm.datasets.tabular import columnar
 from hpcadmm.datasets.tabular.raw import Again, Raw, Shard
 from hpcadmm.datasets.tabular.reading import blocks
 from hpcadmm.errors import UsageError
-from tests.helpers.threads import on_ranks
+from hpcadmm.testing.threads import on_ranks
 
 N = 400
 NOTE = "# by hand\n"

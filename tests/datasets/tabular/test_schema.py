@@ -13,8 +13,8 @@ from hpcadmm.datasets.tabular.options import Asked, Categories
 from hpcadmm.datasets.tabular.schema import Schema, columns_of, unknown_labels
 from hpcadmm.datasets.tabular.target import target_of
 from hpcadmm.errors import UsageError
+from hpcadmm.testing.threads import on_ranks
 from tests.helpers.tables import ALONE, Lists, table
-from tests.helpers.threads import on_ranks
 
 N = 61
 

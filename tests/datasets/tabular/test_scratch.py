@@ -18,11 +18,11 @@ from hpcadmm.datasets.tabular import columnar
 from hpcadmm.datasets.tabular.reading.spill import Spilled
 from hpcadmm.errors import UsageError
 from hpcadmm.job.job import parse
+from hpcadmm.testing.threads import on_ranks
 from hpcadmm.training import loop
 from hpcadmm.training.progress import Progress
 from tests.datasets.test_streamed import JOB, trained, whole
 from tests.helpers.samples import MAKERS
-from tests.helpers.threads import on_ranks
 
 SMALL = 1500  # bytes
 

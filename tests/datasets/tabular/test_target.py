@@ -8,8 +8,8 @@ import pytest
 from hpcadmm.datasets.tabular.options import Asked
 from hpcadmm.datasets.tabular.target import Target, target_of
 from hpcadmm.errors import UsageError
+from hpcadmm.testing.threads import on_ranks
 from tests.helpers.tables import ALONE, table
-from tests.helpers.threads import on_ranks
 
 
 def read(*files: list[Any], classes: bool | None = True, kinds: Any = None, **keys: Any) -> tuple[Target, list[Any]]:

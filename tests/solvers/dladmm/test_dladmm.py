@@ -8,7 +8,7 @@ import pytest
 from hpcadmm.comm.world import World
 from hpcadmm.solvers import DlAdmm
 from hpcadmm.solvers.dladmm.blocks import Blocks
-from tests.helpers.problems import problem, started, stepped
+from hpcadmm.testing.problems import problem, started, stepped
 
 every_loss = pytest.mark.parametrize("loss", ["hinge", "squared", "cross-entropy"])
 hiddens = pytest.mark.parametrize("hidden", [(), (5,), (4, 6)], ids=str)

@@ -9,8 +9,8 @@ import pytest
 from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
 from hpcadmm.solvers import Adam, Sgd, Soap
-from tests.helpers.problems import posed, started, stepped
-from tests.helpers.solver_runs import assert_same_bits, resumed, run
+from hpcadmm.testing.problems import posed, started, stepped
+from hpcadmm.testing.runs import assert_same_bits, resumed, run
 
 NOISES = {"norm": True, "noise": "gaussian", "noise_inputs": 0.2, "noise_units": 0.2}
 OPTIONS = {"loss": "cross-entropy", "training": NOISES, "dropout": (0.1, 0.3, 0.2)}

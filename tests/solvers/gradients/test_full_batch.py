@@ -9,9 +9,9 @@ from hpcadmm.model.vector import flat
 from hpcadmm.solvers import Cg, Lbfgs
 from hpcadmm.solvers.gradients.function import put
 from hpcadmm.subproblems.passes import Passes
-from tests.helpers.problems import problem, started, stepped
-from tests.helpers.solver_runs import assert_same_bits, resumed, run
-from tests.helpers.threads import on_ranks
+from hpcadmm.testing.problems import problem, started, stepped
+from hpcadmm.testing.runs import assert_same_bits, resumed, run
+from hpcadmm.testing.threads import on_ranks
 
 METHODS = (Cg, Lbfgs)
 every = pytest.mark.parametrize("method", METHODS)

@@ -9,7 +9,7 @@ from hpcadmm.job.job import parse
 from hpcadmm.solvers import Adam, Muon, Soap
 from hpcadmm.subproblems.orthogonal import eigenvectors, orthogonalised
 from hpcadmm.subproblems.passes import Passes
-from tests.helpers.problems import problem, started, stepped
+from hpcadmm.testing.problems import problem, started, stepped
 
 STEPS = 8
 

@@ -8,7 +8,7 @@ import pytest
 from hpcadmm.comm.world import World
 from hpcadmm.solvers import Adam, Sgd
 from hpcadmm.solvers.gradients.schedules import SCHEDULES
-from tests.helpers.problems import problem, started, stepped
+from hpcadmm.testing.problems import problem, started, stepped
 
 WORLD = World.alone()
 

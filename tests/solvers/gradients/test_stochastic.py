@@ -13,8 +13,8 @@ from hpcadmm.job.job import parse
 from hpcadmm.solvers import Adadelta, Adagrad, Adam, Sgd
 from hpcadmm.solvers.shared.batches import Batches
 from hpcadmm.subproblems.passes import Passes
-from tests.helpers.problems import problem, started, stepped
-from tests.helpers.threads import on_ranks
+from hpcadmm.testing.problems import problem, started, stepped
+from hpcadmm.testing.threads import on_ranks
 
 METHODS = (Sgd, Adadelta, Adagrad, Adam)
 every = pytest.mark.parametrize("method", METHODS)

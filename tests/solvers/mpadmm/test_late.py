@@ -7,9 +7,9 @@ from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
 from hpcadmm.solvers import MpAdmm
 from hpcadmm.solvers.shared.batches import Drawn
-from tests.helpers.problems import floor_of, posed, started
-from tests.helpers.solver_runs import assert_same_bits, done, resumed, run
-from tests.helpers.threads import on_ranks
+from hpcadmm.testing.problems import floor_of, posed, started
+from hpcadmm.testing.runs import assert_same_bits, done, resumed, run
+from hpcadmm.testing.threads import on_ranks
 
 LATE = {"late": 1, "batch": 60, "cut": 5, "warm": 3, "refresh": 4}
 SWEEPS = 10  # refreshes with the inputs, without, and sweeps without any

@@ -9,9 +9,9 @@ from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
 from hpcadmm.solvers import MpAdmm
 from hpcadmm.solvers.mpadmm.local import check_memory
-from tests.helpers.problems import posed, started, stepped
-from tests.helpers.solver_runs import assert_same_bits, resumed, run
-from tests.helpers.threads import on_ranks
+from hpcadmm.testing.problems import posed, started, stepped
+from hpcadmm.testing.runs import assert_same_bits, resumed, run
+from hpcadmm.testing.threads import on_ranks
 
 RATES = (0.2, 0.5, 0.3)
 ROUNDS = MpAdmm(batch=60, workers=5, local_steps=3, local_after=2, local_batch=8, warm=4, refresh=3)

@@ -17,9 +17,9 @@ from hpcadmm.solvers.mpadmm.pipeline import PipelineSums
 from hpcadmm.solvers.shared.buckets import OuterSum
 from hpcadmm.solvers.shared.dealing import Block
 from hpcadmm.solvers.shared.loss import summed_loss
-from tests.helpers.problems import floor_of, posed, started, stepped
-from tests.helpers.solver_runs import assert_same_bits, resumed, run
-from tests.helpers.threads import on_ranks
+from hpcadmm.testing.problems import floor_of, posed, started, stepped
+from hpcadmm.testing.runs import assert_same_bits, resumed, run
+from hpcadmm.testing.threads import on_ranks
 
 HUGE = 1e12
 

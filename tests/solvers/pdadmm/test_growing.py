@@ -9,8 +9,8 @@ from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
 from hpcadmm.solvers import PdAdmm
 from hpcadmm.solvers.pdadmm.start import Stage, grow
+from hpcadmm.testing.problems import problem, started, stepped
 from tests.helpers.plain_pdadmm import multipliers
-from tests.helpers.problems import problem, started, stepped
 
 
 def test_layers_train_in_the_order_of_stages_as_the_smaller_network_would():

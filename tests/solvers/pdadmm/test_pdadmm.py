@@ -5,8 +5,8 @@ import pytest
 
 from hpcadmm.comm.world import World
 from hpcadmm.solvers import PdAdmm
+from hpcadmm.testing.problems import problem, started, stepped
 from tests.helpers.plain_pdadmm import Plain, disturb, functions_of, multipliers
-from tests.helpers.problems import problem, started, stepped
 
 activations = pytest.mark.parametrize("activation", ["relu", "leaky-relu", "tanh", "sigmoid"])
 updates = pytest.mark.parametrize("update", ["quadratic", "backtracking", "exact"])

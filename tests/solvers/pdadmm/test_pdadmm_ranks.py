@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from hpcadmm.model.losses import LOSSES
 from hpcadmm.solvers import PdAdmm
 from hpcadmm.solvers.pdadmm.start import Stage
-from tests.helpers.problems import posed, started
-from tests.helpers.solver_runs import accepted, assert_same_bits, digest, resumed, run
-from tests.helpers.threads import on_ranks
+from hpcadmm.testing.problems import posed, started
+from hpcadmm.testing.runs import assert_same_bits, digest, resumed, run
+from hpcadmm.testing.threads import on_ranks
+from tests.helpers.drawn import accepted
 
 GRIDS = [[1, 2], [2, 1], [3, 1], [2, 2], [3, 2], [1, 3]]
 DEEP_GRIDS = [[2, 1], [3, 1], [4, 1], [2, 2], [4, 2], [1, 3]]

@@ -6,8 +6,8 @@ import pytest
 from hpcadmm.comm.world import World
 from hpcadmm.solvers import PdAdmm
 from hpcadmm.solvers.pdadmm.updates import UPDATES as KINDS
+from hpcadmm.testing.problems import problem, started
 from tests.helpers.plain_pdadmm import disturb, functions_of, lagrangian, multipliers
-from tests.helpers.problems import problem, started
 
 every_loss = pytest.mark.parametrize("loss", ["hinge", "squared", "cross-entropy"])
 activations = pytest.mark.parametrize("activation", ["relu", "leaky-relu", "tanh", "sigmoid"])

@@ -11,9 +11,9 @@ from hpcadmm.products.scratch import Scratch
 from hpcadmm.solvers import Adam, MpAdmm, Sgd
 from hpcadmm.solvers.shared.batches import Batches
 from hpcadmm.solvers.shared.gradient_sums import GradientSums
-from tests.helpers.problems import problem
-from tests.helpers.solver_runs import assert_same_bits, run
-from tests.helpers.threads import on_ranks
+from hpcadmm.testing.problems import problem
+from hpcadmm.testing.runs import assert_same_bits, run
+from hpcadmm.testing.threads import on_ranks
 
 
 @given(

@@ -12,8 +12,8 @@ from hpcadmm.errors import UsageError
 from hpcadmm.solvers import PdAdmm
 from hpcadmm.solvers.pdadmm.cost import layer_costs
 from hpcadmm.solvers.shared.dealing import Block, Flow, deal, deal_flow, grid
-from tests.helpers.problems import problem
-from tests.helpers.threads import on_ranks
+from hpcadmm.testing.problems import problem
+from hpcadmm.testing.threads import on_ranks
 
 whole = st.lists(st.integers(0, 9), min_size=1, max_size=8)
 real = st.lists(st.floats(0, 1e9), min_size=1, max_size=8)

@@ -9,9 +9,9 @@ from hpcadmm.comm.exact.sums import Exact
 from hpcadmm.solvers import Adam, MpAdmm, Muon, Soap, Taylor
 from hpcadmm.solvers.shared import gradient_sums
 from hpcadmm.solvers.shared.buckets import in_buckets, overlaps
-from tests.helpers.problems import posed, stepped
-from tests.helpers.solver_runs import assert_same_bits, done, run, together
-from tests.helpers.threads import on_ranks
+from hpcadmm.testing.problems import posed, stepped
+from hpcadmm.testing.runs import assert_same_bits, done, run, together
+from hpcadmm.testing.threads import on_ranks
 
 MPADMM = {"batch": 60, "cut": 5, "warm": 3, "refresh": 2}
 CASES = [

@@ -8,11 +8,11 @@ import pytest
 from hpcadmm.errors import UsageError
 from hpcadmm.job.job import parse
 from hpcadmm.solvers import Adam, MpAdmm, Sgd, Soap
+from hpcadmm.testing.problems import posed, started, stepped
+from hpcadmm.testing.runs import assert_same_bits, digest, resumed, run
+from hpcadmm.testing.threads import on_ranks
 from hpcadmm.training.measure import measure
 from hpcadmm.training.setup import set_up
-from tests.helpers.problems import posed, started, stepped
-from tests.helpers.solver_runs import assert_same_bits, digest, resumed, run
-from tests.helpers.threads import on_ranks
 
 SHORT = MpAdmm(cut=6, batch=96, warm=2, refresh=2)
 SOLVERS = {

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from hpcadmm.solvers.shared.normal import SweepSums, exhaust
-from tests.helpers.problems import problem
-from tests.helpers.threads import on_ranks
+from hpcadmm.testing.problems import problem
+from hpcadmm.testing.threads import on_ranks
 
 
 @pytest.mark.parametrize("size", [1, 2, 3])

@@ -9,9 +9,9 @@ from hpcadmm.model.activations import ACTIVATIONS
 from hpcadmm.model.losses import LOSSES
 from hpcadmm.solvers import Taylor
 from hpcadmm.solvers.taylor.taylor import per_layer
-from tests.helpers.problems import problem, started, stepped
+from hpcadmm.testing.problems import problem, started, stepped
+from hpcadmm.testing.threads import on_ranks
 from tests.helpers.textbook import PROXES, Textbook
-from tests.helpers.threads import on_ranks
 
 hiddens = pytest.mark.parametrize("hidden", [(), (7,), (4, 9)], ids=str)
 biases = pytest.mark.parametrize("bias", [True, False], ids=["bias", "no bias"])

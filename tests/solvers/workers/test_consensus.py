@@ -6,10 +6,10 @@ import pytest
 from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
 from hpcadmm.solvers import Consensus, Gadmm
+from hpcadmm.testing.problems import posed, started, stepped
+from hpcadmm.testing.threads import on_ranks
 from tests.helpers.decentral import alone, check_optimum, models, textbook
-from tests.helpers.problems import posed, started, stepped
 from tests.helpers.seen import check_uploads_and_broadcasts, seen
-from tests.helpers.threads import on_ranks
 
 REGRESSION = {"loss": "squared", "classes": 0, "hidden": ()}
 

@@ -9,9 +9,9 @@ from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
 from hpcadmm.solvers import Gadmm
 from hpcadmm.solvers.workers.measures import mean
+from hpcadmm.testing.problems import posed, started
+from hpcadmm.testing.threads import on_ranks
 from tests.helpers.decentral import GRAPHS, alone, chain_duals, check_optimum, models, rows, textbook
-from tests.helpers.problems import posed, started
-from tests.helpers.threads import on_ranks
 
 graphs = pytest.mark.parametrize(("topology", "workers"), GRAPHS, ids=str)
 

@@ -7,8 +7,8 @@ from hpcadmm.comm.wire.quantizer import message_bytes
 from hpcadmm.model.vector import spans
 from hpcadmm.solvers import Gadmm, QGadmm
 from hpcadmm.solvers.workers.neighbours import Censor
+from hpcadmm.testing.runs import assert_same_bits, run
 from tests.helpers.decentral import HIDDEN, LAYERED, LAYERS, SHORT, counted, network
-from tests.helpers.solver_runs import assert_same_bits, run
 
 ways = pytest.mark.parametrize("way", LAYERED)
 

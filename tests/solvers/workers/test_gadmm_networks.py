@@ -9,8 +9,8 @@ from hpcadmm.model.losses import LOSSES
 from hpcadmm.model.vector import flat, shaped
 from hpcadmm.solvers import Gadmm, QGadmm
 from hpcadmm.solvers.shared.batches import LocalBatches
+from hpcadmm.testing.problems import problem, started
 from tests.helpers.decentral import HIDDEN, LAYERS, SHORT, network
-from tests.helpers.problems import problem, started
 
 
 def plain_adam(theta, gradient, moments, t, rate):

@@ -12,10 +12,10 @@ from hpcadmm.model.sparse import Sparse
 from hpcadmm.solvers import Gd
 from hpcadmm.solvers.workers import gd
 from hpcadmm.solvers.workers.gd import chunks
+from hpcadmm.testing.problems import posed, started
+from hpcadmm.testing.runs import assert_same_bits, run
 from tests.helpers.decentral import alone, textbook
-from tests.helpers.problems import posed, started
 from tests.helpers.seen import check_uploads_and_broadcasts, seen
-from tests.helpers.solver_runs import assert_same_bits, run
 
 LINEAR = [{"loss": "squared", "classes": 0}, {"loss": "cross-entropy", "classes": 3, "features": 2}]
 HIDDEN = (5, 4)

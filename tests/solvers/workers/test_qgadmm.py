@@ -9,8 +9,8 @@ from hpcadmm.comm.wire.quantizer import message_bytes
 from hpcadmm.solvers import Gadmm, QGadmm
 from hpcadmm.solvers.workers.neighbours import Censor
 from hpcadmm.solvers.workers.qgadmm import KEY, uniform
+from hpcadmm.testing.runs import assert_same_bits, run
 from tests.helpers.decentral import CENSOR, GRAPHS, SHORT, TOLD, alone, chain_duals, counted, models, network, textbook
-from tests.helpers.solver_runs import assert_same_bits, run
 
 graphs = pytest.mark.parametrize(("topology", "workers"), GRAPHS, ids=str)
 ways = pytest.mark.parametrize("way", TOLD)

@@ -7,10 +7,10 @@ from hpcadmm.comm.wire.quantizer import message_bytes
 from hpcadmm.comm.world import World
 from hpcadmm.solvers import Gd, QGd
 from hpcadmm.subproblems.passes import Passes
+from hpcadmm.testing.problems import posed, started
+from hpcadmm.testing.runs import run
 from tests.helpers.decentral import alone, textbook
-from tests.helpers.problems import posed, started
 from tests.helpers.seen import seen
-from tests.helpers.solver_runs import run
 
 HIDDEN = (5, 4)
 SIZES = [5 * 7, 4 * 6, 2 * 5]  # of the layers of a network of 6 features and 2 outputs

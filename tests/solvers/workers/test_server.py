@@ -10,8 +10,8 @@ from hpcadmm.model.vector import flat
 from hpcadmm.solvers import Adam, Consensus
 from hpcadmm.solvers.workers.server import Rounds, Uploads, fed_adam, nesterov
 from hpcadmm.solvers.workers.workers import Workers
+from hpcadmm.testing.problems import posed, problem, stepped
 from tests.helpers.decentral import HIDDEN, LAYERS, SHORT, network
-from tests.helpers.problems import posed, problem, stepped
 
 ALONE = World.alone()
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from hpcadmm.solvers import Consensus, Gadmm, Gd, QGd
+from hpcadmm.testing.runs import assert_same_bits, resumed, run
 from tests.helpers.decentral import GRAPHS, HIDDEN, LAYERED, SHORT, TOLD
-from tests.helpers.solver_runs import assert_same_bits, resumed, run
 
 SQUARED, SOFTMAX = {"loss": "squared", "classes": 0, "hidden": ()}, {"loss": "cross-entropy", "classes": 3}
 LINEAR = {**SOFTMAX, "hidden": ()}

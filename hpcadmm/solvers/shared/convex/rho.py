@@ -1,13 +1,19 @@
-"""The penalty parameter rho of ADMM, and when it is changed."""
+"""The penalty parameter rho of ADMM: where a rule begins, and when and how it changes rho.
+
+Both rules replace the rho that they are given by an estimate of their own (`start.py`), so a run does not depend on it.
+The first looks at rho come soon and may change it much, later ones ever more seldom and ever less: look j multiplies or
+divides rho by at most 1 + REACH / j^2, and a change below WORTH is not made. So rho changes finitely often, and ADMM
+converges as with the last one [Boyd et al., section 3.4.1; Xu, Figueiredo, Goldstein, AISTATS 2017, section 4].
+"""
 
 import math
 from dataclasses import dataclass
 from typing import Literal
 
 Adapt = Literal["none", "balanced", "spectral"]
-FIRST, EVERY, LATER = 2, 1, 1.3  # iterations before the first change, between two; the gaps grow by this factor
-FACTOR, WORTH = 100.0, 1.5  # largest change of rho, and the least that is worth a new start of the duals
-CORRELATED = 0.2  # least correlation of a spectral estimate that is trusted
+FIRST, LATER = 3, 1.3  # iteration of the first look; the gaps, 1 at first, grow by this factor
+REACH, WORTH = 1000.0, 1.5  # bounds of a change; the least that is worth a new start of the duals
+TRUST = 0.7  # a spectral estimate's weight in the logarithm of the next rho, the present one has the rest
 
 
 @dataclass(frozen=True)
@@ -27,57 +33,38 @@ class Residuals:
         return primal / dual if primal and dual else 1.0
 
 
-def due(iterations: int, adapt: str) -> bool:
-    """Is rho looked at after this iteration? The gaps grow by LATER, so rho changes ever more seldom and ADMM converges
-    [Boyd et al., section 3.4.1].
+def look(iterations: int, adapt: str) -> int:
+    """The number of the look at rho after this iteration, from 1; 0: there is none.
 
-    >>> [k for k in range(60) if due(k, "balanced")]
-    [2, 3, 4, 5, 8, 11, 14, 19, 25, 34, 44, 58]
+    >>> [k for k in range(60) if look(k, "balanced")]
+    [3, 4, 5, 6, 9, 12, 15, 20, 26, 35, 45, 59]
     """
     if adapt == "none":
-        return False
-    at, gap = float(FIRST), float(EVERY)
+        return 0
+    at, gap, count = float(FIRST), 1.0, 1
     while math.floor(at) < iterations:
-        at, gap = at + gap, gap * LATER
-    return math.floor(at) == iterations
+        at, gap, count = at + gap, gap * LATER, count + 1
+    return count if math.floor(at) == iterations else 0
 
 
-def balanced(rho: float, residuals: Residuals) -> float:
-    """rho that brings both relative residuals to the same size [Wohlberg 2017]."""
-    return bounded(rho, rho * math.sqrt(residuals.ratio))
+def balanced(rho: float, residuals: Residuals, j: int) -> float:
+    """rho that brings both relative residuals to the same size [Wohlberg 2017]; j: the look."""
+    return bounded(rho, rho * math.sqrt(residuals.ratio), j)
 
 
-def bounded(rho: float, wanted: float) -> float:
+def spectral(rho: float, moved: float, multiplier: float, j: int) -> float:
+    """rho from the squares of how far the variables and their multipliers have moved since the last look: |dl| / |dH|,
+    the geometric mean of the Barzilai-Borwein curvatures |dl|^2 / <dH, dl> and <dH, dl> / |dH|^2. Xu, Figueiredo,
+    Goldstein (AISTATS 2017) take a hybrid of the two, where <dH, dl> is large enough; their mean needs no such test."""
+    if not (moved > 0 and multiplier > 0):
+        return rho
+    return bounded(rho, rho * (math.sqrt(multiplier / moved) / rho) ** TRUST, j)
+
+
+def bounded(rho: float, wanted: float, j: int) -> float:
     """The new rho; the old one where the change is not worth it."""
     if not (math.isfinite(wanted) and wanted > 0):
         return rho
-    wanted = min(max(wanted, rho / FACTOR), rho * FACTOR)
+    most = 1 + REACH / j**2
+    wanted = min(max(wanted, rho / most), rho * most)
     return wanted if max(wanted / rho, rho / wanted) >= WORTH else rho
-
-
-@dataclass(frozen=True)
-class Products:
-    """<dH, dH>, <dH, dl>, <dl, dl> of the changes since the last estimate, of one side of ADMM: dl of its multiplier,
-    dH of its variables."""
-
-    hh: float
-    hl: float
-    ll: float
-
-    @property
-    def correlation(self) -> float:
-        size = math.sqrt(self.hh * self.ll)
-        return self.hl / size if size > 0 else 0.0
-
-    @property
-    def curvature(self) -> float:
-        """The hybrid of steepest descent and minimum gradient [Zhou, Gao, Dai 2006]."""
-        steepest, least = self.ll / self.hl, self.hl / self.hh
-        return least if 2 * least > steepest else steepest - least / 2
-
-
-def spectral(rho: float, first: Products, second: Products) -> float:
-    """rho from Barzilai-Borwein curvatures of the two functions of the dual [Xu, Figueiredo, Goldstein, AISTATS 2017,
-    Algorithm 1]."""
-    good = [side.curvature for side in (first, second) if side.correlation > CORRELATED]
-    return bounded(rho, math.prod(good) ** (1 / len(good))) if good else rho

@@ -1,14 +1,10 @@
 """`hpcadmm compare`: several jobs, several seeds, one table."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from hpcadmm.compare.checks import check_ranks, regression
-from hpcadmm.compare.figure import bands, drawn
-from hpcadmm.compare.reading import Row, results, row
-from hpcadmm.compare.summary import flat, page, summarised
 from hpcadmm.errors import UsageError
 from hpcadmm.experiments.folder import Folder, default
 from hpcadmm.experiments.launcher import launcher
@@ -16,18 +12,27 @@ from hpcadmm.experiments.plan import Planned, repeated
 from hpcadmm.experiments.report import write
 from hpcadmm.experiments.runner import Say, carry_out
 from hpcadmm.plotting import picture
+from hpcadmm.solvers import SOLVERS
 from hpcadmm.storage.durable import comma_separated
+from hpcadmm.trials.checks import check_ranks, regression
+from hpcadmm.trials.figure import bands, drawn
+from hpcadmm.trials.reading import Row, results, row
+from hpcadmm.trials.summary import flat, page, summarised
 
 
 @dataclass(frozen=True)
 class Options:
-    """The options of the command line, besides the jobs and their overrides."""
+    """The options of the command line, besides the jobs and their overrides.
+
+    solvers: to run each job with; none: its own.
+    """
 
     ranks: int = 1
     repeat: int = 1
     targets: Sequence[float] = ()
     out: Path | None = None
     launcher: str | None = None
+    solvers: Sequence[str] = ()
 
 
 def compare(jobs: Sequence[str], overrides: Sequence[str], options: Options, say: Say) -> int:
@@ -37,16 +42,30 @@ def compare(jobs: Sequence[str], overrides: Sequence[str], options: Options, say
     jobs: files, each with its own overrides appended as FILE:KEY=VALUE. Raises UsageError before the first run for bad
     jobs, data, ranks, options or a folder of other jobs; Interrupted after a signal, once the tables are written.
     """
-    plan = repeated(jobs, overrides, options.repeat)
+    for solver in options.solvers:
+        _ = SOLVERS[solver]
+    plan = [checked(one, options) for one in repeated(jobs, overrides, options.repeat, options.solvers)]
     for target in options.targets:
         check_target(plan, target)
-    for one in plan[: len(jobs)]:
-        check_ranks(one.job, options.ranks)
+    for one in plan[: len(plan) // options.repeat : len(options.solvers) or 1]:
         regression(one.job)  # can the data be read?
     start = launcher(options.ranks, options.launcher)
     folder = Folder(options.out or default("compare"))
     facts = {"kind": "compare", "ranks": options.ranks, "jobs": sorted({one.label for one in plan})}
     return carry_out(folder, facts, plan, start, partial(report, folder, plan, options.targets, say), say)
+
+
+def checked(one: Planned, options: Options) -> Planned:
+    """The run; where its solver is one of several and cannot divide its work among the ranks, with that as its fault.
+    Raises UsageError where it is the job's own."""
+    try:
+        if not one.fault:
+            check_ranks(one.job, options.ranks)
+    except UsageError as error:
+        if not options.solvers:
+            raise
+        return replace(one, fault=str(error))
+    return one
 
 
 def check_target(plan: Sequence[Planned], target: float) -> None:

@@ -11,16 +11,16 @@ from pathlib import Path
 import pytest
 
 from hpcadmm.cli import main
-from hpcadmm.compare.checks import check_metric, check_ranks
-from hpcadmm.compare.reading import results
-from hpcadmm.compare.tune import Options, check, planned, ranked, report
-from hpcadmm.compare.tune_report import drawn
-from hpcadmm.compare.vary import varied
 from hpcadmm.errors import UsageError
 from hpcadmm.experiments.folder import Folder
 from hpcadmm.experiments.plan import resolved
 from hpcadmm.experiments.runner import run_all
 from hpcadmm.solvers import Consensus
+from hpcadmm.trials.checks import check_metric, check_ranks
+from hpcadmm.trials.reading import results
+from hpcadmm.trials.tune import Options, check, planned, ranked, report
+from hpcadmm.trials.tune_report import drawn
+from hpcadmm.trials.vary import varied
 from tests.helpers.made import GADMM, TAYLOR, row, run, write
 
 GAMMAS = ["solver.gamma=choice:1e-9,10.0"]
@@ -174,7 +174,10 @@ def test_the_best_job_may_have_another_solver(trials):
         (["--vary", "solver.gamma=log:1:2", "--set", "solver.x=1"], "solver.x: unknown key"),
         (["--vary", "solver.gamma=uniform:-1:1"], "solver.gamma = -1.0: must be greater than 0"),
         (["--vary", "stop.iterations=log:1:8"], "must be a whole number; write int:LOW:HIGH"),
-        (["--vary", "solver.name=choice:taylor,tailor"], "solver.name = 'tailor': known are taylor"),
+        (
+            ["--vary", "solver.name=choice:taylor,tailor"],
+            "solver.name = 'tailor': did you mean taylor? known are taylor",
+        ),
         (["--vary", "solver.name=choice:taylor,adam", "--vary", "solver.nonsense=int:1:2"], "nonsense: unknown key"),
         (["--vary", "solver.name=choice:consensus"], "no trial besides the unchanged job is valid"),
         (["--vary", "solver.gamma=log:1:2", "--metric", "test_error"], "needs real targets"),

@@ -11,6 +11,7 @@ from hpcadmm.model.losses import LOSSES
 from hpcadmm.model.network import Network
 from hpcadmm.model.penalties import L1
 from hpcadmm.model.problem import Part, Problem
+from hpcadmm.model.state import Array
 from hpcadmm.model.tiles import Tiles
 from hpcadmm.products import engine_of
 from hpcadmm.solvers import SOLVERS
@@ -51,11 +52,9 @@ def problem(
     classes = 0 if chosen.real else 2 if loss == "logistic" else classes
     random = np.random.default_rng([seed, 99])
     teacher = random.standard_normal((classes or 2, features))
-    made = []
+    made: list[Part] = []
     for n, cut in ((samples, parts), (samples // 2 + 1, 0)):
-        size = 2.0 ** random.integers(-spread, spread + 1, -(-n // width))
-        x = random.standard_normal((features, n)) * np.repeat(size, width)[:n]
-        scores = teacher @ np.tanh(x) + 0.1 * random.standard_normal((len(teacher), n))
+        x, scores = drawn(random, teacher, n, width, spread)
         labels = np.argmax(scores, axis=0) if classes else np.floor(np.exp(scores / 2)) if chosen.raw else scores
         outputs = chosen.outputs(classes) if classes else 2
         x[0] *= scale
@@ -66,12 +65,19 @@ def problem(
         columns = np.vstack([x, np.ones((int(bias), x.shape[1]))])[:, mine]
         y = chosen.targets(labels[..., mine], outputs, classes, dtype)
         w = None if weight is None or made else np.asarray(weight, dtype)
-        counted = {} if w is None else {"weight": w[mine], "sum": float(w.sum(dtype=np.float64))}
+        counted: dict[str, Any] = {} if w is None else {"weight": w[mine], "sum": float(w.sum(dtype=np.float64))}
         made.append(Part(np.asfortranarray(columns, dtype), y, labels[..., mine], tiles, **counted))
     network = Network((features, *hidden, outputs), ACTIVATIONS[activation](), bias, dropout, **training or {})
     products = engine_of(precision or np.dtype(dtype).name)
     bound = penalty and penalty.bound([f"x{j}" for j in range(features)])
     return Problem(network, chosen, made[0], made[1], classes, seed, dtype, products, bound)
+
+
+def drawn(random: np.random.Generator, teacher: Array, n: int, width: int, spread: int) -> tuple[Array, Array]:
+    """n samples, and the noisy outputs of the teacher for them."""
+    size = np.repeat(2.0 ** random.integers(-spread, spread + 1, -(-n // width)), width)[:n]
+    x = random.standard_normal((teacher.shape[1], n)) * size
+    return x, teacher @ np.tanh(x) + 0.1 * random.standard_normal((len(teacher), n))
 
 
 def fitting(solver: Any, hidden: tuple[int, ...]) -> tuple[int, ...]:
