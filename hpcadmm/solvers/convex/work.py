@@ -116,7 +116,8 @@ class Work:
         V."""
         if s.kept:
             s.kept[0][...] = s.z
-            s.kept[1][...] = self.p.dtype(self.p.loss.share) * self.p.loss.gradient(s.z, self.p.y)
+            for _, t in self.p.tiles:
+                s.kept[1][:, t] = self.p.dtype(self.p.loss.share) * self.p.loss.gradient(s.z[:, t], self.p.y[:, t])
         if s.kept_V:
             s.kept_V[0][...], s.kept_V[1][...] = s.V, s.rho * s.U
 

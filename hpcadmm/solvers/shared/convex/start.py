@@ -10,8 +10,8 @@ from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array
 from hpcadmm.subproblems.norm import square
 
-FEW = 4096  # samples that are asked, of all tiles together, and at least one of each
-SCALES = 10.0 ** np.arange(-8, 8.5, 0.5)  # rhos that are tried
+TILES, FEW = 8, 32  # evenly spaced tiles that are asked, at most twice as many, and samples of each
+SCALES = 10.0 ** np.arange(-6, 6.5, 0.5)  # rhos that are tried
 FEATURES = 1000  # of the matrix whose eigenvalues are found
 RANK = 1e-6  # eigenvalues below it, relative to the largest, count as 0
 
@@ -20,9 +20,11 @@ def of_loss(p: Problem, world: World) -> float:
     """rho for which a step by the prox of the loss, z = argmin l(z, y) + rho/2 |z|^2, halves the norm of the gradient:
     for half the squares their curvature 1, for a loss with kinks the slope over twice the distance to them.
     Collective."""
-    few = max(1, FEW // p.tiles.count)
-    values = [_norms(p, slice(t.start, min(t.start + few, t.stop))) for _, t in p.tiles]
-    first, *after = np.sqrt(sum_by_tile(world, p.tiles, np.array(values).reshape(-1, 1 + len(SCALES))))
+    values, step = np.zeros((len(p.tiles), 1 + len(SCALES))), max(1, p.tiles.count // TILES)
+    for value, (k, t) in zip(values, p.tiles, strict=True):
+        if k % step == 0:
+            value[:] = _norms(p, slice(t.start, min(t.start + FEW, t.stop)))
+    first, *after = np.sqrt(sum_by_tile(world, p.tiles, values))
     if not first > 0:
         return 1.0
     share = np.maximum(np.array(after) / first, np.finfo(float).tiny)
