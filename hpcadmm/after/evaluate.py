@@ -35,9 +35,15 @@ def evaluate(
     Raises UsageError, on all ranks, for an invalid run, checkpoint or dataset.
     """
     trained = read(run, iteration, world, warn)
+    with phase("reading the data"):
+        choice = choose(trained, overrides, world)
+    return {"run": str(run), **scored(trained, choice, part, world, warn)}
+
+
+def scored(trained: Trained, choice: Choice, part: str | None, world: World, warn: Warn) -> dict[str, Any]:
+    """The measures of a network on a dataset; see `evaluate`. Collective."""
     with threadpool_limits(trained.job.head.threads):
         with phase("reading the data"):
-            choice = choose(trained, overrides, world)
             loaded = load(trained, choice, world)
             if world.first:
                 warn_of_data(trained, choice, loaded, warn)
@@ -48,7 +54,7 @@ def evaluate(
             raise UsageError(f"the {chosen} part has no samples; choose another with --part")
         with phase("evaluating"):
             measured = (classified if trained.classes else regressed)(trained, parts, world)
-    facts = {"run": str(run), "name": trained.job.head.name, "iteration": trained.iteration}
+    facts = {"name": trained.job.head.name, "iteration": trained.iteration}
     facts |= {"best": trained.best} if trained.best else {}
     return {**facts, "data": choice.dataset.name, "part": chosen, "samples": samples, **measured}
 

@@ -34,7 +34,7 @@ def compare(jobs: tuple[str, ...], overrides: tuple[str, ...], solvers: str, **o
     family share keys). A solver that does not fit JOB is a row that says why.
     """
     refuse_launcher()
-    from hpcadmm.compare import compare as comparing
+    from hpcadmm.trials import compare as comparing
 
     chosen = [name.strip() for name in solvers.split(",") if name.strip()]
     return comparing.compare(jobs, overrides, comparing.Options(**options, solvers=chosen), click.echo)
@@ -66,6 +66,6 @@ def tune(job: Path, overrides: tuple[str, ...], texts: tuple[str, ...], **option
     message. Exit code: 0 if a trial has a score, else 1.
     """
     refuse_launcher()
-    from hpcadmm.compare import tune as tuning
+    from hpcadmm.trials import tune as tuning
 
     return tuning.tune(job, overrides, texts, tuning.Options(**options), click.echo)

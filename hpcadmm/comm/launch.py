@@ -1,10 +1,12 @@
 """Start MPI, and end all ranks together: an exception on one of them ends all."""
 
+import atexit
 import socket
 import sys
 import time
 import warnings
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING
 
 from hpcadmm.comm import launcher
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from hpcadmm.comm.agreement import Meeting
     from hpcadmm.comm.world import World
 
-__all__ = ["check_launcher", "guarded", "launched_world", "phase", "refuse_launcher", "start_mpi"]
+__all__ = ["check_launcher", "guarded", "lasting_world", "launched_world", "phase", "refuse_launcher", "start_mpi"]
 
 PATIENCE = 3.0  # seconds that a failed rank waits for the others to fail or end too
 
@@ -55,6 +57,16 @@ def launched_world() -> "World":
     from hpcadmm.comm.world import World
 
     return start_mpi() if launcher.expected_size() > 1 else World.without_mpi()
+
+
+@cache
+def lasting_world() -> "World":
+    """All ranks of the launcher, without one this process, for a program of the user; always the same. Collective the
+    first time."""
+    world = start_mpi()
+    for watchdog in _watchdogs:
+        atexit.register(watchdog.stop)
+    return world
 
 
 def refuse_launcher() -> None:

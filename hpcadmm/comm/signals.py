@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 from contextlib import suppress
 from types import FrameType, TracebackType
@@ -17,7 +18,7 @@ CURSOR = "\x1b[?25h\n"  # a progress bar hides it
 class Watch:
     """Inside the block, notes signals: `raised` is the first one's name, `count` their number; each calls `heard`.
 
-    Exit restores the former handlers. Under nohup SIGHUP stays ignored.
+    Exit restores the former handlers. Under nohup SIGHUP stays ignored. Only the main thread gets signals.
     """
 
     WATCHED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
@@ -41,7 +42,8 @@ class Watch:
         """Called at each signal."""
 
     def __enter__(self) -> Self:
-        for number in self.WATCHED:
+        main = threading.current_thread() is threading.main_thread()
+        for number in self.WATCHED if main else ():
             if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
                 self._before[number] = signal.signal(number, self._note)
         return self
@@ -57,11 +59,14 @@ class Signals(Watch):
 
     May be entered within another, which hands on the signals it has noted: a command that enters one at its start
     survives a signal while it loads or ends.
+    exits: a second Ctrl-C ends the process; else it raises KeyboardInterrupt, in a program of the user. As in the outer
+    one, if there is one.
     agreed: the signal that all ranks know of; the caller sets it, once.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, exits: bool = True) -> None:
         super().__init__()
+        self.exits = exits
         self.agreed: str | None = None
         self.pressed = 0  # number of Ctrl-C
         self._outer: Signals | None = None
@@ -73,6 +78,8 @@ class Signals(Watch):
         if expected_rank() == 0:
             with suppress(OSError):  # not sys.stderr: the signal may have interrupted a write to it
                 os.write(2, (STOPS if self.pressed == 1 else CURSOR if os.isatty(2) else "").encode())
+        if self.pressed > 1 and not self.exits:
+            raise KeyboardInterrupt
         if self.pressed > 1:
             os._exit(130)
 
@@ -82,7 +89,7 @@ class Signals(Watch):
         self._outer = next((outer for outer in outers if isinstance(outer, Signals)), None)
         if self._outer:
             self.raised = self.raised or self._outer.raised
-            self.pressed, self._at = self._outer.pressed, self._outer._at
+            self.pressed, self._at, self.exits = self._outer.pressed, self._outer._at, self._outer.exits
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:

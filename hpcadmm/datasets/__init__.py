@@ -23,5 +23,7 @@ DATASETS = Registry(
         "parquet": "hpcadmm.datasets.formats.tables:Parquet",
         "arrow": "hpcadmm.datasets.formats.tables:Arrow",
         "libsvm": "hpcadmm.datasets.formats.libsvm:Libsvm",
+        "arrays": "hpcadmm.datasets.formats.arrays:InMemory",
+        "frame": "hpcadmm.datasets.formats.frames:Frame",
     },
 )

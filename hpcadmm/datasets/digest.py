@@ -66,7 +66,7 @@ def drawn(dataset: "Dataset", seed: int) -> str:
 def former(dataset: "Dataset", seed: int, sources: Sequence[Source]) -> str:
     """The digest in checkpoints of version 0.1.0: of the options, the counts, and the names and ends of the files."""
     options = {key: value for key, value in asdict(dataset).items() if key != "path" and (key, value) not in LATER}
-    files: list[Any] = [[fingerprint(file) for file in source.table.files] for source in sources]
+    files: list[Any] = [[fingerprint(file) for file in s.table.files if file.exists()] for s in sources]
     counts = [[len(s.rows), s.table.rows, s.table.features] for s in sources]
     told = json.dumps([dataset.name, options, counts, files, None if any(files) else seed], sort_keys=True)
     return hashlib.sha256(told.encode()).hexdigest()
@@ -87,7 +87,7 @@ def recorded(loaded: Loaded, kind: Kind, sources: Sequence[Source], seed: int, w
     given, table = loaded.dataset, sources[0].table
     loaded.dataset = scaling.settled(anchored(given, table.files), kind, table)
     parts = (loaded.train, loaded.test)
-    loaded.digest = contents(parts, world) if table.files else drawn(loaded.dataset, seed)
+    loaded.digest = drawn(loaded.dataset, seed) if table.made else contents(parts, world)
     with world.together(READING):
         loaded.former = former(given, seed, sources)
     loaded.warnings += scaling.remarks(kind, loaded.train, table, loaded.features, world)

@@ -85,7 +85,7 @@ def remarks(kind: Kind, train: Samples, table: Table, features: int, world: Worl
     OFF deviations or more: either makes the condition number of the normal equations 400 or more. In a sparse format
     the largest moduli are compared, since centring would fill in the zeros. Images are not checked.
     """
-    if kind == "standard" or table.image is not None or not table.files:
+    if kind == "standard" or table.image is not None or table.made:
         return []
     x = train.x[:features]
     if table.sparse:

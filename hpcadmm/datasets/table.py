@@ -49,6 +49,8 @@ class Table(ABC):
     mixed: the features were made of a table's columns of any kind.
     apart: rows can be read from anywhere in the file; else the first rank reads them and sends them to the others.
     sparse: the format leaves out zeros. streams: any rows can be read again at any time.
+    made: no file or array holds the rows: they are made of the options and a seed.
+    shares: the rows that each rank has in memory; None: any rank can read any row.
     stride: labels that are read at a time (0: as many as suit the features). every: those of all rows, once gathered.
     labelled: its rows have labels or targets.
     real: why the targets are real, to tell a user who meant classes.
@@ -70,6 +72,8 @@ class Table(ABC):
     apart: bool = True
     sparse: bool = False
     streams: bool = False
+    made: bool = False
+    shares: Sequence[Span] | None = None
     stride: int = 0
     every: Array | None = None
     real: str = 'the data are a regression: use loss.name = "squared"'
@@ -84,7 +88,7 @@ class Table(ABC):
 
     def spans(self, world: World) -> list[Span]:
         """The share of the rows that this rank reads, in increasing pieces of at most ROUND bytes in float64."""
-        lo, hi = self.portion(world)
+        lo, hi = self.portion(world) if self.shares is None else self.shares[world.rank]
         size = max(1, ROUND // (8 * self.features))
         return [(start, min(start + size, hi)) for start in range(lo, hi, size)]
 

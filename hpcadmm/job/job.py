@@ -17,6 +17,7 @@ from hpcadmm.datasets.scaling import planned
 from hpcadmm.errors import Note, UsageError, sayable
 from hpcadmm.job.options import Evaluate, Head, Layers, Save, Stop
 from hpcadmm.job.program import Program
+from hpcadmm.job.python import as_toml, changed, written
 from hpcadmm.job.tables import chosen, named, overridden, plain, toml, toml_text
 from hpcadmm.job.typed import Raw, name_of, untyped
 from hpcadmm.model.activations import ACTIVATIONS, Activation
@@ -47,6 +48,27 @@ class Job:
         """The scores to measure: those of [evaluate], and that of save.best."""
         best = self.save.best or ""
         return [*self.evaluate.metrics, *([best] if keyed(best)[1] in CHOICES else [])]
+
+    @classmethod
+    def read(cls, given: str | Path | Mapping[str, Any], **overrides: Any) -> "Job":
+        """A job from a job file, or from its tables as a dict; without data.name it is for arrays.
+
+        overrides: tables whose keys replace those of the file, solver={"gamma": 5.0}, or keys of no table, seed=1; None
+        unsets a key. Raises UsageError that lists everything wrong.
+
+        >>> job = Job.read({"loss": {"name": "hinge"}, "solver": {"name": "taylor"}}, solver={"gamma": 5}, seed=3)
+        >>> job.solver.gamma, job.head.seed, job.data.name
+        (5.0, 3, 'arrays')
+        """
+        if isinstance(given, Mapping):
+            tables, name = as_toml(given), "job"
+        else:
+            tables, name = toml(source(Path(given)), "the job file"), Path(given).stem
+        texts = list(changed(tables, [], overrides))
+        data = tables.setdefault("data", {})
+        if isinstance(data, dict) and not any(text.startswith("data.name=") for text in texts):
+            data.setdefault("name", "arrays")
+        return parse(written(tables), texts, name)
 
     def resolved(self) -> dict[str, Any]:
         """The job as the tables of a file, without keys that are unset."""

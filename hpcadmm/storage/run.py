@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from hpcadmm.errors import UsageError
 from hpcadmm.storage import readers
@@ -47,6 +47,8 @@ class Run:
     All methods but `log` and `close` are collective and fail on all ranks. If the disk refuses a line of the log, the
     next `metric` or `summary` raises the error.
     """
+
+    saves: ClassVar[bool] = True
 
     def __init__(self, world: "World", folder: Path, lock: Lock | None) -> None:
         self.world = world
@@ -114,6 +116,16 @@ class Run:
     def checkpoints(self) -> Path:
         """The folder of the checkpoints."""
         return self.folder / CHECKPOINTS
+
+    @property
+    def continued(self) -> str:
+        """How to continue the run, for messages."""
+        return f"continue with: hpcadmm resume {self.folder}"
+
+    @property
+    def kept(self) -> str:
+        """What remains of a run that diverged, for messages."""
+        return f"the last good checkpoint, if one was due, is in {self.checkpoints}"
 
     def metric(self, row: dict[str, Any]) -> None:
         """Append one line to metrics.jsonl; NaN and infinity become null. Collective."""

@@ -11,7 +11,7 @@ from hpcadmm.solvers.convex.unwrapped import Unwrapped
 from hpcadmm.storage.readers import COEFFICIENTS, PATH
 
 if TYPE_CHECKING:
-    from hpcadmm.training.loop import Training
+    from hpcadmm.training.current import Training
 
 Row = dict[str, Any]
 

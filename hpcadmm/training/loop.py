@@ -1,8 +1,8 @@
 """The outer loop, the only one in the package: step, agree, measure, log, checkpoint, stop."""
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +12,19 @@ from threadpoolctl import threadpool_limits
 from hpcadmm.comm.launch import phase
 from hpcadmm.comm.signals import Signals
 from hpcadmm.comm.world import World
+from hpcadmm.datasets.base import Dataset
 from hpcadmm.errors import Diverged, Interrupted, UsageError
 from hpcadmm.job.job import Job
 from hpcadmm.kernels import CURE, lost
-from hpcadmm.model.problem import Problem
 from hpcadmm.storage.environment import environment
 from hpcadmm.storage.readers import scaling_of
 from hpcadmm.storage.run import Run
+from hpcadmm.storage.unsaved import Unsaved
 from hpcadmm.training.best import metric_of
+from hpcadmm.training.callbacks import Callback, tell
+from hpcadmm.training.current import Training
 from hpcadmm.training.fits import next_fit, unmeasured, write_path
-from hpcadmm.training.measure import Clock, Row, certified, measure, weights_sha256
+from hpcadmm.training.measure import Clock, certified, measure, weights_sha256
 from hpcadmm.training.origin import Origin, begin, continued, kept
 from hpcadmm.training.progress import Progress
 from hpcadmm.training.rehearsal import rehearse
@@ -30,64 +33,54 @@ from hpcadmm.training.setup import Setup, set_up
 from hpcadmm.training.stopping import Stopping
 
 
-@dataclass
-class Training:
-    """One run in progress on this rank."""
-
-    job: Job
-    setup: Setup
-    state: Any
-    run: Run
-    progress: Progress
-    clock: Clock
-    stopping: Stopping
-    iteration: int = 0
-    row: Row = field(default_factory=dict)  # the last measured one
-    saved: int = -1  # the iteration of the last checkpoint
-    saved_at: float = 0.0  # solver seconds then
-    starved: bool = False  # the disk took neither a row nor a checkpoint
-    kernels_seconds: float = 0.0  # of the rehearsal
-    prepare_seconds: float = 0.0  # of the solver's `prepare`: factors, an optimum
-
-    @property
-    def problem(self) -> Problem:
-        return self.setup.problem
-
-    @property
-    def world(self) -> World:
-        return self.setup.world
-
-    @property
-    def spent(self) -> int:
-        """The iterations that count for stop.iterations: those of the present fit of a path."""
-        return self.job.solver.spent(self.state, self.iteration)
-
-
-def train(job: Job, out: Path | None, world: World, progress: Progress, origin: Origin | None = None) -> dict[str, Any]:
+def train(
+    job: Job,
+    out: Path | None,
+    world: World,
+    progress: Progress,
+    origin: Origin | None = None,
+    callbacks: Sequence[Callback] = (),
+    saves: bool = True,
+) -> dict[str, Any]:
     """A new run, from the job's start to its stop; returns the summary. Collective.
 
-    origin: the trained network to begin from, instead of the solver's own start.
+    origin: the trained network to begin from, instead of the solver's own start. saves: write a run folder.
     Raises UsageError for faults of the job or the folder, Interrupted after a signal, Diverged.
     """
     job = continued(job, origin) if origin else job
     with Signals() as signals, threadpool_limits(job.head.threads):
         setup = set_up(job, world, origin.given if origin else None)
         job = setup.job
-        facts = environment(world, job.head.threads, world.library)
-        record = origin.record() if origin else None
-        with Run.create(world, out, job.head.name, job.to_toml(), facts, record) as run:
+        with _created(job, out, world, origin) if saves else Unsaved(world) as run:
             kernels_seconds = _prepare_kernels(job, setup, run, progress, 0)
             with phase("starting"):
                 state = begin(job, setup, origin)
             clock = Clock(world)
             stopping = Stopping(job.stop, metric_of(job, setup.problem.classes))
-            t = Training(job, setup, state, run, progress, clock, stopping, kernels_seconds=kernels_seconds)
+            t = Training(job, setup, state, run, progress, clock, stopping, callbacks=callbacks)
+            t.kernels_seconds = kernels_seconds
             return _complete(t, signals)
 
 
-def resume(folder: Path, overrides: Sequence[str], world: World, progress: Progress) -> dict[str, Any]:
-    """Continue a run from its newest valid checkpoint, on any number of ranks; returns the summary. Collective."""
+def _created(job: Job, out: Path | None, world: World, origin: Origin | None) -> Run:
+    """The folder of a new run. Collective."""
+    facts = environment(world, job.head.threads, world.library)
+    return Run.create(world, out, job.head.name, job.to_toml(), facts, origin.record() if origin else None)
+
+
+def resume(
+    folder: Path,
+    overrides: Sequence[str],
+    world: World,
+    progress: Progress,
+    callbacks: Sequence[Callback] = (),
+    held: Callable[[Dataset], Dataset] | None = None,
+) -> dict[str, Any]:
+    """Continue a run from its newest valid checkpoint, on any number of ranks; returns the summary. Collective.
+
+    held: gives a dataset whose rows were in memory its rows again."""
     job = job_of(folder, overrides, world)
+    job = replace(job, data=held(job.data)) if held else job
     with Signals() as signals, threadpool_limits(job.head.threads):
         setup = set_up(job, world, kept(folder, world))
         job = setup.job
@@ -102,12 +95,15 @@ def resume(folder: Path, overrides: Sequence[str], world: World, progress: Progr
             restore_best(job, stopping, meta["iteration"], run)
             t = Training(job, setup, state, run, progress, clock, stopping, meta["iteration"], meta["row"])
             t.saved, t.saved_at, t.kernels_seconds = t.iteration, clock.total_seconds, kernels_seconds
+            t.callbacks = callbacks
             run.cut_metrics(t.iteration, t.row)
             return _complete(t, signals)
 
 
 def _prepare_kernels(job: Job, setup: Setup, run: Run, progress: Progress, done: int) -> float:
-    """Name the run folder, then compile or load the kernels; returns the seconds. Collective."""
+    """Name the run folder, compile or load the kernels; returns the seconds. An unsaved run compiles as it goes."""
+    if not run.saves:
+        return 0.0
     progress.begin(run.folder, done, job.stop.iterations)
     seconds = rehearse(job.solver, setup.problem, setup.world)
     said = f"preparing kernels: {seconds:.3f} s" + (f"; {lost()}; {CURE}" if lost() else "")
@@ -119,6 +115,7 @@ def _prepare_kernels(job: Job, setup: Setup, run: Run, progress: Progress, done:
 def _complete(t: Training, signals: Signals) -> dict[str, Any]:
     """Prepare, loop, and write the summary."""
     _prepare(t)
+    tell(t.callbacks, "start", t)
     with t.progress.of(t.job, t.iteration), t.run.telling(lambda: t.saved):
         reason = loop(t, signals)
         t.job.solver.complete(t.state, t.world)
@@ -141,11 +138,12 @@ def _complete(t: Training, signals: Signals) -> dict[str, Any]:
     t.run.log(f"stopped after {t.iteration} iterations: {reason}")
     with t.run.telling(lambda: t.saved):
         t.run.summary(summary)
-    t.progress.end(summary, t.run.folder)
+    tell(t.callbacks, "end", t, summary)
+    t.progress.end(summary, t.folder)
     if signals.agreed:
-        raise Interrupted(f"{reason}; continue with: hpcadmm resume {t.run.folder}")
+        raise Interrupted(f"{reason}; {t.run.continued}")
     if diverged:
-        raise Diverged(f"{reason}; the last good checkpoint, if one was due, is in {t.run.checkpoints}")
+        raise Diverged(f"{reason}; {t.run.kept}")
     return summary
 
 
@@ -183,6 +181,7 @@ def loop(t: Training, signals: Signals) -> str:
                     return ended
             if ended and not next_fit(t):
                 reason = reason or ended
+            reason = reason or t.asked
             if reason or save or _due(t.iteration, t.job.save.every):
                 write_checkpoint(t)
         t.progress.step(t.iteration, t.row)
@@ -231,6 +230,8 @@ def _measured(t: Training) -> str | None:
     except UsageError as error:
         if not (found or "").startswith("diverged"):
             _rescue(t, error)
+    if t.callbacks:
+        t.asked = t.world.share(tell(t.callbacks, "row", t, t.row))
     return found
 
 

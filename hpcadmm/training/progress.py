@@ -93,10 +93,11 @@ class Progress:
             self._last = iteration
             self.say(f"iteration {iteration}  {row['seconds']:.3f} s  {sentence(row)}")
 
-    def end(self, summary: Row, folder: Path) -> None:
-        """The result: why the run stopped, the last measures, the best iteration if it is asked for, the folder."""
+    def end(self, summary: Row, folder: Path | None) -> None:
+        """The result: why the run stopped, the last measures, the best iteration if asked for, the folder if any."""
         if self.shown:
             cost = f"{summary['seconds']:.3f} s of solver time on {summary['ranks']} ranks"
             print(f"stopped: {summary['stop_reason']}, {cost}")
             best = [best_sentence(summary["best"])] if "best" in summary else []
-            print("\n".join([sentence(summary), *best, f"run folder: {folder}"]), flush=True)
+            where = [f"run folder: {folder}"] if folder else []
+            print("\n".join([sentence(summary), *best, *where]), flush=True)

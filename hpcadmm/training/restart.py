@@ -19,11 +19,12 @@ from hpcadmm.storage.parts import read_record
 from hpcadmm.storage.readers import ENVIRONMENT, placed
 from hpcadmm.storage.record import Record
 from hpcadmm.storage.run import Run, read_job
+from hpcadmm.training.callbacks import tell
 from hpcadmm.training.setup import Setup, blank
 from hpcadmm.training.stopping import Stopping
 
 if TYPE_CHECKING:
-    from hpcadmm.training.loop import Training
+    from hpcadmm.training.current import Training
 
 
 def job_of(folder: Path, overrides: Sequence[str], world: World) -> Job:
@@ -143,7 +144,10 @@ def described(t: "Training") -> dict[str, Any]:
 
 
 def write_checkpoint(t: "Training") -> None:
-    """Write a checkpoint of this iteration. Collective."""
+    """Write a checkpoint of this iteration, if the run is saved. Collective."""
+    if not t.run.saves:
+        t.saved, t.saved_at = t.iteration, t.clock.total_seconds
+        return
     with t.clock.solver():
         t.job.solver.complete(t.state, t.world)
     meta, folder = described(t), t.run.checkpoints
@@ -152,10 +156,13 @@ def write_checkpoint(t: "Training") -> None:
         checkpoint.save(folder, _saved(t.state, t.job), t.problem.tiles, meta, t.world, t.job.save.keep)
         _prune_best(t)
     t.saved, t.saved_at = t.iteration, t.clock.total_seconds
+    tell(t.callbacks, "checkpoint", t)
 
 
 def write_best(t: "Training") -> None:
-    """Write the weights of this iteration, the best so far. Collective."""
+    """Write the weights of this iteration, the best so far, if the run is saved. Collective."""
+    if not t.run.saves:
+        return
     meta, folder = described(t), t.run.checkpoints / folders.BEST
     with phase("writing the best weights"):
         W = t.job.solver.weights(t.state, t.world)

@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 
 from hpcadmm import plotting
-from hpcadmm.compare.figure import bands
-from hpcadmm.compare.reading import results
-from hpcadmm.compare.summary import machine_notes, summarised
 from hpcadmm.experiments.folder import Folder
 from hpcadmm.experiments.plan import Planned, read
 from hpcadmm.experiments.report import cell, markdown, number
+from hpcadmm.trials.figure import bands
+from hpcadmm.trials.reading import results
+from hpcadmm.trials.summary import machine_notes, summarised
 
 TARGETS = (0.97, 0.98)
 SPEEDS = {"100mbit": "100 Mbit/s", "1gbit": "1 Gbit/s", "none": "no limit"}

@@ -9,8 +9,8 @@ from importlib.util import module_from_spec, spec_from_file_location
 import numpy as np
 import pytest
 
-from hpcadmm.compare.vary import varied
 from hpcadmm.experiments.plan import read
+from hpcadmm.trials.vary import varied
 from tests.conftest import ROOT
 
 RACE = ROOT / "results/race"

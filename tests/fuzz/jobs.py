@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from hpcadmm.after.otherdata import described, merged
-from hpcadmm.compare.tune import Options, planned
-from hpcadmm.compare.vary import varied
 from hpcadmm.datasets import DATASETS
 from hpcadmm.errors import UsageError
 from hpcadmm.experiments.plan import difference, flat, resolved
@@ -22,6 +20,8 @@ from hpcadmm.scaling.run import prepared
 from hpcadmm.slurm.request import Request
 from hpcadmm.slurm.script import Training, training
 from hpcadmm.solvers import SOLVERS
+from hpcadmm.trials.tune import Options, planned
+from hpcadmm.trials.vary import varied
 from tests.fuzz.harness import Target
 
 JOBS = Path(__file__).resolve().parents[2] / "jobs"

@@ -14,6 +14,9 @@ from scipy.io import savemat
 
 from hpcadmm.datasets import DATASETS
 from hpcadmm.datasets.base import Dataset
+from hpcadmm.datasets.formats.arrays import holding
+from hpcadmm.datasets.formats.held import hold
+from hpcadmm.datasets.tabular.frame import rows_of
 
 TRAIN, TEST = 203, 37  # neither divides by anything useful
 
@@ -149,6 +152,11 @@ def libsvm(folder: Path, pack: bool) -> dict[str, Any]:
     return {"train": "train.txt", "test": "test.txt"}
 
 
+def memory(folder: Path, pack: bool) -> dict[str, Any]:
+    """Rows in memory, see `made`."""
+    return {"split": 0.8}
+
+
 def drawn(folder: Path, pack: bool) -> dict[str, Any]:
     return {"samples": TRAIN, "test_samples": TEST, "features": 5, "hidden": [7, 4]}
 
@@ -174,6 +182,8 @@ MAKERS: Mapping[str, Callable[[Path, bool], dict[str, Any]]] = {
     "parquet": parquet,
     "arrow": arrow,
     "libsvm": libsvm,
+    "arrays": memory,
+    "frame": memory,
 }
 assert list(MAKERS) == list(DATASETS), "a dataset was registered: add a maker of small files in its format"
 
@@ -181,6 +191,10 @@ assert list(MAKERS) == list(DATASETS), "a dataset was registered: add a maker of
 def made(name: str, folder: Path, pack: bool = False, **options: Any) -> Dataset:
     """A dataset with small files in `folder`."""
     folder.mkdir(exist_ok=True)
-    path = {} if MAKERS[name] in (nothing, drawn) else {"path": str(folder)}
+    path = {} if MAKERS[name] in (nothing, drawn, memory) else {"path": str(folder)}
     found: Dataset = DATASETS[name](**{**path, **MAKERS[name](folder, pack), **options})
+    if MAKERS[name] is memory:
+        x, y = rows(TRAIN, 7, 1)
+        held = hold(x, y) if name == "arrays" else rows_of({**dict(zip("abcdefg", x.T, strict=True)), "y": y}, {})
+        found = holding(type(found), found, held)
     return found

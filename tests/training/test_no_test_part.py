@@ -9,14 +9,14 @@ import pytest
 from hpcadmm.after.plot import plot
 from hpcadmm.after.show import line, row
 from hpcadmm.comm.world import World
-from hpcadmm.compare.figure import bands
-from hpcadmm.compare.reading import Result
 from hpcadmm.errors import UsageError
 from hpcadmm.experiments.plan import Planned
 from hpcadmm.job.job import parse
 from hpcadmm.storage.run import read_metrics
 from hpcadmm.training.loop import train
 from hpcadmm.training.progress import Progress
+from hpcadmm.trials.figure import bands
+from hpcadmm.trials.reading import Result
 
 JOB = """
 name = "all"

@@ -22,7 +22,7 @@ from hpcadmm.datasets.disk.share import part_of
 from hpcadmm.datasets.disk.stream import Stream, opened
 from hpcadmm.datasets.formats.generic import Generic, as_labels
 from hpcadmm.datasets.formats.lines import lines, number
-from hpcadmm.datasets.table import READING, ROUND, Array, Parts, Read, Span, Table, step
+from hpcadmm.datasets.table import READING, Array, Parts, Read, Table, step
 from hpcadmm.errors import UsageError
 
 MOST = 10_000_000  # features of a dense row
@@ -49,7 +49,6 @@ class LibsvmTable(Table):
     def __init__(self, path: Path, lowest: int, classes: bool, world: World | None = None) -> None:
         self.files, self.lowest, self.targets = (path,), lowest, 0 if classes else 1
         self.first = 0
-        self.shares: list[Span] | None = None
         if world is None or world.size == 1:
             with opened(path) as file:
                 self.hold(file)
@@ -92,13 +91,6 @@ class LibsvmTable(Table):
         self.total, self.features = sum(one[1] for one in every), max(one[2] for one in every) + 1
         self.y = np.concatenate([labels.view(np.float64) for labels in world.gather_bytes(self.y.view(np.uint8))])
         self.apart = False
-
-    def spans(self, world: World) -> list[Span]:
-        if self.shares is None:
-            return super().spans(world)
-        lo, hi = self.shares[world.rank]
-        size = max(1, ROUND // (8 * self.features))
-        return [(start, min(start + size, hi)) for start in range(lo, hi, size)]
 
     def entries(self, some: list[str], row: int) -> Block:
         """The checked labels and entries of these lines; `row`: the number of the first one."""

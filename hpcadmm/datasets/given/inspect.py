@@ -44,7 +44,7 @@ def found(dataset: type[Dataset]) -> str:
     if dataset.name in ("digits", "synthetic"):
         return "always there"
     if not dataset.remotes:
-        return "your own file"
+        return "your own file" if dataset.expects else "in Python"
     where = [folder / sub for folder in places(None, dataset.name) for sub in ("", dataset.inside)]
     try:
         paths = [path for name in dataset.expects if (path := find([name], where))]

@@ -29,6 +29,8 @@ class Teacher(Table):
     classes.
     """
 
+    made = True
+
     def __init__(self, job: "Synthetic", seed: int, part: int, rows: int) -> None:
         self.job, self.seed, self.part, self.rows = job, seed, part, rows
         self.features = job.features

@@ -8,10 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hpcadmm.compare.checks import Try, check_metric, check_ranks, check_values, regression
-from hpcadmm.compare.reading import TO_TARGET, Result, results
-from hpcadmm.compare.tune_report import Trial, drawn, page, table_row
-from hpcadmm.compare.vary import Vary, sampled, varied
 from hpcadmm.errors import UsageError
 from hpcadmm.experiments.folder import Folder, default
 from hpcadmm.experiments.launcher import launcher
@@ -22,6 +18,10 @@ from hpcadmm.job.job import Job, source
 from hpcadmm.model.scores import CHOICES, SCORES, keyed, rises
 from hpcadmm.plotting import finite, picture
 from hpcadmm.storage.durable import comma_separated
+from hpcadmm.trials.checks import Try, check_metric, check_ranks, check_values, regression
+from hpcadmm.trials.reading import TO_TARGET, Result, results
+from hpcadmm.trials.tune_report import Trial, drawn, page, table_row
+from hpcadmm.trials.vary import Vary, sampled, varied
 
 METRICS = (*(f"test_{name}" for name in SCORES), "objective", *TO_TARGET)
 VALIDATION = 0.1

@@ -6,8 +6,8 @@ from statistics import median
 from typing import Any
 
 from hpcadmm import plotting
-from hpcadmm.compare.reading import Result
 from hpcadmm.plotting import BAND, GREY, TARGET, curve, entry, finite, logarithmic, patch
+from hpcadmm.trials.reading import Result
 
 AXES = {
     "seconds": "solver time (s)",

@@ -5,10 +5,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from hpcadmm.compare.checks import check_ranks, regression
-from hpcadmm.compare.figure import bands, drawn
-from hpcadmm.compare.reading import Row, results, row
-from hpcadmm.compare.summary import flat, page, summarised
 from hpcadmm.errors import UsageError
 from hpcadmm.experiments.folder import Folder, default
 from hpcadmm.experiments.launcher import launcher
@@ -18,6 +14,10 @@ from hpcadmm.experiments.runner import Say, carry_out
 from hpcadmm.plotting import picture
 from hpcadmm.solvers import SOLVERS
 from hpcadmm.storage.durable import comma_separated
+from hpcadmm.trials.checks import check_ranks, regression
+from hpcadmm.trials.figure import bands, drawn
+from hpcadmm.trials.reading import Row, results, row
+from hpcadmm.trials.summary import flat, page, summarised
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpcadmm.compare.vary import Vary, points, sampled, varied
 from hpcadmm.errors import UsageError
+from hpcadmm.trials.vary import Vary, points, sampled, varied
 
 FIRST = {"a.b": None, "c.d": None}
 

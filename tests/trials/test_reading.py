@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from hpcadmm.compare.compare import report
-from hpcadmm.compare.figure import bands, drawn
-from hpcadmm.compare.reading import result, results
-from hpcadmm.compare.reading import row as cells
-from hpcadmm.compare.summary import page, summarised
 from hpcadmm.experiments.folder import Folder
 from hpcadmm.experiments.report import markdown
 from hpcadmm.experiments.runner import message
 from hpcadmm.storage.durable import comma_separated
+from hpcadmm.trials.compare import report
+from hpcadmm.trials.figure import bands, drawn
+from hpcadmm.trials.reading import result, results
+from hpcadmm.trials.reading import row as cells
+from hpcadmm.trials.summary import page, summarised
 from tests.helpers.made import GADMM, TAYLOR, planned, row, run, sessions
 
 # Three seeds: the accuracies after 2, 4 and 6 iterations, and the seconds of one iteration.

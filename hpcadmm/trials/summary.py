@@ -4,9 +4,9 @@ import math
 from collections.abc import Mapping, Sequence
 from statistics import median
 
-from hpcadmm.compare.reading import COSTS, Result, Row
 from hpcadmm.experiments.plan import described
 from hpcadmm.experiments.report import cell, markdown
+from hpcadmm.trials.reading import COSTS, Result, Row
 
 Range = tuple[float, float, float]  # median, least, largest; infinite where a target was not reached
 

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from hpcadmm.comm.world import World
-from hpcadmm.compare.compare import Options, compare
-from hpcadmm.compare.tune import Options as Tuning
-from hpcadmm.compare.tune import tune
 from hpcadmm.errors import UsageError
 from hpcadmm.experiments.samples import write_samples
 from hpcadmm.job.job import parse
+from hpcadmm.trials.compare import Options, compare
+from hpcadmm.trials.tune import Options as Tuning
+from hpcadmm.trials.tune import tune
 from tests.conftest import ROOT
 from tests.helpers.made import TAYLOR, write
 

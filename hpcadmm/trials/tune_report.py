@@ -6,11 +6,11 @@ from statistics import median
 from typing import Any
 
 from hpcadmm import plotting
-from hpcadmm.compare.reading import Result, Row, row
-from hpcadmm.compare.vary import Vary
 from hpcadmm.experiments.report import markdown, number
 from hpcadmm.model.scores import SCORES
 from hpcadmm.plotting import COLOURS, PAPER, entry, finite, logarithmic, shown
+from hpcadmm.trials.reading import Result, Row, row
+from hpcadmm.trials.vary import Vary
 
 PER_CENT = "test_accuracy"
 WORDS = {f"test_{name}": f"{score.words} on held-out samples" for name, score in SCORES.items()} | {

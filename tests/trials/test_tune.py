@@ -11,16 +11,16 @@ from pathlib import Path
 import pytest
 
 from hpcadmm.cli import main
-from hpcadmm.compare.checks import check_metric, check_ranks
-from hpcadmm.compare.reading import results
-from hpcadmm.compare.tune import Options, check, planned, ranked, report
-from hpcadmm.compare.tune_report import drawn
-from hpcadmm.compare.vary import varied
 from hpcadmm.errors import UsageError
 from hpcadmm.experiments.folder import Folder
 from hpcadmm.experiments.plan import resolved
 from hpcadmm.experiments.runner import run_all
 from hpcadmm.solvers import Consensus
+from hpcadmm.trials.checks import check_metric, check_ranks
+from hpcadmm.trials.reading import results
+from hpcadmm.trials.tune import Options, check, planned, ranked, report
+from hpcadmm.trials.tune_report import drawn
+from hpcadmm.trials.vary import varied
 from tests.helpers.made import GADMM, TAYLOR, row, run, write
 
 GAMMAS = ["solver.gamma=choice:1e-9,10.0"]

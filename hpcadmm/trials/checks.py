@@ -5,8 +5,6 @@ from itertools import product
 from typing import Any
 
 from hpcadmm.comm.world import World
-from hpcadmm.compare.reading import TO_TARGET
-from hpcadmm.compare.vary import Vary
 from hpcadmm.datasets import DATASETS
 from hpcadmm.errors import UsageError
 from hpcadmm.job.job import Job
@@ -16,6 +14,8 @@ from hpcadmm.model.losses import LOSSES
 from hpcadmm.model.scores import SCORES
 from hpcadmm.registry import Registry
 from hpcadmm.solvers import SOLVERS
+from hpcadmm.trials.reading import TO_TARGET
+from hpcadmm.trials.vary import Vary
 
 NAMES: dict[str, Registry] = {
     "data.name": DATASETS,
