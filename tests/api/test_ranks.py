@@ -19,10 +19,10 @@ from hpcadmm.testing.threads import on_ranks
 
 EDGES = {1: [0, 101], 2: [0, 60, 101], 3: [0, 40, 40, 101], 4: [0, 30, 50, 70, 101]}  # a rank may have no rows
 random = np.random.default_rng(8)
-X = random.standard_normal((101, 4)) * (random.random((101, 4)) < 0.5)
+X = random.standard_normal((101, 4)) * (random.random((101, 4)) < 0.09)
 COLOUR = random.choice(["red", "green", "blue"], 101)
 TEXT, VALUE, WEIGHT = COLOUR.astype(object), X @ [1.0, 2.0, 3.0, 4.0], random.uniform(0, 3, 101)
-TABLE = pa.table({"a": X[:, 0], "colour": COLOUR})
+SPARSE, TABLE = csr_array(X), pa.table({"a": X[:, 0], "colour": COLOUR})
 
 
 def part(given, rank, size):
@@ -39,20 +39,31 @@ def loaded(given, y, world, own, **options):
 
 @pytest.mark.parametrize("size", [2, 3])
 @pytest.mark.parametrize("own", [True, False])
-@pytest.mark.parametrize("given", [X, csr_array(X), TABLE], ids=["array", "sparse", "table"])
+@pytest.mark.parametrize("given", [X, SPARSE, TABLE], ids=["array", "sparse", "table"])
 def test_any_ranks_load_the_same_columns(given, own, size):
-    for y, options in ((TEXT, {"validation": 0.3, "order": "labels"}), (VALUE, {"scale": "max"}), (VALUE, {})):
+    for y, options in (
+        (TEXT, {"validation": 0.3, "order": "labels"}),
+        (VALUE, {"scale": "max"}),
+        (VALUE, {"scale": "none"}),
+    ):
         whole = loaded(given, y, World.alone(), False, **options)
         found = on_ranks(size, lambda world, y=y, options=options: loaded(given, y, world, own, **options))
         for side in ("train", "test"):
             for field in ("x", "labels", "weight"):
                 one = getattr(getattr(whole, side), field)
                 every = [getattr(getattr(load, side), field) for load in found]
+                assert {type(load) for load in every} == {type(one)}
                 if not isinstance(one, np.ndarray):
                     one, every = one.matrix.toarray(), [load.matrix.toarray() for load in every]
                 np.testing.assert_array_equal(np.concatenate(every, axis=-1), one)
+        assert isinstance(whole.train.x, np.ndarray) != (given is SPARSE)
         assert {load.digest for load in found} == {whole.digest}
         assert whole.names == found[-1].names == (["blue", "green", "red"] if y is TEXT else None)
+
+
+def test_a_table_that_all_ranks_give_is_dealt_to_them():
+    rows = on_ranks(3, lambda world: [one.rows for one in rows_of(TABLE, {}, world).raw((), world).shards])
+    assert rows == [[33], [34], [34]]
 
 
 def test_ranks_that_differ_are_told_so():
@@ -82,7 +93,7 @@ import hashlib, sys
 import numpy as np, hpcadmm
 sys.path.insert(0, {str(sys.path[0])!r})
 from mpi4py import MPI
-from hpcadmm.sklearn import ADMMLogisticRegression
+from hpcadmm.sklearn import ADMMClassifier, ADMMLogisticRegression
 from tests.api.test_ranks import TEXT, VALUE, WEIGHT, X, part, trained
 
 world = MPI.COMM_WORLD
@@ -92,6 +103,7 @@ assert trained(*own) == found
 assert trained(X, TEXT, WEIGHT, comm=world.Split(world.rank % 2)) == found
 fit = ADMMLogisticRegression(max_iter=20, tol=None)
 coefficients = fit.fit(*own).coef_
+ADMMClassifier((3,), max_iter=1).fit(*own)  # all ranks draw the same seed
 class Bad(hpcadmm.Callback):
     def row(self, run, row):
         if world.rank == 1:

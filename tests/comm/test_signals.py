@@ -2,6 +2,7 @@
 
 import os
 import signal
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -75,6 +76,25 @@ def test_one_within_another_shares_what_came(clock):
         clock[0] = 1.0
         with pytest.raises(Ended):
             os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_in_a_program_of_the_user_a_second_ctrl_c_raises(clock):
+    with Signals(exits=False), Signals():
+        os.kill(os.getpid(), signal.SIGINT)
+        clock[0] = 1.0
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_in_another_thread_the_handlers_stay():
+    before = signal.getsignal(signal.SIGINT)
+
+    def entered():
+        with Signals() as signals:
+            return signals.raised, signal.getsignal(signal.SIGINT)
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(entered).result() == (None, before)
 
 
 def test_under_nohup_a_hangup_is_ignored():

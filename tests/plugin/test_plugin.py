@@ -11,8 +11,6 @@ import numpy as np
 import pytest
 
 from hpcadmm.comm.world import World
-from hpcadmm.compare.tune import Options, planned
-from hpcadmm.compare.vary import varied
 from hpcadmm.datasets import DATASETS
 from hpcadmm.errors import Note, UsageError
 from hpcadmm.job.job import parse
@@ -25,6 +23,8 @@ from hpcadmm.solvers import SOLVERS
 from hpcadmm.testing import SolverTests
 from hpcadmm.training.loop import resume, train
 from hpcadmm.training.progress import Progress
+from hpcadmm.trials.tune import Options, planned
+from hpcadmm.trials.vary import varied
 from tests.examples.block_descent import BlockDescent
 
 HERE = Path(__file__).parent
