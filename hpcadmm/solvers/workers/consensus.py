@@ -16,12 +16,12 @@ from annotated_types import Ge, Gt, Le, Lt
 from hpcadmm.comm.world import World
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import WEIGHTS, Array, Arrays, exact_sums, replicated, scalar, sites
-from hpcadmm.model.vector import flat, shaped, spans
+from hpcadmm.model.vector import flat, shaped
 from hpcadmm.solvers.shared.convex.rho import Adapt
 from hpcadmm.solvers.workers import checks, cost, measures, penalised
 from hpcadmm.solvers.workers.local import LOCAL, local_adam, pose
-from hpcadmm.solvers.workers.server import MEMORY, MOVES, RATES, Rounds, Uploads, weights_of
-from hpcadmm.solvers.workers.workers import ByWorker, Workers, WorkerSolver
+from hpcadmm.solvers.workers.server import MEMORY, MOVES, RATES, Rounds, Uploads, Work, weights_of
+from hpcadmm.solvers.workers.workers import ByWorker, WorkerSolver
 
 Positive = Annotated[float, Gt(0), Lt(np.inf)]
 MOMENTUM = 0.9  # default of outer_momentum
@@ -46,21 +46,6 @@ class State:
 @dataclass
 class PenalisedState(penalised.Rho, State):
     """With a [penalty]."""
-
-
-class Work:
-    """This rank's workers, Theta as a vector, and what `prepare` forms. Not saved."""
-
-    def __init__(self, p: Problem, vectors: int) -> None:
-        self.workers = Workers(p.tiles)
-        self.Theta: Array = np.zeros(spans(p.network)[-1].stop, p.dtype)
-        self.before = np.zeros_like(self.Theta)  # Theta before the last iteration
-        self.zero = np.zeros((len(self.workers.mine), self.Theta.size), p.dtype)
-        self.vectors = vectors  # that a worker uploads: theta_n, and shared moments
-        self.dual_step = 1.0
-        self.rounds: Any = None
-        self.local: Any = None
-        self.optimum: Any = None
 
 
 @dataclass(frozen=True)

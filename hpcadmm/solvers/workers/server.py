@@ -117,3 +117,18 @@ def fed_adam(Theta: Array, mean: Array, outer: Array, rate: float, momentum: flo
 MOVES = {"nesterov": nesterov, "adam": fed_adam}  # by the server's name: Theta from the mean of the uploads
 RATES = {"nesterov": 0.7, "adam": 0.01}  # default of outer_rate
 MEMORY = {"nesterov": 1, "adam": 2}  # vectors that the server keeps
+
+
+class Work:
+    """This rank's workers, Theta as a vector, and what `prepare` forms. Not saved."""
+
+    def __init__(self, p: Problem, vectors: int) -> None:
+        self.workers = Workers(p.tiles)
+        self.Theta: Array = np.zeros(spans(p.network)[-1].stop, p.dtype)
+        self.before = np.zeros_like(self.Theta)  # Theta before the last iteration
+        self.zero = np.zeros((len(self.workers.mine), self.Theta.size), p.dtype)
+        self.vectors = vectors  # that a worker uploads: theta_n, and shared moments
+        self.dual_step = 1.0
+        self.rounds: Any = None
+        self.local: Any = None
+        self.optimum: Any = None
