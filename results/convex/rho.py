@@ -95,6 +95,19 @@ def line(name, rows, best):
     return cells
 
 
+def save(out, said, every, lines):
+    """Write OUT.csv and OUT.md."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with open(out.with_suffix(".csv"), "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerows([("problem", "adapt", "rho", "iterations"), *every])
+    heads = ["problem", "best fixed rho", "iterations"]
+    heads += [f"{rule}, {of}" for rule in RULES for of in ("worst", "ratio")]
+    table = [[*heads, "job and settings"], ["---"] * (len(heads) + 1), *lines]
+    rows = "".join(f"| {' | '.join(cells)} |\n" for cells in table)
+    out.with_suffix(".md").write_text(f"{said}\n\n{rows}", encoding="utf-8")
+
+
 def main():
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("out", type=Path)
@@ -103,6 +116,10 @@ def main():
     parser.add_argument("problems", nargs="+")
     asked = parser.parse_args()
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False).stdout
+    said = (
+        f"Iterations of `{asked.solver}` to {TARGET:g} of the minimum (relative), with rho 1e-3 to 1e3 times the best "
+        f"fixed one; hpcadmm {__version__}, commit {commit.strip()}, at most {asked.most} iterations."
+    )
     every, lines = [], []
     for problem in asked.problems:
         name, _, job = problem.partition("=")
@@ -112,19 +129,7 @@ def main():
         shown = [setting for setting in settings if not setting.startswith("data.path=")]
         lines.append([*line(name, rows, best), " ".join([Path(path).stem, *shown])])
         print(" | ".join(lines[-1]), flush=True)
-    asked.out.parent.mkdir(parents=True, exist_ok=True)
-    with open(asked.out.with_suffix(".csv"), "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerows([("problem", "adapt", "rho", "iterations"), *every])
-    heads = ["problem", "best fixed rho", "iterations"]
-    heads += [f"{rule}, {of}" for rule in RULES for of in ("worst", "ratio")]
-    table = [[*heads, "job and settings"], ["---"] * (len(heads) + 1), *lines]
-    asked.out.with_suffix(".md").write_text(
-        f"Iterations of `{asked.solver}` to {TARGET:g} of the minimum (relative), with rho 1e-3 to 1e3 times the best "
-        f"fixed one; hpcadmm {__version__}, commit {commit.strip()}, at most {asked.most} iterations.\n\n"
-        + "".join(f"| {' | '.join(cells)} |\n" for cells in table),
-        encoding="utf-8",
-    )
+        save(asked.out, said, every, lines)
 
 
 if __name__ == "__main__":
