@@ -14,6 +14,7 @@ from hpcadmm.storage.durable import kind, written
 from hpcadmm.storage.readers import COEFFICIENTS, PATH, read_summary
 
 NAMED = 7  # curves with a name in the legend
+TICKS = 4  # numbers on the axis of a panel, at most
 INTERCEPT = "intercept"
 
 Rows = list[dict[str, str]]
@@ -62,6 +63,7 @@ def drawn(strengths: Rows, coefficients: Rows, summary: dict[str, Any]) -> Any:
         place.set_ylabel(label)
         if len(x) > 1:
             plotting.log_axis(place, "x", x.tolist())
+            place.set_xticks(plotting.log_ticks(x.min(), x.max(), TICKS))
             place.invert_xaxis()
     return figure
 
@@ -81,7 +83,8 @@ def series(strengths: Rows, coefficients: Rows) -> dict[str, Any]:
 def deviance(place: Any, x: Any, strengths: Rows, summary: dict[str, Any]) -> None:
     """Of all samples; of the folds with its standard error, and the strengths that it chooses."""
     curve(place, x, numbers(strengths, "deviance"), color=GREY, linestyle=":")
-    place.annotate("training", (x[-1], float(strengths[-1]["deviance"])), fontsize=7, color=GREY, ha="right", va="top")
+    end = (x[-1], float(strengths[-1]["deviance"]))
+    place.annotate("training", end, (0, 3), textcoords="offset points", fontsize=7, color=GREY, ha="right", va="bottom")
     if not strengths or "mean_deviance" not in strengths[0]:
         return
     mean, error = numbers(strengths, "mean_deviance"), numbers(strengths, "standard_error")

@@ -171,7 +171,7 @@ ranks() {
 path() {
   local strength k=0 both loss=${1:-squared} folder=$out/path/${1:-squared} start
   mkdir -p "$folder"
-  both="$(data_of dense) loss.name=$loss stop.iterations=1000 evaluate.every=0 stop.gap=1e-9 stop.relative=1e-5"
+  both="$(data_of dense) loss.name=$loss stop.iterations=1000 evaluate.every=0 stop.relative=1e-5 stop.absolute=1e-7"
   echo "run,strength,wall,seconds,iterations,sums" > "$folder/table.csv"
   start=$(date +%s.%N)
   trained path 2 $jobs/dense.toml $both "solver.path=max:1e-3:${STRENGTHS:-50}"
