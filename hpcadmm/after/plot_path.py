@@ -84,7 +84,8 @@ def deviance(place: Any, x: Any, strengths: Rows, summary: dict[str, Any]) -> No
     """Of all samples; of the folds with its standard error, and the strengths that it chooses."""
     curve(place, x, numbers(strengths, "deviance"), color=GREY, linestyle=":")
     end = (x[-1], float(strengths[-1]["deviance"]))
-    place.annotate("training", end, (0, 3), textcoords="offset points", fontsize=7, color=GREY, ha="right", va="bottom")
+    place.annotate("training", end, (0, -3), textcoords="offset points", fontsize=7, color=GREY, ha="right", va="top")
+    place.margins(y=0.1)
     if not strengths or "mean_deviance" not in strengths[0]:
         return
     mean, error = numbers(strengths, "mean_deviance"), numbers(strengths, "standard_error")
