@@ -47,6 +47,8 @@ def numbers(found: Rows, key: str) -> Any:
 def drawn(strengths: Rows, coefficients: Rows, summary: dict[str, Any]) -> Any:
     """A figure: the coefficients, how many are not 0, and the deviance, by strength."""
     strengths = [row for row in strengths if float(row["strength"]) > 0]
+    if not strengths:
+        raise UsageError("this path has no strength above 0 to draw")
     x, curves = numbers(strengths, "strength"), series(strengths, coefficients)
     order = sorted(curves, key=lambda name: -abs(curves[name][-1]))
     looks = {name: {"color": COLOURS[k]} for k, name in enumerate(order[:NAMED])}
@@ -86,7 +88,7 @@ def deviance(place: Any, x: Any, strengths: Rows, summary: dict[str, Any]) -> No
     end = (x[-1], float(strengths[-1]["deviance"]))
     place.annotate("training", end, (0, -3), textcoords="offset points", fontsize=7, color=GREY, ha="right", va="top")
     place.margins(y=0.1)
-    if not strengths or "mean_deviance" not in strengths[0]:
+    if "mean_deviance" not in strengths[0]:
         return
     mean, error = numbers(strengths, "mean_deviance"), numbers(strengths, "standard_error")
     curve(place, x, mean, color=COLOURS[1])

@@ -3,16 +3,7 @@
 # and variants of jobs/scaling/network.toml, and predict each width from the others: network/model-RATE.md. Needs what
 # make.sh needs; some twenty minutes. A call that was stopped continues; ONLY="adam late" takes some variants.
 set -euo pipefail
-cd "$(dirname "$0")/.."
-hosts=$(realpath ../tests/network/hosts.sh)
-program=$(cd .. && realpath "$(command -v "${HPCADMM:-hpcadmm}")")
-export MPIEXEC=${MPIEXEC:-$(dirname "$program")/mpiexec} HOST_CORES=1
-unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE
-if [ -z "${HPCADMM_HOSTS:-}" ]; then
-  why=$("$hosts" why)
-  [ -z "$why" ] || { echo "no hosts: $why" >&2 && exit 1; }
-  exec "$hosts" 2 "$PWD/network/model.sh"
-fi
+. "$(dirname "$0")/between.sh"
 
 # NAME | what is added to `set`
 variants() {

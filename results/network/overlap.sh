@@ -3,16 +3,8 @@
 # RATE (1gbit); REPEAT (5) runs of each entrant with solver.overlap = "never" and "always", in turns: overlap.csv. Needs
 # what make.sh needs; ten minutes.
 set -euo pipefail
-cd "$(dirname "$0")/.."
-hosts=$(realpath ../tests/network/hosts.sh) rate=${RATE:-1gbit}
-program=$(cd .. && realpath "$(command -v "${HPCADMM:-hpcadmm}")")
-export MPIEXEC=${MPIEXEC:-$(dirname "$program")/mpiexec} HOST_CORES=1
-unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE
-if [ -z "${HPCADMM_HOSTS:-}" ]; then
-  why=$("$hosts" why)
-  [ -z "$why" ] || { echo "no hosts: $why" >&2 && exit 1; }
-  exec "$hosts" 2 "$PWD/network/overlap.sh"
-fi
+. "$(dirname "$0")/between.sh"
+rate=${RATE:-1gbit}
 
 # ENTRANT ITERATIONS
 entrants="mpadmm-late 24

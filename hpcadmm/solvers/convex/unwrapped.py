@@ -161,11 +161,8 @@ class Unwrapped(Solver):
             check_squares(p, world)
 
     def blank(self, p: Problem, world: World) -> State:
-        work, (rows, columns), n = (
-            Work(p, p.loss.name != "squared", self.by_products(p)),
-            p.network.shape(1),
-            p.network.n[0],
-        )
+        (rows, columns), n = p.network.shape(1), p.network.n[0]
+        work = Work(p, p.loss.name != "squared", self.by_products(p))
         T, zxT, uxT = (np.zeros((rows, columns)) for _ in range(3))
         V, U = (np.zeros((rows, n)) for _ in range(2))
         s: State = replace(super().blank(p, world), T=T, V=V, U=U, zxT=zxT, uxT=uxT, sums=work, rho=self.rho, work=work)
