@@ -41,7 +41,7 @@ help:
 	@echo "make fuzz     $(INPUTS) damaged files for every reader and job file, seed $(SEED)"
 	@echo "make chaos    kill small runs at random for CHAOS_MINUTES=$(CHAOS_MINUTES), resume them, and compare their weights"
 	@echo "make lint     ruff, mypy, import fence            make clean    remove .venv and caches"
-	@echo "make results  make the tables and figures of results/README.md (an hour on a quiet machine)"
+	@echo "make results  make the tables and figures of results/ (an hour on a quiet machine)"
 	@echo "variables: PYTHON=$(PYTHON) MPI=$(MPI) (mpich, openmpi, none) RANKS=$(RANKS) JOB=$(JOB) WORKERS=$(WORKERS) (of the tests) INPUTS SEED FUZZED (of fuzz)"
 
 train: $(BASE)
@@ -73,7 +73,7 @@ fuzz: $(BASE)-test
 chaos: $(BASE)-test
 	$(BIN)/python tests/chaos/kill.py --minutes $(CHAOS_MINUTES) --sessions $(CHAOS_SESSIONS) $(CHAOS_ARGUMENTS)
 
-# The tables and figures of results/README.md; needs HPCADMM_DATA and a quiet machine.
+# The tables and figures of results/; needs HPCADMM_DATA and a quiet machine.
 results: $(BASE)-test
 	MPIRUN=$(MPIRUN) HPCADMM=$(BIN)/hpcadmm results/make.sh
 

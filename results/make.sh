@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes what results/README.md shows: make.sh [PART...]. Needs a quiet machine and HPCADMM_DATA, the folder of the data.
+# Makes what the folders here show: make.sh [PART...]. Needs a quiet machine and HPCADMM_DATA, the folder of the data.
 # MPIRUN and HPCADMM name the programs. What a part with `compare` or `scaling run` has finished, a second call keeps.
 set -euo pipefail
 cd "$(dirname "$0")"
