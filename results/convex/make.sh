@@ -16,6 +16,7 @@
 # lie in this folder, the runs in ../compare and ../runs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. ./tuned.sh
 run=${MPIRUN:-mpirun} program=${HPCADMM:-hpcadmm} python=${PYTHON:-python3}
 case $run in */*) run=$(cd .. && realpath "$run") ;; esac
 case $program in */*) program=$(cd .. && realpath "$program") ;; esac
@@ -59,9 +60,6 @@ END
   [ "$1" = l1 ] || printf '%s\n' "lbfgs | ${rival}lbfgs" "newton-cholesky | ${rival}newton-cholesky"
 }
 
-# flags OPTION WORD...: the option before each word.
-flags() { for word in "${@:2}"; do printf '%s\n%s\n' "$1" "$word"; done; }
-
 # settings of a rival: it reads dense samples, and keeps those of a9a as CSR.
 for_rival() { [ "$1" != a9a ] || echo data.sparse=false; }
 
@@ -89,10 +87,10 @@ duel() {
 }
 
 optimum() {
-  local name job other method words chosen=" $* " both
+  local name job other method words both
   while IFS='|' read -r name job other method <&3; do
     name=${name// /} other=${other// /}
-    [ $# -gt 0 ] && [[ $chosen != *" $name "* ]] && continue
+    chosen "$name" "$@" || continue
     read -ra words <<< "$job"
     job=$jobs/${words[0]}.toml
     prepared "${words[0]}"
@@ -117,10 +115,10 @@ race() {
 }
 
 rho() {
-  local name job other method words some=() chosen=" $* " solver=${SOLVER:-unwrapped}
+  local name job other method words some=() solver=${SOLVER:-unwrapped}
   while IFS='|' read -r name job other method <&3; do
     name=${name// /} other=${other// /}
-    [ $# -gt 0 ] && [[ $chosen != *" $name "* ]] && continue
+    chosen "$name" "$@" || continue
     [ "$solver" = unwrapped ] || [ "$other" = "$solver" ] || continue
     read -ra words <<< "$job"
     prepared "${words[0]}"

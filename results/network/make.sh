@@ -14,6 +14,7 @@
 # skipped, with the reason. HPCADMM names the program.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. ./tuned.sh
 hosts=$(realpath ../tests/network/hosts.sh) job=../jobs/network/mnist.toml
 program=${HPCADMM:-hpcadmm}
 program=$(cd .. && realpath "$(command -v "$program")" || true)
@@ -45,12 +46,6 @@ END
   echo "torch-ddp-2048 | $torch $o.rate=3e-3 $o.batch=2048 | $o.rate=$rate"
 }
 
-# flags OPTION WORD...: the option before each word.
-flags() { for word in "${@:2}"; do printf '%s\n%s\n' "$1" "$word"; done; }
-
-# chosen NAME ENTRANT...: is this one of them, or are there none?
-chosen() { [ $# = 1 ] || [[ " ${*:2} " == *" $1 "* ]]; }
-
 # runs NAME SETTING...: can it? Else say why.
 runs() {
   local said
@@ -62,9 +57,6 @@ runs() {
   fi
   [ -z "$said" ] || { echo "$1 is skipped: $(tail -n 1 <<< "$said")" && return 1; }
 }
-
-# said: a line for each run, and errors.
-said() { grep -E '^[0-9]+ of|^Error' || true; }
 
 tune() {
   local name settings vary options

@@ -13,6 +13,7 @@
 # tables and figure of the race.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. ./tuned.sh
 run=${MPIRUN:-mpirun} program=${HPCADMM:-hpcadmm}
 case $run in */*) run=$(cd .. && realpath "$run") ;; esac
 case $program in */*) program=$(cd .. && realpath "$program") ;; esac
@@ -51,15 +52,12 @@ torch-sgd-onecycle | $torch solver.method=sgd $o.rate=0.2 $cycle | $o.rate=log:0
 END
 }
 
-# flags OPTION WORD...: the option before each word.
-flags() { for word in "${@:2}"; do printf '%s\n%s\n' "$1" "$word"; done; }
-
 tune() {
-  local name settings vary target chosen=" $* " options
+  local name settings vary target options
   mkdir -p "speed/$network/trials"
   while IFS='|' read -r name settings vary target <&3; do
     name=${name// /} target=${target// /}
-    [ $# -gt 0 ] && [[ $chosen != *" $name "* ]] && continue
+    chosen "$name" "$@" || continue
     mapfile -t options < <(flags --set "name=$name" "stop.minutes=$minutes" $settings && flags --vary $vary)
     "$program" tune "$job" "${options[@]}" --budget "${TRIALS:-$trials}" --metric seconds-to-target --target "$target" \
       --validation $held --ranks 2 --launcher "$run" --out "tune/$network/$name" || [ $? = 1 ]
@@ -73,10 +71,10 @@ tune() {
 }
 
 race() {
-  local jobs=() name chosen=" $* "
+  local jobs=() name
   while IFS='|' read -r name _; do
     name=${name// /}
-    [ $# -gt 0 ] && [[ $chosen != *" $name "* ]] && continue
+    chosen "$name" "$@" || continue
     if [ -f "speed/$network/$name.toml" ]; then jobs+=("speed/$network/$name.toml"); fi
   done < <(entrants)
   "$program" compare "${jobs[@]}" --set "stop.accuracy=${LAST:-${targets[2]}}" --set "stop.minutes=${MOST:-$most}" --ranks 2 \

@@ -35,6 +35,7 @@ VARIANTS = {
         {"workers": 6, **LOCAL},
         {"workers": 6, "local": "exact"},
         {"workers": 6, **LOCAL, "server": "nesterov", "moments": "shared"},
+        {"workers": 6, **LOCAL, "local": "mpadmm"},
     ],
     "gadmm": [
         {"workers": 6, **LOCAL},

@@ -34,7 +34,8 @@ def made(loss="cross-entropy", hidden=(5,), steps=3, dtype=np.float64, **options
 
     settings = {"weight": 0.3, "steps": steps, "rate": 0.01, **options}
     moments, c = np.zeros((2, 2, d), dtype), np.array([0.7, 1.5])
-    return LocalAdam(network, chosen, (X, Y, [None] * 2), batches, moments, c, **settings), theta, v
+    problem = network, chosen, (X, Y, [None] * 2), batches, c
+    return LocalAdam(*problem, moments=moments, **settings), theta, v
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -122,5 +123,5 @@ def test_values_are_those_of_all_samples_in_chunks(monkeypatch):
         for n in range(2)
     ]
     np.testing.assert_allclose(whole, expected, rtol=1e-14)
-    monkeypatch.setattr("hpcadmm.subproblems.local_adam.CHUNK", 4)
+    monkeypatch.setattr("hpcadmm.subproblems.local_network.CHUNK", 4)
     np.testing.assert_allclose(local.values(theta), expected, rtol=1e-14)

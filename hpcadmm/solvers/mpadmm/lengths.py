@@ -9,11 +9,12 @@ from hpcadmm.comm.world import World
 from hpcadmm.model.losses import Loss
 from hpcadmm.model.problem import Problem
 from hpcadmm.solvers.mpadmm.measures import mean_objective
+from hpcadmm.subproblems.matrix_penalty import usual_step
 
 
 def rate(solver: Any, k: int, loss: Loss) -> float:
     """eta of iteration k = 0, 1, ..."""
-    eta: float = solver.eta or (0.5 if loss.name == "squared" or loss.real else 6.0)
+    eta: float = solver.eta or usual_step(loss)
     if solver.schedule == "constant":
         return eta
     return eta * 0.5 * (1 + np.cos(np.pi * min(k / solver.period, 1.0)))

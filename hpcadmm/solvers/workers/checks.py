@@ -12,12 +12,19 @@ from hpcadmm.solvers.workers.server import MOVES
 def check(solver: Any, L: int) -> None:
     """UsageError for exact steps of a network or below an average, and for keys of another server."""
     if solver.local == "exact" and L > 1:
-        raise UsageError('solver.local = "exact" needs a linear model, network.hidden = []: use "adam"')
+        raise UsageError('solver.local = "exact" needs a linear model, network.hidden = []: use "adam" or "mpadmm"')
     if solver.local == "exact" and solver.server != "admm":
         raise UsageError(
             f'solver.local = "exact" needs solver.server = "admm", not "{solver.server}": the mean of the minimisers '
             'of single workers is not the minimiser of all; use solver.local = "adam"'
         )
+    if solver.local == "mpadmm" and solver.moments == "shared":
+        raise UsageError(
+            'solver.local = "mpadmm": each worker has A and B of its own, solver.moments = "own". Workers that share '
+            'them, around an average: solver.name = "mpadmm" with solver.local_steps'
+        )
+    if solver.eta is not None and solver.local != "mpadmm":
+        raise UsageError('solver.eta needs solver.local = "mpadmm": the steps of Adam have solver.rate')
     for key in ("outer_rate", "outer_momentum"):
         if getattr(solver, key) is not None and solver.server not in MOVES:
             known = " or ".join(f'"{name}"' for name in MOVES)
@@ -29,7 +36,7 @@ def check_loss(solver: Any, loss: Any, penalised: bool) -> None:
     if not penalised:
         check_exact(solver, loss)
         return
-    if solver.server != "admm" or solver.local == "adam" or solver.participate < 1:
+    if solver.server != "admm" or solver.local in ("adam", "mpadmm") or solver.participate < 1:
         raise UsageError('[penalty]: consensus needs server = "admm", local = "exact" and participate = 1 with it')
     if solver.dual_step is not None:
         raise UsageError("solver.dual_step: has no effect with a [penalty]; remove it (solver.alpha relaxes)")

@@ -19,13 +19,13 @@ from hpcadmm.model.state import WEIGHTS, Array, Arrays, exact_sums, replicated, 
 from hpcadmm.model.vector import flat, shaped
 from hpcadmm.solvers.shared.convex.rho import Adapt
 from hpcadmm.solvers.workers import checks, cost, measures, penalised
-from hpcadmm.solvers.workers.local import LOCAL, local_adam, pose
+from hpcadmm.solvers.workers.local import LOCAL, by_steps, memory_of, pose
 from hpcadmm.solvers.workers.server import MEMORY, MOVES, RATES, Rounds, Uploads, Work, weights_of
 from hpcadmm.solvers.workers.workers import ByWorker, WorkerSolver
 
 Positive = Annotated[float, Gt(0), Lt(np.inf)]
 MOMENTUM = 0.9  # default of outer_momentum
-DUAL_STEP = 0.5  # default with steps of Adam
+DUAL_STEP = 0.5  # default where the local steps are not exact
 
 
 @dataclass
@@ -35,7 +35,7 @@ class State:
     W: Arrays = replicated(WEIGHTS)  # W[1..L]: the server's model Theta
     theta: ByWorker = sites()  # theta[n]: (d,)
     lam: ByWorker = sites()  # lam[n]: (d,), with server = "admm"
-    moments: ByWorker = sites()  # moments[n]: (2, d), Adam's averages of the gradient and of its square
+    moments: ByWorker = sites()  # moments[n]: (2, d), Adam's averages of the gradient and of its square; or A_l and B_l
     rounds: ByWorker = sites()  # rounds[n]: (1,), rounds in which n took part, with participate < 1
     outer: Array = replicated()  # (1 or 2, d), the memory of the servers "nesterov" and "adam"
     total: Any = exact_sums()  # of the uploads
@@ -65,11 +65,14 @@ class Consensus(WorkerSolver):
         "adam": u = outer_momentum u + (1 - outer_momentum) D, v = 0.99 v + 0.01 D^2,
         Theta -= outer_rate u / (sqrt(v) + 0.001) (FedAdam).
     rho: penalty of each worker, > 0 (default 1); one number for all features: standardise them.
-    dual_step: lam_n += dual_step * rho * (theta_n - Theta), > 0 (default 1, for steps of Adam 0.5; papers 1).
+    dual_step: lam_n += dual_step * rho * (theta_n - Theta), > 0 (default 1, where they are not exact 0.5; papers 1).
     local: "exact" solves the local problems (server "admm", linear models; squared loss or cross entropy), "adam" takes
-        steps of Adam on minibatches (any network and loss); default exact where possible.
-    local_steps: steps of Adam of a worker in a round, >= 1 (default 10).
+        steps of Adam on minibatches (any network and loss), "mpadmm" steps of mpadmm: theta_n += s Q C P in each layer,
+        with the P and Q of the worker's own samples, as of the first minibatch of a round, and the damping and kappa
+        that `mpadmm` has by default. Default exact where possible, else "adam".
+    local_steps: steps of a worker in a round, >= 1 (default 10).
     rate: learning rate of Adam, > 0 (default 1e-3).
+    eta: the step s of mpadmm, > 0, unless kappa or rho bounds it (default 6, or 0.5 for the losses of real targets).
     batch: samples per minibatch of a worker, at most, >= 1 (default 100).
     outer_rate: learning rate of the server, > 0 (default 0.7 for "nesterov", 0.01 for "adam").
     outer_momentum: of the server, in [0, 1) (default 0.9).
@@ -87,8 +90,8 @@ class Consensus(WorkerSolver):
         begin, whatever rho is, from the curvature of the loss times the mean square of the features.
     alpha: theta_n enters the other steps as alpha theta_n + (1 - alpha) Theta, in [1, 1.8], default 1.6.
 
-    With "adam" f_n is N times the worker's part of the mean loss over all samples: sum_n f_n / N of equal models is the
-    mean loss, and rho compares with the curvature of a mean.
+    With such steps f_n is N times the worker's part of the mean loss over all samples: sum_n f_n / N of equal models is
+    the mean loss, and rho compares with the curvature of a mean.
 
     With server "admm" Theta is the mean of all theta_n after an iteration, because the lam_n then sum to 0 (while all
     workers take part). Least squares of more than 1,000 sparse features go by conjugate gradients, as in gadmm.
@@ -111,9 +114,10 @@ class Consensus(WorkerSolver):
     server: Literal["admm", "average", "nesterov", "adam"] = "admm"
     rho: Positive = 1.0
     dual_step: Positive | None = None
-    local: Literal["exact", "adam"] | None = None
+    local: Literal["exact", "adam", "mpadmm"] | None = None
     local_steps: Annotated[int, Ge(1)] = 10
     rate: Positive = 1e-3
+    eta: Positive | None = None
     batch: Annotated[int, Ge(1)] = 100
     outer_rate: Positive | None = None
     outer_momentum: Annotated[float, Ge(0), Lt(1)] | None = None
@@ -124,7 +128,7 @@ class Consensus(WorkerSolver):
 
     def exact(self, L: int, loss: str) -> bool:
         """Are the local problems solved exactly? Then the optimum is known as well."""
-        return self.server == "admm" and L == 1 and loss in LOCAL and self.local != "adam"
+        return self.server == "admm" and L == 1 and loss in LOCAL and self.local in (None, "exact")
 
     knows_optimum = exact
 
@@ -133,7 +137,7 @@ class Consensus(WorkerSolver):
         return 3 if self.moments == "shared" and not exact else 1
 
     def streams(self, L: int, loss: str) -> bool:
-        """Steps of Adam read minibatches; exact ones factor all samples."""
+        """Local steps read minibatches; exact ones factor all samples."""
         return not self.exact(L, loss)
 
     def step(self, s: State, p: Problem, world: World) -> None:
@@ -191,7 +195,8 @@ class Consensus(WorkerSolver):
         def filled(kept: bool, *shape: int, dtype: Any = p.dtype) -> ByWorker:
             return workers.filled(0, *shape, dtype=dtype) if kept else ByWorker()
 
-        theta, lam, moments = filled(True, d), filled(self.server == "admm", d), filled(not exact, 2, d)
+        theta, lam = filled(True, d), filled(self.server == "admm", d)
+        moments = filled(not exact, *memory_of(self.local, p.network))
         rounds = filled(self.participate < 1, 1, dtype=np.int64)
         outer: Any = np.zeros((MEMORY[self.server], d), p.dtype) if self.server in MEMORY else []
         total = Uploads(p, workers.count, whole=exact, vectors=work.vectors)
@@ -225,7 +230,7 @@ class Consensus(WorkerSolver):
             work.local.factor()
         else:
             c = np.full(len(s.theta.rows), self.rho if self.server == "admm" else 0.0)
-            work.local = local_adam(self, work.workers, s.moments.rows, p, c)
+            work.local = by_steps(self, work.workers, s.moments.rows, p, c)
             work.local.rounds = s.rounds.rows[:, 0] if s.rounds and work.vectors == 1 else None
         work.before[...] = work.Theta
 

@@ -7,6 +7,7 @@ from hpcadmm.comm.wire.quantizer import message_bytes
 from hpcadmm.solvers.shared.case import Place
 from hpcadmm.solvers.shared.cost import data_rows, forward_and_back, gradient_sum, gradients, summed
 from hpcadmm.solvers.shared.ops import Bill
+from hpcadmm.solvers.workers.local import memory_of
 from hpcadmm.solvers.workers.neighbours import HEADS, TAILS, mask_bytes, routes
 from hpcadmm.solvers.workers.server import taking_part
 
@@ -53,7 +54,25 @@ def adam_steps(place: Place) -> Bill:
     bill.passes(1, far=2 * (case.n[0] + case.n[-1]), calls=4)
     forward_and_back(bill, place, summed=False)
     bill.memory(1, near=8 * case.weights * case.item * bill.calls, calls=12 * bill.calls)
+    if solver.local == "mpadmm":
+        penalties(bill, place)
     return bill
+
+
+def penalties(bill: Bill, place: Place) -> None:
+    """P and Q of each worker once a round, and Q C P in each step."""
+    case, n, once = place.case, place.case.n, 1 / place.case.solver.local_steps
+    rounds = bill.calls * once
+    for l in place.layers:
+        for x, size in ((f"a{l - 1}", case.width(l)), (f"lam{l}", n[l])):
+            bill.gemm(l, "gram", size, size, once, f"{x} {x}^T")
+            bill.dense(l, "inverse", size, times=rounds, name=f"({x} {x}^T)^-1")
+            bill.memory(l, far=rounds * size * size * 4 * case.item, calls=20 * rounds)
+        step = Bill(case.width(l) * bill.calls, bill.calls, case.item)
+        step.gemm(l, "apply", n[l], case.width(l), name=f"C{l} P{l}")
+        step.gemm(l, "apply", n[l], n[l], name=f"Q{l} C{l}")
+        bill.ops += step.ops
+        bill.memory(l, far=bill.calls * n[l] * case.width(l) * 5 * case.item, calls=10 * bill.calls)
 
 
 def epoch(solver: Any, m: int) -> int:
@@ -137,6 +156,8 @@ def memory(solver: Any, place: Place) -> float:
     case, workers = place.case, place.calls
     features, outputs = case.width(1), case.n[-1]
     held = place.columns * data_rows(place) + 6 * workers * case.weights * case.item
+    if getattr(solver, "local", None) == "mpadmm":
+        return held + workers * memory_of("mpadmm", case.network)[0] * case.item
     if case.L > 1:
         return held
     if case.loss == "squared":

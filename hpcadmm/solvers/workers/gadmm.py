@@ -19,7 +19,7 @@ from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import WEIGHTS, Arrays, replicated, scalar, sites
 from hpcadmm.model.vector import flat, spans
 from hpcadmm.solvers.workers import cost, measures
-from hpcadmm.solvers.workers.local import LOCAL, check_exact, check_memory, local_adam, pose
+from hpcadmm.solvers.workers.local import LOCAL, by_steps, check_exact, check_memory, pose
 from hpcadmm.solvers.workers.neighbours import HEADS, TAILS, Censor, Due, Neighbours, Vectors
 from hpcadmm.solvers.workers.workers import ByWorker, WorkerSolver
 
@@ -228,7 +228,7 @@ class Gadmm(WorkerSolver):
             work.local, work.optimum = pose(p, work.workers, c, world)
             work.local.factor()
         else:
-            work.local = local_adam(self, work.workers, s.moments.rows, p, c)
+            work.local = by_steps(self, work.workers, s.moments.rows, p, c)
         own = Vectors(known, range(len(s.theta.rows)), list(enumerate(work.layers, 1)), p.dtype, False)
         for group in (HEADS, TAILS):
             work.workers.exchange(group, known, own)

@@ -1,4 +1,5 @@
-"""The problem that each worker solves by itself: exactly for linear models, by steps of Adam for networks."""
+"""The problem that each worker solves by itself: exactly for linear models, by steps of Adam or mpadmm for
+networks."""
 
 from functools import partial
 from typing import Any
@@ -9,15 +10,20 @@ from hpcadmm.comm import memory
 from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
 from hpcadmm.model.inputs import Inputs, part
+from hpcadmm.model.network import Network
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array
+from hpcadmm.model.vector import spans
 from hpcadmm.model.weighted import Weight
 from hpcadmm.solvers.shared.batches import LocalBatches
 from hpcadmm.solvers.workers.optimum import OPTIMA, ByNewton
 from hpcadmm.solvers.workers.workers import Workers
 from hpcadmm.subproblems.local_adam import LocalAdam
 from hpcadmm.subproblems.local_least_squares import LocalLeastSquares
+from hpcadmm.subproblems.local_mpadmm import LocalMpadmm, sides
+from hpcadmm.subproblems.local_network import LocalNetwork
 from hpcadmm.subproblems.local_newton import LocalNewton, LossSum, SquaredSum
+from hpcadmm.subproblems.matrix_penalty import usual_step
 
 LOCAL = {"squared": LocalLeastSquares, "cross-entropy": LocalNewton}  # exact steps of linear models, by loss
 FACTORED = 1000  # features up to which the least squares of sparse samples are factored
@@ -82,10 +88,18 @@ def samples(p: Problem, workers: Workers) -> tuple[list[Array], list[Array], lis
     return [part(p.x, t) for t in tiles], [p.y[:, t] for t in tiles], [p.w(t) for t in tiles]
 
 
-def local_adam(solver: Any, workers: Workers, moments: Array, p: Problem, c: Array) -> LocalAdam:
-    """Steps of Adam on f_n + c_n/2 |theta|^2, c (k,). f_n is worker n's part of the mean loss over all samples, each
-    counted by its weight, times N: sum_n f_n / N is the mean loss, and c_n compares with the curvature of a mean."""
+def memory_of(local: str | None, network: Network) -> tuple[int, ...]:
+    """The shape of what the steps of a worker keep from round to round: Adam's averages, or mpadmm's A and B."""
+    return (sum(side * side for side in sides(network)),) if local == "mpadmm" else (2, spans(network)[-1].stop)
+
+
+def by_steps(solver: Any, workers: Workers, kept: Array, p: Problem, c: Array) -> LocalNetwork:
+    """Steps on f_n + c_n/2 |theta|^2, c (k,). f_n is worker n's part of the mean loss over all samples, each counted by
+    its weight, times N: sum_n f_n / N is the mean loss, and c_n compares with the curvature of a mean. kept: of each
+    worker, of the shape `memory_of`."""
     batches = LocalBatches(p, workers.mine, solver.batch, solver.local_steps)
-    options = {"weight": workers.count / (p.total or 1), "steps": solver.local_steps, "rate": solver.rate}
-    options["products"] = p.engines
-    return LocalAdam(p.network, p.loss, samples(p, workers), batches, moments, c, **options)
+    problem = p.network, p.loss, samples(p, workers), batches, c
+    options = {"weight": workers.count / (p.total or 1), "steps": solver.local_steps, "products": p.engines}
+    if solver.local == "mpadmm":
+        return LocalMpadmm(*problem, curvature=kept, eta=solver.eta or usual_step(p.loss), **options)
+    return LocalAdam(*problem, moments=kept, rate=solver.rate, **options)

@@ -7,7 +7,7 @@ from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
 from hpcadmm.model.losses import LOSSES
 from hpcadmm.model.vector import flat
-from hpcadmm.solvers import Adam, Consensus
+from hpcadmm.solvers import Adam, Consensus, MpAdmm
 from hpcadmm.solvers.workers.server import Rounds, Uploads, fed_adam, nesterov
 from hpcadmm.solvers.workers.workers import Workers
 from hpcadmm.testing.problems import posed, problem, stepped
@@ -26,6 +26,13 @@ def model(solver, steps=6, hidden=HIDDEN, **options):
 def test_the_average_of_one_worker_after_each_step_is_adam():
     theta, *_ = model(Consensus(workers=1, server="average", local_steps=1, batch=30, rate=0.01), samples=90)
     other, *_ = model(Adam(batch=30, cut=1, rate=0.01), samples=90)
+    np.testing.assert_allclose(theta, other, rtol=1e-9, atol=1e-12)
+
+
+def test_the_average_of_one_worker_after_each_step_is_mpadmm():
+    own = Consensus(workers=1, server="average", local="mpadmm", local_steps=1, batch=30)
+    theta, *_ = model(own, samples=90)
+    other, *_ = model(MpAdmm(batch=30, cut=1, warm=100), samples=90)
     np.testing.assert_allclose(theta, other, rtol=1e-9, atol=1e-12)
 
 
@@ -144,6 +151,8 @@ def test_the_draws_depend_on_seed_and_round_and_spare_no_worker():
     [
         ({"local": "exact"}, 2, ["solver.local", "network.hidden = []"]),
         ({"local": "exact", "server": "average"}, 1, ['server = "admm", not "average"', 'solver.local = "adam"']),
+        ({"local": "mpadmm", "moments": "shared"}, 2, ['moments = "own"', "solver.local_steps"]),
+        ({"eta": 2.0}, 2, ["solver.eta", 'solver.local = "mpadmm"']),
         ({"outer_rate": 0.5}, 2, ["solver.outer_rate", '"nesterov" or "adam"; "admm" has none']),
         ({"outer_momentum": 0.5, "server": "average"}, 2, ["solver.outer_momentum", '"average" has none']),
     ],

@@ -32,6 +32,8 @@ CASES = {
     **{f"server-{one}": (Consensus(**SHORT, server=one), NETWORK) for one in ("admm", "average", "nesterov", "adam")},
     "server-shared": (Consensus(**SHORT, server="nesterov", participate=0.5, moments="shared"), NETWORK),
     "server-shared-admm": (Consensus(**SHORT, moments="shared"), DOUBLE),
+    "server-mpadmm": (Consensus(**SHORT, local="mpadmm"), NETWORK),
+    "server-drawn-mpadmm": (Consensus(**SHORT, local="mpadmm", server="average", participate=0.5), DOUBLE),
     "server-drawn": (Consensus(**SHORT, server="nesterov", participate=0.5), NETWORK),
     "server-drawn-admm": (Consensus(**SHORT, participate=0.5), DOUBLE),
     "server-drawn-exact": (Consensus(workers=7, participate=0.5), SQUARED),
