@@ -36,7 +36,8 @@ def traffic_figures(report: Report, subject: Subject) -> int:
 
 
 def against_floor(report: Report, subject: Subject, rounds: int) -> None:
-    """Iteration, floor, iteration, floor, ...; iterations alone if the solver has no bill. Collective."""
+    """Iteration, floor, iteration, floor, ...; iterations alone if the solver has no bill. All iterations come first
+    where sums of one travel into the next: under a floor between them they would cost nothing. Collective."""
     if not subject.job.solver.billed():
         report.notes["floor"] = f"{subject.job.solver.name} has no list of its matrix products (a `bill`)"
         alone(report, subject, rounds)
@@ -44,19 +45,27 @@ def against_floor(report: Report, subject: Subject, rounds: int) -> None:
     subject.floor()
     subject.floors.clear()
     subject.floor_cpu.clear()
-    for _ in range(rounds):
+    apart, before = subject.job.solver.carries, subject.done
+    for _ in range(rounds if apart else 0):
         subject.step()
-        subject.floor()
+    for k in range(rounds):
+        if not apart:
+            subject.step()
+        subject.floor(before + k)
     steps = step_figures(report, subject)
     floors = floor_figures(report, subject)
     ratios(report, "iteration_over_floor", steps, floors)
 
 
 def against_another(report: Report, subject: Subject, other: Subject, rounds: int) -> None:
-    """One iteration of each, then of each in the other order, and so on. Collective."""
-    for k in range(rounds):
-        for one in (subject, other) if k % 2 == 0 else (other, subject):
-            one.step()
+    """One iteration of each, then of each in the other order, and so on; all of one after all of the other where sums
+    of one travel into its next. Collective."""
+    pair = [subject, other]
+    turns = [one for k in range(rounds) for one in (pair if k % 2 == 0 else pair[::-1])]
+    if any(one.job.solver.carries for one in pair):
+        turns.sort(key=lambda one: one is other)
+    for one in turns:
+        one.step()
     steps = step_figures(report, subject)
     others = step_figures(report, other, "against_")
     ratios(report, "seconds_over_against", steps, others)

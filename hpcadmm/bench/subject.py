@@ -111,12 +111,15 @@ class Subject:
     @property
     def bill(self) -> Bill:
         """The operations of the last iteration on this rank; none if the solver has no bill."""
-        solver = self.job.solver
-        return solver.bill(self.place, self.done - 1) if solver.billed() else Bill(0, 0, 0)
+        return self.bill_of(self.done - 1)
 
-    def floor(self) -> None:
-        """Time each necessary product of the last iteration alone; all ranks begin the round together."""
-        products = self._floor.of(self.bill)
+    def bill_of(self, iteration: int) -> Bill:
+        solver = self.job.solver
+        return solver.bill(self.place, iteration) if solver.billed() else Bill(0, 0, 0)
+
+    def floor(self, iteration: int | None = None) -> None:
+        """Time each necessary product of this iteration, by default the last one, alone; all ranks begin together."""
+        products = self._floor.of(self.bill if iteration is None else self.bill_of(iteration))
         seconds: dict[str, tuple[float, float]] = {}
 
         def run() -> None:

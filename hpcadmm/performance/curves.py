@@ -67,8 +67,8 @@ def series(known: Sequence[Known], kind: str | None) -> list[Series]:
     for one in known:
         weak = one.point.kind == "weak"
         per = one.case.samples // one.point.ranks if weak else one.case.samples
-        solver, n, _, precision, update = one.shape
-        groups.setdefault((solver, n, weak, per, precision, update), []).append(one)
+        solver, n, _, precision, variant = one.shape
+        groups.setdefault((solver, n, weak, per, precision, variant), []).append(one)
     found = []
     for (*_, weak, _, _, _), members in groups.items():
         first = min(members, key=lambda one: one.point.ranks)
@@ -101,10 +101,13 @@ def named(case: Case, weak: bool, kind: str, per: int) -> str:
     >>> from hpcadmm.solvers import SOLVERS
     >>> named(Case(SOLVERS["taylor"](), (784, 300, 300, 10), 60000), False, "strong", 60000)
     'taylor 784-300-300-10, 60,000 samples'
+    >>> named(Case(SOLVERS["mpadmm"](late=1), (784, 300, 10), 60000), False, "strong", 60000)
+    'mpadmm, late sums, 784-300-10, 60,000 samples'
     """
+    name = f"{case.solver.name}, {case.solver.variant}," if case.solver.variant else case.solver.name
     if kind == "layers":
         units = max(case.n[1:-1], default=case.n[0])
-        return f"{case.solver.name} with a layer of {units} units a rank, {case.samples:,} samples"
+        return f"{name} with a layer of {units} units a rank, {case.samples:,} samples"
     runs: list[list[int]] = []
     for units in case.n:
         if runs and runs[-1][0] == units:
@@ -113,7 +116,7 @@ def named(case: Case, weak: bool, kind: str, per: int) -> str:
             runs.append([units, 1])
     sizes = "-".join(f"{units}x{count}" if count > 2 else "-".join([str(units)] * count) for units, count in runs)
     many = f"{per:,} samples a rank" if kind == "weak" or weak else f"{case.samples:,} samples"
-    return f"{case.solver.name} {sizes}, {many}" + (", best grids" if kind == "grids" else "")
+    return f"{name} {sizes}, {many}" + (", best grids" if kind == "grids" else "")
 
 
 def counts(case: Case, most: int) -> list[int]:

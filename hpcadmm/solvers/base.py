@@ -222,6 +222,11 @@ class Solver:
         """The name of a variant with costs of its own; the performance model keeps variants apart."""
         return ""
 
+    @property
+    def carries(self) -> bool:
+        """Do sums of an iteration travel into the next one?"""
+        return False
+
     def samples(self, m: int, L: int, loss: str) -> int:
         """How many of m training samples an iteration uses, for L weight layers and this loss; a sample that several of
         its steps use counts for each."""

@@ -138,6 +138,20 @@ def test_a_floor_has_the_products_of_the_step_just_made() -> None:
     assert [sum(flops for _, flops in products.values()) for products in one.floors][-1] == one.bill.flops
 
 
+@pytest.mark.parametrize(("late", "order"), [(0, "sfsfsf"), (1, "sssfff")])
+def test_nothing_comes_between_iterations_whose_sums_travel_on(late: int, order: str, monkeypatch: Any) -> None:
+    """A floor there would hide them. Each floor has the products of its iteration in both cases."""
+    one = subject(f"solver={{name = 'mpadmm', batch = 64, cut = 1, warm = 1, refresh = 2, late = {late}}}")
+    called: list[str] = []
+    for name in ("step", "floor"):
+        plain = getattr(Subject, name)
+        noted = lambda *given, plain=plain, name=name: (called.append(name[0]), plain(*given))  # noqa: E731
+        monkeypatch.setattr(Subject, name, noted)
+    against_floor(Report(), one, 3)
+    assert "".join(called[1:]) == order
+    assert ["lam2 lam2^T" in products for products in one.floors] == [False, True, False]
+
+
 def test_parts_of_the_floor_add_up() -> None:
     report, one = Report(), subject()
     against_floor(report, one, 3)

@@ -46,6 +46,17 @@ def bill(solver: Any, place: Place, iteration: int | None = None) -> Bill:
     return bill
 
 
+def variant(solver: Any) -> str:
+    """What of the options changes how sums travel, and how many there are."""
+    found = [f"{solver.local_steps} local steps"] if solver.local_steps else ["late sums"] if solver.late else []
+    return ", ".join([*found, *([f"sums in {solver.sums}"] if solver.sums in NARROW else [])])
+
+
+def carries(solver: Any) -> bool:
+    """Do sums travel into the next sweep?"""
+    return bool(solver.late)
+
+
 def often(solver: Any, sweep: int | None, inputs: bool = False) -> float:
     """The share of such sweeps that refresh the penalties, with `inputs`: P_1."""
     if sweep is None:

@@ -246,7 +246,5 @@ class MpAdmm(Solver):
     refreshes, source, refresh_penalties = penalties.refreshes, penalties.source, penalties.refresh_penalties
     rate, bounded_step, step_length = lengths.rate, lengths.bounded_step, lengths.step_length
     deal, dealt = costs.deal, costs.dealt
-    measure = measures.measure
-    bill = cost.bill
-    fill = cost.fill
-    held_bytes = cost.memory
+    measure, bill, fill, held_bytes = measures.measure, cost.bill, cost.fill, cost.memory
+    variant, carries = property(cost.variant), property(cost.carries)
