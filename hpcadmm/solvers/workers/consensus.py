@@ -65,7 +65,7 @@ class Consensus(WorkerSolver):
         "adam": u = outer_momentum u + (1 - outer_momentum) D, v = 0.99 v + 0.01 D^2,
         Theta -= outer_rate u / (sqrt(v) + 0.001) (FedAdam).
     rho: penalty of each worker, > 0 (default 1); one number for all features: standardise them.
-    dual_step: lam_n += dual_step * rho * (theta_n - Theta), > 0 (default 1, where they are not exact 0.5; papers 1).
+    dual_step: lam_n += dual_step * rho * (theta_n - Theta), > 0 (default 1, for steps of Adam and mpadmm 0.5; papers 1).
     local: "exact" solves the local problems (server "admm", linear models; squared loss or cross entropy), "adam" takes
         steps of Adam on minibatches (any network and loss), "mpadmm" steps of mpadmm: theta_n += s Q C P in each layer,
         with the P and Q of the worker's own samples, as of the first minibatch of a round, and the damping and kappa
@@ -90,8 +90,8 @@ class Consensus(WorkerSolver):
         begin, whatever rho is, from the curvature of the loss times the mean square of the features.
     alpha: theta_n enters the other steps as alpha theta_n + (1 - alpha) Theta, in [1, 1.8], default 1.6.
 
-    With such steps f_n is N times the worker's part of the mean loss over all samples: sum_n f_n / N of equal models is
-    the mean loss, and rho compares with the curvature of a mean.
+    With steps of Adam and mpadmm f_n is N times the worker's part of the mean loss over all samples: sum_n f_n / N of
+    equal models is the mean loss, and rho compares with the curvature of a mean.
 
     With server "admm" Theta is the mean of all theta_n after an iteration, because the lam_n then sum to 0 (while all
     workers take part). Least squares of more than 1,000 sparse features go by conjugate gradients, as in gadmm.

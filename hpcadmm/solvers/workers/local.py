@@ -1,5 +1,4 @@
-"""The problem that each worker solves by itself: exactly for linear models, by steps of Adam or mpadmm for
-networks."""
+"""The problem that each worker solves by itself: exactly for linear models, for networks by steps of Adam or mpadmm."""
 
 from functools import partial
 from typing import Any
