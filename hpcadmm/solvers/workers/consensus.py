@@ -65,7 +65,7 @@ class Consensus(WorkerSolver):
         "adam": u = outer_momentum u + (1 - outer_momentum) D, v = 0.99 v + 0.01 D^2,
         Theta -= outer_rate u / (sqrt(v) + 0.001) (FedAdam).
     rho: penalty of each worker, > 0 (default 1); one number for all features: standardise them.
-    dual_step: lam_n += dual_step * rho * (theta_n - Theta), > 0 (default 1, for steps of Adam and mpadmm 0.5; papers 1).
+    dual_step: lam_n += dual_step * rho * (theta_n - Theta), > 0 (default 1, of steps that are not exact 0.5; papers 1).
     local: "exact" solves the local problems (server "admm", linear models; squared loss or cross entropy), "adam" takes
         steps of Adam on minibatches (any network and loss), "mpadmm" steps of mpadmm: theta_n += s Q C P in each layer,
         with the P and Q of the worker's own samples, as of the first minibatch of a round, and the damping and kappa
