@@ -54,6 +54,9 @@ each process by itself.
 >>> hpcadmm.train(job, X, y, callbacks=[Patient()]).summary["stop_reason"]
 'good enough'
 
+`hpcadmm.TensorBoard(folder)` (extra `tensorboard`) writes every number of a row as a scalar. In a job file it is
+`log.to = "tensorboard"`.
+
 **Several runs**: `hpcadmm.compare([job, other])` compares jobs, `hpcadmm.tune(job, {"solver.eta": "log:1:10"}, 8)`
 searches for good values. Both start runs in processes of their own, so the jobs' data are files or datasets.
 
@@ -67,7 +70,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.5.0"
-__all__ = ["Callback", "Diverged", "Interrupted", "Job", "UsageError", "compare", "load", "resume", "train", "tune"]
+__all__ = ["Callback", "Diverged", "Interrupted", "Job", "TensorBoard", "UsageError", "compare", "load", "resume",
+           "train", "tune"]  # fmt: skip
 
 if TYPE_CHECKING:
     from hpcadmm.api.model import load
@@ -76,6 +80,7 @@ if TYPE_CHECKING:
     from hpcadmm.errors import Diverged, Interrupted, UsageError
     from hpcadmm.job.job import Job
     from hpcadmm.training.callbacks import Callback
+    from hpcadmm.training.tensorboard import TensorBoard
 
 PLACES = {
     "api.model": ("load",),
@@ -84,6 +89,7 @@ PLACES = {
     "errors": ("Diverged", "Interrupted", "UsageError"),
     "job.job": ("Job",),
     "training.callbacks": ("Callback",),
+    "training.tensorboard": ("TensorBoard",),
 }
 
 

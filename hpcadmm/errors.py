@@ -58,7 +58,7 @@ def printable(text: str) -> str:
 
 
 class Note(UserWarning):
-    """What a user should know although the command goes on: shown once, on one rank, as a line `Warning: ...`."""
+    """A notice that does not stop the command: shown once, on one rank, as a line `Warning: ...`."""
 
 
 def meant(given: object, known: Iterable[str]) -> str:

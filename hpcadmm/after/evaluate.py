@@ -22,6 +22,7 @@ from hpcadmm.training.scores.scored import Found, Meaning, area, aucs, errors, l
 
 SHOWN = ("accuracy", "balanced_accuracy", "log_loss", "roc_auc", "macro_f1", "error", "rmse", "mae", "r2")
 WIDEST = 25  # classes: larger confusion matrices are not printed
+CONFUSION = "true \\ predicted"  # head of the matrix
 right = partial(Column, justify="right")
 
 
@@ -131,7 +132,7 @@ def shown(result: dict[str, Any]) -> Iterator[str | Table]:
 
 def confusion_table(names: Sequence[str], confusion: Sequence[Sequence[float]]) -> Table:
     """The confusion matrix, with a dot for 0. Rows are true classes."""
-    table = Table("true \\ predicted", *map(right, names), box=SIMPLE_HEAD)
+    table = Table(CONFUSION, *map(right, names), box=SIMPLE_HEAD)
     for name, counts in zip(names, confusion, strict=True):
         table.add_row(name, *(count(one) if one else "." for one in counts))
     return table

@@ -24,11 +24,16 @@ def plot_path(folder: Path, out: Path) -> Path:
     """Draw the path of a run to a .png, .svg or .pdf file. Raises UsageError for a run without one, or for a file that
     cannot be written."""
     kind(out, FORMATS)
+    with styled():
+        written(out, figure_of(folder).savefig)
+    return out
+
+
+def figure_of(folder: Path) -> Any:
+    """The same as a figure. Raises UsageError for a run without a path."""
     summary = read_summary(folder) or {}
     strengths, coefficients = (rows(folder / name) for name in (PATH, COEFFICIENTS))
-    with styled():
-        written(out, drawn(strengths, coefficients, summary.get("path", {})).savefig)
-    return out
+    return drawn(strengths, coefficients, summary.get("path", {}))
 
 
 def rows(path: Path) -> Rows:

@@ -105,7 +105,7 @@ class Model:
         return np.asarray(self._columns(X)["probabilities"])
 
     def outputs(self, X: Any) -> Array:
-        """What the last layer gives (samples, outputs), before any scaling of targets is undone."""
+        """The outputs of the last layer (samples, outputs), before any scaling of targets is undone."""
         trained, world = self.trained, World.without_mpi()
         table, factor = self._table(X, world)
         how = trained.transform.inputs, trained.dtype, trained.network.bias, factor

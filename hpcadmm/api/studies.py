@@ -22,7 +22,7 @@ AnyJob = Job | str | Path | Mapping[str, Any]
 
 
 class Study(NamedTuple):
-    """What `compare` and `tune` return.
+    """The result of `compare` or `tune`.
 
     rows: a dict for each job, or trial, with the columns of summary.csv, or table.csv; None where nothing is known.
     folder: with tables, figure and run folders. best: the job of the best trial, of `tune`; None if none has a score.

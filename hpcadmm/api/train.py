@@ -145,7 +145,7 @@ def of_file(job: Job, name: str, target: Any) -> Job:
 
 
 def origin_of(model: Model) -> Origin:
-    """What another run begins from."""
+    """The trained network as the origin of another run."""
     t, given = model.trained, Given(model.trained.transform, model.trained.columns)
     run = model.folder or Path("memory")
     return Origin(run, t.iteration, weights_sha256(t.weights), t.job, t.network, t.weights, t.names, given)

@@ -1,4 +1,4 @@
-"""`hpcadmm solvers`, `losses`, `activations`, `penalties` and `datasets`: what there is, and each with its keys."""
+"""`hpcadmm solvers`, `losses`, `activations`, `penalties`, `datasets`, `engines`: what there is, each with its keys."""
 
 from dataclasses import asdict
 from typing import Any
@@ -6,14 +6,16 @@ from typing import Any
 import click
 
 from hpcadmm.cli.options import JSON, names, report
+from hpcadmm.errors import UsageError
 from hpcadmm.registry import Registry, loaded
 
-WHERE = {  # the registry and the table of the job file
+WHERE = {  # the registry, and the table of the job file that has its keys
     "solvers": ("hpcadmm.solvers:SOLVERS", "solver"),
     "losses": ("hpcadmm.model.losses:LOSSES", "loss"),
     "activations": ("hpcadmm.model.activations:ACTIVATIONS", "network"),
     "penalties": ("hpcadmm.model.penalties:PENALTIES", "penalty"),
     "datasets": ("hpcadmm.datasets:DATASETS", "data"),
+    "engines": ("hpcadmm.products:ENGINES", ""),
 }
 TAKES = {  # what a solver can do, besides training
     "weighted": "data.weight",
@@ -37,35 +39,51 @@ def catalogue(kind: str) -> click.Command:
     def command(name: str | None, as_json: bool) -> None:
         registry: Registry = loaded(WHERE[kind][0])
         if name is None:
-            found = [entry(cls) for cls in registry.values()]
+            found = [entry(registry, one) for one in registry]
             report(found, as_json, lambda width: [as_table(found)])
         else:
-            one = described(registry[name])
+            one = described(registry, name, WHERE[kind][1])
             report(one, as_json, lambda width: shown(one, WHERE[kind][1]))
 
     return command
 
 
-solvers, losses, activations, penalties, datasets = map(catalogue, WHERE)
+solvers, losses, activations, penalties, datasets, engines = map(catalogue, WHERE)
 
 
-def entry(cls: Any) -> dict[str, str]:
+def entry(registry: Registry, name: str) -> dict[str, str]:
     """A line of the list."""
     from hpcadmm.job.keys import use
 
+    try:
+        cls = sought(registry, name)
+    except UsageError as error:
+        return {"name": name, "use it for": str(error)}
     paper = {"paper": cls.paper} if hasattr(cls, "paper") else {}
-    return {"name": cls.name, "use it for" if hasattr(cls, "when") else "what": use(cls), **paper}
+    return {"name": name, "use it for" if hasattr(cls, "when") else "what": use(cls), **paper}
 
 
-def described(cls: Any) -> dict[str, Any]:
-    """All about a class."""
+def sought(registry: Registry, name: str) -> Any:
+    """A class. Raises UsageError if it needs a package that is not installed."""
+    try:
+        return registry[name]
+    except ImportError as error:
+        from hpcadmm.products import NEEDED  # the only class of ours that does
+
+        raise UsageError(f"{NEEDED} ({error})") from None
+
+
+def described(registry: Registry, name: str, where: str) -> dict[str, Any]:
+    """All about a class. where: the table of a job file that has its keys; "": there is none."""
     from hpcadmm.job.keys import keys, prose, title
 
-    said = {"name": cls.name, "what": title(cls), "use it for": getattr(cls, "when", "")}
+    cls = sought(registry, name)
+    said = {"name": name, "what": title(cls), "use it for": getattr(cls, "when", "")}
     said |= {"paper": getattr(cls, "paper", ""), "trains": trains(cls)}
     takes = ", ".join(text for able, text in TAKES.items() if getattr(cls, able, False) is True)
     said |= {"takes": takes, "formula": prose(cls)}
-    return {**{key: text for key, text in said.items() if text}, "keys": [asdict(key) for key in keys(cls)]}
+    found = [asdict(key) for key in keys(cls)] if where else []
+    return {**{key: text for key, text in said.items() if text}, "keys": found}
 
 
 def trains(cls: Any) -> str:
@@ -80,7 +98,7 @@ def shown(one: dict[str, Any], where: str) -> list[Any]:
     lines = [f"{key}: {one[key]}" for key in ("use it for", "paper", "trains", "takes") if key in one]
     head = "\n".join([f"{name}: {what}", *lines, "", formula]).rstrip()
     if not one["keys"]:
-        return [head, "\nIt has no keys."]
+        return [head, "\nIt has no keys." if where else f'\nA job chooses it by: precision = "{name}"']
     return [head, f"\nKeys of [{where}]:", as_table(one["keys"])]
 
 

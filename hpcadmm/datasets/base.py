@@ -166,6 +166,11 @@ class Dataset:
         """What `sources` returns, for a dataset whose files each rank opens by itself."""
         raise NotImplementedError
 
+    @property
+    def partial(self) -> bool:
+        """Are these samples one batch of several, which may lack some of the classes?"""
+        return False
+
     def has_test(self) -> bool:
         """Do the files have a test part of their own?"""
         return True

@@ -21,7 +21,7 @@ from hpcadmm.datasets.tabular.table import RawTable
 from hpcadmm.errors import UsageError
 from hpcadmm.job.job import Job, built
 from hpcadmm.job.keys import keys, use
-from hpcadmm.job.options import Evaluate, Head, Layers, Save, Stop
+from hpcadmm.job.options import Evaluate, Head, Layers, Log, Save, Stop
 from hpcadmm.job.tables import named, overridden
 from hpcadmm.job.typed import Raw, name_of
 from hpcadmm.model.losses import LOSSES
@@ -144,10 +144,11 @@ def written(job: Job, tables: Tables, asked: Mapping[str, Any], facts: Sequence[
         "stop": Stop,
         "save": Save,
         "evaluate": Evaluate,
+        "log": Log,
     }
     for name, keys_here in merged(tables, asked).items():
         if name in classes and isinstance(keys_here, dict):
-            values = {key: resolved[name][key] for key in keys_here if key in resolved[name]}
+            values = {key: value for key, value in resolved.get(name, {}).items() if key in keys_here}
             lines += ["", f"[{name}]", *section(classes[name], values)]
             lines += others(job) if name == "solver" else []
     if "validation" in resolved["data"]:

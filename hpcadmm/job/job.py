@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from inspect import get_annotations
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from hpcadmm.datasets.base import Dataset
 from hpcadmm.datasets.scaling import planned
 from hpcadmm.errors import Note, UsageError, sayable
 from hpcadmm.job.checks import check_together, check_untrained
-from hpcadmm.job.options import Evaluate, Head, Layers, Save, Stop
+from hpcadmm.job.options import Evaluate, Head, Layers, Log, Save, Stop
 from hpcadmm.job.program import Program
 from hpcadmm.job.python import as_toml, changed, written
 from hpcadmm.job.tables import chosen, named, overridden, plain, toml, toml_text
@@ -42,6 +42,7 @@ class Job:
     save: Save
     evaluate: Evaluate
     penalty: Penalty | None = None
+    log: Log = field(default_factory=Log)
 
     @property
     def metrics(self) -> list[str]:
@@ -82,6 +83,7 @@ class Job:
             "stop": asdict(self.stop),
             "save": asdict(self.save),
             "evaluate": asdict(self.evaluate),
+            **({"log": asdict(self.log)} if self.log != Log() else {}),
         }
         return {key: _set(value) if isinstance(value, dict) else value for key, value in tables.items()}
 
@@ -156,7 +158,7 @@ def home(cls: type, key: str) -> type | None:
 
 
 PROGRAMS = Registry("solver.name", Program)  # not among the solvers: hpcadmm does not train with it
-TABLES = ("data", "network", "loss", "penalty", "solver", "stop", "save", "evaluate")
+TABLES = ("data", "network", "loss", "penalty", "solver", "stop", "save", "evaluate", "log")
 
 
 def _build(tables: dict[str, Any], faults: list[str]) -> Job | None:
@@ -183,6 +185,7 @@ def _build(tables: dict[str, Any], faults: list[str]) -> Job | None:
         stop=plain(Stop, parts["stop"], "stop", faults),
         save=plain(Save, parts["save"], "save", faults),
         evaluate=plain(Evaluate, parts["evaluate"], "evaluate", faults),
+        log=plain(Log, parts["log"], "log", faults),
         penalty=named(PENALTIES, parts["penalty"], "penalty", faults) if "penalty" in tables else None,
     )
     if job.solver and job.solver.convex and "penalty" not in tables:

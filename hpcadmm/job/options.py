@@ -1,4 +1,4 @@
-"""The tables of a job file whose keys do not depend on a name: [network], [stop], [save], [evaluate] and no table."""
+"""The tables of a job file whose keys depend on no name: [network], [stop], [save], [evaluate], [log]; and no table."""
 
 import math
 from dataclasses import dataclass, field
@@ -191,3 +191,23 @@ class Evaluate:
         if strange := [metric for metric in self.metrics if keyed(metric)[1] not in CHOICES]:
             known = f"known are {', '.join(CHOICES)}, also with the prefix train_"
             raise UsageError(f"evaluate.metrics: {strange[0]!r}: {known}")
+
+
+@dataclass(frozen=True)
+class Log:
+    """[log]: where measured rows go besides metrics.jsonl.
+
+    to: "tensorboard" (needs the extra tensorboard): event files in the folder `tensorboard` of the run; or a callback
+        of an installed package, its entry point in the group hpcadmm.callbacks; several as a list. Default: nowhere.
+    """
+
+    to: str | list[str] = field(default_factory=list)
+
+    @property
+    def names(self) -> list[str]:
+        """Of the callbacks, each once.
+
+        >>> Log("tensorboard").names, Log().names
+        (['tensorboard'], [])
+        """
+        return list(dict.fromkeys([self.to] if isinstance(self.to, str) else self.to))

@@ -192,6 +192,7 @@ RESUMABLE = (
     *PLACES,
     "stop.",
     "evaluate.",
+    "log.",
     "save.every",
     "save.minutes",
     "save.keep",

@@ -82,6 +82,7 @@ class Bf16:
     few units, of whose products the sums are short.
     """
 
+    when = "large layers, on processors with instructions for bfloat16; see `hpcadmm bench`"
     precision: str = "bfloat16"
     real: Shapes = field(default_factory=dict)  # the real shapes, in a rehearsal
 

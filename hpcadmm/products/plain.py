@@ -47,6 +47,7 @@ class Arrays(Scratch):
 class Plain:
     """The engine of arrays in their own precision, "float32" or "float64"."""
 
+    when = "float64: all digits; float32: half the memory, and about twice as fast"
     precision: str
 
     def at(self, rows: int, inner: int) -> "Plain":

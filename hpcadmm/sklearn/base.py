@@ -1,4 +1,4 @@
-"""What all estimators share: checked arrays, a job made of the parameters, the run, predictions."""
+"""The common part of all estimators: checked arrays, a job made of the parameters, the run, predictions."""
 
 import warnings
 from dataclasses import replace
@@ -86,7 +86,7 @@ class Estimator(BaseEstimator):
     def _held(self, X: Any, y: Array, weight: Array | None, classes: Any, world: World) -> Held:
         """The rows of all ranks. Collective."""
         labels, names = self._target(y, world, classes)
-        held = replace(hold(X, labels, weight, world), names=names)
+        held = replace(hold(X, labels, weight, world), names=names, partial=classes is not None)
         if held.rows < 2:
             raise UsageError(f"n_samples = {held.rows}: training needs two samples or more")
         return held

@@ -1,4 +1,4 @@
-"""What a solver carries from one call of `partial_fit` to the next: moments, step counts, curvatures."""
+"""The state that a solver carries from one call of `partial_fit` to the next: moments, step counts, curvatures."""
 
 from typing import Any
 

@@ -163,7 +163,7 @@ class ADMMClassifier(Classifier, Network):
     @available_if(continues)
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> "ADMMClassifier":
         """One pass over some samples, which continues the last call; for solvers of minibatches. classes: all labels,
-        needed in the first call. Each call needs samples of two classes. Collective under mpirun."""
+        needed in the first call; a call may lack some of them. Collective under mpirun."""
         known = getattr(self, "classes_", classes)
         if known is None:
             raise ValueError("classes must be given in the first call of partial_fit")

@@ -83,6 +83,14 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
     return rows
 
 
+def read_environment(folder: Path) -> dict[str, Any]:
+    """environment.json; empty if it cannot be read."""
+    try:
+        return _object((Path(folder) / ENVIRONMENT).read_text(encoding="utf-8")) or {}
+    except (OSError, ValueError):
+        return {}
+
+
 def rows_until(path: Path, iteration: int, last: dict[str, Any]) -> str:
     """The undamaged lines of a metrics file up to an iteration, with the `last` row added if it is missing."""
 

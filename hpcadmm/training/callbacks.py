@@ -1,15 +1,27 @@
-"""What a user's program hears of a run while it goes on."""
+"""Callbacks hear of a run while it goes on; those of a program, of [log] and of other packages are alike."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+
+from hpcadmm.comm.world import World
+from hpcadmm.registry import Registry
 
 if TYPE_CHECKING:
     from hpcadmm.training.current import Training
     from hpcadmm.training.measure import Row
 
+CALLBACKS = Registry(
+    "log.to",
+    later={"tensorboard": "hpcadmm.training.tensorboard:TensorBoard"},
+    group="hpcadmm.callbacks",
+    base="hpcadmm.training.callbacks:Callback",
+)
+
 
 class Callback:
-    """Derive from this class and override what you need. The training loop calls each method on every rank.
+    """Derive from this class and override what you need. The training loop calls each method on every rank; see
+    `hpcadmm.TensorBoard`, an example. A package offers one to [log] by an entry point of the group hpcadmm.callbacks:
+    a dataclass with a `name`, whose fields have defaults.
 
     run: the run in progress. `run.job` is the job, `run.iteration` the number of iterations done, `run.row` the last
         measured row, `run.folder` the run folder (None: nothing is saved), `run.first` whether this rank is the one
@@ -39,3 +51,9 @@ def tell(callbacks: Sequence[Callback], event: str, run: "Training", *more: Any)
         with run.world.together(f"{type(one).__name__}.{event}"):
             said = getattr(one, event)(run, *more) or said
     return said
+
+
+def of_log(names: Sequence[str], world: World) -> list[Callback]:
+    """The callbacks of [log]. Raises UsageError, on all ranks, if one is unknown or lacks a package. Collective."""
+    with world.together("the callbacks of log.to"):
+        return [CALLBACKS[name]() for name in names]

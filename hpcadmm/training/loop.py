@@ -21,7 +21,7 @@ from hpcadmm.storage.readers import scaling_of
 from hpcadmm.storage.run import Run
 from hpcadmm.storage.unsaved import Unsaved
 from hpcadmm.training.best import metric_of
-from hpcadmm.training.callbacks import Callback, tell
+from hpcadmm.training.callbacks import Callback, of_log, tell
 from hpcadmm.training.current import Training
 from hpcadmm.training.fits import next_fit, unmeasured, write_path
 from hpcadmm.training.measure import Clock, certified, measure, weights_sha256
@@ -48,6 +48,7 @@ def train(
     Raises UsageError for faults of the job or the folder, Interrupted after a signal, Diverged.
     """
     job = continued(job, origin) if origin else job
+    callbacks = [*of_log(job.log.names, world), *callbacks]
     with Signals() as signals, threadpool_limits(job.head.threads):
         setup = set_up(job, world, origin.given if origin else None)
         job = setup.job
@@ -55,9 +56,8 @@ def train(
             kernels_seconds = _prepare_kernels(job, setup, run, progress, 0)
             with phase("starting"):
                 state = begin(job, setup, origin)
-            clock = Clock(world)
             stopping = Stopping(job.stop, metric_of(job, setup.problem.classes))
-            t = Training(job, setup, state, run, progress, clock, stopping, callbacks=callbacks)
+            t = Training(job, setup, state, run, progress, Clock(world), stopping, callbacks=callbacks)
             t.kernels_seconds = kernels_seconds
             return _complete(t, signals)
 
@@ -80,6 +80,7 @@ def resume(
 
     held: gives a dataset whose rows were in memory its rows again."""
     job = job_of(folder, overrides, world)
+    callbacks = [*of_log(job.log.names, world), *callbacks]
     job = replace(job, data=held(job.data)) if held else job
     with Signals() as signals, threadpool_limits(job.head.threads):
         setup = set_up(job, world, kept(folder, world))
@@ -196,8 +197,7 @@ def _due(iteration: int, every: int) -> bool:
 
 def _agree(t: Training, signals: Signals) -> tuple[str | None, bool]:
     """The reason for which all ranks stop now, if any rank has one, and whether a checkpoint is due by time."""
-    stop, save = t.job.stop, t.job.save
-    seconds = t.clock.total_seconds
+    stop, save, seconds = t.job.stop, t.job.save, t.clock.total_seconds
     flags = [
         not t.job.solver.finite(t.state),
         signals.raised is not None,

@@ -135,7 +135,7 @@ def outputs_of(job: Job, data: Loaded) -> int:
 
 def check_data(job: Job, data: Loaded, world: World) -> None:
     """Raise UsageError if the samples do not suit the loss or the rules of [stop]. Collective."""
-    if data.classes:
+    if data.classes and not data.dataset.partial:
         check_classes(data, world)
     chosen.check(job.metrics, data.classes, job.loss.name)
     best.check(job, data.classes, data.test.n)

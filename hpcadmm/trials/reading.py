@@ -1,16 +1,16 @@
 """A run folder as the row of a table: accuracy, cost, and cost at the target."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hpcadmm.after import reached
 from hpcadmm.errors import UsageError
 from hpcadmm.experiments.folder import Folder
 from hpcadmm.experiments.plan import Planned, described
 from hpcadmm.experiments.runner import SETTLED, failure, state
 from hpcadmm.plotting import finite
-from hpcadmm.storage.readers import ENVIRONMENT, read_metrics, read_summary
+from hpcadmm.storage.readers import read_environment, read_metrics, read_summary
 
 Row = dict[str, Any]
 COSTS = ("seconds", "iterations", "synchronisations", "bytes")
@@ -36,7 +36,7 @@ class Result:
     @property
     def measure(self) -> str:
         """The measure of the test part: "accuracy", "error" (mean squared), or "" if nothing was measured."""
-        return next((name for name in ("accuracy", "error") for row in self.rows if f"test_{name}" in row), "")
+        return reached.measured(self.rows)
 
     @property
     def program(self) -> str:
@@ -51,11 +51,12 @@ class Result:
 
     def scores(self) -> list[float]:
         """The test accuracy or error of each measured iteration where it is a number."""
-        return [float(row[f"test_{self.measure}"]) for row in self.rows if finite(row.get(f"test_{self.measure}"))]
+        return [value for value, _ in reached.scores(self.rows)]
 
     def best(self) -> float | None:
         """The best test accuracy or error."""
-        return (max if self.measure == "accuracy" else min)(self.scores(), default=None)
+        found = reached.best(self.rows)
+        return found[0] if found else None
 
     def final(self) -> float | None:
         """The test accuracy or error of the last measured iteration."""
@@ -64,11 +65,7 @@ class Result:
 
     def at(self, target: float | None) -> Row | None:
         """The first measured row whose test accuracy is at least the target, or whose test error is at most that."""
-        if target is None:
-            return None
-        sign = 1 if self.measure == "accuracy" else -1
-        good = (r for r in self.rows if finite(v := r.get(f"test_{self.measure}")) and sign * v >= sign * target)
-        return next(good, None)
+        return None if target is None else reached.at(self.rows, target)
 
 
 def results(folder: Folder, plan: Sequence[Planned]) -> list[Result]:
@@ -90,29 +87,9 @@ def result(folder: Folder, one: Planned) -> Result:
             return Result(one, "damaged", str(error), [], {}, {}, folder.records(one.name))
     ranks = max(int(summary.get("ranks", 1)), 1)
     said = failure(folder, one) or (str(summary.get("stop_reason", "")) if found != "finished" else "")
-    rows = [with_costs(row, ranks) for row in rows]
-    environment = environment_of(folder, one)
+    rows = [reached.with_costs(row, ranks) for row in rows]
+    environment = read_environment(there)
     return Result(one, found, said, rows, summary, environment, folder.records(one.name))
-
-
-def with_costs(row: Mapping[str, Any], ranks: int) -> Row:
-    """A row of metrics.jsonl with the names of COSTS. `messages` counts those of all ranks: a sum over the ranks is one
-    message of each."""
-    messages = row.get("messages")
-    return {
-        **row,
-        "iterations": row.get("iteration"),
-        "synchronisations": messages / ranks if finite(messages) else None,
-    }
-
-
-def environment_of(folder: Folder, one: Planned) -> Row:
-    """environment.json of a run; empty if it cannot be read."""
-    try:
-        found = json.loads((folder.run(one.name) / ENVIRONMENT).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def row(one: Result, target: float | None) -> Row:

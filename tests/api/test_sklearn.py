@@ -107,6 +107,12 @@ def test_warm_start_and_partial_fit_go_on():
         ADMMClassifier().partial_fit(X, y, classes=[0, 1])
     some = ADMMClassifier((4,)).partial_fit(X[:100], y[:100], classes=[0, 1, 2])
     assert some.predict_proba(X).shape == (150, 3)
+    one = ADMMClassifier((4,), random_state=0)
+    for k in (0, 1, 2, 0):  # batches of one class each
+        one.partial_fit(X[y == k], y[y == k], classes=[0, 1, 2])
+    assert one.predict_proba(X).shape == (150, 3)
+    with pytest.raises(ValueError, match="only one class"):
+        ADMMClassifier((4,)).fit(X[y == 1], y[y == 1])
     assert not hasattr(ADMMClassifier(solver="lbfgs"), "partial_fit")
     assert not hasattr(ADMMLinearSVC(), "predict_proba")
 

@@ -9,10 +9,11 @@ from hpcadmm.datasets import DATASETS
 from hpcadmm.errors import UsageError, nearby
 from hpcadmm.job.job import parse
 from hpcadmm.job.keys import keys, meaning
-from hpcadmm.job.options import Evaluate, Head, Layers, Save, Stop
+from hpcadmm.job.options import Evaluate, Head, Layers, Log, Save, Stop
 from hpcadmm.model.activations import ACTIVATIONS
 from hpcadmm.model.losses import LOSSES
 from hpcadmm.model.penalties import PENALTIES
+from hpcadmm.products import ENGINES
 from hpcadmm.solvers import SOLVERS
 from tests.helpers.made import LEAST, write
 
@@ -20,7 +21,7 @@ KINDS = {"solvers": SOLVERS, "losses": LOSSES, "activations": ACTIVATIONS, "pena
 CLASSES = [cls for registry in KINDS.values() for cls in registry.values()]
 
 
-@pytest.mark.parametrize("cls", [Head, Layers, Stop, Save, Evaluate, *CLASSES], ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize("cls", [Head, Layers, Stop, Save, Evaluate, Log, *CLASSES], ids=lambda cls: cls.__name__)
 def test_every_key_has_type_default_and_meaning_from_its_class(cls):
     found = keys(cls)
     assert [key.name for key in found] == [field.name for field in fields(cls)]
@@ -102,3 +103,14 @@ def test_completion_of_the_shell(spawn):
     assert "_HPCADMM_COMPLETE=bash_complete" in script
     asked = {"_HPCADMM_COMPLETE": "bash_complete", "COMP_WORDS": "hpcadmm solvers ta", "COMP_CWORD": "2"}
     assert spawn(0, "-m", "hpcadmm", env=asked).check().stdout.split() == ["plain,taylor"]
+
+
+def test_engines_are_the_values_of_precision(inside, monkeypatch):
+    found = json.loads(inside("engines", "--json").check().stdout)
+    assert [one["name"] for one in found] == list(ENGINES)
+    assert all(one["use it for"] for one in found)
+    assert 'A job chooses it by: precision = "float32"' in inside("engines", "float32").check().stdout
+    assert "did you mean float64?" in inside("engines", "floot64").stderr
+    monkeypatch.setitem(ENGINES._classes, "bfloat16", "hpcadmm.nowhere:Bf16")
+    assert "pip install 'hpcadmm[bf16]'" in inside("engines", "bfloat16").stderr
+    assert "pip install 'hpcadmm[bf16]'" in json.loads(inside("engines", "--json").check().stdout)[2]["use it for"]

@@ -42,6 +42,8 @@ show RUN
 show RUN there
 plot RUN -o a.svg
 export RUN -o a.npz
+report RUN -o a.html
+engines
 export RUN -o a.onnx
 scaling advise JOB --ranks 4 --machine machine.json
 tune JOB --vary solver.gamma=log:1:2 --budget 1 --metric test_error

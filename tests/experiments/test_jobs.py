@@ -7,7 +7,7 @@ import pytest
 
 from hpcadmm.datasets import DATASETS
 from hpcadmm.experiments.plan import repeated
-from hpcadmm.job.job import Evaluate, Head, Layers, Save, Stop
+from hpcadmm.job.options import Evaluate, Head, Layers, Log, Save, Stop
 from hpcadmm.model.activations import ACTIVATIONS
 from hpcadmm.model.losses import LOSSES
 from hpcadmm.scaling.experiment import Experiment
@@ -35,7 +35,7 @@ def test_the_files_are_few_and_listed():
     assert not missing
 
 
-@pytest.mark.parametrize("kind", [Head, Layers, Stop, Save, Evaluate, *KINDS], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", [Head, Layers, Stop, Save, Evaluate, Log, *KINDS], ids=lambda kind: kind.__name__)
 def test_the_reference_has_every_key(kind):
     missing = [field.name for field in fields(kind) if f"`{field.name}`" not in README]
     assert not missing

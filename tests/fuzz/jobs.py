@@ -11,7 +11,7 @@ from hpcadmm.after.otherdata import described, merged
 from hpcadmm.datasets import DATASETS
 from hpcadmm.errors import UsageError
 from hpcadmm.experiments.plan import difference, flat, resolved
-from hpcadmm.job.job import Evaluate, Head, Job, Layers, Save, Stop, parse, source
+from hpcadmm.job.job import Evaluate, Head, Job, Layers, Log, Save, Stop, parse, source
 from hpcadmm.job.tables import named, plain
 from hpcadmm.job.typed import Raw
 from hpcadmm.model.activations import ACTIVATIONS
@@ -27,7 +27,7 @@ from tests.fuzz.harness import Target
 JOBS = Path(__file__).resolve().parents[2] / "jobs"
 FILES = [path.read_bytes() for path in sorted(JOBS.rglob("*.toml")) if b"[solver]" in path.read_bytes()]
 EXPERIMENTS = [path.read_bytes() for path in sorted((JOBS / "scaling").glob("*.toml"))]
-CLASSES = {"": [Head], "stop": [Stop], "save": [Save], "evaluate": [Evaluate]}
+CLASSES = {"": [Head], "stop": [Stop], "save": [Save], "evaluate": [Evaluate], "log": [Log]}
 CLASSES |= {"network": [Layers, *ACTIVATIONS.values()], "data": [*DATASETS.values()]}
 CLASSES |= {"loss": [*LOSSES.values()], "solver": [*SOLVERS.values()]}
 KEYS = sorted(

@@ -129,7 +129,10 @@ def test_an_unknown_key_is_refused_with_the_known_ones():
 def test_an_unknown_table_or_key_outside_tables_is_refused():
     for override in ("nonsense.x=1", "nonsense=1"):
         message = refused(override)
-        assert "nonsense: unknown key; a job takes data, evaluate, loss, name, network, penalty, precision, " in message
+        assert (
+            "nonsense: unknown key; a job takes data, evaluate, log, loss, name, network, penalty, precision, "
+            in message
+        )
 
 
 def test_the_parameters_of_an_activation_belong_to_it_alone():

@@ -134,6 +134,10 @@ class InMemory(Whole):
     sparse: bool | Literal["auto"] = "auto"
     standardise_targets: bool | Literal["auto"] = "auto"
 
+    @property
+    def partial(self) -> bool:
+        return self.given is not None and self.given.partial
+
     def sources(self, seed: int, world: World, classes: bool | None = None, columns: Any = None) -> Parts:
         with world.together(READING):
             self.refuse_files()

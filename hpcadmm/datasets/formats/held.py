@@ -25,6 +25,7 @@ class Held:
     names: of the classes that y numbers, if they were given as text. weight: of all rows.
     image: (channels, height, width) if a row is an image.
     entries: of a sparse x, over all ranks. shares: the rows that each rank holds; None: every rank holds all.
+    partial: one batch of several, which may lack some of the names.
     """
 
     x: Any
@@ -35,6 +36,7 @@ class Held:
     entries: int = 0
     shares: list[Span] | None = None
     first: int = 0
+    partial: bool = False
 
     @property
     def rows(self) -> int:

@@ -1,4 +1,4 @@
-"""What a user may say about the columns of a table: the target, columns to ignore, types, missing values."""
+"""Options about the columns of a table: the target, columns to ignore, types, missing values."""
 
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal

@@ -1,4 +1,4 @@
-"""What an iteration of unwrapped ADMM costs one rank, and what it holds."""
+"""The cost of an iteration of unwrapped ADMM for one rank, and the memory it takes."""
 
 from typing import Any
 

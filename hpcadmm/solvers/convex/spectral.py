@@ -1,4 +1,4 @@
-"""What the spectral choice of rho keeps: z, V and their multipliers rho u, rho U at the last look [Xu, Figueiredo,
+"""The state of the spectral choice of rho: z, V and their multipliers rho u, rho U at the last look [Xu, Figueiredo,
 Goldstein 2017]. The other side of the split is linear for a loss that is split off, and without a curvature."""
 
 from hpcadmm.model.state import Arrays

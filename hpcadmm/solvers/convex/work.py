@@ -1,4 +1,4 @@
-"""What an unwrapped run forms from the data, and its pass over the samples."""
+"""The arrays that an unwrapped run forms from the data, and its pass over the samples."""
 
 from typing import Any
 

@@ -1,0 +1,1 @@
+"""`hpcadmm report`: runs as one HTML page, which needs no other file and no network."""
