@@ -68,10 +68,10 @@ test-network: $(BASE)-test
 	why="$$(tests/network/hosts.sh why)"; beside="tests/network/hosts.sh 2"; [ -z "$$why" ] || beside=; \
 	HPCADMM_NO_HOSTS="$$why" $$beside $(BIN)/python -m pytest -m network tests/network
 
-# The same bytes from the same commit, and the wheel from the sdist: what the sdist lacks is missing in the wheel.
+# The wheel is made from the sdist; from one commit it has the same bytes everywhere.
 dist: $(BASE)-dev
 	rm -rf dist build/lib build/bdist.*
-	SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)} $(BIN)/python -m build --no-isolation
+	SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)} $(BIN)/python -m build --no-isolation -C--global-option=--quiet
 	$(BIN)/twine check --strict dist/*
 
 test-dist: dist

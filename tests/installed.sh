@@ -6,7 +6,11 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 few=(
-    tests/api/test_train.py
+    --pyargs hpcadmm # the doctests, and with them every module
+    tests/training/test_train.py::test_the_job_of_make_train_reaches_95_percent
+    tests/api/test_sklearn.py::test_any_solver_trains_a_network
+    tests/api/test_sklearn.py::test_the_linear_models_are_those_of_scikit_learn
+    tests/plugin/test_plugin.py::test_every_kind_of_class_is_found_and_described
 )
 
 found() { # the path of a Python of this version, from the PATH or pyenv
@@ -30,22 +34,25 @@ END
 packages=$1 folder=$PWD/build/installed-$1${2+-$2}
 wheel=$(echo "$PWD"/dist/hpcadmm-*.whl)
 rm -rf "$folder"
+mkdir -p "$folder/tree"
 if [ "$packages" = borrow ]; then
-    .venv/bin/python -m venv --without-pip "$folder"
-    site=lib/$(cd .venv/lib && echo python3.*)/site-packages
-    echo "$PWD/.venv/$site" > "$folder/$site/borrowed.pth"
-    .venv/bin/python -m pip --python "$folder/bin/python" install --quiet --no-deps "$wheel"
-    export HPCADMM_MPIEXEC=${HPCADMM_MPIEXEC:-$PWD/.venv/bin/mpiexec}
+    python=$PWD/.venv/bin/python
+    "$python" -m pip install --quiet --no-deps --target "$folder/package" "$wheel"
+    export PYTHONPATH=$folder/package
 else
     python=$(found "$2")
     [ -n "$python" ] || { echo "skipped: there is no Python $2 here" && exit; }
     "$python" -m venv "$folder"
+    python=$folder/bin/python
     if [ "$packages" = oldest ]; then bounds; fi > "$folder/bounds.txt"
-    "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile -c "$folder/bounds.txt" \
-        "$wheel[mpich,sklearn]" hypothesis pytest pytest-timeout
+    "$python" -m pip install --quiet --disable-pip-version-check --no-compile -c "$folder/bounds.txt" \
+        "$wheel[mpich,sklearn]" hypothesis pytest pytest-timeout pytest-xdist setuptools
 fi
-mkdir "$folder/here"
-cp -r jobs slurm tests README.md pyproject.toml "$folder/here"
-cd "$folder/here"
-../bin/python -c 'import hpcadmm, numba, numpy, sys; print(sys.version, numpy.__version__, numba.__version__, hpcadmm.__file__)'
-../bin/python -m pytest -q -p no:cacheprovider "${few[@]}"
+cp -r jobs slurm tests README.md pyproject.toml "$folder/tree"
+cd "$folder/tree"
+"$python" - << 'END'
+import sys, hpcadmm, numba, numpy
+print(f"Python {sys.version.split()[0]}, numpy {numpy.__version__}, numba {numba.__version__}: {hpcadmm.__file__}")
+assert "/build/installed-" in hpcadmm.__file__
+END
+"$python" -m pytest -q -n 2 --dist worksteal -p no:cacheprovider --durations 12 "${few[@]}"

@@ -35,7 +35,7 @@ def test_a_container_has_its_own_hpcadmm_and_mpi(inside, tmp_path):
     (tmp_path / "image.sif").touch()
     options = ("--container", "image.sif", "--module", "apptainer", "--signal", "term@300", "--set", "data.path=/data")
     printed = inside("slurm", "script", DIGITS, "--out", "r", *options).check().stdout.splitlines()
-    binds = f"--bind {DIGITS.parent},{tmp_path},/data ${{HPCADMM_DATA:+--bind \"$HPCADMM_DATA\"}}"
+    binds = f'--bind {DIGITS.parent},{tmp_path},/data ${{HPCADMM_DATA:+--bind "$HPCADMM_DATA"}}'
     for line in (
         "#SBATCH --signal=TERM@300",
         "module load apptainer || exit",

@@ -134,7 +134,8 @@ VARY = [b"solver.gamma=log:0.1:100", b"solver.beta=uniform:0.5:1\nstop.iteration
         b"data.path=choice:2024-01-01,b\nname=choice:a,b"]  # fmt: skip
 DATA = [b"path=2024-01-01", b"target=12:30:00\ndelimiter=\\t", b"name=libsvm\npath=a.svm\nfeatures=3", b"validation="]
 SLURM = [b"time=1:00:00\nnodes=2\nntasks=4\nname=a\nmem=16G", b"array=0-4%2\nsetup=module load a\nmpi=pmi2\nqos=x",
-         b"container=a.sif\nmodules=a/1\nsignal=TERM@9", b"stop.iterations=3\nlauncher=mpirun\nsignal=60\nconstraint=a|b"]  # fmt: skip
+         b"container=a.sif\nmodules=a/1\nsignal=TERM@9",
+         b"stop.iterations=3\nlauncher=mpirun\nsignal=60\nconstraint=a|b"]  # fmt: skip
 WORDS = [b"log:", b"uniform:", b"int:", b"choice:", b":", b"module load x", b"$(x)", b"`", b";"]
 
 TARGETS = {
