@@ -1,5 +1,5 @@
 # make train | test | test-quick | test-4 | test-slurm | test-network | dist | test-dist | test-python | chaos | lint | clean.
-# Variables: PYTHON, MPI=mpich|openmpi|none, RANKS, JOB, WORKERS, CHAOS_MINUTES, CHAOS_SESSIONS
+# Variables: PYTHON, MPI=mpich|openmpi|none, RANKS, JOB, WORKERS, TESTS, CHAOS_MINUTES, CHAOS_SESSIONS
 
 PYTHON ?= python3
 MPI ?= mpich
@@ -45,13 +45,13 @@ help:
 	@echo "make chaos    kill small runs at random for CHAOS_MINUTES=$(CHAOS_MINUTES), resume them, and compare their weights"
 	@echo "make lint     ruff, mypy, import fence            make clean    remove .venv and caches"
 	@echo "make results  make the tables and figures of results/ (an hour on a quiet machine)"
-	@echo "variables: PYTHON=$(PYTHON) MPI=$(MPI) (mpich, openmpi, none) RANKS=$(RANKS) JOB=$(JOB) WORKERS=$(WORKERS) (of the tests) INPUTS SEED FUZZED (of fuzz)"
+	@echo "variables: PYTHON=$(PYTHON) MPI=$(MPI) (mpich, openmpi, none) RANKS=$(RANKS) JOB=$(JOB) WORKERS=$(WORKERS) TESTS= (of make test) PYTHONS= INPUTS SEED FUZZED (of fuzz)"
 
 train: $(BASE)
 	$(MPIRUN) -n $(RANKS) $(BIN)/hpcadmm train $(JOB)
 
 test: $(BASE)-test
-	$(BIN)/python -m pytest -m "not (slurm or network)" -n $(WORKERS) --dist worksteal
+	$(BIN)/python -m pytest -m "not (slurm or network)" -n $(WORKERS) --dist worksteal $(TESTS)
 
 test-quick: $(BASE)-test
 	$(BIN)/python -m pytest -m "quick or not (mpi or slurm or network or further)" -n 2 --dist worksteal
@@ -71,7 +71,7 @@ test-network: $(BASE)-test
 # The wheel is made from the sdist; from one commit it has the same bytes everywhere.
 dist: $(BASE)-dev
 	rm -rf dist build/lib build/bdist.*
-	SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)} $(BIN)/python -m build --no-isolation -C--global-option=--quiet
+	SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct 2> /dev/null || date +%s)} $(BIN)/python -m build --no-isolation -C--global-option=--quiet
 	$(BIN)/twine check --strict dist/*
 
 test-dist: dist

@@ -91,7 +91,7 @@ def test_commands_arrive_as_they_are(tmp_path, command):
     assert (code, got) == (0, ["x", *command, "x", "b"])
 
 
-@FUZZ
+@settings(FUZZ, max_examples=8)
 @given(words, words)
 def test_a_container_gets_its_image_and_the_folders_that_the_job_needs(tmp_path, image, data):
     image, data = (Path("/far", f"x{word}".replace("/", "")) for word in (image, data))
