@@ -21,6 +21,7 @@ EXTRAS = PROJECT["optional-dependencies"]
 LMOD, MODULES = "/usr/share/lmod/lmod/init/bash", "/usr/share/modules/init/bash"
 
 
+@pytest.mark.slurm
 @pytest.mark.parametrize(("kind", "init"), [("lua", LMOD), ("tcl", LMOD), ("tcl", MODULES)])
 def test_the_module_puts_the_program_on_the_path_and_takes_it_off(tmp_path, kind, init):
     """Installed as an administrator does it, for this version, and for one that is missing."""
