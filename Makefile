@@ -77,7 +77,7 @@ dist: $(BASE)-dev
 test-dist: dist
 	tests/installed.sh borrow
 
-# Each Python that is there; 3.11 also with the oldest packages that pyproject.toml allows.
+# Each Python that is there; 3.11 also with the oldest packages that pyproject.toml allows. Not in .ci/run: a minute each.
 test-python: dist
 	tests/installed.sh oldest 3.11
 	for python in $(PYTHONS); do tests/installed.sh newest $$python || exit 1; done

@@ -8,9 +8,12 @@ cd "$(dirname "$0")/.."
 few=(
     --pyargs hpcadmm # the doctests, and with them every module
     tests/training/test_train.py::test_the_job_of_make_train_reaches_95_percent
+    tests/plugin/test_plugin.py::test_every_kind_of_class_is_found_and_described
+)
+more=(
+    -n 2 --dist worksteal
     tests/api/test_sklearn.py::test_any_solver_trains_a_network
     tests/api/test_sklearn.py::test_the_linear_models_are_those_of_scikit_learn
-    tests/plugin/test_plugin.py::test_every_kind_of_class_is_found_and_described
 )
 
 found() { # the path of a Python of this version, from the PATH or pyenv
@@ -38,12 +41,13 @@ mkdir -p "$folder/tree"
 if [ "$packages" = borrow ]; then
     python=$PWD/.venv/bin/python
     "$python" -m pip install --quiet --no-deps --target "$folder/package" "$wheel"
-    export PYTHONPATH=$folder/package
+    export PYTHONPATH=$folder/package PATH=$folder/package/bin:$PATH
+    more=() # the kernels are compiled once
 else
     python=$(found "$2")
     [ -n "$python" ] || { echo "skipped: there is no Python $2 here" && exit; }
     "$python" -m venv "$folder"
-    python=$folder/bin/python
+    python=$folder/bin/python PATH=$folder/bin:$PATH
     if [ "$packages" = oldest ]; then bounds; fi > "$folder/bounds.txt"
     "$python" -m pip install --quiet --disable-pip-version-check --no-compile -c "$folder/bounds.txt" \
         "$wheel[mpich,bf16,sklearn]" hypothesis pytest pytest-timeout pytest-xdist setuptools
@@ -55,4 +59,5 @@ import sys, hpcadmm, numba, numpy
 print(f"Python {sys.version.split()[0]}, numpy {numpy.__version__}, numba {numba.__version__}: {hpcadmm.__file__}")
 assert "/build/installed-" in hpcadmm.__file__
 END
-"$python" -m pytest -q -n 2 --dist worksteal -p no:cacheprovider --durations 12 "${few[@]}"
+hpcadmm --version
+"$python" -m pytest -q -p no:cacheprovider "${few[@]}" "${more[@]}"
