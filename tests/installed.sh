@@ -50,7 +50,7 @@ else
     python=$folder/bin/python PATH=$folder/bin:$PATH
     if [ "$packages" = oldest ]; then bounds; fi > "$folder/bounds.txt"
     "$python" -m pip install --quiet --disable-pip-version-check --no-compile -c "$folder/bounds.txt" \
-        "$wheel[mpich,bf16,sklearn]" hypothesis pytest pytest-timeout pytest-xdist setuptools
+        "$wheel[mpich,bf16,sklearn,tensorboard]" hypothesis pytest pytest-timeout pytest-xdist setuptools
 fi
 cp -r jobs slurm tests README.md pyproject.toml "$folder/tree"
 cd "$folder/tree"

@@ -78,7 +78,7 @@ def recipe(monkeypatch):
 def spec(requirement):
     """A requirement in Spack's notation."""
     name, low, high = re.fullmatch(r"([\w-]+)(?:>=([\d.]+))?(?:,<(\d+))?", requirement).groups()
-    return f"py-{name}" + (f"@{low}:" if low else "") + (str(int(high) - 1) if high else "")
+    return f"py-{name.lower()}" + (f"@{low}:" if low else "") + (str(int(high) - 1) if high else "")
 
 
 def test_spack_installs_what_pip_installs(recipe):

@@ -18,6 +18,7 @@ class PyHpcadmm(PythonPackage):
     variant("plot", default=False, description="hpcadmm plot")
     variant("onnx", default=False, description="hpcadmm export to ONNX")
     variant("sklearn", default=False, description="Estimators for scikit-learn")
+    variant("tensorboard", default=False, description="Curves for TensorBoard")
 
     import_modules = ["hpcadmm", "hpcadmm.cli", "hpcadmm.solvers", "hpcadmm.datasets"]
 
@@ -44,3 +45,4 @@ class PyHpcadmm(PythonPackage):
         depends_on("py-matplotlib@3.8:", when="+plot")
         depends_on("py-onnx@1.16:", when="+onnx")
         depends_on("py-scikit-learn@1.6:", when="+sklearn")
+        depends_on("py-tensorboardx@2.6:", when="+tensorboard")
