@@ -19,8 +19,8 @@ PACKAGES = (
     "slurm-client",
     "munge",
     "libpmix-dev",
-    *(() if Path("/usr/share/modules").exists() else ("lmod",)),
-)  # they conflict
+    *(() if Path("/usr/share/modules").exists() else ("lmod",)),  # they conflict
+)
 SLOTS = 8  # ranks a node, whatever the cores of this machine
 SBIN = ("/usr/sbin", "/sbin")
 UNDER_WAY = ("", "PENDING", "RUNNING", "COMPLETING", "CONFIGURING", "SUSPENDED", "PREEMPTED", "REQUEUED")
