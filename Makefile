@@ -1,5 +1,5 @@
-# make train | test | test-quick | test-4 | test-slurm | test-network | chaos | lint | clean.
-# Variables: PYTHON, MPI=mpich|openmpi|none, RANKS, JOB, WORKERS, CHAOS_MINUTES, CHAOS_SESSIONS
+# make train | test | test-quick | test-4 | test-slurm | test-network | dist | test-dist | test-python | chaos | lint | clean.
+# Variables: PYTHON, MPI=mpich|openmpi|none, RANKS, JOB, WORKERS, TESTS, CHAOS_MINUTES, CHAOS_SESSIONS
 
 PYTHON ?= python3
 MPI ?= mpich
@@ -9,6 +9,7 @@ JOB ?= jobs/digits-taylor.toml
 INPUTS ?= 100000
 SEED ?= 0
 FUZZED ?= readers jobs
+PYTHONS ?= 3.11 3.12 3.13 3.14
 CHAOS_MINUTES ?= 10
 CHAOS_SESSIONS ?= 6
 
@@ -31,24 +32,26 @@ export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM ?= 1
 endif
 endif
 
-.PHONY: help train test test-quick test-4 test-slurm test-network fuzz chaos lint results clean
+.PHONY: help train test test-quick test-4 test-slurm test-network dist test-dist test-python fuzz chaos lint results clean
 help:
 	@echo "make train    install into .venv, then train $(JOB) on $(RANKS) ranks"
 	@echo "make test     all tests but those of Slurm and hosts  make test-4   the tests under MPI, on 4 ranks"
 	@echo "make test-quick  the tests without MPI (at most 2 cases of each), and those of taylor under MPI; 90 s on two cores"
 	@echo "make test-slurm  the tests that start a Slurm; as root it is installed (apt-get) if it is missing"
 	@echo "make test-network  the tests between two hosts, made on this machine of namespaces (root, iproute2)"
+	@echo "make dist     wheel and sdist in dist/              make test-dist  a few tests of everything against that wheel"
+	@echo "make test-python  the same with the Pythons of this machine ($(PYTHONS)), in the oldest and newest packages"
 	@echo "make fuzz     $(INPUTS) damaged files for every reader and job file, seed $(SEED)"
 	@echo "make chaos    kill small runs at random for CHAOS_MINUTES=$(CHAOS_MINUTES), resume them, and compare their weights"
 	@echo "make lint     ruff, mypy, import fence            make clean    remove .venv and caches"
 	@echo "make results  make the tables and figures of results/ (an hour on a quiet machine)"
-	@echo "variables: PYTHON=$(PYTHON) MPI=$(MPI) (mpich, openmpi, none) RANKS=$(RANKS) JOB=$(JOB) WORKERS=$(WORKERS) (of the tests) INPUTS SEED FUZZED (of fuzz)"
+	@echo "variables: PYTHON=$(PYTHON) MPI=$(MPI) (mpich, openmpi, none) RANKS=$(RANKS) JOB=$(JOB) WORKERS=$(WORKERS) TESTS= (of make test) PYTHONS= INPUTS SEED FUZZED (of fuzz)"
 
 train: $(BASE)
 	$(MPIRUN) -n $(RANKS) $(BIN)/hpcadmm train $(JOB)
 
 test: $(BASE)-test
-	$(BIN)/python -m pytest -m "not (slurm or network)" -n $(WORKERS) --dist worksteal
+	$(BIN)/python -m pytest -m "not (slurm or network)" -n $(WORKERS) --dist worksteal $(TESTS)
 
 test-quick: $(BASE)-test
 	$(BIN)/python -m pytest -m "quick or not (mpi or slurm or network or further)" -n 2 --dist worksteal
@@ -64,6 +67,20 @@ test-slurm: $(BASE)-test
 test-network: $(BASE)-test
 	why="$$(tests/network/hosts.sh why)"; beside="tests/network/hosts.sh 2"; [ -z "$$why" ] || beside=; \
 	HPCADMM_NO_HOSTS="$$why" $$beside $(BIN)/python -m pytest -m network tests/network
+
+# The wheel is made from the sdist; from one commit it has the same bytes everywhere.
+dist: $(BASE)-dev
+	rm -rf dist build/lib build/bdist.*
+	SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct 2> /dev/null || date +%s)} $(BIN)/python -m build --no-isolation -C--global-option=--quiet
+	$(BIN)/twine check --strict dist/*
+
+test-dist: dist
+	tests/installed.sh borrow
+
+# Each Python that is there; 3.11 also with the oldest packages that pyproject.toml allows. Not in .ci/run: a minute each.
+test-python: dist
+	tests/installed.sh oldest 3.11
+	for python in $(PYTHONS); do tests/installed.sh newest $$python || exit 1; done
 
 # FUZZED: modules of tests/fuzz; a fault ends the run and shows its input.
 fuzz: $(BASE)-test
@@ -84,7 +101,7 @@ lint: $(BASE)-dev
 	$(BIN)/lint-imports
 
 clean:
-	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find hpcadmm tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Each stamp needs the one before, so that two pips never run at once, not even under make -j.

@@ -38,9 +38,9 @@ def train(
 ) -> None:
     """Train the network described by the job file JOB, on all ranks of mpirun or srun.
 
-    Ctrl-C, SIGTERM, SIGUSR1 and a closed terminal (without nohup) save a checkpoint and exit with code 75; continue
-    with `hpcadmm resume`. A second Ctrl-C exits at once. When a terminal closes, MPICH's mpiexec kills its ranks
-    before they can save: start it with nohup or setsid.
+    Ctrl-C, SIGTERM, SIGUSR1, SIGUSR2, SIGXCPU and a closed terminal (without nohup) save a checkpoint and exit with
+    code 75; continue with `hpcadmm resume`. A second Ctrl-C exits at once. MPICH's mpiexec passes on Ctrl-C,
+    SIGTERM and SIGUSR1; others end it and its ranks unsaved: if its terminal may close, start it with nohup or setsid.
 
     --from fine-tunes: the data are scaled as in RUN, their features must be the same, [network] is that of RUN. With
     other classes the last layer begins anew.

@@ -17,6 +17,7 @@ RANKS = ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "MV2_COMM_WORLD_RANK", "SLURM_PROCI
 LOCAL_RANKS = ("OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "MV2_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID")
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
 PATIENCE = 60.0  # seconds that the MPI library may take to load and start
+STARTERS = ("slurmstepd", "starter", "starter-suid")  # of Slurm, and of Apptainer if the program is in a container
 MARK = "hpcadmm: "
 PROGRAM = """\
 import json, sys, warnings
@@ -81,7 +82,7 @@ def launched() -> bool:
     if launcher_name() != "srun" or expected_rank() > 0:
         return launcher_name() != "none"
     try:
-        return Path(f"/proc/{os.getppid()}/comm").read_text(encoding="utf-8").strip() == "slurmstepd"
+        return Path(f"/proc/{os.getppid()}/comm").read_text(encoding="utf-8").strip() in STARTERS
     except OSError:
         return True
 

@@ -21,7 +21,7 @@ class Watch:
     Exit restores the former handlers. Under nohup SIGHUP stays ignored. Only the main thread gets signals.
     """
 
-    WATCHED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
+    WATCHED = (signal.SIGHUP, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM, signal.SIGXCPU)
 
     def __init__(self) -> None:
         self.raised: str | None = None

@@ -103,7 +103,7 @@ def refuse_other(asked: int, got: int) -> None:
 
 
 class Relay(Watch):
-    """Inside the block, a signal (Ctrl-C, SIGTERM, SIGUSR1, SIGHUP) asks the current run to save and end.
+    """Inside the block, a signal of `Watch.WATCHED`, such as Ctrl-C, asks the current run to save and end.
 
     The first signal reaches the run as SIGUSR1, which launchers pass on to their ranks; the second as SIGTERM; the
     third kills it.

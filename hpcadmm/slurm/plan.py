@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from hpcadmm.comm.launcher import ask, plugin
-from hpcadmm.errors import UsageError
+from hpcadmm.datasets.disk.lookup import expanded
+from hpcadmm.errors import UsageError, nearby
 from hpcadmm.experiments.plan import read
 from hpcadmm.job.tables import may_change
 from hpcadmm.slurm.request import NAME, Request, matches
@@ -33,10 +34,29 @@ def plan(target: Path, out: Path | None, settings: Sequence[str], asked: dict[st
     else:
         read(target, settings)  # refuse a bad job now, not after hours in the queue
         run, job, name = out or unused(name or target.stem), target, name or job_name(target.stem)
-    run, job, srun = run.absolute(), job.absolute(), asked.get("launcher", "srun") == "srun"
-    mpi = own_plugin() if srun and asked.get("mpi") is None else asked.get("mpi")
-    request = Request(**{**asked, "name": name, "mpi": mpi, "output": run.with_name(f"{run.name}.out")})
-    return Training(job, run, settings, changes(settings), "mpirun" if srun else mpirun()), request
+    run, job, image, mpi = run.absolute(), job.absolute(), found_image(asked), asked.get("mpi")
+    srun = asked.get("launcher", "srun") == "srun"
+    if srun and mpi is None:
+        mpi = "pmi2" if image else own_plugin()
+    own = {"name": name, "mpi": mpi, "container": image, "output": run.with_name(f"{run.name}.out")}
+    starter = "mpirun" if srun or image or asked.get("modules") else mpirun()
+    data = outside(job, settings) if image else ()
+    return Training(job, run, settings, changes(settings), starter, data), Request(**{**asked, **own})
+
+
+def found_image(asked: dict[str, Any]) -> Path | None:
+    """The path of the image, if one is asked for. Raises UsageError if there is none."""
+    image: Path | None = asked.get("container")
+    if image is not None and not image.exists():
+        raise UsageError(f"--container {image}: there is no such image{nearby(image)}")
+    return image and image.absolute()
+
+
+def outside(job: Path, settings: Sequence[str]) -> list[Path]:
+    """The absolute paths of the job's data; others lie in the working folder, $HPCADMM_DATA or the home."""
+    data = read(job, settings).data
+    named = (expanded(one) for one in (data.path, data.train, data.test) if one)
+    return [one for one in named if one.is_absolute()]
 
 
 def check_resumable(run: Path, out: Path | None, settings: Sequence[str], array: str | None) -> None:

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from hpcadmm.comm.signals import Watch
 from hpcadmm.errors import UsageError
 
 NAME = r"[A-Za-z0-9_][A-Za-z0-9_.,&|@%+:-]{0,199}"
 RANGE = r"\d{1,7}(-\d{1,7}(:\d{1,7})?)?"
 LATEST = 65535  # seconds: the limit of sbatch --signal
+SIGNALS = tuple(one.name.removeprefix("SIG") for one in Watch.WATCHED)  # each makes a run save and end
+MODULE = r"[A-Za-z0-9_][A-Za-z0-9_.+@=/-]{0,199}"
 # A setup line: words, quotes and variables, but nothing that starts another command or opens a file.
 SETUP = r"([A-Za-z0-9_ ./:=,+@%~\"'-]|\$\{[A-Za-z_][A-Za-z0-9_]*\}|\$[A-Za-z_][A-Za-z0-9_]*)+"
 COMPOUND = {"if", "then", "elif", "else", "fi", "for", "while", "until", "do", "done", "case", "esac", "select"}
@@ -29,6 +32,10 @@ PATTERNS = {
     "mem": (r"\d{1,9}[KMGT]?", "a number with K, M, G or T, such as 16G"),
     "array": (rf"{RANGE}(,{RANGE})*(%\d{{1,7}})?", "task numbers, such as 0-4, 1,3,9 or 0-99%8"),
     "mpi": (r"[a-z][a-z0-9_]{0,31}", "a plugin listed by `srun --mpi=list`, such as pmi2 or pmix"),
+    "signal": (
+        rf"((?i:(SIG)?({'|'.join(SIGNALS)}))@)?[1-9]\d{{0,4}}",
+        f"SECONDS or NAME@SECONDS with a NAME of {', '.join(SIGNALS)}",
+    ),
 }
 COUNTS = ("nodes", "ntasks", "ntasks_per_node", "cpus_per_task")
 LAUNCHERS = ("srun", "mpirun")
@@ -40,9 +47,11 @@ class Request:
 
     output: the file for the job's output, with "-<task>" before its suffix in an array; None: Slurm's default.
     setup: shell commands to run first, such as `module load ...`.
+    modules: what `module load` loads after that; the script then calls the `hpcadmm` on the PATH.
+    container: the Apptainer image whose `hpcadmm` the script calls.
     launcher: the program that starts the ranks.
     mpi: srun's plugin for the MPI library.
-    signal: seconds before the time limit at which the ranks are signalled to save.
+    signal: seconds before the time limit at which the ranks are signalled to save, or NAME@SECONDS.
     """
 
     name: str = "hpcadmm"
@@ -58,9 +67,11 @@ class Request:
     mem: str | None = None
     array: str | None = None
     setup: Sequence[str] = ()
+    modules: Sequence[str] = ()
+    container: Path | None = None
     launcher: Literal["srun", "mpirun"] = "srun"
     mpi: str | None = None
-    signal: int = 120
+    signal: str = "120"
     output: Path | None = None
 
     def __post_init__(self) -> None:
@@ -72,6 +83,16 @@ class Request:
         """The number of tasks."""
         return self.ntasks or (self.nodes or 1) * (self.ntasks_per_node or 1)
 
+    @property
+    def notice(self) -> tuple[str, int]:
+        """The signal that asks to save, and the seconds before the time limit at which it is sent.
+
+        >>> Request(signal="120").notice, Request(signal="SIGTERM@60").notice
+        (('USR1', 120), ('TERM', 60))
+        """
+        name, _, seconds = self.signal.rpartition("@")
+        return name.upper().removeprefix("SIG") or "USR1", int(seconds)
+
     def _malformed(self) -> Iterator[str]:
         """Faults of single values."""
         for key, (pattern, how) in PATTERNS.items():
@@ -82,13 +103,14 @@ class Request:
             value = getattr(self, key)
             if value is not None and not is_count(value):
                 yield f"{option(key)} {value!r}: must be a whole number of at least 1"
-        if not is_count(self.signal) or self.signal > LATEST:
-            yield f"--signal {self.signal!r}: must be a whole number of seconds from 1 to {LATEST}"
         if self.launcher not in LAUNCHERS:
             yield f"--launcher {self.launcher!r}: must be srun or mpirun"
         if self.output is not None and not quotable(self.output):
             yield f"{str(self.output)!r}: Slurm allows no quotes, backslashes or control characters in a path"
         yield from filter(None, map(setup_fault, self.setup))
+        for name in self.modules:
+            if not matches(MODULE, name):
+                yield f"--module {name!r}: write a name that `module avail` lists, such as hpcadmm/0.6.0"
 
     def _contradictory(self) -> Iterator[str]:
         """Faults of combinations of values."""
@@ -100,8 +122,10 @@ class Request:
                 yield f"--ntasks {ntasks}: {nodes} nodes with {per_node} ranks each hold only {nodes * per_node}"
         if self.launcher == "mpirun" and self.mpi is not None:
             yield f"--mpi {self.mpi}: only srun has this option; remove it or --launcher mpirun"
-        limit = seconds(self.time)
-        if limit and is_count(self.signal) and self.signal >= limit:
+        early = self.notice[1] if matches(PATTERNS["signal"][0], self.signal) else 0
+        if early > LATEST:
+            yield f"--signal {self.signal}: Slurm allows at most {LATEST} seconds"
+        if (limit := seconds(self.time)) and early >= limit:
             yield f"--signal {self.signal}: must be below the time limit, {limit} s (--time {self.time})"
 
 

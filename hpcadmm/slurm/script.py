@@ -1,13 +1,14 @@
 """The batch script of a job, as text."""
 
 import shlex
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from hpcadmm.errors import UsageError
-from hpcadmm.slurm.request import Request, option
+from hpcadmm.slurm.request import SIGNALS, Request, option
 
 PROGRAM = (sys.executable, "-m", "hpcadmm")
 
@@ -34,14 +35,14 @@ launch() {
     return "$code"
 }
 signals=0 child=
-trap 'signals=$((signals + 1)); [ -z "$child" ] || kill -USR1 "$child" 2>/dev/null' USR1 TERM
-"""
+trap 'signals=$((signals + 1)); [ -z "$child" ] || kill -USR1 "$child" 2>/dev/null' """
+LAUNCH += " ".join(SIGNALS) + "\n"
 
 AGAIN = """\
-# Exit code 75: interrupted and saved. 138 and 143: killed by a signal before saving. Slurm is asked to requeue the
+# Exit code 75: interrupted and saved. The others: killed by a signal before saving. Slurm is asked to requeue the
 # job, unless it was cancelled, or was preempted and is requeued already.
 case $code in
-75 | 138 | 143)
+75 | KILLED)
     id=${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID}
     id=${id:-$SLURM_JOB_ID}
     case $(scontrol -o show job "$id") in
@@ -50,7 +51,7 @@ case $code in
     ;;
 esac
 exit "$code"
-"""
+""".replace("KILLED", " | ".join(str(128 + signal.Signals[f"SIG{name}"]) for name in SIGNALS))
 
 UNSTARTED = """\
 # Without a run folder, and without a message from hpcadmm (code 2), the ranks failed before MPI started.
@@ -70,6 +71,9 @@ resume) command=(resume "$run" "${changes[@]}") ;;
 esac
 """
 
+# In a container, $HPCADMM_DATA as the job finds it.
+DATA = '${HPCADMM_DATA:+--bind "$HPCADMM_DATA"}'
+
 
 @dataclass(frozen=True)
 class Training:
@@ -78,6 +82,7 @@ class Training:
     settings: all overrides, for the first start.
     changes: the overrides that are also allowed when the run resumes.
     mpirun: the path of that launcher.
+    data: the absolute paths of the job's data.
     """
 
     job: Path
@@ -85,6 +90,7 @@ class Training:
     settings: Sequence[str] = ()
     changes: Sequence[str] = ()
     mpirun: str = "mpirun"
+    data: Sequence[Path] = ()
 
 
 def script(commands: Sequence[Sequence[str]], request: Request, program: Sequence[str] = PROGRAM) -> str:
@@ -97,10 +103,11 @@ def script(commands: Sequence[Sequence[str]], request: Request, program: Sequenc
     return "\n".join([*parts, "\n".join(["code=0", *body, ""]), AGAIN])
 
 
-def training(run: Training, request: Request, program: Sequence[str] = PROGRAM) -> str:
+def training(run: Training, request: Request, program: Sequence[str] = ()) -> str:
     """A script that trains, and resumes the run each time it starts, until the job's stop rule is met.
 
-    Raises UsageError for a path that looks like an option.
+    program: the words that call hpcadmm; by default those of `caller`. Raises UsageError for a path that looks like an
+    option.
     """
     settings, place = overrides(run.settings), shlex.quote(path(run.run))
     if request.array is not None:
@@ -108,7 +115,7 @@ def training(run: Training, request: Request, program: Sequence[str] = PROGRAM) 
         if not any(one.partition("=")[0].strip() == "seed" for one in run.settings):
             settings = f'{settings} --set "seed=$SLURM_ARRAY_TASK_ID"'.strip()
     names = f"""\
-hpcadmm=({shlex.join(program)})
+hpcadmm=({shlex.join(program) or caller(run, request)})
 start=({starter(run, request)})
 job={shlex.quote(path(run.job))}
 run={place}
@@ -127,8 +134,10 @@ def header(request: Request, batch: bool) -> str:
     lines = [TOP, *(f"#SBATCH {option(key)}={value}" for key, value in given.items()), REQUEUE]
     if request.output is not None:
         lines.append(f'#SBATCH --output="{pattern(request)}"')
-    lines += [SIGNAL_SCRIPT if batch else SIGNAL_RANKS, f"#SBATCH --signal={'B:' * batch}USR1@{request.signal}", ""]
-    return "\n".join(lines + [f"{line.strip()} || exit" for line in request.setup] + [""] * bool(request.setup))
+    name, early = request.notice
+    lines += [SIGNAL_SCRIPT if batch else SIGNAL_RANKS, f"#SBATCH --signal={'B:' * batch}{name}@{early}", ""]
+    first = [*request.setup, *(f"module load {one}" for one in request.modules)]
+    return "\n".join(lines + [f"{line.strip()} || exit" for line in first] + [""] * bool(first))
 
 
 def pattern(request: Request) -> str:
@@ -149,6 +158,21 @@ def starter(run: Training, request: Request) -> str:
     # Since version 22.05, Slurm does not pass this number on to srun.
     cores = [] if request.cpus_per_task is None else [f"--cpus-per-task={request.cpus_per_task}"]
     return shlex.join(["srun", *cores, *([] if request.mpi is None else [f"--mpi={request.mpi}"])])
+
+
+def caller(run: Training, request: Request) -> str:
+    """The words that call hpcadmm: in the container, from the modules, or of this environment.
+
+    Apptainer itself binds the home and the working folder and /tmp; added are the folders of job and run, the data, and
+    $HPCADMM_DATA.
+    """
+    if request.container is None:
+        return shlex.join(["hpcadmm"] if request.modules else PROGRAM)
+    binds = list(dict.fromkeys(path(one) for one in (run.job.parent, run.run.parent, *run.data)))
+    if bad := [one for one in binds if set(",:") & set(one)]:
+        raise UsageError(f"{bad[0]!r}: Apptainer binds no path with a comma or a colon")
+    words = shlex.join(["exec", "--bind", ",".join(binds)])
+    return f"apptainer {words} {DATA} {shlex.quote(path(request.container))} hpcadmm"
 
 
 def overrides(settings: Sequence[str]) -> str:

@@ -31,6 +31,20 @@ def test_a_script_is_printed_and_written_for_this_library(hpcadmm, tmp_path, mpi
     assert (tmp_path / "to.sbatch").read_text() == printed
 
 
+def test_a_container_has_its_own_hpcadmm_and_mpi(inside, tmp_path):
+    (tmp_path / "image.sif").touch()
+    options = ("--container", "image.sif", "--module", "apptainer", "--signal", "term@300", "--set", "data.path=/data")
+    printed = inside("slurm", "script", DIGITS, "--out", "r", *options).check().stdout.splitlines()
+    binds = f'--bind {DIGITS.parent},{tmp_path},/data ${{HPCADMM_DATA:+--bind "$HPCADMM_DATA"}}'
+    for line in (
+        "#SBATCH --signal=TERM@300",
+        "module load apptainer || exit",
+        f"hpcadmm=(apptainer exec {binds} {tmp_path}/image.sif hpcadmm)",
+        "start=(srun --mpi=pmi2)",
+    ):
+        assert line in printed
+
+
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
@@ -38,6 +52,8 @@ def test_a_script_is_printed_and_written_for_this_library(hpcadmm, tmp_path, mpi
         (["--set", "solver.gamma=-1"], "solver.gamma"),
         (["--set", "a=1\n2"], "a"),
         (["--setup", "a; touch x"], "--setup"),
+        (["--module", "a; touch x"], "--module"),
+        (["--container", "nosuch.sif"], "there is no such image"),
         (["--launcher", "mpirun", "--mpi", "pmi2"], "only srun has this option"),
     ],
 )

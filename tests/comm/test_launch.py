@@ -1,13 +1,16 @@
 """If one rank fails, all ranks end with a nonzero exit code and one traceback. A timeout fails the test."""
 
 import os
+import shutil
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from hpcadmm.comm import launcher
 from hpcadmm.comm.signals import Signals
+from tests.conftest import LAUNCHED
 
 DIGITS = Path(__file__).resolve().parents[2] / "jobs" / "digits-taylor.toml"
 WAYS = [["-m", "mpi4py"], []]  # `python -m mpi4py program` ends all ranks by itself; plain python does not
@@ -239,6 +242,24 @@ def test_of_many_processes_without_one_world_only_one_speaks(guarded):
 def test_a_batch_script_of_slurm_outside_srun_proves_nothing(guarded):
     batch = {"SLURM_NTASKS": "4", "SLURM_PROCID": "0", "SLURM_JOB_ID": "7"}
     assert guarded(0, START, env=batch).returncode == 0
+
+
+@pytest.mark.parametrize(("parent", "by_srun"), [("slurmstepd", True), ("starter", True), ("bash", False)])
+def test_a_step_of_srun_is_told_from_a_shell_in_it_also_in_a_container(monkeypatch, tmp_path, parent, by_srun):
+    """Between slurmstepd and the first rank lies Apptainer's `starter`."""
+    for name in [*os.environ]:
+        if name.startswith(LAUNCHED):
+            monkeypatch.delenv(name)
+    for name, value in STEP.items():
+        monkeypatch.setenv(name, value)
+    program, pipe = shutil.copy(shutil.which("cat"), tmp_path / parent), subprocess.PIPE
+    with subprocess.Popen(program, stdin=pipe, stdout=pipe, bufsize=0) as process:
+        process.stdin.write(b"x")
+        assert process.stdout.read(1) == b"x", "it has its name now"
+        monkeypatch.setattr(os, "getppid", lambda: process.pid)
+        found = launcher.launched()
+        process.stdin.close()
+    assert found is by_srun
 
 
 @pytest.mark.parametrize("n", [0, 2])

@@ -9,7 +9,7 @@ import pytest
 from hpcadmm.comm import signals as module
 from hpcadmm.comm.signals import Signals, Watch
 
-ALL = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
+ALL = Watch.WATCHED
 
 
 class Ended(BaseException):
@@ -36,6 +36,11 @@ def _handlers():
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
+
+
+def test_they_are_those_that_batch_systems_send():
+    """Slurm: USR1, TERM at the limit; LSF: USR2; Grid Engine: USR1, USR2, XCPU; a terminal: INT, HUP."""
+    assert {one.name[3:] for one in ALL} == {"USR1", "USR2", "TERM", "XCPU", "INT", "HUP"}
 
 
 @pytest.mark.parametrize("number", ALL)

@@ -115,10 +115,10 @@ def slurm(data: bytes) -> None:
     settings: Sequence[str] = ()
     for line in text(data).split("\n"):
         key, _, value = line.partition("=")
-        if key in ("nodes", "ntasks", "ntasks_per_node", "cpus_per_task", "signal"):
+        if key in ("nodes", "ntasks", "ntasks_per_node", "cpus_per_task"):
             asked[key] = int(value) if value.isdecimal() and len(value) < 20 else value
         elif key in Request.__dataclass_fields__:
-            asked[key] = [value] if key == "setup" else value
+            asked[key] = [value] if key in ("setup", "modules") else Path(value) if key == "container" else value
         else:
             settings = [*settings, line]
     training(
@@ -134,6 +134,7 @@ VARY = [b"solver.gamma=log:0.1:100", b"solver.beta=uniform:0.5:1\nstop.iteration
         b"data.path=choice:2024-01-01,b\nname=choice:a,b"]  # fmt: skip
 DATA = [b"path=2024-01-01", b"target=12:30:00\ndelimiter=\\t", b"name=libsvm\npath=a.svm\nfeatures=3", b"validation="]
 SLURM = [b"time=1:00:00\nnodes=2\nntasks=4\nname=a\nmem=16G", b"array=0-4%2\nsetup=module load a\nmpi=pmi2\nqos=x",
+         b"container=a.sif\nmodules=a/1\nsignal=TERM@9",
          b"stop.iterations=3\nlauncher=mpirun\nsignal=60\nconstraint=a|b"]  # fmt: skip
 WORDS = [b"log:", b"uniform:", b"int:", b"choice:", b":", b"module load x", b"$(x)", b"`", b";"]
 

@@ -14,7 +14,13 @@ from pathlib import Path
 import pytest
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scontrol")
-PACKAGES = ("slurm-wlm", "slurm-client", "munge", "libpmix-dev")
+PACKAGES = (
+    "slurm-wlm",
+    "slurm-client",
+    "munge",
+    "libpmix-dev",
+    *(() if Path("/usr/share/modules").exists() else ("lmod",)),  # they conflict
+)
 SLOTS = 8  # ranks a node, whatever the cores of this machine
 SBIN = ("/usr/sbin", "/sbin")
 UNDER_WAY = ("", "PENDING", "RUNNING", "COMPLETING", "CONFIGURING", "SUSPENDED", "PREEMPTED", "REQUEUED")

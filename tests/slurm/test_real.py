@@ -99,7 +99,7 @@ def jobs(lab, tmp_path_factory, mpi_library):
     begin = f"--begin=now+{lab.before_the_limits(8)}"
     endless = found.folder / "endless.toml"
     endless.write_text(re.sub(r"(?m)^iterations = .*", "iterations = 1000000", DIGITS.read_text()))
-    found.put("limit", (), begin, job=endless, nodes=2, time="1", signal=55)
+    found.put("limit", (), begin, job=endless, nodes=2, time="1", signal="USR2@55")
     found.put("low", LONG, partition="low")
     found.put("cancelled", LONG)
     found.put("none", SHORT, nodes=2, mpi="none")
@@ -222,10 +222,10 @@ def test_the_limit_and_two_signals_and_no_iteration_is_lost(jobs, capsys):
     until("the limit's signal ends the first start", lambda: queued_again(1), 120)
     reached.append(jobs.saved("limit")[0])
     jobs.lab.ask("scontrol", "update", f"jobid={job}", "TimeLimit=60")
-    for count in (2, 3):
+    for count, sent in ((2, "USR1"), (3, "XCPU")):
         jobs.at_work("limit")
         told = time.time()
-        jobs.lab.ask("scancel", "--signal=USR1", job)
+        jobs.lab.ask("scancel", f"--signal={sent}", job)
         until("it is queued again", lambda count=count: queued_again(count), 90)
         reached.append(jobs.saved("limit")[0])
         waits.append((run / "checkpoints" / reached[-1]).stat().st_mtime - told)

@@ -22,6 +22,7 @@ GOOD = {
     "mem": ["16G", "4000", "512M"],
     "array": ["0", "0-4", "1,3,9", "0-10:2", "0-99%8", "1-2,7-9:2%3"],
     "mpi": ["pmi2", "pmix_v4"],
+    "signal": ["1", "90", "TERM@60", "SIGUSR2@9", "usr1@65535"],
 }
 
 
@@ -29,16 +30,16 @@ GOOD = {
 def test_hostile_values_are_refused_and_named(key):
     for value in [*HOSTILE, *(good + end for good in GOOD[key] for end in ("\n", "$(x)", "'", " "))]:
         with pytest.raises(UsageError) as refused:
-            Request(**{"signal": 1, key: value})
+            Request(**{"signal": "1", key: value})
         assert str(refused.value).startswith(f"--{key} {value!r}: write ")
 
 
 @pytest.mark.parametrize(("key", "value"), [(key, value) for key in GOOD for value in GOOD[key]])
 def test_what_slurm_takes_is_taken(key, value):
-    assert getattr(Request(**{"signal": 1, key: value}), key) == value
+    assert getattr(Request(**{"signal": "1", key: value}), key) == value
 
 
-@pytest.mark.parametrize("key", [*COUNTS, "signal"])
+@pytest.mark.parametrize("key", COUNTS)
 @pytest.mark.parametrize("value", [0, -1, True, "4", "4 --uid=0", 1.5, 10**12])
 def test_counts_are_whole_numbers(key, value):
     with pytest.raises(UsageError, match=f"--{key.replace('_', '-')} "):
@@ -90,7 +91,12 @@ def test_all_that_is_wrong_is_told_at_once():
     [
         ({"nodes": 4, "ntasks": 2}, "2 nodes would have no rank"),
         ({"nodes": 2, "ntasks": 9, "ntasks_per_node": 4}, "hold only 8"),
-        ({"time": "2", "signal": 120}, "below the time limit, 120 s"),
+        ({"time": "2", "signal": "120"}, "below the time limit, 120 s"),
+        ({"time": "2", "signal": "TERM@121"}, "below the time limit, 120 s"),
+        ({"signal": "65536"}, "at most 65535"),
+        ({"signal": "KILL@60"}, "NAME of HUP, INT, USR1"),
+        ({"signal": "B:USR1@60"}, "SECONDS or NAME@SECONDS"),
+        ({"signal": "0"}, "SECONDS or NAME@SECONDS"),
         ({"launcher": "mpirun", "mpi": "pmi2"}, "only srun has this option"),
         ({"output": Path('a"b')}, "no quotes"),
         ({"output": Path("a\nb")}, "no quotes"),
@@ -99,6 +105,13 @@ def test_all_that_is_wrong_is_told_at_once():
 def test_values_at_odds(asked, word):
     with pytest.raises(UsageError, match=word):
         Request(**asked)
+
+
+@pytest.mark.parametrize("name", ["", "-r", "a b", "a;b", "$(x)", "a\nb", "`x`", "a'", 5])
+def test_a_module_is_a_name(name):
+    with pytest.raises(UsageError, match="--module"):
+        Request(modules=["mpich/4.3.1", name])
+    assert Request(modules=["py-hpcadmm/0.6.0-gcc-13"]).modules
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from hpcadmm.errors import UsageError
-from hpcadmm.slurm.request import Request
+from hpcadmm.slurm.request import SIGNALS, Request
 from hpcadmm.slurm.script import Training, script, training
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,6 +30,16 @@ exit "${CODE-0}"
 SRUN = 'while [ "${1#-}" != "$1" ]; do shift; done\nexec "$@"\n'
 MPIRUN = 'shift 2\nexec "$@"\n'
 SCONTROL = 'printf "%s " "$@" >> asked\necho "JobId=7 JobState=${STATE-RUNNING} Reason=None"\n'
+MODULE = 'printf "%s\\0" "$@" >> loaded\n'
+APPTAINER = """\
+shift
+while [ "$1" = --bind ]; do printf "%s\\0" "$2" >> bound; shift 2; done
+printf "%s\\0" "$1" >> bound
+shift
+exec "$@"
+"""
+PROGRAMS = {"hpcadmm": HPCADMM, "srun": SRUN, "mpirun": MPIRUN, "scontrol": SCONTROL, "module": MODULE}
+PROGRAMS |= {"apptainer": APPTAINER}
 
 words = st.text(st.sampled_from("a-='\"$(){}`\\;&|<>#*?[]!~% \u00e9"), min_size=1, max_size=12)
 
@@ -37,11 +47,11 @@ words = st.text(st.sampled_from("a-='\"$(){}`\\;&|<>#*?[]!~% \u00e9"), min_size=
 def bash(folder, text, **variables):
     """Run a script there; returns its exit code and the words that hpcadmm got."""
     (folder / "bin").mkdir(exist_ok=True)
-    for name, body in {"hpcadmm": HPCADMM, "srun": SRUN, "mpirun": MPIRUN, "scontrol": SCONTROL}.items():
+    for name, body in PROGRAMS.items():
         file = folder / "bin" / name
         file.write_text(f"#!{BASH}\n{body}")
         file.chmod(0o755)
-    for name in ("words", "next", "asked"):
+    for name in NAMES:
         (folder / name).unlink(missing_ok=True)
     (folder / "script").write_text(text)
     env = {"PATH": f"{folder / 'bin'}:/usr/bin:/bin", "SLURM_JOB_ID": "7", "SLURM_NTASKS": "2", **variables}
@@ -51,7 +61,7 @@ def bash(folder, text, **variables):
     return done.returncode, split(folder / "words")
 
 
-NAMES = ("words", "next", "asked", "said")
+NAMES = ("words", "next", "asked", "said", "bound", "loaded")
 
 
 def split(file):
@@ -81,6 +91,24 @@ def test_commands_arrive_as_they_are(tmp_path, command):
     assert (code, got) == (0, ["x", *command, "x", "b"])
 
 
+@settings(FUZZ, max_examples=8)
+@given(words, words)
+def test_a_container_gets_its_image_and_the_folders_that_the_job_needs(tmp_path, image, data):
+    image, data = (Path("/far", f"x{word}".replace("/", "")) for word in (image, data))
+    run = Training(Path("/jobs/job.toml"), Path("/runs/r"), data=[data])
+    code, got = bash(tmp_path, training(run, Request(container=image)), HPCADMM_DATA="/public data")
+    assert (code, got) == (0, ["train", "/jobs/job.toml", "--out", "/runs/r"])
+    assert split(tmp_path / "bound") == [f"/jobs,/runs,{data}", "/public data", str(image)] * 2  # `slurm next`, too
+    with pytest.raises(UsageError, match="no path with a comma or a colon"):
+        training(Training(Path("/a:b/job.toml"), Path("/r")), Request(container=image))
+
+
+def test_modules_are_loaded_after_the_setup_and_give_the_program(tmp_path):
+    text = training(PLAIN, Request(setup=["module use /site"], modules=["mpich", "hpcadmm/0.6.0"]))
+    assert bash(tmp_path, text) == (0, ["train", "/job.toml", "--out", "/run"])
+    assert split(tmp_path / "loaded") == ["use", "/site", "load", "mpich", "load", "hpcadmm/0.6.0"]
+
+
 @pytest.mark.parametrize("bad", ["a\nb", "a\x1bb", "a\u2028b"])
 def test_words_with_control_characters_are_refused(bad):
     for run in (Training(Path("a"), Path("b"), [bad]), Training(Path(bad), Path("b")), Training(Path("a"), Path(bad))):
@@ -104,6 +132,7 @@ PLAIN = Training(Path("/job.toml"), Path("/run"))
         (2, "RUNNING", False),
         (75, "RUNNING", True),
         (138, "RUNNING", True),
+        (152, "RUNNING", True),
         (75, "COMPLETING", False),  # cancelled, or preempted: then Slurm has queued it again
         (75, "PENDING", False),
     ],
@@ -145,7 +174,7 @@ def test_a_setup_that_fails_starts_nothing(tmp_path):
     assert bash(tmp_path, training(PLAIN, Request(setup=["false"]), ["hpcadmm"])) == (1, None)
 
 
-@pytest.mark.parametrize("name", ["USR1", "TERM"])
+@pytest.mark.parametrize("name", SIGNALS)
 def test_a_signal_to_the_script_reaches_what_it_started(tmp_path, name):
     text = script([["train"], ["later"]], Request(), ["bash", "-c", PATIENT, "x"])
     code, _ = bash(tmp_path, text, SIGNAL=name)
@@ -163,14 +192,14 @@ for k in $(seq 100); do sleep 0.05; done
 
 def test_options_stand_in_the_head():
     asked = Request(name="n", nodes=2, ntasks=4, ntasks_per_node=2, cpus_per_task=3, time="1:00:00", partition="p",
-                    account="a", qos="q", constraint="[a|b]", mem="4G", array="0-4%2", mpi="pmi2", signal=90,
+                    account="a", qos="q", constraint="[a|b]", mem="4G", array="0-4%2", mpi="pmi2", signal="SIGUSR2@90",
                     output=Path("/x y/100%.out"))  # fmt: skip
     text = training(PLAIN, asked)
     head = [line.removeprefix("#SBATCH ") for line in text.splitlines() if line.startswith("#SBATCH ")]
     assert set(head) == {
         "--job-name=n", "--nodes=2", "--ntasks=4", "--ntasks-per-node=2", "--cpus-per-task=3", "--time=1:00:00",
         "--partition=p", "--account=a", "--qos=q", "--constraint=[a|b]", "--mem=4G", "--array=0-4%2",
-        "--requeue", "--open-mode=append", '--output="/x y/100%%-%a.out"', "--signal=USR1@90",
+        "--requeue", "--open-mode=append", '--output="/x y/100%%-%a.out"', "--signal=USR2@90",
     }  # fmt: skip
     assert "start=(srun --cpus-per-task=3 --mpi=pmi2)" in text
     assert "#SBATCH --signal=B:USR1@120" in training(PLAIN, Request(launcher="mpirun"))

@@ -379,7 +379,7 @@ def test_nan_that_a_neighbour_sends_is_seen(patched, tmp_path, wire):
     assert re.search("NaN or infinity in iteration [5-7]", summary(run)["stop_reason"])
 
 
-INTERRUPTED = [("taylor", "SIGUSR1", 1), ("taylor", "SIGTERM", 0), ("pdadmm", "SIGINT", 1), ("lbfgs", "SIGHUP", 0)]
+INTERRUPTED = [("taylor", "SIGUSR2", 1), ("taylor", "SIGTERM", 0), ("pdadmm", "SIGINT", 1), ("lbfgs", "SIGHUP", 0)]
 
 
 @pytest.mark.parametrize(("solver", "name", "rank"), INTERRUPTED)

@@ -26,7 +26,8 @@ def data(loss):
     """X standardised, and y."""
     if loss in ("squared", "huber", "quantile", "poisson"):
         X, y = load_diabetes(return_X_y=True)
-        return scale(X), np.floor(y / 25) if loss == "poisson" else scale(y)
+        m = 100 if loss == "quantile" else None  # more samples need more iterations
+        return scale(X)[:m], np.floor(y / 25) if loss == "poisson" else scale(y)[:m]
     X, y = load_digits(return_X_y=True) if loss == "cross-entropy" else load_breast_cancer(return_X_y=True)
     if loss == "cross-entropy":
         X, y = X[y < 4][:150] / 16.0, y[y < 4][:150]
@@ -77,7 +78,7 @@ def test_the_objective_and_the_support_are_those_of_scikit_learn(loss, penalty):
             continue
         solver = SOLVERS[name](**OPTIONS[name])
         p = posed(X, y, loss, penalty, parts=solver.parts)
-        state, row = solved(solver, p, most=20_000 if loss == "quantile" else 3_000, enough=1e-8)
+        state, row = solved(solver, p, most=10_000 if loss == "quantile" else 3_000, enough=1e-7)
         other = objective.objective(theirs, p, World.alone())
         assert row["objective"] <= other + CLOSE * abs(other), (name, row, other)
         assert row["objective"] >= other - 1e-3 * abs(other), (name, row, other)
@@ -86,7 +87,7 @@ def test_the_objective_and_the_support_are_those_of_scikit_learn(loss, penalty):
             assert ((np.abs(mine) > 1e-6) == (np.abs(theirs[:, :-1]) > 1e-6)).all(), name
         bound = row["objective"] - row["duality_gap"] * abs(row["objective"])
         assert bound <= other + 1e-9
-        assert row["duality_gap"] < (1e-4 if loss == "quantile" else CLOSE), (name, row)
+        assert row["duality_gap"] < CLOSE, (name, row)
 
 
 @pytest.mark.parametrize(
