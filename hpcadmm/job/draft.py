@@ -24,10 +24,11 @@ from hpcadmm.job.typed import Raw, name_of
 from hpcadmm.model.losses import LOSSES
 from hpcadmm.solvers import SOLVERS
 
-HELD_OUT, EPOCHS, SWEEPS, MEASURED = 0.1, 100, 200, 50  # of the training part; most; without batches; rows
-LEAST = 32  # samples of a minibatch
+HELD_OUT, EPOCHS, SWEEPS, MEASURED = 0.1, 200, 200, 50  # of the training part; most; without batches; rows
+HIDDEN = [200, 200]  # units
+STEPS, LEAST = 8, 32  # batches in an epoch, where the solver's are larger; samples of a batch
+SOLVER, STEADY = "mpadmm", {"average": 0.95}  # the mean of the last sweeps is better than the last one
 MOST_NAMES = 100  # columns that a message names
-SOLVER = "mpadmm"
 Tables = dict[str, dict[str, Any]]
 
 
@@ -145,13 +146,14 @@ def scaled(dataset: Dataset, table: Table, loss: str) -> dict[str, Any]:
 def defaults(data: dict[str, Any], table: Table, samples: int, solver: str, loss: str) -> Tables:
     """The tables of a good first job."""
     cls = SOLVERS[solver]
-    hidden = [] if cls.most_layers == 1 else [100]
+    hidden = [] if cls.most_layers == 1 else HIDDEN
     usual = "squared" if table.targets else "cross-entropy"
     able = [name for name in cls.losses or [usual] if LOSSES[name].real <= bool(table.targets)]
     loss = loss or (usual if usual in able else next(iter(able), usual))
     plain = cls()
-    batch = 2 ** int(log2(max(samples / 3, LEAST)))
-    own = {"batch": batch} if plain.parts and plain.batch > batch else {}
+    batch = 2 ** int(log2(max(samples / STEPS, LEAST)))
+    own: dict[str, Any] = {"batch": batch} if plain.parts and plain.batch > batch else {}
+    own |= STEADY if solver == SOLVER else {}
     steps = ceil(samples / max(1, cls(**own).samples(samples, len(hidden) + 1, loss)))
     iterations = EPOCHS * steps if steps > 1 else SWEEPS
     tables: Tables = {"data": data, "network": {"hidden": hidden}, "loss": {"name": loss}}
