@@ -24,9 +24,10 @@ from hpcadmm.job.typed import Raw, name_of
 from hpcadmm.model.losses import LOSSES
 from hpcadmm.solvers import SOLVERS
 
-HELD_OUT, EPOCHS, SWEEPS, MEASURED = 0.1, 200, 200, 50  # of the training part; most; without batches; rows
+HELD_OUT, EPOCHS, SWEEPS = 0.1, 200, 200  # of the training part; most; without batches
+MEASURED, PATIENCE = 200, 40  # rows of the most epochs, and without a better one
 HIDDEN = [200, 200]  # units
-STEPS, LEAST = 8, 32  # batches in an epoch, where the solver's are larger; samples of a batch
+STEPS, LEAST = {"classes": 8, "a regression": 32}, 256  # batches in an epoch, if the solver's are larger; samples
 SOLVER, STEADY = "mpadmm", {"average": 0.95}  # the mean of the last sweeps is better than the last one
 MOST_NAMES = 100  # columns that a message names
 Tables = dict[str, dict[str, Any]]
@@ -151,7 +152,7 @@ def defaults(data: dict[str, Any], table: Table, samples: int, solver: str, loss
     able = [name for name in cls.losses or [usual] if LOSSES[name].real <= bool(table.targets)]
     loss = loss or (usual if usual in able else next(iter(able), usual))
     plain = cls()
-    batch = 2 ** int(log2(max(samples / STEPS, LEAST)))
+    batch = 2 ** round(log2(max(samples / STEPS[kind_of_task(table)], LEAST)))
     own: dict[str, Any] = {"batch": batch} if plain.parts and plain.batch > batch else {}
     own |= STEADY if solver == SOLVER else {}
     steps = ceil(samples / max(1, cls(**own).samples(samples, len(hidden) + 1, loss)))
@@ -165,7 +166,7 @@ def defaults(data: dict[str, Any], table: Table, samples: int, solver: str, loss
             cure = "it takes 10, or data.validation"
             raise UsageError(f"{samples} training samples are too few to hold a tenth of them out to stop by; {cure}")
         data.setdefault("validation", HELD_OUT)
-        rules = {"stop": {"iterations": iterations, "patience": 10}}
+        rules = {"stop": {"iterations": iterations, "patience": PATIENCE}}
         rules["save"] = {"best": "test_error" if table.targets else "test_accuracy"}
         rules["evaluate"] = {"every": max(1, iterations // MEASURED)}
     return {**tables, "solver": {"name": solver, **own}, **rules}
