@@ -27,7 +27,8 @@ from hpcadmm.solvers import SOLVERS
 HELD_OUT, EPOCHS, SWEEPS = 0.1, 200, 200  # of the training part; most; without batches
 MEASURED, PATIENCE = 200, 40  # rows of the most epochs, and without a better one
 HIDDEN = [200, 200]  # units
-STEPS, LEAST = {"classes": 8, "a regression": 32}, 256  # batches in an epoch, if the solver's are larger; samples
+STEPS = {False: 8, True: 32}  # batches in an epoch, where the solver's are larger; True: of a regression
+LEAST = 256  # samples of a batch
 SOLVER, STEADY = "mpadmm", {"average": 0.95}  # the mean of the last sweeps is better than the last one
 MOST_NAMES = 100  # columns that a message names
 Tables = dict[str, dict[str, Any]]
@@ -85,7 +86,8 @@ def choices(job: Job, table: Table, samples: int) -> list[str]:
     units = ", ".join(map(str, job.layers.hidden))
     words = [f"{job.loss.name} loss", f"hidden layers of {units} units" if units else "no hidden layer"]
     words += [f"solver {job.solver.name}" + f" with batches of {batch}" * (batch > 0)]
-    words += ["standardised features"] * (kind_of(job.data, table) == "standard")
+    scaling = {"standard": ["standardised features"], "unit": ["features in [0, 1]"]}
+    words += scaling.get(kind_of(job.data, table) or "none", [])
     words += ["standardised targets"] * (table.targets > 0 and standardises_targets(job.data, table))
     found = f"{samples} training samples, {held} of them held out to stop by; {kind_of_task(table)}"
     return [found, f"chosen: {', '.join(words)}, at most {job.stop.iterations} iterations"]
@@ -152,7 +154,7 @@ def defaults(data: dict[str, Any], table: Table, samples: int, solver: str, loss
     able = [name for name in cls.losses or [usual] if LOSSES[name].real <= bool(table.targets)]
     loss = loss or (usual if usual in able else next(iter(able), usual))
     plain = cls()
-    batch = 2 ** round(log2(max(samples / STEPS[kind_of_task(table)], LEAST)))
+    batch = 2 ** round(log2(max(samples / STEPS[table.targets > 0], LEAST)))
     own: dict[str, Any] = {"batch": batch} if plain.parts and plain.batch > batch else {}
     own |= STEADY if solver == SOLVER else {}
     steps = ceil(samples / max(1, cls(**own).samples(samples, len(hidden) + 1, loss)))
