@@ -25,7 +25,7 @@ from hpcadmm.model.losses import LOSSES
 from hpcadmm.solvers import SOLVERS
 
 HELD_OUT, EPOCHS, SWEEPS = 0.1, 200, 200  # of the training part; most; without batches
-MEASURED, PATIENCE = 200, 40  # rows of the most epochs, and without a better one
+MEASURED, PATIENCE = 50, 10  # rows of the most epochs, and without a better one
 HIDDEN = [200, 200]  # units
 STEPS = {False: 8, True: 32}  # batches in an epoch, where the solver's are larger; True: of a regression
 LEAST = 256  # samples of a batch

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # How good is a job that nobody tuned? `hpcadmm train --data` beside the best of ten tuned trials, on a test part that
 # neither reads. make.sh [DATA...] (adult covtype wine digits california); needs HPCADMM_DATA. SEEDS (3) runs of each,
-# TRIALS (10) of each of SOLVERS ("mpadmm adam"). Accuracies count here, not seconds, so the machine need not be quiet. HPCADMM and PYTHON name the programs.
-# A call that was stopped continues.
+# TRIALS (10) of each of SOLVERS ("mpadmm adam"). Accuracies count here, not seconds, so the machine need not be quiet.
+# HPCADMM and PYTHON name the programs. A call that was stopped continues.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+source tuned.sh # words of a command
 program=${HPCADMM:-hpcadmm} python=${PYTHON:-python3}
 case $program in */*) program=$(cd .. && realpath "$program") ;; esac
 case $python in */*) python=$(cd .. && realpath -s "$python") ;; esac
@@ -37,8 +38,8 @@ scored() {
 
 # tuned DATA SOLVER RANGE...: the best of TRIALS trials, of which the first is the default, by the samples held out.
 tuned() {
-  local data=$1 solver=$2 metric=test_accuracy out=tune/defaults/$1-$2 range vary=()
-  for range in "${@:3}"; do vary+=(--vary "$range"); done
+  local data=$1 solver=$2 metric=test_accuracy out=tune/defaults/$1-$2 vary
+  mapfile -t vary < <(flags --vary "${@:3}")
   "$program" job new $(arguments "$data") --solver "$solver" --force -o "$runs/$data-$solver.toml" > /dev/null
   ! grep -q test_error "$runs/$data-$solver.toml" || metric=test_error
   "$program" tune "$runs/$data-$solver.toml" --budget "${TRIALS:-10}" --metric $metric "${vary[@]}" --out "$out" > "$runs/$data-$solver.log"
