@@ -23,6 +23,9 @@ arguments() {
   esac
 }
 
+# kept FILE NAME: a copy in this folder, whose paths begin in $HPCADMM_DATA.
+kept() { mkdir -p "$(dirname "defaults/$2")" && sed "s|$HPCADMM_DATA/||g" "$1" > "defaults/$2"; }
+
 # scored NAME TRAIN-ARGUMENT...: SEEDS runs; their scores on the test part, a line each, in scores/NAME.
 scored() {
   local name=$1 seed folder
@@ -43,7 +46,8 @@ tuned() {
   "$program" job new $(arguments "$data") --solver "$solver" --force -o "$runs/$data-$solver.toml" > /dev/null
   ! grep -q test_error "$runs/$data-$solver.toml" || metric=test_error
   "$program" tune "$runs/$data-$solver.toml" --budget "${TRIALS:-10}" --metric $metric "${vary[@]}" --out "$out" > "$runs/$data-$solver.log"
-  mkdir -p "defaults/$data" && cp "$out/best.toml" "defaults/$data/$solver.toml" && cp "$out/table.csv" "defaults/$data/$solver.csv"
+  kept "$out/best.toml" "$data/$solver.toml"
+  kept "$out/table.csv" "$data/$solver.csv"
   scored "$data-$solver" "$out/best.toml"
 }
 
@@ -58,6 +62,7 @@ entrant() {
 mkdir -p "$runs/scores"
 for data in ${*:-adult covtype wine digits california}; do
   scored "$data-default" $(arguments "$data")
+  kept "$runs/$data-default-0/draft.toml" "$data/default.toml"
   for solver in ${SOLVERS:-mpadmm adam}; do entrant "$data" "$solver"; done
 done
 "$python" defaults/table.py "$runs/scores" > defaults/table.md
