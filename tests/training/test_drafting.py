@@ -71,7 +71,7 @@ def test_what_cannot_be_trained_is_refused_before_a_run_folder_is_made(table, tm
 
 def test_a_refusal_is_said_once_by_all_ranks(hpcadmm, table):
     table(30)
-    done = hpcadmm("train", "--data", "my.csv", "--target", "prise", n=3)
+    done = hpcadmm("train", "--data", "my.csv", "--target", "prise", n=2)
     assert done.returncode == 2
     assert done.output.count("Error:") == 1
     assert "did you mean price?" in done.stderr
