@@ -49,6 +49,12 @@ help:
 
 train: $(BASE)
 	$(MPIRUN) -n $(RANKS) $(BIN)/hpcadmm train $(JOB)
+	@run=$$(ls -td results/runs/*/ | head -n 1); run=$${run%/}; printf '%s\n' '' \
+	  "The run folder is $$run. How to go on:" \
+	  "  source $(BIN)/activate" \
+	  "  hpcadmm evaluate $$run" \
+	  "  $(notdir $(MPIRUN)) -n $(RANKS) hpcadmm resume $$run --set stop.iterations=1000" \
+	  "  $(notdir $(MPIRUN)) -n $(RANKS) hpcadmm train --data YOUR.csv --target COLUMN"
 
 test: $(BASE)-test
 	$(BIN)/python -m pytest -m "not (slurm or network)" -n $(WORKERS) --dist worksteal $(TESTS)

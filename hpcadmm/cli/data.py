@@ -7,9 +7,8 @@ from typing import Any
 import click
 
 from hpcadmm.cli import Group
-from hpcadmm.cli.options import FILE, FOLDER, FORCE, JSON, SET, names, table
+from hpcadmm.cli.options import FILE, FOLDER, FORCE, JSON, KIND, SET, names, table
 
-KIND = click.option("--as", "kind", metavar="NAME", help="Read the file as this dataset instead of detecting it.")
 KEYS = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A key of [data]; repeatable.")
 
 

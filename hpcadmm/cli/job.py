@@ -1,12 +1,12 @@
 """`hpcadmm job`: write a job file."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from hpcadmm.cli import Group
-from hpcadmm.cli.data import KIND
-from hpcadmm.cli.options import FILE, FORCE, SET, names
+from hpcadmm.cli.options import FILE, FORCE, SET, of_data
 from hpcadmm.comm.launcher import expected_rank
 
 
@@ -16,17 +16,12 @@ def job() -> None:
 
 
 @job.command()
-@click.option("--data", "source", required=True, metavar="FILE|NAME", help="Data file, or one of `hpcadmm datasets`.")
-@click.option("--target", metavar="COLUMN", help="Column to predict, by name or number (default: the last).")
-@click.option("--solver", default="mpadmm", show_default=True, metavar="NAME",
-              shell_complete=names("hpcadmm.solvers:SOLVERS"), help="A solver of `hpcadmm solvers`.")  # fmt: skip
-@KIND
+@of_data(required=True)
 @SET
 @click.option("-o", "out", type=FILE, metavar="FILE", help="The job file (default: NAME.toml, after the data).")
 @FORCE
-def new(source: str, target: str | None, solver: str, kind: str | None, overrides: tuple[str, ...], out: Path | None,
-        force: bool) -> None:  # fmt: skip
-    """Write a commented job file for the data at hand.
+def new(out: Path | None, force: bool, **asked: Any) -> None:
+    """Write a commented job file for the data at hand; `hpcadmm train --data` trains it at once.
 
     The loss follows from the target: classes or numbers. A tenth of the training part is held out to stop by. Each key
     says what it means, and the solver's other keys follow with their defaults.
@@ -37,7 +32,7 @@ def new(source: str, target: str | None, solver: str, kind: str | None, override
     from hpcadmm.experiments.report import write
     from hpcadmm.job.draft import drafted
 
-    draft = drafted(source, kind, target, solver, overrides)
+    draft = drafted(**asked)
     path = out or Path(f"{draft.name}.toml")
     if path.exists() and not force:
         raise UsageError(f"{path} exists: choose another file with -o, or overwrite it with --force")

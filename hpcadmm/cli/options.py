@@ -22,6 +22,7 @@ KEY = "TABLE.KEY=VALUE"
 
 SET = click.option("--set", "overrides", multiple=True, metavar=KEY, help="Override a key of the job; repeatable.")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+KIND = click.option("--as", "kind", metavar="NAME", help="Read the file as this dataset instead of detecting it.")
 FORCE = click.option("--force", is_flag=True, help="Overwrite the output file if it exists.")
 LAUNCHER = click.option(
     "--launcher",
@@ -61,6 +62,23 @@ def combined(*options: Callable[..., Any]) -> Callable[..., Any]:
         return command
 
     return add
+
+
+def of_data(required: bool) -> Callable[..., Any]:
+    """The options of a command that drafts a job for data; required: it cannot do without."""
+    solver = names("hpcadmm.solvers:SOLVERS")
+    last = "" if not required else " (default: the last)"
+    return combined(
+        click.option(
+            "--data", "source", required=required, metavar="FILE|NAME", help="Data file, or one of `hpcadmm datasets`."
+        ),
+        click.option("--target", metavar="COLUMN", help=f"Column to predict, by name or number{last}."),
+        click.option(
+            "--task", type=click.Choice(["classification", "regression"]), help="What the target is (default: found)."
+        ),
+        click.option("--solver", metavar="NAME", shell_complete=solver, help="A solver (default: mpadmm)."),
+        KIND,
+    )
 
 
 def console(width: int | None = None) -> "Console":

@@ -6,10 +6,9 @@ import os
 import select
 import stat
 import sys
-from pathlib import Path
 from typing import TextIO
 
-from hpcadmm.comm.launcher import launcher_name
+from hpcadmm.comm.launcher import ancestors, launcher_name
 from hpcadmm.errors import UsageError
 
 FULL = os.makedev(1, 7)  # /dev/full
@@ -52,16 +51,12 @@ def secure() -> None:
 def _pipe_of_launcher(descriptor: int) -> int:
     """The output pipe of MPICH's mpiexec, opened anew; the descriptor itself without one.
 
-    mpiexec ends itself and all ranks when nobody reads that pipe. It is the grandparent of this process if it runs on
-    the same node.
+    mpiexec ends itself and all ranks when nobody reads that pipe.
     """
     if launcher_name() != "mpiexec (MPICH)":
         return descriptor
     try:
-        parent = Path(f"/proc/{os.getppid()}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[1]
-        if not Path(f"/proc/{parent}/comm").read_text(encoding="utf-8").startswith("mpi"):
-            return descriptor
-        path = f"/proc/{parent}/fd/{descriptor}"
+        path = f"/proc/{ancestors()[-1]}/fd/{descriptor}"
         there = os.stat(path)
         if stat.S_ISFIFO(there.st_mode) or there.st_rdev == FULL:
             return os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)

@@ -9,6 +9,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TextIO
 
 from hpcadmm.errors import UsageError
 
@@ -18,6 +19,8 @@ LOCAL_RANKS = ("OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "MV2_COMM_WORLD_
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
 PATIENCE = 60.0  # seconds that the MPI library may take to load and start
 STARTERS = ("slurmstepd", "starter", "starter-suid")  # of Slurm, and of Apptainer if the program is in a container
+ANCESTORS = 6  # of this process, among which mpiexec is sought
+TO_FILES = (b"-errfile", b"--errfile", b"-output", b"--output")  # options of mpiexec: standard error goes to files
 MARK = "hpcadmm: "
 PROGRAM = """\
 import json, sys, warnings
@@ -85,6 +88,46 @@ def launched() -> bool:
         return Path(f"/proc/{os.getppid()}/comm").read_text(encoding="utf-8").strip() in STARTERS
     except OSError:
         return True
+
+
+def ancestors() -> list[int]:
+    """The ids of the processes between the mpiexec that started this one, the last, and this one; without it none."""
+    found = [os.getppid()]
+    try:
+        while len(found) <= ANCESTORS:
+            name, _, rest = Path(f"/proc/{found[-1]}/stat").read_text(encoding="utf-8").rpartition(")")
+            if name.partition("(")[2].startswith(("mpi", "prte")):
+                return found
+            found.append(int(rest.split()[1]))
+    except (OSError, ValueError, IndexError):
+        pass
+    return []
+
+
+def terminal(stream: TextIO) -> os.terminal_size | None:
+    """The terminal on which mpiexec shows what this process writes to its standard error, `stream`; None if it goes
+    elsewhere."""
+    chain = ancestors()
+    try:
+        pipe = os.fstat(stream.fileno())
+        words = Path(f"/proc/{chain[-1]}/cmdline").read_bytes().split(b"\0")
+        if any(word.startswith(TO_FILES) for word in words) or not any(holds(one, pipe) for one in chain):
+            return None
+        shown = os.open(f"/proc/{chain[-1]}/fd/2", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    except (OSError, IndexError):
+        return None
+    try:
+        return os.get_terminal_size(shown)
+    except OSError:
+        return None
+    finally:
+        os.close(shown)
+
+
+def holds(process: int, file: os.stat_result) -> bool:
+    """Does a process have this file, or the other end of this pipe, open?"""
+    with os.scandir(f"/proc/{process}/fd") as entries:
+        return any(os.path.samestat(entry.stat(), file) for entry in entries)
 
 
 def limit_threads() -> None:

@@ -2,13 +2,14 @@
 
 import os
 import signal
+import sys
 import threading
 import time
 from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-from hpcadmm.comm.launcher import expected_rank
+from hpcadmm.comm.launcher import expected_rank, terminal
 
 TWICE = 0.25  # seconds; a signal that follows sooner is the same (`timeout` signals the process, then its group)
 STOPS = "\nCtrl-C: the run saves after this (or the first) iteration and ends; a second Ctrl-C ends it at once\n"
@@ -77,7 +78,8 @@ class Signals(Watch):
         self.pressed += 1
         if expected_rank() == 0:
             with suppress(OSError):  # not sys.stderr: the signal may have interrupted a write to it
-                os.write(2, (STOPS if self.pressed == 1 else CURSOR if os.isatty(2) else "").encode())
+                bar = os.isatty(2) or terminal(sys.stderr) is not None
+                os.write(2, (STOPS if self.pressed == 1 else CURSOR if bar else "").encode())
         if self.pressed > 1 and not self.exits:
             raise KeyboardInterrupt
         if self.pressed > 1:

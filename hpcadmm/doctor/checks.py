@@ -27,6 +27,8 @@ OWN_KERNELS = "import numpy, threadpoolctl as t; print(*(i.get('architecture') f
 SLOWER = 'bfloat16 is slower than float32 on this CPU: use precision = "float32"'
 SIDE = 1000  # of the matrices whose product is timed
 BIND = "give each rank its own cores: mpiexec -bind-to core, Open MPI --bind-to core, srun --cpu-bind=cores"
+AS_ROOT = ("OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM")
+MAPPING = "PRTE_MCA_rmaps_default_mapping_policy"
 
 
 def joined() -> tuple[World, Finding | None]:
@@ -50,6 +52,7 @@ def examine(world: World, folder: Path, missing: Finding | None = None) -> list[
     missing: the finding of `joined` that there is no MPI; then checks of MPI are skipped.
     """
     findings = [missing] if missing else [Finding("ok", "MPI library", probe.library()), check_start(world)]
+    findings += [] if missing else open_mpi(probe.library())
     with phase("gathering facts"):
         facts = world.gather(about_this_rank())
     findings += [hosts(facts), *cores(facts)]
@@ -84,6 +87,18 @@ def check_start(world: World) -> Finding:
         return Finding("error", "launcher", text, cure.replace("\n", " "))
     text = f"{name}: matches the library" if name != "none" else "none: one process (several: mpiexec -n N hpcadmm ...)"
     return Finding("ok", "launcher", text)
+
+
+def open_mpi(library: str) -> Iterator[Finding]:
+    """What the mpirun of Open MPI needs to be told before it starts ranks; a running one was told."""
+    if launcher.launched() or not library.startswith("Open MPI"):
+        return
+    if os.geteuid() == 0 and any(os.environ.get(name) != "1" for name in AS_ROOT):
+        cure = f"export {' '.join(f'{name}=1' for name in AS_ROOT)}"
+        yield Finding("warning", "launcher", "the mpirun of Open MPI refuses to run as root", cure)
+    if MAPPING not in os.environ:
+        text = f"the mpirun of Open MPI starts at most as many ranks as cores, {len(launcher.cores())} here"
+        yield Finding("ok", "launcher", text, f"for more: export {MAPPING}=:oversubscribe")
 
 
 def hosts(facts: list[dict[str, Any]]) -> Finding:

@@ -105,7 +105,7 @@ def _prepare_kernels(job: Job, setup: Setup, run: Run, progress: Progress, done:
     """Name the run folder, compile or load the kernels; returns the seconds. An unsaved run compiles as it goes."""
     if not run.saves:
         return 0.0
-    progress.begin(run.folder, done, job.stop.iterations)
+    progress.begin(job, setup.world.size, run.folder, done)
     seconds = rehearse(job.solver, setup.problem, setup.world)
     said = f"preparing kernels: {seconds:.3f} s" + (f"; {lost()}; {CURE}" if lost() else "")
     run.log(said)

@@ -6,10 +6,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hpcadmm.comm.launcher import terminal
+from hpcadmm.datasets.base import Dataset
+from hpcadmm.datasets.formats.generic import Generic
 from hpcadmm.job.job import Job
 from hpcadmm.training.measure import Row
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.progress import Progress as Bar
 
 SHOWN = {
@@ -49,6 +53,27 @@ def best_sentence(best: Row) -> str:
     return f"best: {name.replace('_', ' ')} {figure(name, value)} in iteration {best['iteration']}"
 
 
+def title(data: Dataset) -> str:
+    """The data in a word: the name of the user's file, or of the dataset.
+
+    >>> from hpcadmm.datasets import DATASETS
+    >>> title(DATASETS["csv"](path="/a/my.csv")), title(DATASETS["digits"]())
+    ('my.csv', 'digits')
+    """
+    file = Path(data.train or data.path or "").name if isinstance(data, Generic) else ""
+    return file or data.name
+
+
+def bar_console() -> "Console | None":
+    """Standard error for a bar; None if no terminal shows it."""
+    size = None if sys.stderr.isatty() else terminal(sys.stderr)
+    if size is None and not sys.stderr.isatty():
+        return None
+    from rich.console import Console  # imported late: only a bar needs it, and it takes a while
+
+    return Console(stderr=True) if size is None else Console(stderr=True, force_terminal=True, width=size.columns or 80)
+
+
 class Progress:
     """Shows steps on standard error and the result on standard output."""
 
@@ -63,23 +88,24 @@ class Progress:
         if self.shown:
             print(text, file=sys.stderr, flush=True)
 
-    def begin(self, folder: Path, done: int, iterations: int) -> None:
-        """The run folder, and how many of the iterations are done."""
-        self.say(f"run folder: {folder}  ({done} of {iterations} iterations done)")
+    def begin(self, job: Job, ranks: int, folder: Path, done: int) -> None:
+        """The first line: the solver, the data, the ranks, the run folder, and how many of the iterations are done."""
+        on = f"{job.solver.name} on {title(job.data)}, {ranks} {'ranks' if ranks > 1 else 'rank'}"
+        self.say(f"{on}, run folder: {folder}  ({done} of {job.stop.iterations} iterations done)")
 
     @contextmanager
     def of(self, job: Job, done: int) -> Iterator[None]:
-        """Show a progress bar inside the block if standard error is a terminal."""
-        if not self.shown or not sys.stderr.isatty():
+        """Show a progress bar inside the block if standard error is a terminal, or mpiexec shows it on one."""
+        console = bar_console() if self.shown else None
+        if console is None:
             yield
             return
-        from rich.console import Console  # imported late: only a bar needs it, and it takes a while
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bar
 
         text = TextColumn("{task.description}")
         columns = (BarColumn(bar_width=12), MofNCompleteColumn(), TimeRemainingColumn(), text)
-        with Bar(*columns, console=Console(stderr=True)) as self._bar:
+        with Bar(*columns, console=console) as self._bar:
             total = job.stop.iterations if job.solver.path is None else None  # of a path they are those of each fit
             self._task = self._bar.add_task("", total=total, completed=done)
             yield

@@ -70,6 +70,24 @@ def test_each_thread_needs_a_core(facts, levels, text):
     assert text in found[0].text
 
 
+def test_what_open_mpi_needs_before_its_mpirun_starts(monkeypatch):
+    for name in (*doctor.AS_ROOT, doctor.MAPPING, "OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_ID"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(doctor.os, "geteuid", lambda: 0)
+    refused, few = doctor.open_mpi("Open MPI 5.0.11 (MPI 3.1), mpi4py 4.1.2")
+    assert refused.level == "warning"
+    assert refused.cure == "export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1"
+    assert few.cure == "for more: export PRTE_MCA_rmaps_default_mapping_policy=:oversubscribe"
+    for line in (refused.cure, few.cure):
+        for pair in line.partition("export ")[2].split():
+            monkeypatch.setenv(*pair.split("=", 1))
+    assert list(doctor.open_mpi("Open MPI 5.0.11")) == []
+    monkeypatch.delenv(doctor.MAPPING)
+    assert list(doctor.open_mpi("MPICH 5.0.2")) == []
+    monkeypatch.setenv("OMPI_COMM_WORLD_SIZE", "2")
+    assert list(doctor.open_mpi("Open MPI 5.0.11")) == [], "it runs"
+
+
 def test_unequal_blas_is_a_warning(monkeypatch):
     monkeypatch.delenv("OPENBLAS_CORETYPE", raising=False)
     (finding,) = doctor.blas([fact(), fact(blas="openblas 0.3 SkylakeX")])

@@ -2,14 +2,16 @@
 
 import io
 import os
+import pty
 import shlex
+import subprocess
 import sys
 
 import pytest
 
 from hpcadmm.cli import describe, streams
 from hpcadmm.errors import UsageError
-from tests.conftest import ROOT, finish
+from tests.conftest import ROOT, environment, finish, mpiexec
 
 QUICK = ("jobs/digits-taylor.toml", "network.hidden=[5]", "data.first=200", "stop.iterations=4", "evaluate.every=1")
 
@@ -109,3 +111,40 @@ def test_a_training_goes_on_whatever_becomes_of_its_streams(tmp_path, redirectio
 def test_show_on_a_full_disk_is_one_line(tmp_path):
     done = shell(tmp_path, ["data", "list"], ">/dev/full")
     assert (done.returncode, done.output) == (2, "Error: cannot write standard output: No space left on device\n")
+
+
+def seen(tmp_path, command):
+    """What a terminal shows of a run under mpiexec, whose command line a shell reads."""
+    leader, follower = pty.openpty()
+    job, *sets = QUICK
+    options = [word for one in sets for word in ("--set", one)]
+    run = shlex.join(
+        [mpiexec(), "-n", "2", sys.executable, "-m", "hpcadmm", "train", str(ROOT / job), "--out", "r", *options]
+    )
+    with subprocess.Popen(
+        ["timeout", "60", "bash", "-c", command.replace("RUN", run)], cwd=tmp_path, env=environment({"TERM": "xterm"}),
+        stdin=subprocess.DEVNULL, stdout=follower, stderr=follower, start_new_session=True,
+    ) as process:  # fmt: skip
+        os.close(follower)
+        shown = b""
+        try:
+            while more := os.read(leader, 65536):
+                shown += more
+        except OSError:  # EIO: nobody has the terminal open any more
+            pass
+        os.close(leader)
+    assert process.returncode == 0, shown
+    return shown.decode()
+
+
+def test_a_bar_shows_where_mpiexec_writes_to_a_terminal(tmp_path):
+    shown = seen(tmp_path, "RUN")
+    assert "4/4" in shown
+    assert "\x1b[" in shown
+    assert "iteration 4 " not in shown, "no plain lines beside a bar"
+
+
+def test_no_bar_goes_into_a_file_although_there_is_a_terminal(tmp_path):
+    shown = seen(tmp_path, "RUN > log 2>&1; cat log")
+    assert "\x1b[" not in shown
+    assert "iteration 4 " in shown

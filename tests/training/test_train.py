@@ -148,7 +148,7 @@ def test_the_job_of_make_train_reaches_95_percent(hpcadmm, tmp_path):
     assert "test 96" in finished.stdout or "test 95" in finished.stdout
     assert "run folder" in finished.stdout
     first, second, *_ = finished.stderr.splitlines()
-    assert first == f"run folder: {tmp_path / 'run'}  (0 of 100 iterations done)"
+    assert first == f"taylor on digits, {finished.n} ranks, run folder: {tmp_path / 'run'}  (0 of 100 iterations done)"
     assert second.startswith("preparing kernels: ")
     assert result["kernels_seconds"] > 0
     assert result["prepare_seconds"] > 0
