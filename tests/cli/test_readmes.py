@@ -20,7 +20,7 @@ SHELL, OTHERS = ("sh", "sh pattern"), ("toml", "python")
 PLAIN = ("apptainer", "echo", "export", "install", "module", "python3", "sbatch", "source", "spack", "srun")  # programs whose words are not looked at
 TARGETS = re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-QUICK = {"train", "evaluate", "predict", "resume", "show", "plot", "export"}
+QUICK = {"train", "evaluate", "predict", "resume", "show", "plot", "report", "export"}
 
 
 def commands(block):
