@@ -96,10 +96,11 @@ def untyped(text: str) -> Any:
 
 
 def readings(text: str) -> list[Any]:
-    """Possible values of the text, the likeliest first: a TOML value, a number, the text, the text with escapes.
+    """Possible values of the text, the likeliest first: a TOML value, a number, the text, the text with escapes; of
+    "none" no value.
 
-    >>> readings("1"), readings(".5"), readings("x"), readings("\\\\t")
-    ([1, '1'], [0.5, '.5'], ['x'], ['\\\\t', '\\t'])
+    >>> readings("1"), readings(".5"), readings("x"), readings("\\\\t"), readings("none")
+    ([1, '1'], [0.5, '.5'], ['x'], ['\\\\t', '\\t'], ['none', None])
     """
     plain = text.strip() or text
     found = [untyped(text)]
@@ -107,6 +108,8 @@ def readings(text: str) -> list[Any]:
         found.insert(0, int(plain) if plain.lstrip("+-").isdecimal() else float(plain))
     if found[-1] != plain or type(found[-1]) is not str:
         found.append(plain)
+    if plain == "none":
+        found.append(None)
     escaped = [one for one in found if isinstance(one, str) and "\\" in one]
     return found + [value for one in escaped if isinstance(value := untyped(f'"{one}"'), str) and value != f'"{one}"']
 

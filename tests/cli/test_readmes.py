@@ -17,7 +17,8 @@ READMES = ["README.md", *sorted(p.relative_to(ROOT).as_posix() for top in TOPS f
 TEXTS = {name: (ROOT / name).read_text() for name in READMES}
 BLOCK = re.compile(r"^( *)```([^\n]*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 SHELL, OTHERS = ("sh", "sh pattern"), ("toml", "python")
-PLAIN = ("apptainer", "echo", "export", "install", "module", "python3", "sbatch", "source", "spack", "srun")  # programs whose words are not looked at
+# Programs whose words are not looked at.
+PLAIN = ("apptainer", "echo", "export", "install", "module", "python3", "sbatch", "source", "spack", "srun")
 TARGETS = re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 QUICK = {"train", "evaluate", "predict", "resume", "show", "plot", "report", "export"}

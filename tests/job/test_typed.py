@@ -1,6 +1,7 @@
 """Values on the command line are what their key takes, whatever they look like; job files say how text is written."""
 
 import pytest
+import tomli_w
 
 from hpcadmm.datasets.base import Dataset
 from hpcadmm.errors import UsageError
@@ -91,3 +92,14 @@ def test_a_value_of_a_file_is_never_reinterpreted():
     assert settled(Dataset, "path", 5) == 5
     with pytest.raises(UsageError, match="must be text in quotes"):
         parse(CSV.replace('"a.csv"', "5"))
+
+
+def test_none_takes_an_optional_key_back_and_stays_a_word_where_it_is_one():
+    job = parse(CSV, ["stop.patience=5", "data.validation=0.2"])
+    assert (job.stop.patience, job.data.validation) == (5, 0.2)
+    given = ["stop.patience=none", "data.validation=none", "data.scale=none"]
+    again = parse(tomli_w.dumps(job.resolved()), given)
+    assert (again.stop.patience, again.data.validation, again.data.scale) == (None, None, "none")
+    assert parse(tomli_w.dumps(again.resolved())) == again
+    with pytest.raises(UsageError, match=r'stop.iterations = "none": must be a whole number'):
+        parse(CSV, ["stop.iterations=none"])
