@@ -31,6 +31,9 @@ VARIANTS = {
     ],
     "gd": [{"workers": 6}],
     "qgd": [{"workers": 6, "bits": 3}],
+    "dpsgd": [{"workers": 6}, {"workers": 6, "batch": 12, "topology": "complete"}],
+    "diging": [{"workers": 6, "topology": "star"}],
+    "extra": [{"workers": 6, "topology": [[0, 3], [3, 5], [5, 0], [1, 3], [2, 4], [4, 5]]}],
     "consensus": [
         {"workers": 6, **LOCAL},
         {"workers": 6, "local": "exact"},
