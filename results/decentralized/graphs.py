@@ -226,7 +226,7 @@ def main():
         with threadpool_limits(1):
             every = measured(job)
         for rows, more in zip(found, every, strict=True):
-            rows += more
+            rows.extend(more)
         plotting.picture(out / f"{job.stem}.png", lambda metrics=every[2]: drawn(metrics), print)
     trials, runs, metrics = found
     table = summarised(runs)

@@ -39,7 +39,7 @@ CASES = {
         for cls in (DPsgd, Diging, Extra)
         for topology, workers, batch, options in (
             ("ring", 7, 0, SQUARED),
-            (EDGES, 7, 6, LINEAR),
+            (EDGES, 7, 6, SQUARED),
             ("complete", 5, 6, NETWORK),
             ("star", 6, 0, DOUBLE),
         )

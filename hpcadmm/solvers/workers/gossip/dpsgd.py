@@ -23,14 +23,7 @@ class DPsgd(Gossip):
     the gradient of f_n, the loss over the samples of worker n (half of it for "squared", as in `gadmm`), m the number
     of samples. So the mean of all g_n is the gradient of the mean loss, and rate compares with that of `gd`.
 
-    workers: number of workers N, >= 1 (default 10); each rank holds one or more.
-    topology: "chain" (default), "ring", "star", "grid", "complete", or a list of edges [n, m] of workers 0..N-1; any
-        connected graph.
-    rate: learning rate, > 0 (default 0.1).
-    batch: samples per minibatch of a worker, at most; 0 (default): all of its samples in every iteration.
-    optimum: true (default) finds the least sum of the f_n of linear models with the losses "squared" and
-        "cross-entropy" before the first iteration, and the metrics report the distance to it. For the cross entropy of
-        many samples, and for sparse ones, that takes much longer than an iteration.
+    workers, topology, rate, batch, optimum: as of `Gossip`.
 
     With a constant rate the workers end at a distance from the optimum that shrinks with the rate, and grows with the
     paths of the graph and with how unlike the samples of the workers are. `extra` and `diging` come to the optimum.

@@ -88,11 +88,16 @@ class Work:
 
 @dataclass(frozen=True)
 class Gossip(GraphSolver):
-    """Base class of decentralized gradient methods.
+    """Base class of decentralized gradient methods; `dpsgd` says what w_nm and g_n are.
 
-    w_nm = 1 / (1 + max(degree of n, of m)) for neighbours, w_nn = 1 - sum_m w_nm (Metropolis weights); g_n(theta) is
-    N/m times the gradient of f_n, the loss over the samples of worker n (half of it for "squared"), m all samples. So
-    the mean of the g_n is the gradient of the mean loss, and `rate` compares with that of `gd`.
+    workers: number of workers N, >= 1 (default 10); each rank holds one or more.
+    topology: "chain" (default), "ring", "star", "grid", "complete", or a list of edges [n, m] of workers 0..N-1; any
+        connected graph.
+    rate: learning rate, > 0 (default 0.1).
+    batch: samples per minibatch of a worker, at most; 0 (default): all of its samples in every iteration.
+    optimum: true (default) finds the least sum of the f_n of linear models with the losses "squared" and
+        "cross-entropy" before the first iteration, and the metrics report the distance to it. For the cross entropy of
+        many samples, and for sparse ones, that takes much longer than an iteration.
     """
 
     constrained: ClassVar[bool] = False
