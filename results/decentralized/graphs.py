@@ -2,24 +2,23 @@
 
 In this process, since the iterates do not depend on the number of ranks. A graph is a chain, a ring, a star or a random
 bipartite graph with 15 edges. The rate or rho of each solver on each graph is chosen by 20 trials with seed 0; then it
-runs with seeds 1 to 5, of the samples' partition and of the random graph.
+runs with seeds 1 to 5, of the samples' partition and of the random graph. The best rates lie at the edge of what
+converges, so runs use 0.9 of them, scaled to the largest curvature of a worker's f_n, which differs between partitions.
 
-OUT/trials.csv: every trial. OUT/runs.csv: every run. OUT/metrics.csv: its errors by iteration. OUT/table.csv,
-OUT/table.md: medians and ranges over the seeds. OUT/JOB.png, OUT/environment.json. Needs matplotlib.
+OUT/trials.csv: every trial. OUT/runs.csv: every run. OUT/metrics.csv: its errors by iteration. OUT/environment.json. A
+call that was stopped continues. graphs_report.py makes tables and figures.
 """
 
 import csv
+import itertools
 import json
 import sys
-from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from hpcadmm import plotting
 from hpcadmm.comm.world import World
 from hpcadmm.job.job import read
 from hpcadmm.model.vector import flat
@@ -33,7 +32,7 @@ GRAPHS = ("chain", "ring", "star", "random")
 BITS = {"squared": 2, "cross-entropy": 3}  # of qgadmm: the fewest with which it converges
 COARSE = [2.0**j for j in sorted(range(-9, 3), key=lambda j: abs(j + 2))]  # times the unit, from the middle
 FINE = [2.0 ** (j / 5) for j in range(-4, 5) if j]  # times the best of them
-MOST = 4000  # iterations
+MOST, SAFE = 4000, 0.9  # iterations; of the best rate
 COSTS = {"rounds": "rounds", "bits": "payload_bits"}
 LABELS = ("job", "graph", "solver", "seed")
 
@@ -54,14 +53,15 @@ def random_edges(seed):
 class Posed:
     """A job's problem with a seed of the partition, in this process.
 
-    least: of the sum of all f_n for one model. unit: the largest curvature of its mean over the samples. X, Y: the
-    samples of each worker, float64; half: of squared losses.
+    least: of the sum of all f_n for one model. curvature: the largest of its mean over the samples; steepest: of the
+    mean of a worker. X, Y: the samples of each worker, float64; half: of squared losses.
     """
 
     name: str
     problem: object
     least: float
-    unit: float
+    curvature: float
+    steepest: float
     X: list
     Y: list
     half: float
@@ -134,65 +134,102 @@ def posed(job, seed):
     tiles = [t for _, t in problem.tiles]
     X, Y = ([np.asarray(a[:, t], np.float64) for t in tiles] for a in (problem.x, problem.y))
     half = 0.5 if problem.loss.name == "squared" else 1.0
-    return Posed(Path(job).stem, problem, state.work.optimum.least, 1 / state.work.rate, X, Y, half)
+    bend = {"squared": 1.0, "cross-entropy": 0.5}[problem.loss.name]
+    steepest = max(bend * np.linalg.eigvalsh(x @ x.T)[-1] for x in X) * WORKERS / problem.total
+    return Posed(Path(job).stem, problem, state.work.optimum.least, 1 / state.work.rate, steepest, X, Y, half)
 
 
 def solver_of(one, graph, name, value, seed):
-    """The solver of this name with this rate or rho; `value` is relative to the unit of the problem."""
-    key = KEYS[name]
-    options = {key: float(value * one.problem.total / WORKERS * one.unit if key == "rho" else value / one.unit)}
-    options |= {"bits": BITS[one.problem.loss.name]} if name == "qgadmm" else {}
-    options |= {} if key == "rho" else {"optimum": False}
+    """The solver of this name with this rate or rho."""
+    options = {"bits": BITS[one.problem.loss.name]} if name == "qgadmm" else {}
+    options |= {"optimum": False} if KEYS[name] == "rate" else {}
     topology = random_edges(seed) if graph == "random" else graph
-    return SOLVERS[name](workers=WORKERS, topology=topology, **options)
+    return SOLVERS[name](workers=WORKERS, topology=topology, **{KEYS[name]: float(value)}, **options)
+
+
+def value_of(key, factor, one, first):
+    """rho or rate from its factor; first: the problem with seed 0, whose trials chose it."""
+    if key == "rho":
+        return factor * one.curvature * one.problem.total / WORKERS
+    return factor / first.curvature * (SAFE * first.steepest / one.steepest if one is not first else 1.0)
 
 
 def tuned(one, graph, name):
-    """The rows of every value that was tried with seed 0. A trial ends where it lost."""
+    """(factor, reached, iterations, error) of every trial, with seed 0. A trial ends where it lost."""
     tried = {}
 
-    def attempt(value):
-        best = tried[best_of(tried)] if tried else []
+    def attempt(factor):
+        best = tried[chosen(tried)] if tried else []
         most = best[-1]["iteration"] if best and reached(best[-1]) else MOST
-        tried[value] = one.run(solver_of(one, graph, name, value, 0), most, best)
+        solver = solver_of(one, graph, name, value_of(KEYS[name], factor, one, one), 0)
+        tried[factor] = one.run(solver, most, best)
 
-    for value in COARSE:
-        attempt(value)
-    for value in [best_of(tried) * near for near in FINE]:
-        attempt(value)
-    return tried
+    def chosen(tried):
+        return best_of([ended(factor, rows) for factor, rows in tried.items()])
 
-
-def best_of(tried):
-    """The value with the fewest iterations; if none reached the target, the one with the least error at its end."""
-    done = {value: rows[-1]["iteration"] for value, rows in tried.items() if reached(rows[-1])}
-    return min(done, key=done.get) if done else min(tried, key=lambda value: tried[value][-1]["error"])
+    for factor in COARSE:
+        attempt(factor)
+    for factor in [chosen(tried) * near for near in FINE]:
+        attempt(factor)
+    return [ended(factor, rows) for factor, rows in tried.items()]
 
 
-def measured(job):
-    """The rows of trials.csv, runs.csv and metrics.csv of a job."""
-    trials, runs, metrics, problems = [], [], [], {seed: posed(job, seed) for seed in (0, *SEEDS)}
-    for graph in GRAPHS:
-        for name, key in KEYS.items():
-            tried = tuned(problems[0], graph, name)
-            best = best_of(tried)
-            label = {"job": problems[0].name, "graph": graph, "solver": name}
-            trials += [label | {"value": value, **trial(rows)} for value, rows in tried.items()]
-            for seed in SEEDS:
-                solver = solver_of(problems[seed], graph, name, best, seed)
-                rows = problems[seed].run(solver, MOST)
-                last = rows[-1]
-                label |= {"seed": seed, "rate": "", "rho": "", key: f"{getattr(solver, key):.6g}"}
+def ended(factor, rows):
+    """A trial: where it ended."""
+    last = rows[-1]
+    return {"factor": factor, "reached": reached(last), "iterations": last["iteration"], "error": last["error"]}
+
+
+def best_of(trials):
+    """The factor with the fewest iterations; if none reached the target, the one with the least error at its end."""
+    there = [trial for trial in trials if trial["reached"]]
+    return min(there or trials, key=lambda trial: trial["iterations" if there else "error"])["factor"]
+
+
+class Kept:
+    """The rows of a table so far; a file that grows."""
+
+    def __init__(self, path, heads):
+        self.path, self.heads = path, heads
+        if not path.exists():
+            self.write([dict(zip(heads, heads, strict=True))])
+
+    def write(self, rows):
+        with open(self.path, "a", newline="", encoding="utf-8") as file:
+            csv.DictWriter(file, self.heads, lineterminator="\n").writerows(rows)
+
+    def of(self, *label):
+        """The rows that begin with this label."""
+        with open(self.path, newline="", encoding="utf-8") as file:
+            return [row for row in csv.DictReader(file) if tuple(row.values())[: len(label)] == label]
+
+
+def measured(out, job):
+    """What is not there yet of a job."""
+    trials = Kept(out / "trials.csv", (*LABELS[:3], "factor", "reached", "iterations", "error"))
+    runs = Kept(out / "runs.csv", (*LABELS, "key", "value", "reached", "iterations", "rounds", "bits", "error"))
+    metrics = Kept(out / "metrics.csv", (*LABELS, "iteration", "error", "apart", "rounds", "bits"))
+    problems = {seed: posed(job, seed) for seed in (0, *SEEDS)}
+    for graph, name in itertools.product(GRAPHS, KEYS):
+        label = job.stem, graph, name
+        if not trials.of(*label):
+            named = dict(zip(LABELS, label, strict=False))
+            trials.write([named | trial for trial in tuned(problems[0], graph, name)])
+        found = [
+            {"factor": float(row["factor"]), "reached": row["reached"] == "True"}
+            | {"iterations": int(row["iterations"]), "error": float(row["error"])}
+            for row in trials.of(*label)
+        ]
+        for seed in SEEDS:
+            if not runs.of(*label, str(seed)):
+                value = value_of(KEYS[name], best_of(found), problems[seed], problems[0])
+                rows = problems[seed].run(solver_of(problems[seed], graph, name, value, seed), MOST)
+                last, named = rows[-1], dict(zip(LABELS, (*label, seed), strict=True))
+                metrics.write([named | row for row in thinned(rows)])
                 costs = {"iterations": last["iteration"], "rounds": last["rounds"], "bits": last["bits"]}
-                runs.append({**label, "reached": reached(last), **costs, "error": last["error"]})
-                metrics += [{key: label[key] for key in LABELS} | row for row in thinned(rows)]
-            print(runs[-1], flush=True)
-    return trials, runs, metrics
-
-
-def trial(rows):
-    """Of trials.csv: where it ended."""
-    return {"reached": reached(rows[-1]), "iterations": rows[-1]["iteration"], "error": rows[-1]["error"]}
+                runs.write([named | {"key": KEYS[name], "value": f"{value:.6g}", "reached": reached(last)} | costs
+                            | {"error": last["error"]}])  # fmt: skip
+        print(*label, *(f"{row['iterations']}{'' if row['reached'] == 'True' else '-'}" for row in runs.of(*label)))
 
 
 def thinned(rows, most=40):
@@ -201,91 +238,13 @@ def thinned(rows, most=40):
     return [rows[k] for k in chosen]
 
 
-def summarised(runs):
-    """The rows of table.csv: medians, least and largest over the seeds that reached the target."""
-    groups = defaultdict(list)
-    for run in runs:
-        groups[run["job"], run["graph"], run["solver"]].append(run)
-    found = []
-    for (job, graph, solver), some in groups.items():
-        row = {"job": job, "graph": graph, "solver": solver, "reached": sum(run["reached"] for run in some)}
-        for key in ("iterations", "rounds", "bits"):
-            values = [run[key] for run in some if run["reached"]]
-            row |= {key: median(values), f"{key}_least": min(values), f"{key}_most": max(values)} if values else {}
-        found.append(row)
-    return found
-
-
-def cell(row, key, factor=1.0):
-    """A median and its range."""
-    if row.get("reached", 0) < len(SEEDS):
-        return f"{row.get('reached', 0)} of {len(SEEDS)}"
-    middle, *ends = (f"{row[key + end] * factor:.4g}" for end in ("", "_least", "_most"))
-    return middle if ends[0] == ends[1] else f"{middle} ({ends[0]}-{ends[1]})"
-
-
-def markdown(table):
-    """A table for each job: rounds and kbit, a row for each graph, a column for each solver."""
-    text = ""
-    for job in dict.fromkeys(row["job"] for row in table):
-        text += f"| {job} | {' | '.join(KEYS)} |\n|---|{'---|' * len(KEYS)}\n"
-        for graph in GRAPHS:
-            some = {row["solver"]: row for row in table if (row["job"], row["graph"]) == (job, graph)}
-            for what, key, factor in (("rounds", "rounds", 1.0), ("kbit", "bits", 1e-3)):
-                text += f"| {graph}, {what} | {' | '.join(cell(some[name], key, factor) for name in KEYS)} |\n"
-        text += "\n"
-    return text
-
-
-def drawn(metrics):
-    """Errors of the first seed against rounds and bits, a panel for each graph."""
-    looks = dict(zip(KEYS, plotting.styles(list(KEYS)), strict=True))
-    handles = [plotting.entry(name, **looks[name]) for name in KEYS]
-    figure, grid = plotting.panels(2, len(GRAPHS), 3.6, handles)
-    for line, key in zip(grid, ("rounds", "bits"), strict=True):
-        for place, graph in zip(line, GRAPHS, strict=True):
-            some = [row for row in metrics if row["graph"] == graph and row["seed"] == SEEDS[0]]
-            for name, look in looks.items():
-                rows = [row for row in some if row["solver"] == name]
-                plotting.curve(place, [row[key] for row in rows], [row["error"] for row in rows], **look)
-            plotting.log_axis(place, "x", [row[key] for row in some])
-            plotting.log_axis(place, "y", [row["error"] for row in some])
-            place.axhline(TARGET, **plotting.TARGET)
-            place.set_xlabel(f"{key}, {graph}")
-        line[0].set_ylabel("relative objective error")
-    return figure
-
-
-def save(path, rows):
-    """Write a table of dicts with the keys of the longest."""
-    heads = max(rows, key=len)
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(heads), lineterminator="\n", restval="")
-        writer.writeheader()
-        writer.writerows(rows)
-
-
-def write(out, trials, runs, metrics):
-    """All files but the figures."""
-    table = summarised(runs)
-    for name, rows in (("trials", trials), ("runs", runs), ("metrics", metrics), ("table", table)):
-        save(out / f"{name}.csv", rows)
-    (out / "table.md").write_text(markdown(table), encoding="utf-8")
-    (out / "environment.json").write_text(json.dumps(environment(World.alone(), 1), indent=2) + "\n", encoding="utf-8")
-
-
 def main():
     out, *jobs = map(Path, sys.argv[1:])
     out.mkdir(parents=True, exist_ok=True)
-    found = [], [], []
-    for job in jobs:
-        with threadpool_limits(1):
-            every = measured(job)
-        for rows, more in zip(found, every, strict=True):
-            rows.extend(more)
-        plotting.picture(out / f"{job.stem}.png", lambda metrics=every[2]: drawn(metrics), print)
-        write(out, *found)
-    print((out / "table.md").read_text())
+    (out / "environment.json").write_text(json.dumps(environment(World.alone(), 1), indent=2) + "\n", encoding="utf-8")
+    with threadpool_limits(1):
+        for job in jobs:
+            measured(out, job)
 
 
 if __name__ == "__main__":

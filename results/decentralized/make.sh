@@ -33,7 +33,9 @@ train() {
 }
 
 case ${1:-} in
-  graphs) "$python" graphs.py graphs $jobs/linear.toml $jobs/logistic.toml ;;
+  graphs)
+    "$python" graphs.py graphs $jobs/linear.toml $jobs/logistic.toml
+    "$python" graphs_report.py graphs ;;
   tune)
     while IFS='|' read -r name settings; do
       [[ $settings == *rate=* ]] || continue

@@ -45,11 +45,11 @@ class State:
 
 
 class Work:
-    """This rank's workers, the chunks of their columns, and what `prepare` finds. Not saved."""
+    """This rank's workers, their samples, and what `prepare` finds. Not saved."""
 
-    def __init__(self, p: Problem) -> None:
+    def __init__(self, p: Problem, batch: int = 0) -> None:
         self.workers = Workers(p.tiles)
-        self.chunks = [chunks(t.start, t.stop) for _, t in p.tiles]
+        self.samples = Samples(p, self.workers, batch)
         edges = [p.tiles.edge(n) for n in range(self.workers.count + 1)]
         self.count = sum(-(-(hi - lo) // WIDEST) for lo, hi in pairwise(edges))  # of chunks, over all ranks
         half = 0.5 if p.loss.name == "squared" else 1.0
@@ -61,9 +61,8 @@ class Work:
     def parts(self, p: Problem, x: Any = None) -> Iterator[Part]:
         """x, y and w of each chunk of this rank's workers; x by default as an operand of the products of layer 1."""
         x = p.inputs if x is None else x
-        for of_worker in self.chunks:
-            for t in of_worker:
-                yield x[:, t], p.y[:, t], p.w(t)
+        for row in range(len(self.workers.mine)):
+            yield from self.samples.parts(row, x)
 
 
 @dataclass(frozen=True)
@@ -181,6 +180,17 @@ class Samples:
         """x, y and w of each chunk of all samples of a worker; x: of the problem, perhaps as an operand."""
         t, p = self.tiles[row], self.problem
         return ((x[:, part], p.y[:, part], p.w(part)) for part in chunks(t.start, t.stop))
+
+    def values(self, models: Iterable[Arrays]) -> Array:
+        """The loss of a model for each worker, W[1..L], summed over all samples of the worker, (k,)."""
+        p = self.problem
+
+        def value(W: Arrays, part: Part) -> float:
+            x, y, w = part
+            return p.loss.value(p.network.forward(W, x), y, w)
+
+        found = [sum(value(W, part) for part in self.parts(row, p.x)) for row, W in enumerate(models)]
+        return np.array(found, np.float64)
 
 
 def chunks(lo: int, hi: int) -> list[slice]:

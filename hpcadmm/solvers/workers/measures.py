@@ -157,13 +157,8 @@ def values(s: Any, p: Problem, world: World) -> Array:
     if work.local is not None:
         theta = np.tile(s.W[1].reshape(-1, order="F"), (len(p.tiles), 1))
         return sum_by_tile(world, p.tiles, work.local.values(theta)[:, None])
-
-    def value(t: slice) -> float:
-        return p.loss.value(p.network.forward(s.W, p.x[:, t]), p.y[:, t], p.w(t))
-
-    found = [[sum(value(t) for t in of_worker)] for of_worker in work.chunks]
     half = work.share * (p.total or 1)
-    return half * sum_by_tile(world, p.tiles, np.array(found, np.float64).reshape(len(p.tiles), 1))
+    return half * sum_by_tile(world, p.tiles, work.samples.values([s.W] * len(p.tiles))[:, None])
 
 
 def answer_bits(W: Arrays) -> int:

@@ -19,7 +19,7 @@ from hpcadmm.model.state import Array, Arrays, sites
 from hpcadmm.model.tiles import block
 from hpcadmm.model.vector import spans
 from hpcadmm.solvers.workers import cost, gd
-from hpcadmm.solvers.workers.gd import Gd, Samples
+from hpcadmm.solvers.workers.gd import Gd
 from hpcadmm.solvers.workers.workers import ByWorker
 from hpcadmm.subproblems.local_gradient import LocalGradient
 
@@ -40,8 +40,7 @@ class Work(gd.Work):
     """Every rank acts as the server and keeps `known` of all workers, an array (N, entries) for each layer."""
 
     def __init__(self, p: Problem, batch: int) -> None:
-        super().__init__(p)
-        self.samples = Samples(p, self.workers, batch)
+        super().__init__(p, batch)
         self.spans = spans(p.network)
         self.sizes, k = [t.stop - t.start for t in self.spans], len(self.workers.mine)
         self.own = slice(*p.tiles.held)

@@ -78,12 +78,7 @@ class Work:
         if self.local is not None:
             found: Array = self.local.values(theta)
             return found
-        models = [shaped(row, p.network) for row in theta]
-        each = [
-            sum(p.loss.value(p.network.forward(W, x), y, w) for x, y, w in self.samples.parts(row, p.x))
-            for row, W in enumerate(models)
-        ]
-        return self.half * np.array(each, np.float64)
+        return self.half * self.samples.values(shaped(row, p.network) for row in theta)
 
 
 @dataclass(frozen=True)
