@@ -18,9 +18,9 @@ entrants() {
   cat << END
 qgadmm |
 gadmm | solver.name=gadmm
-sgd | solver.name=sgd solver.workers=10 solver.batch=1000 solver.rate=${SGD_RATE:-0.2}
-qsgd | solver.name=qgd solver.workers=10 solver.batch=100 solver.bits=8 solver.rate=${QSGD_RATE:-0.2}
-dpsgd | solver.name=dpsgd solver.workers=10 solver.batch=100 solver.rate=${DPSGD_RATE:-0.2}
+sgd | stop.iterations=600 solver.name=sgd solver.workers=10 solver.batch=1000 solver.rate=0.8
+qsgd | stop.iterations=600 solver.name=qgd solver.workers=10 solver.batch=100 solver.bits=8 solver.rate=0.8
+dpsgd | stop.iterations=600 solver.name=dpsgd solver.workers=10 solver.batch=100 solver.rate=0.8
 END
 }
 
@@ -39,11 +39,12 @@ case ${1:-} in
   tune)
     while IFS='|' read -r name settings; do
       [[ $settings == *rate=* ]] || continue
-      for rate in ${RATES:-0.02 0.05 0.1 0.2 0.3 0.5 0.7 1.0}; do
-        train "$runs-tune/${name// /}-$rate" $settings solver.rate="$rate" data.validation=0.1666667 stop.iterations=200
+      for rate in ${RATES:-0.1 0.2 0.4 0.8 1.6}; do
+        train "$runs-tune/${name// /}-$rate" $settings solver.rate="$rate" \
+          data.validation=0.1666667 stop.iterations=200 || echo "$name at $rate: no run"
       done
     done < <(entrants)
-    "$python" network.py network/tune "$runs-tune"/* ;;
+    "$python" network.py network/rates.csv "$runs-tune"/* ;;
   network)
     while IFS='|' read -r name settings; do
       for seed in $(seq "${SEEDS:-5}"); do

@@ -1,7 +1,8 @@
 """Test accuracy by rounds and bits of the runs NAME-SEED in the folders given: python network.py OUT FOLDER...
 
 OUT/metrics.csv: every measured iteration. OUT/table.csv, OUT/table.md: medians and ranges over the seeds.
-OUT/figure.png, OUT/environment.json, the last run's. Needs matplotlib and an interpreter with hpcadmm.
+OUT/figure.png, OUT/environment.json, the last run's. With FOLDERs NAME-RATE and OUT a .csv, that gets the last accuracy
+of each. Needs matplotlib and an interpreter with hpcadmm.
 """
 
 import csv
@@ -69,8 +70,19 @@ def drawn(runs):
     return figure
 
 
+def write(path, rows):
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
 def main():
     out, *folders = map(Path, sys.argv[1:])
+    if out.suffix == ".csv":
+        last = [list(rows_of(folder))[-1] for folder in sorted(folders)]
+        write(out, [{"rate" if key == "seed" else key: value for key, value in row.items()} for row in last])
+        return
     out.mkdir(parents=True, exist_ok=True)
     runs = defaultdict(list)
     for folder in sorted(folders):
@@ -78,11 +90,8 @@ def main():
         runs[rows[0]["entrant"]].append(rows)
     every = [row for some in runs.values() for rows in some for row in rows]
     table = [line(name, some) for name, some in runs.items()]
-    for name, rows in (("metrics", every), ("table", table)):
-        with open(out / f"{name}.csv", "w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+    write(out / "metrics.csv", every)
+    write(out / "table.csv", table)
     heads = list(table[0])
     lines = [heads, ["---"] * len(heads), *([str(row[key]) for key in heads] for row in table)]
     (out / "table.md").write_text("".join(f"| {' | '.join(cells)} |\n" for cells in lines), encoding="utf-8")
