@@ -33,7 +33,7 @@ CHANGES: dict[str, list[dict[str, Any]]] = {
         {"sums": "plain"},
     ],
     "gd": [{"decay": 0.1}, {"optimum": False}],
-    "qgd": [{"adaptive": "adaptive"}],
+    "qgd": [{"adaptive": "adaptive"}, {"batch": 20}],
     "dpsgd": [{"batch": 20, "topology": "complete", "workers": 6}],
     "diging": [{"batch": 20, "topology": "ring", "workers": 7}],
     "extra": [{"optimum": False}],

@@ -36,14 +36,16 @@ CASES = {
     "server-drawn-admm": (Consensus(**SHORT, participate=0.5), DOUBLE),
     **{
         f"{cls.name}-{topology}-{workers}": (cls(workers=workers, topology=topology, batch=batch), options)
-        for cls in (DPsgd, Diging, Extra)
-        for topology, workers, batch, options in (
-            ("ring", 7, 0, SQUARED),
-            (EDGES, 7, 6, SQUARED),
-            ("complete", 5, 6, NETWORK),
-            ("star", 6, 0, DOUBLE),
+        for cls, topology, workers, batch, options in (
+            (DPsgd, EDGES, 7, 6, SQUARED),
+            (DPsgd, "complete", 5, 6, NETWORK),
+            (Diging, "ring", 7, 0, SQUARED),
+            (Diging, "complete", 5, 6, DOUBLE),
+            (Extra, EDGES, 7, 0, SQUARED),
+            (Extra, "star", 6, 6, NETWORK),
         )
     },
+    "qgd-minibatches": (QGd(workers=7, bits=4, batch=6), NETWORK),
     "server-drawn-exact": (Consensus(workers=7, participate=0.5), SQUARED),
 }
 STEPS = 8
