@@ -67,7 +67,8 @@ class Dataset:
     16, each of 8 workers sees two to four of ten classes.
     memory: bytes of samples that a rank may hold, as "2 GB" (default: all). If a rank's samples take more, they stay on
     disk, and a buffer of this size holds those of the next minibatches, with the same results. The solvers sgd, adam,
-    adagrad, adadelta, muon, soap, mpadmm, cg, lbfgs, and gadmm, qgadmm and consensus with local = "adam" can do so.
+    adagrad, adadelta, muon, soap, mpadmm, cg, lbfgs, gadmm, qgadmm and consensus with local = "adam", and dpsgd, diging
+    and extra with a batch can do so.
     Labels and row numbers stay in memory. HDF5 is read from the file itself, fastest if its rows are not packed and not
     chunked. Other formats are read once into a scratch file of each rank in the folder TMPDIR (default /tmp), which
     should be on a disk and hold the samples in their raw type, float64 for a table; it is gone when the process ends,

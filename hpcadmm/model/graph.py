@@ -3,14 +3,15 @@
 In GADMM and its successors (Elgabli et al., JMLR 2020; GGADMM, Ben Issaid et al., 2022) all heads compute at the same
 time, then all tails, so no edge may join two heads or two tails: the graph must be bipartite. The groups are found by
 breadth-first search from worker 0, a head. In a chain the heads are 0, 2, 4, ... (the papers count from 1: 1, 3, 5).
+Methods whose workers all compute at the same time take any connected graph.
 """
 
 import math
 from collections import Counter, deque
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from itertools import pairwise
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from itertools import combinations, pairwise
 
 from hpcadmm.errors import UsageError
 
@@ -20,7 +21,7 @@ SHOWN = 12  # items of a list in a message
 
 @dataclass(frozen=True)
 class Graph:
-    """A connected bipartite graph. Workers are 0..workers-1; edges: (i, j) with i < j, sorted, each once.
+    """A connected graph. Workers are 0..workers-1; edges: (i, j) with i < j, sorted, each once; bipartite: must it be?
 
     `Graph.of` sorts edges. UsageError names the fault: no workers; an edge out of range, from a worker to itself,
     given twice or unsorted; unreachable workers; a cycle of odd length.
@@ -28,6 +29,7 @@ class Graph:
 
     workers: int
     edges: tuple[Edge, ...] = ()
+    bipartite: bool = field(default=True, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.workers < 1:
@@ -35,14 +37,14 @@ class Graph:
         check_edges(self.edges, self.workers)
         if lost := [n for n in range(self.workers) if n not in self._tree]:
             raise UsageError(f"not connected: no path of edges joins worker 0 to {shown(map(str, lost))}")
-        if cycle := self._odd_cycle():
+        if self.bipartite and (cycle := self._odd_cycle()):
             path = " - ".join(map(str, cycle))
             raise UsageError(
                 f"not bipartite: {path} is a cycle of {len(cycle) - 1} edges; heads and tails need an even number"
             )
 
     @classmethod
-    def of(cls, edges: Iterable[Sequence[int]], workers: int) -> "Graph":
+    def of(cls, edges: Iterable[Sequence[int]], workers: int, bipartite: bool = True) -> "Graph":
         """From pairs of workers, in any order.
 
         >>> Graph.of([(2, 1), (0, 1)], 3)
@@ -51,7 +53,7 @@ class Graph:
         given = [tuple(edge) for edge in edges]
         if wrong := [edge for edge in given if len(edge) != 2 or {type(end) for end in edge} != {int}]:
             raise UsageError(f"an edge is a pair of workers [i, j], not {shown(str(list(edge)) for edge in wrong)}")
-        return cls(workers, tuple(sorted((min(edge), max(edge)) for edge in given)))
+        return cls(workers, tuple(sorted((min(edge), max(edge)) for edge in given)), bipartite)
 
     @classmethod
     def chain(cls, workers: int) -> "Graph":
@@ -59,16 +61,21 @@ class Graph:
         return cls(workers, tuple(pairwise(range(workers))))
 
     @classmethod
-    def ring(cls, workers: int) -> "Graph":
-        """A chain whose ends are joined, of an even number of workers. Of 2 it is one edge, of 1 none."""
+    def ring(cls, workers: int, bipartite: bool = True) -> "Graph":
+        """A chain whose ends are joined; bipartite if the number of workers is even. Of 2 it is one edge, of 1 none."""
         if workers < 3:
             return cls.chain(workers)
-        if workers % 2:
+        if bipartite and workers % 2:
             raise UsageError(
                 f"a ring of {workers} workers is a cycle of odd length, which has no heads and tails; "
                 f"take {workers - 1} or {workers + 1} workers, or a chain"
             )
-        return cls.of([*pairwise(range(workers)), (workers - 1, 0)], workers)
+        return cls.of([*pairwise(range(workers)), (workers - 1, 0)], workers, bipartite)
+
+    @classmethod
+    def complete(cls, workers: int) -> "Graph":
+        """Every worker is joined to every other one."""
+        return cls(workers, tuple(combinations(range(workers), 2)), bipartite=False)
 
     @classmethod
     def star(cls, workers: int) -> "Graph":
@@ -88,11 +95,15 @@ class Graph:
         return cls(workers, tuple(sorted(right + below)))
 
     @classmethod
-    def named(cls, topology: str | Iterable[Sequence[int]], workers: int) -> "Graph":
-        """The graph of a job file: "chain", "ring", "star", "grid" (nearly square), or a list of pairs."""
+    def named(cls, topology: str | Iterable[Sequence[int]], workers: int, bipartite: bool = True) -> "Graph":
+        """The graph of a job file: "chain", "ring", "star", "grid" (nearly square), or a list of pairs; if it need
+        not be bipartite also "complete", and a ring of any size."""
         if not isinstance(topology, str):
-            return cls.of(topology, workers)
-        known = {"chain": cls.chain, "ring": cls.ring, "star": cls.star, "grid": cls.grid}
+            return cls.of(topology, workers, bipartite)
+        ring: Callable[[int], Graph] = partial(cls.ring, bipartite=bipartite)
+        known = {"chain": cls.chain, "ring": ring, "star": cls.star, "grid": cls.grid}
+        if not bipartite:
+            known["complete"] = cls.complete
         if topology not in known:
             raise UsageError(f"unknown topology {topology!r}: must be {', '.join(known)}, or a list of pairs [i, j]")
         return known[topology](workers)

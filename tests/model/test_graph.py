@@ -154,6 +154,8 @@ def test_a_fault_is_named(edges, workers, said):
 def test_what_no_topology_can_be():
     with pytest.raises(UsageError, match=r"a ring of 5 workers .* take 4 or 6 workers, or a chain"):
         Graph.named("ring", 5)
+    assert Graph.named("ring", 5, bipartite=False).degree(4) == 2
+    assert len(Graph.named("complete", 5, bipartite=False).edges) == 10
     with pytest.raises(UsageError, match=r"unknown topology 'torus': must be chain, ring, star, grid, or a list"):
         Graph.named("torus", 4)
     for topology in TOPOLOGIES:

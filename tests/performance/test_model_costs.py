@@ -30,7 +30,10 @@ VARIANTS = {
         {"batch": 96, "local_steps": 2, "local_batch": 12, "workers": 6, "local_after": 1, "warm": 1, "sums": 8},
     ],
     "gd": [{"workers": 6}],
-    "qgd": [{"workers": 6, "bits": 3}],
+    "qgd": [{"workers": 6, "bits": 3}, {"workers": 6, "bits": 3, "batch": 12}],
+    "dpsgd": [{"workers": 6}, {"workers": 6, "batch": 12, "topology": "complete"}],
+    "diging": [{"workers": 6, "topology": "star"}],
+    "extra": [{"workers": 6, "topology": [[0, 3], [3, 5], [5, 0], [1, 3], [2, 4], [4, 5]]}],
     "consensus": [
         {"workers": 6, **LOCAL},
         {"workers": 6, "local": "exact"},

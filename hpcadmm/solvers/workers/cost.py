@@ -4,11 +4,12 @@ import math
 from typing import Any
 
 from hpcadmm.comm.wire.quantizer import message_bytes
+from hpcadmm.model.graph import Graph
 from hpcadmm.solvers.shared.case import Place
 from hpcadmm.solvers.shared.cost import data_rows, forward_and_back, gradient_sum, gradients, summed
 from hpcadmm.solvers.shared.ops import Bill
 from hpcadmm.solvers.workers.local import memory_of
-from hpcadmm.solvers.workers.neighbours import HEADS, TAILS, mask_bytes, routes
+from hpcadmm.solvers.workers.neighbours import ALL, HEADS, TAILS, mask_bytes, routes
 from hpcadmm.solvers.workers.server import taking_part
 
 CODE = 60  # bytes in cache that take as long as drawing, quantizing and packing an entry
@@ -90,6 +91,11 @@ def samples(solver: Any, m: int, L: int, loss: str) -> int:
     return m if solver.exact(L, loss) else int(share(solver) * solver.local_steps * m // epoch(solver, m))
 
 
+def gradient_samples(solver: Any, m: int) -> int:
+    """Samples that the gradients of an iteration use: all m, or a minibatch of each worker, in the mean of an epoch."""
+    return m // epoch(solver, m) if solver.batch else m
+
+
 def sent(place: Place, iteration: int | None) -> tuple[float, float]:
     """Messages and bytes of a rank in an iteration, or in a mean one; of the rank that sends most if none is given."""
     solver, case = place.case.solver, place.case
@@ -98,12 +104,30 @@ def sent(place: Place, iteration: int | None) -> tuple[float, float]:
     cycle = [iteration] if iteration is not None else range(min(math.lcm(*periods), PERIODS))
     each = [sum(size for size, period in zip(sizes, periods, strict=True) if k % period == 0) for k in cycle]
     busy, mean = sum(size > 0 for size in each) / len(cycle), sum(each) / len(cycle)
-    ranks = range(place.samples) if place.column is None else [place.column]
-    told = [[some for group in (HEADS, TAILS) for some in routes(graph, place.samples, rank, group)[0].values()]
-            for rank in ranks]  # fmt: skip
-    most = max(told, key=lambda of_rank: sum(map(len, of_rank)))
+    most = told(place, graph, HEADS, TAILS)
     masks = sum(map(mask_bytes, most)) if solver.censor else 0
     return busy * len(most), busy * masks + mean * sum(map(len, most))
+
+
+def told(place: Place, graph: Graph, *groups: int) -> list[list[int]]:
+    """The workers of each message of a rank, group by group; of the rank that tells most if none is given."""
+    ranks = range(place.samples) if place.column is None else [place.column]
+    sent = [[routes(graph, place.samples, rank, group)[0] for group in groups] for rank in ranks]
+    each = [[some for of_group in of_rank for some in of_group.values()] for of_rank in sent]
+    return max(each, key=lambda of_rank: sum(map(len, of_rank)))
+
+
+def gossip(solver: Any, place: Place, iteration: int | None = None) -> Bill:
+    """A pass over all samples as of `gd`, or over a minibatch of each worker; vectors, and a message to each rank that
+    holds a neighbour."""
+    case = place.case
+    size = solver.vectors * case.weights * case.item
+    bill = own_passes(solver, place)
+    bill.memory(1, near=16 * place.calls * size, calls=30)
+    most = told(place, solver.graph, ALL)
+    if most:
+        bill.send(1, size * sum(map(len, most)) / len(most), len(most), group="samples")
+    return bill
 
 
 def consensus(solver: Any, place: Place, iteration: int | None = None) -> Bill:
@@ -136,17 +160,23 @@ def qgd(solver: Any, place: Place, iteration: int | None = None) -> Bill:
     if solver.workers == 1:
         return gd(solver, place)
     case, d, mine = place.case, place.case.weights, place.calls
-    bill = whole_passes(place, summed=False)
+    bill = own_passes(solver, place)
     bill.memory(1, near=d * (24 * bill.calls + CODE * (mine + solver.workers) + 64), calls=10 * case.L * (mine + 2))
     one = sum(int(message_bytes(solver.bits, case.n[l] * case.width(l))) for l in range(1, case.L + 1))
     bill.gather(1, mine * one + 8 * (solver.adaptive == "adaptive"))
     return bill
 
 
-def whole_passes(place: Place, *, summed: bool) -> Bill:
-    """Forward and back over all samples."""
-    pieces = place.calls * -(-max(1.0, place.columns / max(place.calls, 1)) // 1024)
-    bill = Bill(place.columns, pieces, place.case.item)
+def own_passes(solver: Any, place: Place) -> Bill:
+    """Forward and back over the samples of each worker, or over a minibatch of each, in the mean of an epoch."""
+    return whole_passes(place, summed=False, share=1 / epoch(solver, place.case.samples) if solver.batch else 1.0)
+
+
+def whole_passes(place: Place, *, summed: bool, share: float = 1.0) -> Bill:
+    """Forward and back over all samples, or over this share of them."""
+    columns = share * place.columns
+    pieces = place.calls * -(-max(1.0, columns / max(place.calls, 1)) // 1024)
+    bill = Bill(columns, pieces, place.case.item)
     forward_and_back(bill, place, summed=summed)
     return bill
 

@@ -17,11 +17,11 @@ from hpcadmm.errors import UsageError
 from hpcadmm.model.graph import Graph
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import WEIGHTS, Arrays, replicated, scalar, sites
-from hpcadmm.model.vector import flat, spans
+from hpcadmm.model.vector import spans
 from hpcadmm.solvers.workers import cost, measures
 from hpcadmm.solvers.workers.local import LOCAL, by_steps, check_exact, check_memory, pose
 from hpcadmm.solvers.workers.neighbours import HEADS, TAILS, Censor, Due, Neighbours, Vectors
-from hpcadmm.solvers.workers.workers import ByWorker, WorkerSolver
+from hpcadmm.solvers.workers.workers import ByWorker, GraphSolver
 
 Positive = Annotated[float, Gt(0), Lt(np.inf)]
 DUAL_STEP = 0.5  # default with local = "adam"
@@ -55,7 +55,7 @@ class Work:
 
 
 @dataclass(frozen=True)
-class Gadmm(WorkerSolver):
+class Gadmm(GraphSolver):
     """minimise sum_n f_n(theta_n) + sum_{edges (n, m)} <lam_nm, theta_n - theta_m> + rho/2 |theta_n - theta_m|^2
 
     f_n is the loss over the samples of worker n (half of it for "squared", as in the papers). A worker keeps
@@ -91,7 +91,7 @@ class Gadmm(WorkerSolver):
     state_type: ClassVar[Any] = State
     streamed: ClassVar[bool] = True
     sparse: ClassVar[bool] = True
-    metrics: ClassVar[tuple[str, ...]] = (*WorkerSolver.metrics, "dual_residual")
+    metrics: ClassVar[tuple[str, ...]] = (*GraphSolver.metrics, "dual_residual")
 
     workers: Annotated[int, Ge(1)] = 10
     topology: str | list[list[int]] = "chain"
@@ -104,10 +104,6 @@ class Gadmm(WorkerSolver):
     dual_step: Positive | None = None
     periods: list[Annotated[int, Ge(1)]] | None = None
     wire: Literal["same", "float32"] = "same"
-
-    @property
-    def graph(self) -> Graph:
-        return Graph.named(self.topology, self.workers)
 
     def layer_bytes(self, entries: int, item: int) -> int:
         """The bytes of a message about a layer, for jobs whose numbers have `item` bytes."""
@@ -124,11 +120,8 @@ class Gadmm(WorkerSolver):
         return not self.exact(L, loss)
 
     def check(self, L: int) -> None:
-        """UsageError for a graph that is not connected and bipartite, wrong periods, and exact steps of a network."""
-        try:
-            _ = self.graph
-        except UsageError as error:
-            raise UsageError(f"solver.topology: {error}") from None
+        """UsageError also for wrong periods and exact steps of a network."""
+        super().check(L)
         if self.periods is not None and len(self.periods) != L:
             raise UsageError(f"solver.periods = {self.periods}: must be a list of {L}, one for each layer")
         if self.local == "exact" and L > 1:
@@ -207,15 +200,9 @@ class Gadmm(WorkerSolver):
         W = super().blank(p, world).W
         return State(W, theta, known, mu, moments, payload_bits, messages, work=work)
 
-    def start(self, s: State, p: Problem, world: World) -> None:
-        """Linear models at 0, as in the paper; networks all at the same random weights, known to all."""
-        if p.network.depth > 1:
-            super().start(s, p, world)
-
     def set_weights(self, s: State, weights: Arrays, p: Problem, world: World) -> None:
         """All workers start from the same weights, known to all, with duals 0."""
         super().set_weights(s, weights, p, world)
-        s.theta.rows[...] = flat(weights)
         s.known.rows[: len(s.theta.rows)] = s.theta.rows
 
     def prepare(self, s: State, p: Problem, world: World) -> None:
@@ -233,13 +220,6 @@ class Gadmm(WorkerSolver):
         for group in (HEADS, TAILS):
             work.workers.exchange(group, known, own)
         work.before[...] = known
-
-    def weights(self, s: State, world: World) -> Arrays:
-        """The mean of the workers' models. Collective."""
-        middle = measures.mean(s.work.workers.gathered(s.theta.rows, world))
-        for w, t in zip(s.W[1:], s.work.layers, strict=True):
-            w[...] = middle[t].reshape(w.shape, order="F")
-        return s.W
 
     def finite(self, s: State) -> bool:
         """What is known of a worker enters its neighbours' duals within one iteration."""

@@ -4,7 +4,7 @@ A. Cauchy: Methode generale pour la resolution des systemes d'equations simultan
 benchmark of GADMM [Elgabli et al., JMLR 2020] and of the ADMMs for networks [Wang et al., KDD 2019].
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Literal
@@ -20,6 +20,7 @@ from hpcadmm.model.inputs import Inputs
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import WEIGHTS, Array, Arrays, exact_sums, replicated, scalar
 from hpcadmm.model.weighted import Weight, times
+from hpcadmm.solvers.shared.batches import LocalBatches
 from hpcadmm.solvers.shared.gradient_sums import GradientSums
 from hpcadmm.solvers.workers import cost, curvature, measures
 from hpcadmm.solvers.workers.local import pose
@@ -29,6 +30,7 @@ from hpcadmm.solvers.workers.workers import Workers, WorkerSolver
 WIDEST = 1024  # columns of a pass
 BENDS = {"squared": 1.0, "cross-entropy": 0.5}  # largest second derivative in z: of half the squares; of the softmax
 Positive = Annotated[float, Gt(0), Lt(np.inf)]
+Part = tuple[Any, Array, Weight]  # x, y and w of some columns
 
 
 @dataclass
@@ -43,11 +45,11 @@ class State:
 
 
 class Work:
-    """This rank's workers, the chunks of their columns, and what `prepare` finds. Not saved."""
+    """This rank's workers, their samples, and what `prepare` finds. Not saved."""
 
-    def __init__(self, p: Problem) -> None:
+    def __init__(self, p: Problem, batch: int = 0) -> None:
         self.workers = Workers(p.tiles)
-        self.chunks = [chunks(t.start, t.stop) for _, t in p.tiles]
+        self.samples = Samples(p, self.workers, batch)
         edges = [p.tiles.edge(n) for n in range(self.workers.count + 1)]
         self.count = sum(-(-(hi - lo) // WIDEST) for lo, hi in pairwise(edges))  # of chunks, over all ranks
         half = 0.5 if p.loss.name == "squared" else 1.0
@@ -56,12 +58,11 @@ class Work:
         self.local: Any = None
         self.optimum: Any = None
 
-    def parts(self, p: Problem, x: Any = None) -> Iterator[tuple[Any, Array, Weight]]:
+    def parts(self, p: Problem, x: Any = None) -> Iterator[Part]:
         """x, y and w of each chunk of this rank's workers; x by default as an operand of the products of layer 1."""
         x = p.inputs if x is None else x
-        for of_worker in self.chunks:
-            for t in of_worker:
-                yield x[:, t], p.y[:, t], p.w(t)
+        for row in range(len(self.workers.mine)):
+            yield from self.samples.parts(row, x)
 
 
 @dataclass(frozen=True)
@@ -156,6 +157,40 @@ class Gd(WorkerSolver):
 
     measure = measures.of_gd
     bill = cost.gd
+
+
+class Samples:
+    """The samples that the gradient of each of this rank's workers is formed of: with batch = 0 all of its own, in
+    chunks, else a minibatch of at most so many."""
+
+    def __init__(self, p: Problem, workers: Workers, batch: int) -> None:
+        place = dict(p.tiles)
+        self.problem, self.tiles = p, [place[n] for n in workers.mine]
+        self.batches = LocalBatches(p, workers.mine, batch, 1) if batch else None
+
+    def drawn(self, row: int, k: int) -> tuple[Iterable[Part], float]:
+        """x, y and w of each part of iteration k, and the factor that makes their sum one over all of the worker."""
+        if self.batches is None:
+            return self.parts(row, self.problem.inputs), 1.0
+        ((x, y, w),) = self.batches(k, row)
+        t = self.tiles[row]
+        return [(x, y, w)], (t.stop - t.start) / max(x.shape[1], 1)
+
+    def parts(self, row: int, x: Any) -> Iterator[Part]:
+        """x, y and w of each chunk of all samples of a worker; x: of the problem, perhaps as an operand."""
+        t, p = self.tiles[row], self.problem
+        return ((x[:, part], p.y[:, part], p.w(part)) for part in chunks(t.start, t.stop))
+
+    def values(self, models: Iterable[Arrays]) -> Array:
+        """The loss of a model for each worker, W[1..L], summed over all samples of the worker, (k,)."""
+        p = self.problem
+
+        def value(W: Arrays, part: Part) -> float:
+            x, y, w = part
+            return p.loss.value(p.network.forward(W, x), y, w)
+
+        found = [sum(value(W, part) for part in self.parts(row, p.x)) for row, W in enumerate(models)]
+        return np.array(found, np.float64)
 
 
 def chunks(lo: int, hi: int) -> list[slice]:

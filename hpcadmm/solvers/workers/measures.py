@@ -14,10 +14,12 @@ import numpy as np
 
 from hpcadmm.comm.exact.sums import sum_by_tile
 from hpcadmm.comm.world import World
+from hpcadmm.model.graph import Graph
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array, Arrays
 from hpcadmm.solvers.shared import loss
 from hpcadmm.solvers.workers import penalised
+from hpcadmm.solvers.workers.workers import mean
 
 
 def of_gadmm(solver: Any, s: Any, p: Problem, world: World) -> dict[str, Any]:
@@ -38,22 +40,35 @@ def of_gadmm(solver: Any, s: Any, p: Problem, world: World) -> dict[str, Any]:
             s.messages.rows[:, 0],
         )
     )
-    middle, edges = mean(theta), np.array(solver.graph.edges, dtype=np.int64).reshape(-1, 2)
     rounds = sum(bool(solver.due(work, k)) for k in range(s.iterations)) if solver.periods else s.iterations
     found = {
         "objective": float(values.sum()),
-        "primal_residual": norm(theta[edges[:, 0]] - theta[edges[:, 1]]),
-        "scale": norm(theta),
+        **apart(theta, solver.graph),
         "dual_residual": solver.rho * float(np.sqrt(changes.sum())),
-        "consensus_distance": norm(theta - middle),
         "rounds": rounds * (2 if solver.workers > 1 else 0),
         "payload_bits": int(bits.sum()),
         "payload_bits_per_worker": bits.astype(int).tolist(),
         "payload_messages": int(messages.sum()),
     }
-    if work.optimum is None:
-        return found
-    return found | {"objective_error": work.optimum.error(s.theta.rows), "mean_error": work.optimum.excess(middle)}
+    return found | errors(s, theta)
+
+
+def apart(theta: Array, graph: Graph) -> dict[str, float]:
+    """How far the models (N, d) of all workers are apart."""
+    edges = np.array(graph.edges, dtype=np.int64).reshape(-1, 2)
+    return {
+        "primal_residual": norm(theta[edges[:, 0]] - theta[edges[:, 1]]),
+        "scale": norm(theta),
+        "consensus_distance": norm(theta - mean(theta)),
+    }
+
+
+def errors(s: Any, theta: Array) -> dict[str, float]:
+    """How far the objective is from the optimum, if it is known; theta: (N, d), of all workers. Collective."""
+    optimum = s.work.optimum
+    if optimum is None:
+        return {}
+    return {"objective_error": optimum.error(s.theta.rows), "mean_error": optimum.excess(mean(theta))}
 
 
 def dual_changes(s: Any) -> Array:
@@ -63,12 +78,6 @@ def dual_changes(s: Any) -> Array:
     found = np.zeros(len(workers.mine))
     change = known.astype(np.float64) - s.work.before
     found[heads] = np.square(workers.around(change, heads)).sum(axis=1)
-    return found
-
-
-def mean(every: Array) -> Array:
-    """The mean of all rows, relative to the first: equal rows have that row as their mean, to the bit."""
-    found: Array = every[0] + (every - every[0]).sum(axis=0) / len(every)
     return found
 
 
@@ -107,6 +116,24 @@ def taken(s: Any, world: World) -> list[int]:
     return rounds
 
 
+def of_gossip(solver: Any, s: Any, p: Problem, world: World) -> dict[str, Any]:
+    """`objective`: sum_n f_n(theta_n). `primal_residual`, `objective_error`, `mean_error`: as of gadmm. An iteration is
+    a round."""
+    workers = s.work.workers
+    theta, values = (workers.gathered(rows, world) for rows in (s.theta.rows, s.work.values(s.theta.rows, p)))
+    sent = s.iterations if workers.count > 1 else 0
+    bits = sent * solver.vectors * answer_bits(s.W)
+    return {
+        "objective": float(values.sum()),
+        **apart(theta, solver.graph),
+        "rounds": sent,
+        "payload_bits": workers.count * bits,
+        "payload_bits_per_worker": [bits] * workers.count,
+        "payload_messages": workers.count * sent,
+        **errors(s, theta),
+    }
+
+
 def of_gd(solver: Any, s: Any, p: Problem, world: World) -> dict[str, Any]:
     """`objective`: f(W) + m decay/2 |W|^2. `primal_residual`: the norm of the gradient of the last step; `scale`: of W.
     All workers have one model, so `consensus_distance` is 0. `objective_error` and `mean_error`: f(W) - f*."""
@@ -130,13 +157,8 @@ def values(s: Any, p: Problem, world: World) -> Array:
     if work.local is not None:
         theta = np.tile(s.W[1].reshape(-1, order="F"), (len(p.tiles), 1))
         return sum_by_tile(world, p.tiles, work.local.values(theta)[:, None])
-
-    def value(t: slice) -> float:
-        return p.loss.value(p.network.forward(s.W, p.x[:, t]), p.y[:, t], p.w(t))
-
-    found = [[sum(value(t) for t in of_worker)] for of_worker in work.chunks]
     half = work.share * (p.total or 1)
-    return half * sum_by_tile(world, p.tiles, np.array(found, np.float64).reshape(len(p.tiles), 1))
+    return half * sum_by_tile(world, p.tiles, work.samples.values([s.W] * len(p.tiles))[:, None])
 
 
 def answer_bits(W: Arrays) -> int:

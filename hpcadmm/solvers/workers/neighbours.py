@@ -21,7 +21,7 @@ from hpcadmm.model.tiles import Tiles, block
 from hpcadmm.solvers.workers.workers import Workers
 
 TAG = 7
-HEADS, TAILS = 0, 1
+HEADS, TAILS, ALL = 0, 1, 2
 Due = list[tuple[int, slice]]  # the layers l = 1..L that are sent now, and their entries of theta
 Routes = dict[int, list[int]]  # workers, increasing, by rank
 
@@ -104,7 +104,7 @@ class Neighbours(Workers):
         for k, n in enumerate(self.mine):
             self.near[: graph.degree(n), k] = [self.row[m] for m in graph.neighbours(n)]
         self.degree = np.array([graph.degree(n) for n in self.mine], dtype=np.int64)
-        self.routes = [routes(graph, world.size, world.rank, group) for group in (HEADS, TAILS)]
+        self.routes = [routes(graph, world.size, world.rank, group) for group in (HEADS, TAILS, ALL)]
 
     def around(self, known: Array, some: slice) -> Array:
         """For each worker in these rows, the sum of its neighbours' rows of `known`: (k, d).
@@ -119,7 +119,7 @@ class Neighbours(Workers):
         return total
 
     def exchange(self, group: int, known: Array, codec: Codec) -> None:
-        """Send the messages of this rank's heads or tails to other ranks, and apply theirs to `known`."""
+        """Send the messages of this rank's heads, tails or all workers to other ranks, and apply theirs to `known`."""
         send, receive = self.routes[group]
         waiting: list[Pending] = []
         incoming: list[tuple[Array, list[int]]] = []
@@ -151,7 +151,7 @@ class Neighbours(Workers):
 
 
 def routes(graph: Graph, ranks: int, rank: int, group: int) -> tuple[Routes, Routes]:
-    """By other rank: the heads (or tails) of this rank that it needs, and those of its own that this rank needs.
+    """By other rank: the workers in the group of this rank that it needs, and those of its own that this rank needs.
 
     >>> routes(Graph.chain(6), 3, 1, HEADS), routes(Graph.chain(6), 3, 1, TAILS)
     (({0: [2]}, {2: [4]}), ({2: [3]}, {0: [1]}))
@@ -162,8 +162,10 @@ def routes(graph: Graph, ranks: int, rank: int, group: int) -> tuple[Routes, Rou
     for n in range(lo, hi):
         for m in graph.neighbours(n):
             if not lo <= m < hi:
-                to, worker = (send, n) if graph.is_head(n) is (group == HEADS) else (receive, m)
-                to[((m + 1) * ranks - 1) // graph.workers].add(worker)  # the rank whose block holds m
+                other = ((m + 1) * ranks - 1) // graph.workers  # the rank whose block holds m
+                for to, worker in ((send, n), (receive, m)):
+                    if group == ALL or graph.is_head(worker) is (group == HEADS):
+                        to[other].add(worker)
     return in_order(send), in_order(receive)
 
 

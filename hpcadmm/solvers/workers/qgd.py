@@ -13,13 +13,15 @@ from annotated_types import Ge, Le
 
 from hpcadmm.comm.wire import quantizer
 from hpcadmm.comm.world import World
+from hpcadmm.errors import UsageError
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array, Arrays, sites
 from hpcadmm.model.tiles import block
+from hpcadmm.model.vector import spans
 from hpcadmm.solvers.workers import cost, gd
 from hpcadmm.solvers.workers.gd import Gd
 from hpcadmm.solvers.workers.workers import ByWorker
-from hpcadmm.subproblems.passes import Passes
+from hpcadmm.subproblems.local_gradient import LocalGradient
 
 KEY = 9  # of the quantizer's random numbers, among those of a seed
 
@@ -37,31 +39,24 @@ class State(gd.State):
 class Work(gd.Work):
     """Every rank acts as the server and keeps `known` of all workers, an array (N, entries) for each layer."""
 
-    def __init__(self, p: Problem) -> None:
-        super().__init__(p)
-        shapes = [p.network.shape(l) for l in range(1, p.network.depth + 1)]
-        self.sizes, k = [rows * columns for rows, columns in shapes], len(self.workers.mine)
+    def __init__(self, p: Problem, batch: int) -> None:
+        super().__init__(p, batch)
+        self.spans = spans(p.network)
+        self.sizes, k = [t.stop - t.start for t in self.spans], len(self.workers.mine)
         self.own = slice(*p.tiles.held)
         self.known = [np.zeros((self.workers.count, d), p.dtype) for d in self.sizes]
         self.gradients = [np.zeros((k, d), p.dtype) for d in self.sizes]
         self.uniform = [np.zeros((k, d)) for d in self.sizes]
-        self.passes = Passes(p.network, p.loss, p.dtype, p.engines)
-        self.wide = [np.zeros(shape, order="F") for shape in shapes]
-        self.out = [np.zeros(shape, p.dtype, order="F") for shape in shapes]
+        self.local_gradient = LocalGradient(p.network, p.loss, p.dtype, p.engines)
 
-    def differentiate(self, W: Arrays, p: Problem) -> None:
-        """gradients[l - 1][k] = dW_l of the k-th worker of this rank, its chunks added in float64."""
-        W = self.passes.weights(W)
-        for k, of_worker in enumerate(self.chunks):
-            for wide in self.wide:
-                wide[...] = 0
-            for t in of_worker:
-                self.passes.forward(W, p.inputs[:, t])
-                self.passes.backward(W, p.y[:, t], p.w(t))
-                for l, (wide, out) in enumerate(zip(self.wide, self.out, strict=True), start=1):
-                    np.add(wide, self.passes.gradient(l, out), out=wide)
-            for rows, wide in zip(self.gradients, self.wide, strict=True):
-                rows[k] = wide.reshape(-1, order="F")
+    def differentiate(self, W: Arrays, k: int) -> None:
+        """gradients[l - 1][row] = dW_l of each worker of this rank in iteration k, its chunks added in float64."""
+        W = self.local_gradient.passes.weights(W)
+        for row in range(len(self.workers.mine)):
+            parts, scale = self.samples.drawn(row, k)
+            total = scale * self.local_gradient.sum(W, parts)
+            for rows, t in zip(self.gradients, self.spans, strict=True):
+                rows[row] = total[t]
 
     def draw(self, seed: int, k: int) -> None:
         """The random numbers of iteration k; they belong to the worker, whatever rank holds it."""
@@ -91,6 +86,8 @@ class QGd(Gd):
         known_n, with bits * d + 64 bits for each layer of d entries.
     adaptive: "fixed" (default) always uses `bits`; "adaptive" starts with `bits` and then uses, for every worker and
         layer, the fewest with which no quantization step grows. They climb, up to 32, since R rises and falls.
+    batch: samples per minibatch of a worker, at most; 0 (default): all of its samples in every iteration. A gradient is
+        then an estimate from its minibatch (QSGD). Needs two workers or more.
 
     All ranks receive the uploads, and each acts as the server. So no broadcast crosses ranks; the payload still counts
     one, of the weights in the precision of the job. A single worker needs no server: it is `gd`.
@@ -105,13 +102,23 @@ class QGd(Gd):
 
     bits: Annotated[int, Ge(1), Le(32)] = 4
     adaptive: Literal["fixed", "adaptive"] = "fixed"
+    batch: Annotated[int, Ge(0)] = 0
+
+    def check(self, L: int) -> None:
+        """UsageError also for minibatches of a single worker."""
+        super().check(L)
+        if self.batch and self.workers == 1:
+            raise UsageError(f"solver.batch = {self.batch} needs solver.workers of 2 or more: for one worker use sgd")
+
+    def samples(self, m: int, L: int, loss: str) -> int:
+        return cost.gradient_samples(self, m)
 
     def gradient(self, s: Any, p: Problem, world: World) -> list[Array]:
         """sum_n known_n of each layer, in the order of the workers, after every worker's upload. Collective."""
         work: Work = s.work
         if self.workers == 1:
             return super().gradient(s, p, world)
-        work.differentiate(s.W, p)
+        work.differentiate(s.W, s.iterations)
         work.draw(p.seed, s.iterations)
         dealt = [range(*block(self.workers, world.size, rank)) for rank in range(world.size)]
         one = sum(int(quantizer.message_bytes(self.bits, d)) for d in work.sizes)
@@ -135,7 +142,7 @@ class QGd(Gd):
 
     def blank(self, p: Problem, world: World) -> State:
         """The server knows 0; workers start with `bits`."""
-        base, work, L = super().blank(p, world), Work(p), p.network.depth
+        base, work, L = super().blank(p, world), Work(p, self.batch), p.network.depth
         workers = work.workers
         by_layer = [workers.by_worker(known[work.own]) for known in work.known]
         known = [of_layer[n] for n in range(self.workers) for of_layer in by_layer]

@@ -6,8 +6,11 @@ import numpy as np
 
 from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
-from hpcadmm.model.state import Array
+from hpcadmm.model.graph import Graph
+from hpcadmm.model.problem import Problem
+from hpcadmm.model.state import Array, Arrays
 from hpcadmm.model.tiles import Tiles
+from hpcadmm.model.vector import flat
 from hpcadmm.solvers.base import Solver
 
 
@@ -65,3 +68,47 @@ class WorkerSolver(Solver):
 
     def reference(self, state: Any) -> Any:
         return state.work.optimum
+
+
+class GraphSolver(WorkerSolver):
+    """Base class of solvers whose workers talk to their neighbours on a graph. Their states have `theta`, and a `work`
+    with `workers` and `layers`, the entries of each W_l in theta."""
+
+    bipartite: ClassVar[bool] = True  # must the graph have heads and tails?
+
+    topology: str | list[list[int]]
+
+    @property
+    def graph(self) -> Graph:
+        return Graph.named(self.topology, self.workers, self.bipartite)
+
+    def check(self, L: int) -> None:
+        """UsageError for a graph that is not connected, or not bipartite if it must be."""
+        try:
+            _ = self.graph
+        except UsageError as error:
+            raise UsageError(f"solver.topology: {error}") from None
+
+    def start(self, s: Any, p: Problem, world: World) -> None:
+        """Linear models at 0, as in the papers; networks all at the same random weights, known to all."""
+        if p.network.depth > 1:
+            super().start(s, p, world)
+
+    def set_weights(self, s: Any, weights: Arrays, p: Problem, world: World) -> None:
+        """All workers start from the same weights."""
+        super().set_weights(s, weights, p, world)
+        s.theta.rows[...] = flat(weights)
+
+    def weights(self, s: Any, world: World) -> Arrays:
+        """The mean of the workers' models. Collective."""
+        middle = mean(s.work.workers.gathered(s.theta.rows, world))
+        for w, t in zip(s.W[1:], s.work.layers, strict=True):
+            w[...] = middle[t].reshape(w.shape, order="F")
+        found: Arrays = s.W
+        return found
+
+
+def mean(every: Array) -> Array:
+    """The mean of all rows, relative to the first: equal rows have that row as their mean, to the bit."""
+    found: Array = every[0] + (every - every[0]).sum(axis=0) / len(every)
+    return found

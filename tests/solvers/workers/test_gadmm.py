@@ -8,7 +8,7 @@ import pytest
 from hpcadmm.comm.world import World
 from hpcadmm.errors import UsageError
 from hpcadmm.solvers import Gadmm
-from hpcadmm.solvers.workers.measures import mean
+from hpcadmm.solvers.workers.workers import mean
 from hpcadmm.testing.problems import posed, started
 from hpcadmm.testing.threads import on_ranks
 from tests.helpers.decentral import GRAPHS, alone, chain_duals, check_optimum, models, rows, textbook

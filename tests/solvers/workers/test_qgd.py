@@ -5,6 +5,7 @@ import pytest
 
 from hpcadmm.comm.wire.quantizer import message_bytes
 from hpcadmm.comm.world import World
+from hpcadmm.errors import UsageError
 from hpcadmm.solvers import Gd, QGd
 from hpcadmm.subproblems.passes import Passes
 from hpcadmm.testing.problems import posed, started
@@ -138,6 +139,22 @@ def test_an_upload_without_news_leaves_the_step_that_adaptive_ones_are_compared_
     g[...] += R / 4
     solver.encode(s)
     assert (s.bits.rows < b).all()
+
+
+def test_minibatches_of_an_epoch_are_the_gradients_of_all_samples_and_one_worker_is_refused():
+    solver = QGd(workers=3, batch=10)
+    solver.check(1)
+    s, _, _ = alone(solver)
+    work, mean = s.work, 0.0
+    count = work.samples.batches.batches.count
+    for k in range(count):
+        work.differentiate(s.W, k)
+        mean = mean + work.gradients[0] / count
+    work.samples.batches = None
+    work.differentiate(s.W, 0)
+    np.testing.assert_allclose(mean, work.gradients[0], rtol=1e-12)
+    with pytest.raises(UsageError, match=r"solver\.batch = 10 needs solver\.workers of 2 or more"):
+        QGd(workers=1, batch=10).check(1)
 
 
 def test_random_numbers_belong_to_seed_worker_and_iteration():

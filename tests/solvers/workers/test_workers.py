@@ -4,9 +4,9 @@ ranks, also after a restart on another number."""
 import numpy as np
 import pytest
 
-from hpcadmm.solvers import Consensus, Gadmm, Gd, QGd
+from hpcadmm.solvers import Consensus, Diging, DPsgd, Extra, Gadmm, Gd, QGd
 from hpcadmm.testing.runs import assert_same_bits, resumed, run
-from tests.helpers.decentral import GRAPHS, HIDDEN, LAYERED, SHORT, TOLD
+from tests.helpers.decentral import EDGES, GRAPHS, HIDDEN, LAYERED, SHORT, TOLD
 
 SQUARED, SOFTMAX = {"loss": "squared", "classes": 0, "hidden": ()}, {"loss": "cross-entropy", "classes": 3}
 LINEAR = {**SOFTMAX, "hidden": ()}
@@ -36,6 +36,18 @@ CASES = {
     "server-drawn-mpadmm": (Consensus(**SHORT, local="mpadmm", server="average", participate=0.5), DOUBLE),
     "server-drawn": (Consensus(**SHORT, server="nesterov", participate=0.5), NETWORK),
     "server-drawn-admm": (Consensus(**SHORT, participate=0.5), DOUBLE),
+    **{
+        f"{cls.name}-{topology}-{workers}": (cls(workers=workers, topology=topology, batch=batch), options)
+        for cls, topology, workers, batch, options in (
+            (DPsgd, EDGES, 7, 6, SQUARED),
+            (DPsgd, "complete", 5, 6, NETWORK),
+            (Diging, "ring", 7, 0, SQUARED),
+            (Diging, "complete", 5, 6, DOUBLE),
+            (Extra, EDGES, 7, 0, SQUARED),
+            (Extra, "star", 6, 6, NETWORK),
+        )
+    },
+    "qgd-minibatches": (QGd(workers=7, bits=4, batch=6), NETWORK),
     "server-drawn-exact": (Consensus(workers=7, participate=0.5), SQUARED),
 }
 STEPS = 8
