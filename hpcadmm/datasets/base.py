@@ -67,7 +67,7 @@ class Dataset:
     16, each of 8 workers sees two to four of ten classes.
     memory: bytes of samples that a rank may hold, as "2 GB" (default: all). If a rank's samples take more, they stay on
     disk, and a buffer of this size holds those of the next minibatches, with the same results. The solvers sgd, adam,
-    adagrad, adadelta, muon, soap, mpadmm, cg, lbfgs, gadmm, qgadmm and consensus with local = "adam", and dpsgd, diging
+    adagrad, adadelta, muon, soap, mpadmm, cg, lbfgs, gadmm, qgadmm and consensus with local steps, and dpsgd, diging
     and extra with a batch can do so.
     Labels and row numbers stay in memory. HDF5 is read from the file itself, fastest if its rows are not packed and not
     chunked. Other formats are read once into a scratch file of each rank in the folder TMPDIR (default /tmp), which

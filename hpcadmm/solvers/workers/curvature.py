@@ -9,7 +9,7 @@ from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array
 from hpcadmm.solvers.workers.local import samples
 from hpcadmm.solvers.workers.workers import Workers
-from hpcadmm.subproblems.local_newton import LocalNewton, SquaredSum
+from hpcadmm.subproblems.local.newton import LocalNewton, SquaredSum
 
 ENOUGH, MOST = 1e-10, 500  # residual of the eigenvector, relative to the curvature of a feature; iterations
 

@@ -17,11 +17,11 @@ from hpcadmm.model.weighted import Weight
 from hpcadmm.solvers.shared.batches import LocalBatches
 from hpcadmm.solvers.workers.optimum import OPTIMA, ByNewton
 from hpcadmm.solvers.workers.workers import Workers
-from hpcadmm.subproblems.local_adam import LocalAdam
-from hpcadmm.subproblems.local_least_squares import LocalLeastSquares
-from hpcadmm.subproblems.local_mpadmm import LocalMpadmm, sides
-from hpcadmm.subproblems.local_network import LocalNetwork
-from hpcadmm.subproblems.local_newton import LocalNewton, LossSum, SquaredSum
+from hpcadmm.subproblems.local.adam import LocalAdam
+from hpcadmm.subproblems.local.least_squares import LocalLeastSquares
+from hpcadmm.subproblems.local.mpadmm import LocalMpadmm, sides
+from hpcadmm.subproblems.local.network import LocalNetwork
+from hpcadmm.subproblems.local.newton import LocalNewton, LossSum, SquaredSum
 from hpcadmm.subproblems.matrix_penalty import usual_step
 
 LOCAL = {"squared": LocalLeastSquares, "cross-entropy": LocalNewton}  # exact steps of linear models, by loss

@@ -11,8 +11,8 @@ from hpcadmm.comm.world import World
 from hpcadmm.model.problem import Problem
 from hpcadmm.model.state import Array
 from hpcadmm.solvers.workers.workers import Workers
-from hpcadmm.subproblems.local_least_squares import LocalLeastSquares, value
-from hpcadmm.subproblems.local_newton import LocalNewton, scale
+from hpcadmm.subproblems.local.least_squares import LocalLeastSquares, value
+from hpcadmm.subproblems.local.newton import LocalNewton, scale
 from hpcadmm.subproblems.newton_cg import direction, minimise
 from hpcadmm.subproblems.triangle import parted, shortest_root, stacked
 

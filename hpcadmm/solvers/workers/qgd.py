@@ -21,7 +21,7 @@ from hpcadmm.model.vector import spans
 from hpcadmm.solvers.workers import cost, gd
 from hpcadmm.solvers.workers.gd import Gd
 from hpcadmm.solvers.workers.workers import ByWorker
-from hpcadmm.subproblems.local_gradient import LocalGradient
+from hpcadmm.subproblems.local.gradient import LocalGradient
 
 KEY = 9  # of the quantizer's random numbers, among those of a seed
 

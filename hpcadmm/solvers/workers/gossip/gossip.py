@@ -17,7 +17,7 @@ from hpcadmm.solvers.workers.local import check_memory, pose
 from hpcadmm.solvers.workers.neighbours import ALL, Neighbours, Vectors
 from hpcadmm.solvers.workers.optimum import OPTIMA
 from hpcadmm.solvers.workers.workers import ByWorker, GraphSolver
-from hpcadmm.subproblems.local_gradient import LocalGradient
+from hpcadmm.subproblems.local.gradient import LocalGradient
 
 
 @dataclass

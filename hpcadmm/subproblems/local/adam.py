@@ -7,7 +7,7 @@ import numpy as np
 from hpcadmm.kernels import kernel
 from hpcadmm.model.state import Array
 from hpcadmm.model.vector import shaped
-from hpcadmm.subproblems.local_network import LocalNetwork, add_penalty
+from hpcadmm.subproblems.local.network import LocalNetwork, add_penalty
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 BLOCK = 2048  # entries, in the first-level cache, after which the two loops of a step alternate

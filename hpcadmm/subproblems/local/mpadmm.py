@@ -9,7 +9,7 @@ from hpcadmm.model.network import Network
 from hpcadmm.model.state import Array, Arrays
 from hpcadmm.model.vector import shaped
 from hpcadmm.model.weighted import sum_of
-from hpcadmm.subproblems.local_network import LocalNetwork, add_penalty
+from hpcadmm.subproblems.local.network import LocalNetwork, add_penalty
 from hpcadmm.subproblems.matrix_penalty import direction, input_penalty, mean_diagonal, output_penalty
 from hpcadmm.subproblems.norm import inner
 

@@ -6,7 +6,7 @@ from hpcadmm.model.activations import ACTIVATIONS
 from hpcadmm.model.losses import LOSSES
 from hpcadmm.model.network import Network
 from hpcadmm.model.vector import shaped, spans
-from hpcadmm.subproblems.local_mpadmm import DELTA, KEEP, G, LocalMpadmm, sides
+from hpcadmm.subproblems.local.mpadmm import DELTA, KEEP, G, LocalMpadmm, sides
 
 SIZES = 23, 9  # samples of two workers
 

@@ -7,7 +7,7 @@ from hpcadmm.model.activations import ACTIVATIONS
 from hpcadmm.model.losses import LOSSES
 from hpcadmm.model.network import Network
 from hpcadmm.model.vector import flat, shaped, spans
-from hpcadmm.subproblems.local_adam import BLOCK, LocalAdam, adam
+from hpcadmm.subproblems.local.adam import BLOCK, LocalAdam, adam
 
 SIZES = 23, 9  # samples of two workers
 
@@ -123,5 +123,5 @@ def test_values_are_those_of_all_samples_in_chunks(monkeypatch):
         for n in range(2)
     ]
     np.testing.assert_allclose(whole, expected, rtol=1e-14)
-    monkeypatch.setattr("hpcadmm.subproblems.local_network.CHUNK", 4)
+    monkeypatch.setattr("hpcadmm.subproblems.local.network.CHUNK", 4)
     np.testing.assert_allclose(local.values(theta), expected, rtol=1e-14)

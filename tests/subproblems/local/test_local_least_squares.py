@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpcadmm.subproblems.local_least_squares import LocalLeastSquares
+from hpcadmm.subproblems.local.least_squares import LocalLeastSquares
 from hpcadmm.subproblems.triangle import EPS, penalised_root, shortest_root, triangle
 from tests.helpers.extended import Long, least_squares, solved, value
 
