@@ -116,7 +116,7 @@ def test_make_train_ends_with_how_to_go_on(tmp_path):
         (tmp_path / name).mkdir(parents=True)
     os.utime(tmp_path / "results/runs/old", (0, 0))
     done = subprocess.run(
-        ["make", "-f", ROOT / "Makefile", "train", "BASE=installed", "MPIRUN=true"],
+        ["make", "--no-print-directory", "-f", ROOT / "Makefile", "train", "BASE=installed", "MPIRUN=true"],
         cwd=tmp_path, capture_output=True, text=True, check=True,
     )  # fmt: skip
     _, told, activate, *steps = done.stdout.splitlines()[-6:]

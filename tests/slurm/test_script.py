@@ -55,7 +55,8 @@ def bash(folder, text, **variables):
         (folder / name).unlink(missing_ok=True)
     (folder / "script").write_text(text)
     env = {"PATH": f"{folder / 'bin'}:/usr/bin:/bin", "SLURM_JOB_ID": "7", "SLURM_NTASKS": "2", **variables}
-    done = subprocess.run([BASH, "script"], cwd=folder, env=env, capture_output=True, text=True, timeout=20)
+    words = ["/usr/bin/env", "--default-signal", BASH, "script"]  # a shell cannot trap what its parent ignores
+    done = subprocess.run(words, cwd=folder, env=env, capture_output=True, text=True, timeout=20)
     (folder / "said").write_text(done.stderr)
     assert sorted(os.listdir(folder)) == sorted({"bin", "script"} | {n for n in os.listdir(folder) if n in NAMES})
     return done.returncode, split(folder / "words")
