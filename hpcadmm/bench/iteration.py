@@ -45,13 +45,16 @@ def against_floor(report: Report, subject: Subject, rounds: int) -> None:
     subject.floor()
     subject.floors.clear()
     subject.floor_cpu.clear()
-    apart, before = subject.job.solver.carries, subject.done
-    for _ in range(rounds if apart else 0):
-        subject.step()
-    for k in range(rounds):
-        if not apart:
+    first = subject.done
+    if subject.job.solver.carries:
+        for _ in range(rounds):
             subject.step()
-        subject.floor(before + k)
+        for k in range(rounds):
+            subject.floor(first + k)
+    else:
+        for _ in range(rounds):
+            subject.step()
+            subject.floor()
     steps = step_figures(report, subject)
     floors = floor_figures(report, subject)
     ratios(report, "iteration_over_floor", steps, floors)

@@ -1,4 +1,4 @@
-"""Callbacks hear of a run while it goes on; those of a program, of [log] and of other packages are alike."""
+"""Callbacks: the training loop calls them. A program, [log] and other packages give them in the same way."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""Curves of a run in TensorBoard, while it goes on."""
+"""Curves of a run in TensorBoard, written while it trains."""
 
 import math
 import time
@@ -29,7 +29,7 @@ class TensorBoard(Callback):
     folder: of the event files; default: the folder `tensorboard` of the run.
 
     A resumed run continues in the same folder; TensorBoard leaves out the steps that it undid. If the disk refuses a
-    row, the run says so and goes on without. Raises UsageError without the package tensorboardX.
+    row, the run logs a warning and writes no more curves. Raises UsageError without the package tensorboardX.
     """
 
     name: ClassVar[str] = "tensorboard"

@@ -60,12 +60,8 @@ tune() {
 }
 
 race() {
-  local jobs=() name
-  while IFS='|' read -r name _; do
-    name=${name// /}
-    chosen "$name" "$@" || continue
-    if [ -f "papers/$study/$name.toml" ]; then jobs+=("papers/$study/$name.toml"); fi
-  done < <("$study")
+  local jobs
+  mapfile -t jobs < <("$study" | raced "papers/$study" "$@")
   "$program" compare "${jobs[@]}" $(flags --set "${more[@]}") --ranks "${RANKS:-1}" --repeat "${SEEDS:-5}" \
     $(flags --target "${targets[@]}") --out "compare/papers-$study" | said || [ $? = 1 ]
   cp "compare/papers-$study"/{summary.md,summary.csv,table.csv,figure.png} "papers/$study/"

@@ -71,12 +71,8 @@ tune() {
 }
 
 race() {
-  local jobs=() name
-  while IFS='|' read -r name _; do
-    name=${name// /}
-    chosen "$name" "$@" || continue
-    if [ -f "speed/$network/$name.toml" ]; then jobs+=("speed/$network/$name.toml"); fi
-  done < <(entrants)
+  local jobs
+  mapfile -t jobs < <(entrants | raced "speed/$network" "$@")
   "$program" compare "${jobs[@]}" --set "stop.accuracy=${LAST:-${targets[2]}}" --set "stop.minutes=${MOST:-$most}" --ranks 2 \
     --repeat "${SEEDS:-5}" $(flags --target "${targets[@]}") --launcher "$run" --out "compare/speed-$network" || [ $? = 1 ]
   cp "compare/speed-$network"/{summary.md,summary.csv,table.csv,figure.png} "speed/$network/"

@@ -206,11 +206,6 @@ class Consensus(WorkerSolver):
             return PenalisedState(*fields, work=work, rho=self.rho, last=self.rho, kept=kept)
         return State(*fields, work=work)
 
-    def start(self, s: State, p: Problem, world: World) -> None:
-        """Linear models at 0; networks all at the same random weights."""
-        if p.network.depth > 1:
-            super().start(s, p, world)
-
     def set_weights(self, s: State, weights: Arrays, p: Problem, world: World) -> None:
         """Server and workers start from the same weights, with duals 0."""
         super().set_weights(s, weights, p, world)

@@ -23,7 +23,7 @@ def gadmm(solver: Any, place: Place, iteration: int | None = None) -> Bill:
     An upper bound with `censor` (as if every worker sent). With adaptive bits every message is billed with the `bits`
     that the workers start with. The place without a rank is billed the messages of the rank that sends most.
     """
-    bill = exact_steps(place) if solver.exact(place.case.L, place.case.loss) else adam_steps(place)
+    bill = exact_steps(place) if solver.exact(place.case.L, place.case.loss) else minibatch_steps(place)
     bill.memory(1, near=16 * place.calls * place.case.weights * place.case.item, calls=45)
     count, size = sent(place, iteration)
     if count:
@@ -47,7 +47,7 @@ def exact_steps(place: Place) -> Bill:
     return bill
 
 
-def adam_steps(place: Place) -> Bill:
+def minibatch_steps(place: Place) -> Bill:
     """Passes over a minibatch of each worker in each local step; of a mean minibatch of an epoch."""
     case, solver = place.case, place.case.solver
     steps, minibatches = solver.local_steps * share(solver), epoch(solver, case.samples)
@@ -134,7 +134,7 @@ def consensus(solver: Any, place: Place, iteration: int | None = None) -> Bill:
     """The local step of each worker, as of `gadmm`, and the one Allreduce of the models."""
     case, d = place.case, place.case.weights
     exact = case.penalised or solver.exact(case.L, case.loss)
-    bill = exact_steps(place) if exact else adam_steps(place)
+    bill = exact_steps(place) if exact else minibatch_steps(place)
     vectors = solver.vectors(exact)
     bill.fold(1, d, vectors * place.calls / bill.calls if bill.calls else 0.0)
     bill.memory(1, near=vectors * (12 * place.calls * d * case.item + 30 * d), calls=20 + 3 * place.calls)

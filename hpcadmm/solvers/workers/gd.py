@@ -134,11 +134,6 @@ class Gd(WorkerSolver):
         s: State = replace(super().blank(p, world), sums=GradientSums(p, work.count), work=work)
         return s
 
-    def start(self, s: State, p: Problem, world: World) -> None:
-        """Linear models at 0, as those that they are compared with; networks as in He et al."""
-        if p.network.depth > 1:
-            super().start(s, p, world)
-
     def prepare(self, s: State, p: Problem, world: World) -> None:
         """Find the scales of the sums, the rate and the optimum."""
         work: Work = s.work
@@ -161,7 +156,7 @@ class Gd(WorkerSolver):
 
 class Samples:
     """The samples that the gradient of each of this rank's workers is formed of: with batch = 0 all of its own, in
-    chunks, else a minibatch of at most so many."""
+    chunks, else minibatches of at most `batch` of them."""
 
     def __init__(self, p: Problem, workers: Workers, batch: int) -> None:
         place = dict(p.tiles)

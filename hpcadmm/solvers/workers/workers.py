@@ -66,6 +66,11 @@ class WorkerSolver(Solver):
             )
         return 1, ranks
 
+    def start(self, s: Any, p: Problem, world: World) -> None:
+        """Linear models at 0, as in the papers; networks all at the same random weights, known to all."""
+        if p.network.depth > 1:
+            super().start(s, p, world)
+
     def reference(self, state: Any) -> Any:
         return state.work.optimum
 
@@ -88,11 +93,6 @@ class GraphSolver(WorkerSolver):
             _ = self.graph
         except UsageError as error:
             raise UsageError(f"solver.topology: {error}") from None
-
-    def start(self, s: Any, p: Problem, world: World) -> None:
-        """Linear models at 0, as in the papers; networks all at the same random weights, known to all."""
-        if p.network.depth > 1:
-            super().start(s, p, world)
 
     def set_weights(self, s: Any, weights: Arrays, p: Problem, world: World) -> None:
         """All workers start from the same weights."""

@@ -71,7 +71,7 @@ class LocalMpadmm(LocalNetwork):
                 self.move(W)
 
     def refresh(self, n: int, samples: int, before: int) -> None:
-        """Take the means of this minibatch into A and B, after so many; then find P and Q."""
+        """Add the means of this minibatch to A and B, which have those of `before` others; then find P and Q."""
         keep, m = min(KEEP, before / (before + 1)), self.X[n].shape[1]
         counted = samples * sum_of(self.w[n], m) / (m or 1)  # its number times the mean weight of the worker's samples
         means, bound = self.means(n), 0.0
