@@ -1,4 +1,4 @@
-# What the scripts share that tune entrants and race them: words of a command. Sourced.
+# What the scripts share that tune entrants and race them. Sourced, in results/; `program` is hpcadmm.
 
 # flags OPTION WORD...: the option before each word.
 flags() { for word in "${@:2}"; do printf '%s\n%s\n' "$1" "$word"; done; }
@@ -17,3 +17,17 @@ raced() {
 
 # said: of a tuning or a race, a line for each run, and errors.
 said() { grep -E '^[0-9]+ of|^Error' || true; }
+
+# tuned FOLDER NAME JOB OPTION...: the trials of an entrant. FOLDER keeps their table and, as NAME.toml, the best, without
+# the path of its data.
+tuned() {
+  local out=tune/$1/$2
+  mkdir -p "$1/trials"
+  "$program" tune "${@:3}" --out "$out" | said || [ $? = 1 ]
+  cp "$out/table.csv" "$1/trials/$2.csv"
+  if [ -f "$out/best.toml" ]; then
+    grep -v '^path = ' "$out/best.toml" > "$1/$2.toml"
+  else
+    echo "$2 has no finished trial, so it does not race"
+  fi
+}

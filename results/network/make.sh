@@ -64,9 +64,8 @@ tune() {
     name=${name// /}
     chosen "$name" "$@" && runs "$name" $settings || continue
     mapfile -t options < <(flags --set "name=$name" stop.minutes=1 $settings && flags --vary $vary)
-    "$program" tune "$job" "${options[@]}" --budget "${TRIALS:-4}" --metric bytes-to-target --target 0.97 \
-      --validation 0.1666667 "${ranks[@]}" --out "tune/network/$name" | said || [ $? = 1 ]
-    if [ -f "tune/network/$name/best.toml" ]; then cp "tune/network/$name/best.toml" "network/$name.toml"; fi
+    tuned network "$name" "$job" "${options[@]}" --budget "${TRIALS:-4}" --metric bytes-to-target --target 0.97 \
+      --validation 0.1666667 "${ranks[@]}"
   done 3< <(entrants)
 }
 

@@ -5,6 +5,7 @@
 #
 #   make.sh tune STUDY [ENTRANT...]   TRIALS (20) trials of each entrant, by the accuracy on held-out samples
 #   make.sh race STUDY [ENTRANT...]   SEEDS (5) seeds of those that were tuned, in turns, on the test samples
+#   make.sh full STUDY [ENTRANT...]   the same at the paper's number of samples and iterations, in STUDY/full
 #   make.sh list STUDY                the entrants
 #
 # STUDY keeps ENTRANT.toml, the best of an entrant's trials, trials/, and the tables and the figure of the race. A call
@@ -24,10 +25,20 @@ case $study in
     [ -d $data ] || "${PYTHON:-python3}" papers/higgs.py "${HIGGS_ROWS:?names the folder that higgs.py reads}" $data
     more=("data.path=$PWD/$data")
     ;;
-  *) echo "known studies: taylor-higgs" >&2 && exit 2 ;;
+  dladmm-mnist | dladmm-fashion)
+    job=../jobs/mnist-dladmm.toml held=0.2 targets=(0.899 0.95)
+    [ $study = dladmm-mnist ] || { more=("data.name=fashion-mnist") targets=(0.80 0.85); }
+    ;;
+  pdadmm-mnist | pdadmm-fashion | pdadmm-cifar)
+    job=../jobs/pdadmm-2020/accuracy-pdadmm.toml held=0.2 targets=(0.90 0.95)
+    more=("data.downsample=2" "network.hidden=[500,500,500,500,500,500,500,500,500]")
+    [ $study != pdadmm-fashion ] || { more+=("data.name=fashion-mnist") targets=(0.80 0.85); }
+    [ $study != pdadmm-cifar ] || { more+=("data.name=cifar-10") targets=(0.35 0.40); }
+    ;;
+  *) echo "known studies: taylor-higgs, dladmm-mnist, dladmm-fashion, pdadmm-mnist, pdadmm-fashion, pdadmm-cifar" >&2 && exit 2 ;;
 esac
 
-# NAME | settings of the job | what is varied
+# NAME | settings of the job | what is varied | settings at the paper's size
 taylor-higgs() {
   local rate="solver.rate=log:1e-4:1e-1 solver.batch=choice:64,256,1024" steps="evaluate.every=50 stop.iterations=1500"
   local linear="network.hidden=[] solver.name=unwrapped penalty.name=l2" strength="penalty.strength=log:1e-6:1e-1"
@@ -43,33 +54,97 @@ svm | $linear penalty.strength=1e-3 | $strength
 END
 }
 
+# dlADMM: 784-1000-1000-10. NAME-paper has the paper's rates, with all samples in each step.
+dladmm() {
+  local whole="solver.batch=5000 stop.iterations=60" steps="solver.batch=128 stop.iterations=600 evaluate.every=50"
+  local batch="solver.batch=choice:64,128,256" sized="data.first=$samples"
+  local longer="$sized stop.iterations=4000 evaluate.every=200" all="$sized stop.iterations=200"
+  cat << END
+dladmm | | solver.nu=log:1:100 solver.rho=log:1e-7:1e-3 | $all
+dladmm-paper | solver.nu=1e-6 solver.rho=1e-6 solver.schedule=every solver.init=normal | | $all
+adam | solver.name=adam $steps | solver.rate=log:1e-4:1e-2 $batch | $longer
+adadelta | solver.name=adadelta $steps | solver.rate=log:0.1:10 $batch | $longer
+adagrad | solver.name=adagrad $steps | solver.rate=log:1e-3:1e-1 $batch | $longer
+gd | solver.name=gd | solver.rate=log:0.03:3 | $all
+adam-paper | solver.name=adam solver.rate=1e-3 $whole | | $all solver.batch=$samples
+adadelta-paper | solver.name=adadelta solver.rate=0.1 $whole | | $all solver.batch=$samples
+adagrad-paper | solver.name=adagrad solver.rate=1e-3 $whole | | $all solver.batch=$samples
+gd-paper | solver.name=gd solver.rate=1e-6 | | $all
+mpadmm | solver.name=mpadmm solver.batch=2000 evaluate.every=2 | solver.delta=log:0.1:10 solver.batch=choice:1000,2000,4000 | $sized stop.iterations=200
+taylor | solver.name=taylor loss.name=hinge | solver.beta=log:0.1:10 solver.gamma=log:1:100 | $sized
+END
+}
+dladmm-mnist() { samples=55000 dladmm; }
+dladmm-fashion() { samples=60000 dladmm; }
+
+# pdADMM: nine hidden layers of 500, images of half the size; tuned on SMALL samples.
+pdadmm() {
+  local steps="solver.batch=128 stop.iterations=600 evaluate.every=50"
+  local batch="solver.batch=choice:64,128,256" small="data.first=${small:-4000}" sized="data.first=$samples"
+  local longer="$sized stop.iterations=$((samples / 10)) evaluate.every=$((samples / 200))" all="$sized stop.iterations=100"
+  cat << END
+pdadmm | $small stop.iterations=40 | solver.nu=log:1e-2:10 solver.rho=log:1e-2:10 solver.ridge=log:1e-4:1e-1 | $all
+pdadmm-paper | $small solver.nu=1e-4 solver.rho=1e-4 solver.update=backtracking solver.init=normal | | $all
+dladmm | $small solver.name=dladmm solver.nu=10 solver.rho=1e-6 stop.iterations=40 | solver.nu=log:1:100 solver.rho=log:1e-7:1e-3 | $all
+adam | $small solver.name=adam $steps | solver.rate=log:1e-4:1e-2 $batch | $longer
+adadelta | $small solver.name=adadelta $steps | solver.rate=log:0.1:10 $batch | $longer
+adagrad | $small solver.name=adagrad $steps | solver.rate=log:1e-3:1e-1 $batch | $longer
+gd | $small solver.name=gd stop.iterations=100 | solver.rate=log:0.01:3 | $all
+adam-paper | $small solver.name=adam solver.rate=1e-3 solver.batch=1000 | | $all solver.batch=$samples
+adadelta-paper | $small solver.name=adadelta solver.rate=1.0 solver.batch=1000 | | $all solver.batch=$samples
+adagrad-paper | $small solver.name=adagrad solver.rate=0.1 solver.batch=1000 | | $all solver.batch=$samples
+gd-paper | $small solver.name=gd solver.rate=0.01 | | $all
+mpadmm | $small solver.name=mpadmm solver.batch=2000 evaluate.every=2 | solver.delta=log:0.1:10 solver.batch=choice:1000,2000,4000 | $sized stop.iterations=200
+taylor | $small solver.name=taylor loss.name=hinge stop.iterations=40 | solver.beta=log:0.1:10 solver.gamma=log:1:100 | $sized stop.iterations=60
+linear | $small solver.name=unwrapped network.hidden=[] penalty.name=l2 penalty.strength=1e-3 | penalty.strength=log:1e-6:1e-1 | $sized
+END
+}
+pdadmm-mnist() { samples=55000 pdadmm; }
+pdadmm-fashion() { samples=60000 pdadmm; }
+pdadmm-cifar() { samples=12000 pdadmm; }
+
 tune() {
   local name settings vary options
-  while IFS='|' read -r name settings vary <&3; do
+  while IFS='|' read -r name settings vary _ <&3; do
     name=${name// /}
     chosen "$name" "$@" || continue
-    mapfile -t options < <(flags --set "name=$name" "${more[@]}" $settings && flags --vary $vary)
-    "$program" tune "$job" "${options[@]}" --budget "${TRIALS:-20}" --validation $held --ranks "${RANKS:-1}" \
-      --out "tune/papers/$study/$name" | said || [ $? = 1 ]
-    mkdir -p "papers/$study/trials"
-    cp "tune/papers/$study/$name/table.csv" "papers/$study/trials/$name.csv"
-    if [ -f "tune/papers/$study/$name/best.toml" ]; then
-      grep -v '^path = ' "tune/papers/$study/$name/best.toml" > "papers/$study/$name.toml"
+    if [ -z "${vary// /}" ]; then
+      mkdir -p "papers/$study"
+      "$program" train "$job" $(flags --set "name=$name" "${more[@]}" $settings) --print-job > "papers/$study/$name.toml"
+      continue
     fi
+    mapfile -t options < <(flags --set "name=$name" "${more[@]}" $settings && flags --vary $vary)
+    tuned "papers/$study" "$name" "$job" "${options[@]}" --budget "${TRIALS:-20}" --validation $held --ranks "${RANKS:-1}"
   done 3< <("$study")
+}
+
+# compared FOLDER JOB...: a race; its tables and figure go into papers/FOLDER.
+compared() {
+  mkdir -p "papers/$1"
+  "$program" compare "${@:2}" $(flags --set "${more[@]}") --ranks "${RANKS:-1}" --repeat "${SEEDS:-5}" \
+    $(flags --target "${targets[@]}") --out "compare/papers-${1////-}" | said || [ $? = 1 ]
+  cp "compare/papers-${1////-}"/{summary.md,summary.csv,table.csv,figure.png} "papers/$1/"
 }
 
 race() {
   local jobs
   mapfile -t jobs < <("$study" | raced "papers/$study" "$@")
-  "$program" compare "${jobs[@]}" $(flags --set "${more[@]}") --ranks "${RANKS:-1}" --repeat "${SEEDS:-5}" \
-    $(flags --target "${targets[@]}") --out "compare/papers-$study" | said || [ $? = 1 ]
-  cp "compare/papers-$study"/{summary.md,summary.csv,table.csv,figure.png} "papers/$study/"
+  compared "$study" "${jobs[@]}"
+}
+
+full() {
+  local jobs=() name settings
+  while IFS='|' read -r name _ _ settings; do
+    name=${name// /}
+    chosen "$name" "$@" && [ -f "papers/$study/$name.toml" ] || continue
+    jobs+=("papers/$study/$name.toml$(printf ':%s' $settings)")
+  done < <("$study")
+  compared "$study/full" "${jobs[@]}"
 }
 
 list() { "$study"; }
 
 case $part in
-  tune | race | list) "$part" "${@:3}" ;;
-  *) echo "known parts: tune, race, list" >&2 && exit 2 ;;
+  tune | race | full | list) "$part" "${@:3}" ;;
+  *) echo "known parts: tune, race, full, list" >&2 && exit 2 ;;
 esac

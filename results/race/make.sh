@@ -17,7 +17,8 @@ cd "$(dirname "$0")/.."
 run=${MPIRUN:-mpirun} program=${HPCADMM:-hpcadmm}
 case $run in */*) run=$(cd .. && realpath "$run") ;; esac
 case $program in */*) program=$(cd .. && realpath "$program") ;; esac
-export TORCH_RIVAL="${TORCH_PYTHON:-} $PWD/race/torch_rival.py"
+export TORCH_RIVAL="${TORCH_PYTHON:-} $PWD/race/torch_rival.py" GLOO_SOCKET_IFNAME=${GLOO_SOCKET_IFNAME:-lo}
+export TORCH_DDP="$run -n 2 $TORCH_RIVAL --ddp"
 unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE # kernels that are forced are not those of a user
 
 part=$1 network=$2
@@ -33,40 +34,37 @@ esac
 # NAME | settings of the unchanged job | what is varied | the target it is tuned for: the middle one, or for schedules,
 # which are late by design, the last one.
 entrants() {
-  local torch='solver.name=program solver.command=$TORCH_RIVAL' o=solver.options half=precision=bfloat16
+  local torch='solver.name=program solver.command=$TORCH_RIVAL' ddp='solver.name=program solver.command=$TORCH_DDP'
+  local o=solver.options half=precision=bfloat16
   local either=precision=choice:float32,bfloat16 batch="choice:$batches" middle=${targets[1]} last=${targets[2]}
   local ours="solver.name=mpadmm solver.warm=3 solver.refresh=2 $sweep"
   local steps="solver.delta=log:0.1:10 solver.refresh=int:1:5 solver.average=choice:0.0,0.5,0.8 solver.batch=choice:$sweeps"
+  local rate="$o.rate=log:5e-4:1e-2 $o.batch=$batch"
   local cycle="$o.schedule=onecycle $o.batch=$first $o.epochs=${epochs%%,*}"
   cat << END
 mpadmm | $ours | $steps | $middle
-torch-adam | $torch solver.method=adam $o.rate=2e-3 $o.batch=$first | $o.rate=log:5e-4:1e-2 $o.batch=$batch | $middle
+torch-adam | $torch solver.method=adam $o.rate=2e-3 $o.batch=$first | $rate | $middle
 mpadmm-bf16 | $ours $half | $steps | $middle
-torch-adam-bf16 | $torch solver.method=adam $o.rate=2e-3 $o.batch=$((2 * first)) $half | $o.rate=log:5e-4:1e-2 $o.batch=$batch | $middle
+torch-adam-bf16 | $torch solver.method=adam $o.rate=2e-3 $o.batch=$((2 * first)) $half | $rate | $middle
 adam | solver.name=adam solver.rate=3e-3 solver.batch=$first | solver.rate=log:5e-4:1e-2 solver.batch=$batch $either | $middle
 torch-adamw-onecycle | $torch solver.method=adamw $o.rate=4e-3 $o.decay=0.01 $cycle | $o.rate=log:1e-3:2e-2 $o.batch=$batch $o.epochs=choice:$epochs $either | $last
 muon | solver.name=muon solver.rate=3e-3 solver.batch=$first | solver.rate=log:5e-4:1e-2 solver.batch=$batch $either | $middle
-torch-muon | $torch solver.method=muon $o.rate=3e-3 $o.batch=$first | $o.rate=log:5e-4:1e-2 $o.batch=$batch $either | $middle
+torch-muon | $torch solver.method=muon $o.rate=3e-3 $o.batch=$first | $rate $either | $middle
 soap | solver.name=soap solver.rate=3e-3 solver.batch=$first | solver.rate=log:1e-3:2e-2 solver.batch=$batch $either | $middle
+torch-ddp | $ddp solver.method=adam $o.rate=2e-3 $o.batch=$first | $rate | $middle
+torch-ddp-bf16 | $ddp solver.method=adam $o.rate=2e-3 $o.batch=$((2 * first)) $half | $rate | $middle
 torch-sgd-onecycle | $torch solver.method=sgd $o.rate=0.2 $cycle | $o.rate=log:0.05:0.8 $o.batch=$batch $o.epochs=choice:$epochs $either | $last
 END
 }
 
 tune() {
   local name settings vary target options
-  mkdir -p "speed/$network/trials"
   while IFS='|' read -r name settings vary target <&3; do
     name=${name// /} target=${target// /}
     chosen "$name" "$@" || continue
     mapfile -t options < <(flags --set "name=$name" "stop.minutes=$minutes" $settings && flags --vary $vary)
-    "$program" tune "$job" "${options[@]}" --budget "${TRIALS:-$trials}" --metric seconds-to-target --target "$target" \
-      --validation $held --ranks 2 --launcher "$run" --out "tune/$network/$name" || [ $? = 1 ]
-    cp "tune/$network/$name/table.csv" "speed/$network/trials/$name.csv"
-    if [ -f "tune/$network/$name/best.toml" ]; then
-      cp "tune/$network/$name/best.toml" "speed/$network/$name.toml"
-    else
-      echo "$name has no finished trial, so it does not race"
-    fi
+    tuned "speed/$network" "$name" "$job" "${options[@]}" --budget "${TRIALS:-$trials}" --metric seconds-to-target \
+      --target "$target" --validation $held --ranks 2 --launcher "$run"
   done 3< <(entrants)
 }
 

@@ -1,0 +1,26 @@
+"""Of the comparisons in FOLDER (wires.sh): a table on standard output. wires.py FOLDER"""
+
+import csv
+import sys
+from pathlib import Path
+
+
+def of(row: dict[str, str], key: str) -> str:
+    """Median (range) of a figure of a row of summary.csv."""
+    median, low, high = (row[f"{key}_{which}"] for which in ("median", "min", "max"))
+    return f"{float(median):.3g} ({float(low):.3g}-{float(high):.3g})" if low and high else median and f"{float(median):.3g}"
+
+
+def main(folder: Path) -> None:
+    print("| | rate | ms an iteration | reached | iterations | seconds | MB |\n|---|---|---|---|---|---|---|")
+    for file in sorted(folder.glob("*.csv")):
+        name, rate = file.stem.rsplit("-", 1)
+        for row in csv.DictReader(file.open()):
+            goal = next(key.removesuffix("_reached") for key in row if key.endswith("_reached"))
+            each = 1e3 * float(row["seconds_median"]) / float(row["iterations_median"])
+            found = (of(row, f"{goal}_{key}") for key in ("iterations", "seconds"))
+            size = f"{float(row['bytes_median']) / 1e6:.3g}"
+            print("|", " | ".join([f"{name} {row['job']}", rate, f"{each:.3g}", row[f"{goal}_reached"], *found, size]), "|")
+
+
+main(Path(sys.argv[1]))
