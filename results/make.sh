@@ -204,6 +204,27 @@ housing() {
     --set "evaluate.every=$2" "${@:3}"
 }
 
+# dlADMM on 784-1000-1000-10: seconds of an iteration by samples and by rho. Only if asked for; three minutes.
+sizes() {
+  local job=$jobs/mnist-dladmm.toml each=(--only iteration --warm 1 --iterations 5)
+  for n in 5000 10000 20000 40000 60000; do
+    bench 2 runs/sizes/samples-$n.json $job --set data.first=$n "${each[@]}"
+  done
+  for rho in 1e-6 1e-4 1e-2 1.0; do
+    bench 2 runs/sizes/rho-$rho.json $job --set solver.rho=$rho "${each[@]}"
+  done
+  mkdir -p dladmm-sizes
+  python3 -c 'import json, sys
+print("varied,value,iteration_seconds,iteration_seconds_min,commit")
+for name in sys.argv[1:]:
+    found = json.load(open(name))
+    keys = ("iteration_seconds", "iteration_seconds_min")
+    varied, value = name.rsplit("/", 1)[1].removesuffix(".json").split("-", 1)
+    print(varied, value, *(found["figures"][key] for key in keys), found["environment"]["commit"], sep=",")' \
+    runs/sizes/{samples,rho}-*.json > dladmm-sizes/table.csv
+  cp runs/sizes/samples-5000.json dladmm-sizes/environment.json
+}
+
 # Iteration 1 against the median of the 60 after it, warm kernel cache: three starts of each solver on the digits.
 first() {
   mkdir -p first
@@ -296,6 +317,12 @@ three() {
     echo "$adam:name=$solver$1:solver.name=$solver:solver.rate=$2"
     set -- "$1" "${@:3}"
   done
+}
+
+# Layers dealt to two ranks, on the 2,500 images of torchbraid's example. Only if asked for; two minutes.
+layered() {
+  duel rivals/layered 0.908 $mpadmm:name=mpadmm:solver.grid=layers:stop.iterations=20 $pdadmm:name=pdadmm:evaluate.every=1 \
+    --set data.first=2500
 }
 
 # The experiments of jobs/scaling, or those that STUDIES names: report and figure of each.

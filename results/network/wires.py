@@ -6,9 +6,9 @@ from pathlib import Path
 
 
 def of(row: dict[str, str], key: str) -> str:
-    """Median (range) of a figure of a row of summary.csv."""
+    """Median (range) of a figure of a row of summary.csv; empty: a run has none, or all the same."""
     median, low, high = (row[f"{key}_{which}"] for which in ("median", "min", "max"))
-    return f"{float(median):.3g} ({float(low):.3g}-{float(high):.3g})" if low and high else median and f"{float(median):.3g}"
+    return " ".join(f"{float(value):.3g}" for value in (median, low, high) if value)
 
 
 def main(folder: Path) -> None:
@@ -17,10 +17,10 @@ def main(folder: Path) -> None:
         name, rate = file.stem.rsplit("-", 1)
         for row in csv.DictReader(file.open()):
             goal = next(key.removesuffix("_reached") for key in row if key.endswith("_reached"))
-            each = 1e3 * float(row["seconds_median"]) / float(row["iterations_median"])
-            found = (of(row, f"{goal}_{key}") for key in ("iterations", "seconds"))
+            each = f"{1e3 * float(row['seconds_median']) / float(row['iterations_median']):.3g}"
+            found = [of(row, f"{goal}_{key}") for key in ("iterations", "seconds")]
             size = f"{float(row['bytes_median']) / 1e6:.3g}"
-            print("|", " | ".join([f"{name} {row['job']}", rate, f"{each:.3g}", row[f"{goal}_reached"], *found, size]), "|")
+            print("|", " | ".join([f"{name} {row['job']}", rate, each, row[f"{goal}_reached"], *found, size]), "|")
 
 
 main(Path(sys.argv[1]))
