@@ -53,6 +53,7 @@ torch-muon | $torch solver.method=muon $o.rate=3e-3 $o.batch=$first | $rate $eit
 soap | solver.name=soap solver.rate=3e-3 solver.batch=$first | solver.rate=log:1e-3:2e-2 solver.batch=$batch $either | $middle
 torch-ddp | $ddp solver.method=adam $o.rate=2e-3 $o.batch=$first | $rate | $middle
 torch-ddp-bf16 | $ddp solver.method=adam $o.rate=2e-3 $o.batch=$((2 * first)) $half | $rate | $middle
+torch-kfac | $torch solver.method=kfac $o.rate=0.1 $o.batch=$first $o.refresh=20 | $o.rate=log:0.01:1 $o.damping=log:1e-3:1e-1 $o.refresh=choice:5,20,100 $o.batch=$batch | $middle
 torch-sgd-onecycle | $torch solver.method=sgd $o.rate=0.2 $cycle | $o.rate=log:0.05:0.8 $o.batch=$batch $o.epochs=choice:$epochs $either | $last
 END
 }

@@ -10,9 +10,11 @@ precision = "bfloat16" runs forward and backward under autocast.
 --ddp, under an MPI launcher: DistributedDataParallel over gloo, a process a rank, with N / ranks threads and its share
 of each batch. They meet by a file in RUN; GLOO_SOCKET_IFNAME names the network.
 
-methods: adam, adamw, sgd (Nesterov), muon (hidden matrices; Adam for the rest). options, with their defaults:
+methods: adam, adamw, sgd (Nesterov), muon (hidden matrices; Adam for the rest), kfac (sgd along K-FAC's directions;
+needs the package kfac-pytorch). options, with their defaults:
     rate 1e-3, batch 128, schedule "constant" ("cosine", "onecycle": over `epochs` epochs, default 10), decay 0,
-    momentum 0.9 (sgd), 0.95 (muon), beta1 0.9, beta2 0.999 (adam), ends "adam" ("muon": W_1 too), compile false.
+    momentum 0.9 (sgd, kfac), 0.95 (muon), beta1 0.9, beta2 0.999 (adam), ends "adam" ("muon": W_1 too), compile false,
+    damping 1e-3, refresh 1 (kfac: steps from one pair of factors and inverses to the next).
 Runs in an environment of its own, see requirements.txt.
 """
 
@@ -47,7 +49,7 @@ DEFAULTS = {
     "beta1": 0.9,
     "beta2": 0.999,
 }
-DEFAULTS |= {"momentum": None, "ends": "adam", "compile": False}
+DEFAULTS |= {"momentum": None, "ends": "adam", "compile": False, "damping": 1e-3, "refresh": 1}
 
 
 class Options(argparse.Namespace):
@@ -109,6 +111,28 @@ class Task:
         return "test_accuracy", float((guess == y).double().mean())
 
 
+class KFAC(torch.optim.SGD):
+    """SGD along K-FAC's directions: kfac-pytorch changes the gradients before each step."""
+
+    def __init__(self, model, o, **options):
+        try:
+            from kfac.preconditioner import KFACPreconditioner
+        except ModuleNotFoundError as error:
+            raise SystemExit("Error: solver.method = 'kfac' needs the package kfac-pytorch") from error
+        super().__init__(model.parameters(), **options)
+        for layer in model.modules():  # of a preconditioner before, which the warm-up had
+            layer._forward_pre_hooks.clear()
+            layer._backward_hooks.clear()
+        refresh = int(o.refresh)
+        self.directions = KFACPreconditioner(
+            model, factor_update_steps=refresh, inv_update_steps=refresh, damping=o.damping, lr=o.rate
+        )
+
+    def step(self):
+        self.directions.step()
+        super().step()
+
+
 def optimisers(method, model, o):
     """The optimisers that together move all parameters."""
     every = list(model.parameters())
@@ -117,13 +141,10 @@ def optimisers(method, model, o):
         return [torch.optim.Adam(every, weight_decay=o.decay, **adam)]
     if method == "adamw":
         return [torch.optim.AdamW(every, weight_decay=o.decay, **adam)]
-    if method == "sgd":
+    if method in ("sgd", "kfac"):
         momentum = 0.9 if o.momentum is None else o.momentum
-        return [
-            torch.optim.SGD(
-                every, lr=o.rate, momentum=momentum, nesterov=momentum > 0, weight_decay=o.decay, fused=True
-            )
-        ]
+        sgd = {"lr": o.rate, "momentum": momentum, "nesterov": momentum > 0, "weight_decay": o.decay, "fused": True}
+        return [torch.optim.SGD(every, **sgd) if method == "sgd" else KFAC(model, o, **sgd)]
     if method == "muon":
         matrices = [layer.weight for layer in model if isinstance(layer, torch.nn.Linear)]
         matrices = matrices[0 if o.ends == "muon" else 1 : -1]
@@ -131,7 +152,7 @@ def optimisers(method, model, o):
         momentum = 0.95 if o.momentum is None else o.momentum
         muon = {"lr": o.rate, "momentum": momentum, "weight_decay": o.decay, "adjust_lr_fn": "match_rms_adamw"}
         return [torch.optim.Adam(rest, **adam), *([torch.optim.Muon(matrices, **muon)] if matrices else [])]
-    raise SystemExit(f"Error: solver.method = {method!r}: known are adam, adamw, sgd, muon")
+    raise SystemExit(f"Error: solver.method = {method!r}: known are adam, adamw, sgd, muon, kfac")
 
 
 def schedules(chosen, o, steps):
