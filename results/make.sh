@@ -204,7 +204,7 @@ housing() {
     --set "evaluate.every=$2" "${@:3}"
 }
 
-# dlADMM on 784-1000-1000-10: seconds of an iteration by samples and by rho. Only if asked for; three minutes.
+# dlADMM on 784-1000-1000-10: seconds of an iteration by samples, rho and neurons. Only if asked for; four minutes.
 sizes() {
   local job=$jobs/mnist-dladmm.toml each=(--only iteration --warm 1 --iterations 5)
   for n in 5000 10000 20000 40000 60000; do
@@ -212,6 +212,9 @@ sizes() {
   done
   for rho in 1e-6 1e-4 1e-2 1.0; do
     bench 2 runs/sizes/rho-$rho.json $job --set solver.rho=$rho "${each[@]}"
+  done
+  for n in 125 250 500 1000 2000; do
+    bench 2 runs/sizes/neurons-$n.json $job --set "network.hidden=[$n,$n]" "${each[@]}"
   done
   mkdir -p dladmm-sizes
   python3 -c 'import json, sys
@@ -221,7 +224,7 @@ for name in sys.argv[1:]:
     keys = ("iteration_seconds", "iteration_seconds_min")
     varied, value = name.rsplit("/", 1)[1].removesuffix(".json").split("-", 1)
     print(varied, value, *(found["figures"][key] for key in keys), found["environment"]["commit"], sep=",")' \
-    runs/sizes/{samples,rho}-*.json > dladmm-sizes/table.csv
+    runs/sizes/*.json > dladmm-sizes/table.csv
   cp runs/sizes/samples-5000.json dladmm-sizes/environment.json
 }
 
@@ -321,7 +324,7 @@ three() {
 
 # Layers dealt to two ranks, on the 2,500 images of torchbraid's example. Only if asked for; two minutes.
 layered() {
-  duel rivals/layered 0.908 $mpadmm:name=mpadmm:solver.grid=layers:stop.iterations=20 $pdadmm:name=pdadmm:evaluate.every=1 \
+  duel rivals/layered 0.86 $mpadmm:name=mpadmm:solver.grid=layers:stop.iterations=20 $pdadmm:name=pdadmm:evaluate.every=1 \
     --set data.first=2500
 }
 
