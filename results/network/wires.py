@@ -16,11 +16,10 @@ def main(folder: Path) -> None:
     for file in sorted(folder.glob("*.csv")):
         name, rate = file.stem.rsplit("-", 1)
         for row in csv.DictReader(file.open()):
-            goal = next(key.removesuffix("_reached") for key in row if key.endswith("_reached"))
             each = f"{1e3 * float(row['seconds_median']) / float(row['iterations_median']):.3g}"
-            found = [of(row, f"{goal}_{key}") for key in ("iterations", "seconds")]
+            found = [of(row, f"target_{key}") for key in ("iterations", "seconds")]
             size = f"{float(row['bytes_median']) / 1e6:.3g}"
-            print("|", " | ".join([f"{name} {row['job']}", rate, each, row[f"{goal}_reached"], *found, size]), "|")
+            print("|", " | ".join([f"{name} {row['job']}", rate, each, row["reached"], *found, size]), "|")
 
 
 main(Path(sys.argv[1]))
