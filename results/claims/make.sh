@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # What the papers claim beside their figures: see README.md. HPCADMM names the program, PYTHON its interpreter, which needs
-# matplotlib; HPCADMM_DATA the folder of the data. One core; no part measures time. A part's tables are made anew.
+# matplotlib; HPCADMM_DATA the folder of the data. One core; no part measures time. start, stages and depth go on where they
+# were stopped; the other parts begin anew.
 #
 #   make.sh milder     the Lagrangian of pdadmm for every activation and loss: 6 minutes
 #   make.sh rates      how fast the steps of dladmm and pdadmm shrink: 15 minutes
@@ -26,16 +27,12 @@ case ${1:-} in
     "$python" rates.py rates-pdadmm.csv $pdadmm "${small[@]}" stop.iterations=3000
     "$python" rates.py rates-dladmm.csv $dladmm "${small[@]}" solver.rho=1.1 stop.iterations=3000
     "$python" draw.py rates.png rates-pdadmm.csv rates-dladmm.csv ;;
-  start)
-    rm -f start.csv start-*.csv
-    "$python" deep.py start start data.first=2500 ;;
-  stages | depth)
-    rm -f "$1".csv "$1"-*.csv
-    "$python" deep.py "$1" "$1" ;;
+  start) "$python" deep.py start start data.first=2500 ;;
+  stages | depth) "$python" deep.py "$1" "$1" ;;
   gaussian)
     "$program" compare $jobs/mnist-taylor.toml $jobs/mnist-taylor.toml:name=gaussian:solver.init=gaussian \
-      --set save.every=0 --ranks 1 --repeat 5 --out ../compare/claims/gaussian
+      --set save.every=0 --set data.first=10000 --ranks 1 --repeat 5 --out ../compare/claims/gaussian
     cp ../compare/claims/gaussian/summary.csv gaussian.csv ;;
   ranks) "$python" ranks.py ranks.csv $jobs/taylor-2016/accuracy-sgd.toml ../scaling/machine.json 100g gigabit.toml ;;
-  *) sed -n '2,11s/^# \?//p' "$0" && exit 2 ;;
+  *) sed -n '2,12s/^# \?//p' "$0" && exit 2 ;;
 esac
