@@ -267,6 +267,14 @@ convex() {
   done
 }
 
+# Theorems, assumptions and motivations of the slides on small problems: see claims/README.md. Only if asked for, since it
+# needs PYTHON, the program's interpreter, with matplotlib.
+claims() {
+  for part in ${CLAIMS:-milder rates start stages depth gaussian ranks}; do
+    HPCADMM=$program claims/make.sh "$part"
+  done
+}
+
 # The accuracy of a multilayer perceptron on MNIST over five seeds. Only if asked for.
 record() { duel record/mnist 0.989 $jobs/record/mnist.toml --set "precision=${PRECISION:-float32}"; }
 

@@ -3,6 +3,7 @@
 # matplotlib; HPCADMM_DATA the folder of the data. Counts of rounds and bits need no quiet machine.
 #
 #   make.sh graphs    rounds and bits of convex problems on a chain, a ring, a star and a random graph
+#   make.sh chains    rounds and modelled energy on random chains of 50 workers
 #   make.sh tune      the rates of the network's rivals, by RATES on held-out images
 #   make.sh network   the network of Q-GADMM's paper: accuracy by rounds and bits, SEEDS seeds
 set -euo pipefail
@@ -36,6 +37,7 @@ case ${1:-} in
   graphs)
     "$python" graphs.py graphs $jobs/linear.toml $jobs/logistic.toml
     "$python" graphs_report.py graphs ;;
+  chains) "$python" chains.py chains $jobs/linear.toml ;;
   tune)
     while IFS='|' read -r name settings; do
       [[ $settings == *rate=* ]] || continue
@@ -52,5 +54,5 @@ case ${1:-} in
       done
     done < <(entrants)
     "$python" network.py network "$runs"/* ;;
-  *) sed -n '2,8s/^# \?//p' "$0" && exit 2 ;;
+  *) sed -n '2,9s/^# \?//p' "$0" && exit 2 ;;
 esac
