@@ -97,7 +97,7 @@ def measured(one, entries):
                 iterations, done = row["iteration"], graphs.reached(row)
             else:
                 iterations, done = once[name], True
-            line = {"drop": drop, "solver": name, "reached": done, "rounds": iterations * (2 if chained else 1)}
+            line = {"drop": drop, "solver": name, "reached": done, "rounds": 2 * iterations}
             for label, band in BANDS.items():
                 joules = on_chain(apart, chain, bits, band) if chained else by_server(apart, server, bits, whole, band)
                 line[label] = f"{iterations * joules:.4g}"
