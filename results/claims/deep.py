@@ -117,7 +117,7 @@ def depth(out, sets):
 def stages(out, sets):
     plans = {"at once": "[]", "3, 6, 10": grown((3, 15), (6, 15), (10, 30)), "2, 10": grown((2, 30), (10, 30))}
     for name, plan in plans.items():
-        yield case(out, {"layers": name}, PD, NUS, [hidden(9), f"solver.stages={plan}", *sets])
+        yield case(out, {"layers": name}, PD, [("solver.nu=0.1",)], [hidden(9), f"solver.stages={plan}", *sets])
 
 
 def grown(*pairs):

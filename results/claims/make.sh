@@ -6,9 +6,9 @@
 #   make.sh milder     the Lagrangian of pdadmm for every activation and loss: 6 minutes
 #   make.sh rates      how fast the steps of dladmm and pdadmm shrink: 15 minutes
 #   make.sh start      gradients of nine hidden layers, and accuracy from these starts: 15 minutes
-#   make.sh stages     pdadmm with nine hidden layers at once and added step by step: 5 minutes
+#   make.sh stages     pdadmm with nine hidden layers at once and added step by step: 2 minutes
 #   make.sh depth      1 to 9 hidden layers, pdadmm and adam: 10 minutes
-#   make.sh gaussian   Taylor's ADMM from a forward pass and from Gaussian a and z, five seeds: 5 minutes
+#   make.sh gaussian   Taylor's ADMM from a forward pass and from Gaussian a and z, five seeds: 3 minutes
 #   make.sh ranks      modelled seconds of SGD on 500 and 1,500 ranks
 set -euo pipefail
 cd "$(dirname "$0")"

@@ -28,7 +28,7 @@ from hpcadmm.solvers import SOLVERS
 
 WORKERS, DROPS, SIDE, SLOT, NOISE, BITS, MOST = 50, 100, 250.0, 1e-3, 1e-6, 2, 4000
 BANDS = {"10 MHz": 10e6, "2 MHz": 2e6, "1 MHz": 1e6}
-RHOS, RATES = [12.5 * 2.0**j for j in range(8)], (1.0, 1.5, 1.8, 1.9, 1.95)  # rates over 1/L
+RHOS, RATES = [200 * 2.0**j for j in range(7)], (1.0, 1.5, 1.8, 1.9, 1.95)  # rates over 1/L
 graphs.WORKERS = WORKERS
 
 
@@ -97,7 +97,7 @@ def measured(one, entries):
                 iterations, done = row["iteration"], graphs.reached(row)
             else:
                 iterations, done = once[name], True
-            line = {"drop": drop, "solver": name, "reached": done, "rounds": iterations * (2 if chained else 1)}
+            line = {"drop": drop, "solver": name, "reached": done, "rounds": 2 * iterations}
             for label, band in BANDS.items():
                 joules = on_chain(apart, chain, bits, band) if chained else by_server(apart, server, bits, whole, band)
                 line[label] = f"{iterations * joules:.4g}"
@@ -128,6 +128,7 @@ def write(path, rows):
 def draw(drops, path):
     """The CDFs."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import NullFormatter
 
     figure = Figure(figsize=(11, 3.2), layout="constrained")
     keys = {"rounds": "rounds", **{band: f"modelled energy at {band}, J" for band in BANDS}}
@@ -136,6 +137,7 @@ def draw(drops, path):
             values = sorted(float(row[key]) for row in drops if row["solver"] == name)
             axes.plot(values, np.arange(1, len(values) + 1) / len(values), style, label=name, drawstyle="steps-post")
         axes.set(xscale="log", xlabel=label)
+        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.grid(alpha=0.3)
     figure.axes[0].set(ylabel="share of drops")
     figure.axes[0].legend()

@@ -126,7 +126,8 @@ def at(rows, k):
 
 def posed(job, seed):
     """The problem of a job file with this partition of its samples."""
-    made, world = read(Path(job), [f"data.split_seed={seed}"], World.alone()), World.alone()
+    world = World.alone()
+    made = read(Path(job), [f"data.split_seed={seed}", f"solver.workers={WORKERS}"], world)
     problem = set_up(made, world).problem
     gd = SOLVERS["gd"](workers=WORKERS, rate="lipschitz")
     state = gd.blank(problem, world)
