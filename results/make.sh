@@ -223,7 +223,7 @@ for name in sys.argv[1:]:
     found = json.load(open(name))
     keys = ("iteration_seconds", "iteration_seconds_min")
     varied, value = name.rsplit("/", 1)[1].removesuffix(".json").split("-", 1)
-    print(varied, value, *(found["figures"][key] for key in keys), found["environment"]["commit"], sep=",")' \
+    print(varied, value, *(found["figures"][key] for key in keys), found["environment"]["commit"]["commit"][:12], sep=",")' \
     runs/sizes/*.json > dladmm-sizes/table.csv
   cp runs/sizes/samples-5000.json dladmm-sizes/environment.json
 }
