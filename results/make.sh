@@ -3,9 +3,7 @@
 # MPIRUN and HPCADMM name the programs. What a part with `compare` or `scaling run` has finished, a second call keeps.
 set -euo pipefail
 cd "$(dirname "$0")"
-run=${MPIRUN:-mpirun} program=${HPCADMM:-hpcadmm}
-case $run in */*) run=$(cd .. && realpath "$run") ;; esac
-case $program in */*) program=$(cd .. && realpath "$program") ;; esac
+. ./programs.sh
 parts="runs hashes floor exact scaling layers grids wires convergence accuracy decentralized mpadmm first scale"
 parts="$parts model rivals"
 

@@ -11,13 +11,13 @@ OUT-trials.csv and OUT-runs.csv: each of these runs; OUT.csv: medians and ranges
 Overrides are for every run.
 """
 
-import csv
 import sys
 from itertools import product
 from pathlib import Path
 from statistics import median
 
 import numpy as np
+from tables import rows, write
 
 import hpcadmm
 from hpcadmm.comm.world import World
@@ -88,24 +88,6 @@ def case(out, labels, base, settings, sets, start=None):
     line["seconds"] = median(seconds)
     print(*line.values(), flush=True)
     return line
-
-
-def rows(path):
-    """The rows of a table that may not be there."""
-    if not Path(path).exists():
-        return []
-    with open(path, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-def write(path, table, more=False):
-    """A table, or rows more of it."""
-    headed = not (more and Path(path).exists())
-    with open(path, "a" if more else "w", newline="", encoding="utf-8") as file:
-        lines = csv.DictWriter(file, table[0], lineterminator="\n")
-        if headed:
-            lines.writeheader()
-        lines.writerows(table)
 
 
 def depth(out, sets):

@@ -1,20 +1,18 @@
 """The figure of the rates: python draw.py OUT.png FILE.csv...: k c_k by k, log-log, and the slope of c_k by decade."""
 
-import csv
 import sys
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
-
-AT = (10, 30, 100, 300, 1000, 3000, 10000)
+from rates import AT
+from tables import rows
 
 
 def read(path):
     """k and c_k of a file, as arrays."""
-    with open(path, newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    return (np.array([float(row[key]) for row in rows]) for key in ("k", "c_k"))
+    found = rows(path)
+    return (np.array([float(row[key]) for row in found]) for key in ("k", "c_k"))
 
 
 def main():

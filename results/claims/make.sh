@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What the papers claim beside their figures: see README.md. HPCADMM names the program, PYTHON its interpreter, which needs
+# Claims of the papers that no figure of theirs shows: see README.md. HPCADMM names the program, PYTHON its interpreter, which needs
 # matplotlib; HPCADMM_DATA the folder of the data. One core; no part measures time. start, stages and depth go on where they
 # were stopped; the other parts begin anew.
 #
@@ -12,9 +12,7 @@
 #   make.sh ranks      modelled seconds of SGD on 500 and 1,500 ranks
 set -euo pipefail
 cd "$(dirname "$0")"
-program=${HPCADMM:-hpcadmm} python=${PYTHON:-python3}
-case $program in */*) program=$(cd ../.. && realpath "$program") ;; esac
-case $python in */*) python=$(cd ../.. && realpath -s "$python") ;; esac
+. ../programs.sh
 unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE # kernels that are forced are not those of a user
 export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 jobs=../../jobs
@@ -34,5 +32,5 @@ case ${1:-} in
       --set save.every=0 --set data.first=10000 --ranks 1 --repeat 5 --out ../compare/claims/gaussian
     cp ../compare/claims/gaussian/summary.csv gaussian.csv ;;
   ranks) "$python" ranks.py ranks.csv $jobs/taylor-2016/accuracy-sgd.toml ../scaling/machine.json 100g gigabit.toml ;;
-  *) sed -n '2,12s/^# \?//p' "$0" && exit 2 ;;
+  *) sed -n '2,12s/^# \?//p' "$(basename "$0")" && exit 2 ;;
 esac

@@ -5,10 +5,11 @@ with S the Lipschitz constant of the activation, and rho = nu, as in the paper's
 rise is a Lagrangian more than 1e-12 of its value above that of the iteration before.
 """
 
-import csv
 import sys
 from itertools import pairwise
 from pathlib import Path
+
+from tables import write
 
 import hpcadmm
 from hpcadmm.comm.world import World
@@ -58,10 +59,7 @@ def main():
                 named = {"activation": activation, "loss": loss, "rule": rule, "rho_over_nu": f"{rho / nu:.4g}"}
                 table.append(named | found)
                 print(*table[-1].values(), flush=True)
-    with open(out, "w", newline="", encoding="utf-8") as file:
-        lines = csv.DictWriter(file, table[0], lineterminator="\n")
-        lines.writeheader()
-        lines.writerows(table)
+    write(out, table)
 
 
 if __name__ == "__main__":

@@ -4,9 +4,10 @@ Two networks and three batches, whose parts are single samples, so that a rank m
 scaling advise --fabric`. OUT: CSV. Everything is predicted from the machine file, nothing is measured.
 """
 
-import csv
 import sys
 from pathlib import Path
+
+from tables import write
 
 from hpcadmm.comm.world import World
 from hpcadmm.job.job import read
@@ -33,10 +34,7 @@ def main():
                 row |= {f"{n} ranks": f"{p.seconds:.3g}" for n, p in zip(RANKS, found, strict=True)}
                 row["1500 over 500"] = f"{found[-1].seconds / found[RANKS.index(500)].seconds:.3f}"
                 rows.append(row)
-    with open(out, "w", newline="", encoding="utf-8") as file:
-        lines = csv.DictWriter(file, rows[0], lineterminator="\n")
-        lines.writeheader()
-        lines.writerows(rows)
+    write(out, rows)
 
 
 if __name__ == "__main__":

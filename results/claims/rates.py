@@ -11,7 +11,6 @@ The program's loop runs the solver on one rank; its block steps are replaced by 
 c_k and the Lagrangian at about 100 iterations evenly in log k, CSV.
 """
 
-import csv
 import math
 import sys
 from contextlib import contextmanager, nullcontext
@@ -19,6 +18,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from tables import write
 
 import hpcadmm
 from hpcadmm.comm.world import World
@@ -103,10 +103,7 @@ def main():
     print(made.solver.name, "rises:", sum(b - a > 1e-12 * abs(a) for a, b in pairwise(values)))
     spread = np.round(np.geomspace(1, len(rates.rows), 100)).astype(int)
     chosen = sorted({*spread.tolist(), *(k for k in AT if k <= len(rates.rows))})
-    with open(out, "w", newline="", encoding="utf-8") as file:
-        lines = csv.DictWriter(file, rates.rows[0], lineterminator="\n")
-        lines.writeheader()
-        lines.writerows({key: f"{value:.6g}" for key, value in rates.rows[k - 1].items()} for k in chosen)
+    write(out, [{key: f"{value:.6g}" for key, value in rates.rows[k - 1].items()} for k in chosen])
 
 
 if __name__ == "__main__":

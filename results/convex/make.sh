@@ -17,10 +17,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . ./tuned.sh
-run=${MPIRUN:-mpirun} program=${HPCADMM:-hpcadmm} python=${PYTHON:-python3}
-case $run in */*) run=$(cd .. && realpath "$run") ;; esac
-case $program in */*) program=$(cd .. && realpath "$program") ;; esac
-case $python in */*) python=$(cd .. && realpath -s "$python") ;; esac
+. ./programs.sh
 export CONVEX_RIVAL="${RIVAL_PYTHON:-} $PWD/convex/rival.py"
 unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE # kernels that are forced are not those of a user
 jobs=../jobs/convex a9a=${A9A:-${HPCADMM_DATA:-.}/wild/a9a} covtype=${COVTYPE:-${HPCADMM_DATA:-.}/wild/covtype/covtype_sample.csv}

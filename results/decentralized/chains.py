@@ -14,7 +14,6 @@ entry, one of qgadmm, and on the way up of qgd, 2, and 64 bits more.
 OUT/drops.csv: rounds and joules of each drop. OUT/trials.csv. OUT/summary.csv, OUT/figure.png: medians and CDFs.
 """
 
-import csv
 import sys
 from itertools import pairwise
 from pathlib import Path
@@ -22,6 +21,7 @@ from statistics import median
 
 import graphs
 import numpy as np
+from network import write
 from threadpoolctl import threadpool_limits
 
 from hpcadmm.solvers import SOLVERS
@@ -117,14 +117,6 @@ def summary(drops):
         yield line
 
 
-def write(path, rows):
-    rows = list(rows)
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        lines = csv.DictWriter(file, rows[0], lineterminator="\n")
-        lines.writeheader()
-        lines.writerows(rows)
-
-
 def draw(drops, path):
     """The CDFs."""
     from matplotlib.figure import Figure
@@ -152,7 +144,7 @@ def main():
         trials, drops = measured(one, one.problem.network.n[0])
     write(out / "trials.csv", trials)
     write(out / "drops.csv", drops)
-    write(out / "summary.csv", summary(drops))
+    write(out / "summary.csv", list(summary(drops)))
     draw(drops, out / "figure.png")
 
 

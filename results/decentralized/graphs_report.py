@@ -10,6 +10,8 @@ from collections import defaultdict
 from pathlib import Path
 from statistics import median
 
+from network import write
+
 from hpcadmm import plotting
 
 TARGET = 1e-4
@@ -91,10 +93,7 @@ def drawn(metrics):
 def main():
     out = Path(sys.argv[1])
     table, metrics = summarised(read(out / "runs.csv")), read(out / "metrics.csv")
-    with open(out / "table.csv", "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(table[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(table)
+    write(out / "table.csv", table)
     (out / "table.md").write_text(markdown(table), encoding="utf-8")
     for job in unique(metrics, "job"):
         some = [row for row in metrics if row["job"] == job]

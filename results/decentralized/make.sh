@@ -8,9 +8,7 @@
 #   make.sh network   the network of Q-GADMM's paper: accuracy by rounds and bits, SEEDS seeds
 set -euo pipefail
 cd "$(dirname "$0")"
-program=${HPCADMM:-hpcadmm} python=${PYTHON:-python3}
-case $program in */*) program=$(cd ../.. && realpath "$program") ;; esac
-case $python in */*) python=$(cd ../.. && realpath -s "$python") ;; esac
+. ../programs.sh
 unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE # kernels that are forced are not those of a user
 jobs=../../jobs/decentralized runs=../runs/decentralized-network
 
@@ -54,5 +52,5 @@ case ${1:-} in
       done
     done < <(entrants)
     "$python" network.py network "$runs"/* ;;
-  *) sed -n '2,9s/^# \?//p' "$0" && exit 2 ;;
+  *) sed -n '2,9s/^# \?//p' "$(basename "$0")" && exit 2 ;;
 esac

@@ -6,9 +6,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source tuned.sh # words of a command
-program=${HPCADMM:-hpcadmm} python=${PYTHON:-python3}
-case $program in */*) program=$(cd .. && realpath "$program") ;; esac
-case $python in */*) python=$(cd .. && realpath -s "$python") ;; esac
+. ./programs.sh
 export OMP_NUM_THREADS=1
 wild=$HPCADMM_DATA/wild runs=runs/defaults
 width='network.hidden=choice:[50],[100],[100,100],[200,200],[300,300]'

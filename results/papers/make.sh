@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The papers' comparisons of accuracy, with the same budget of tuning for all. Needs HPCADMM_DATA; for the study
-# taylor-higgs also HIGGS_ROWS, the folder that higgs.py reads. HPCADMM names the program. Counts and accuracies do not
+# taylor-higgs also HIGGS_ROWS, the folder that higgs.py reads. HPCADMM names the program, PYTHON its
+# interpreter. Counts and accuracies do not
 # need a quiet machine, seconds do.
 #
 #   make.sh tune STUDY [ENTRANT...]   TRIALS (20) trials of each entrant, by the accuracy on held-out samples
@@ -13,8 +14,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . ./tuned.sh
-program=${HPCADMM:-hpcadmm}
-case $program in */*) program=$(cd .. && realpath "$program") ;; esac
+. ./programs.sh
 unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE # kernels that are forced are not those of a user
 
 part=$1 study=$2 more=()
@@ -22,7 +22,7 @@ case $study in
   taylor-higgs)
     job=../jobs/taylor-2016/higgs.toml held=0.2 targets=(0.64 0.66)
     data=runs/higgs-rows
-    [ -d $data ] || "${PYTHON:-python3}" papers/higgs.py "${HIGGS_ROWS:?names the folder that higgs.py reads}" $data
+    [ -d $data ] || "$python" papers/higgs.py "${HIGGS_ROWS:?names the folder that higgs.py reads}" $data
     more=("data.path=$PWD/$data")
     ;;
   dladmm-mnist | dladmm-fashion)
@@ -77,10 +77,10 @@ END
 dladmm-mnist() { samples=55000 dladmm; }
 dladmm-fashion() { samples=60000 dladmm; }
 
-# pdADMM: nine hidden layers of 500, images of half the size; tuned on SMALL samples.
+# pdADMM: nine hidden layers of 500, images of half the size; tuned on 4,000 samples.
 pdadmm() {
   local steps="solver.batch=128 stop.iterations=600 evaluate.every=50"
-  local batch="solver.batch=choice:64,128,256" small="data.first=${small:-4000}" sized="data.first=$samples"
+  local batch="solver.batch=choice:64,128,256" small="data.first=4000" sized="data.first=$samples"
   local longer="$sized stop.iterations=$((samples / 10)) evaluate.every=$((samples / 200))" all="$sized stop.iterations=100"
   cat << END
 pdadmm | $small stop.iterations=40 | solver.nu=log:1e-2:10 solver.rho=log:1e-2:10 solver.ridge=log:1e-4:1e-1 | $all
@@ -137,6 +137,7 @@ full() {
   while IFS='|' read -r name _ _ settings; do
     name=${name// /}
     chosen "$name" "$@" && [ -f "papers/$study/$name.toml" ] || continue
+    [ -n "$settings" ] || { echo "$study: $name has no other size" >&2 && exit 2; }
     jobs+=("papers/$study/$name.toml$(printf ':%s' $settings)")
   done < <("$study")
   compared "$study/full" "${jobs[@]}"

@@ -14,9 +14,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . ./tuned.sh
-run=${MPIRUN:-mpirun} program=${HPCADMM:-hpcadmm}
-case $run in */*) run=$(cd .. && realpath "$run") ;; esac
-case $program in */*) program=$(cd .. && realpath "$program") ;; esac
+. ./programs.sh
 export TORCH_RIVAL="${TORCH_PYTHON:-} $PWD/race/torch_rival.py" GLOO_SOCKET_IFNAME=${GLOO_SOCKET_IFNAME:-lo}
 export TORCH_DDP="$run -n 2 $TORCH_RIVAL --ddp"
 unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE # kernels that are forced are not those of a user
