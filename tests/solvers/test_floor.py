@@ -31,7 +31,7 @@ def made(*gemms, tiles=TILES, columns=130, calls=3, dtype=np.float64, inverses=(
 def test_a_product_has_the_shapes_and_the_memory_order_of_the_real_one(kind, flops, dtype):
     (product,) = made((kind, 3, 3 if kind == "gram" else 5, "x"), dtype=dtype).values()
     assert product.flops == flops * 130
-    assert product.tiles == TILES
+    assert product.tiles == [t for _, t in TILES]
     assert {product.left.dtype, product.right.dtype} == {np.dtype(dtype)}
     assert product.right.flags.f_contiguous
     assert product.left.flags.c_contiguous is (kind == "pull")
@@ -86,6 +86,30 @@ def test_the_products_of_a_layer_share_memory_as_large_as_their_largest_operands
     arrays = [array for product in found.values() for array in (product.left, product.right)]
     bases = {id(array.base): array.base.size for array in arrays}
     assert sorted(bases.values()) == [36, 9 * 130, 9 * 130]
+
+
+@pytest.mark.parametrize("kind", ["apply", "pull", "outer", "gram"])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("most", [90 * 40 * 4, 1])
+def test_a_large_product_does_the_same_work_in_less_memory(kind, precision, most):
+    """A job that fits the memory is not ended by the floor's arrays beside its own."""
+    tiles, bill = Tiles(330, 32), Bill(330, 11, 4)
+    bill.gemm(1, kind, 40, 40, name="x")
+    few, whole = (Floor(tiles, np.float32, engine_of(precision), *limit) for limit in ([most], []))
+    small, large = few.of(bill)["x"], whole.of(bill)["x"]
+    assert widths(small) == widths(large) == [32] * 10 + [10]
+    assert small.flops == large.flops
+    held, all_columns = few._flat[f"{'z' if kind == 'pull' else 'a'}1"].size // 40, 330
+    assert 32 <= held <= 90 < all_columns
+    small()
+
+
+def widths(product):
+    """Of the tiles, which lie within the arrays."""
+    if isinstance(product, RoundedProduct):
+        return [x.shape[x.shape[0] == 40] for x in product.right]
+    assert all(t.stop <= product.right.shape[1] for t in product.tiles)
+    return [t.stop - t.start for t in product.tiles]
 
 
 def test_a_floor_follows_the_bills_of_different_iterations():

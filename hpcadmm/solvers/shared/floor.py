@@ -14,19 +14,21 @@ from hpcadmm.products.scratch import Scratch
 from hpcadmm.solvers.shared.ops import Bill, Dense, Gemm, Kind
 from hpcadmm.subproblems.matrix_penalty import damped_inverse
 
+MOST = 1 << 28  # bytes of an array of random columns: far above any cache, far below the memory of a large job
+
 
 @dataclass(frozen=True)
 class Product:
     """left right or, `outer`, left right^T over the samples; a call computes it tile after tile.
 
-    left: (rows, inner), `outer`: (rows, samples); right: (inner, samples). left is right: one triangle (SYRK).
-    The result of a tile overwrites that of the tile before.
+    left: (rows, inner), `outer`: (rows, held); right: (inner, held). left is right: one triangle (SYRK).
+    tiles: the columns of each tile, of those that are held. The result of a tile overwrites that of the tile before.
     """
 
     flops: float
     left: Array
     right: Array
-    tiles: Tiles
+    tiles: list[slice]
     outer: bool
     results: Scratch
 
@@ -36,7 +38,7 @@ class Product:
 
     def factors(self) -> Iterator[tuple[Any, Any]]:
         """Both factors of each tile."""
-        for _, t in self.tiles:
+        for t in self.tiles:
             yield (self.left[:, t], self.right[:, t].T) if self.outer else (self.left, self.right[:, t])
 
 
@@ -87,10 +89,10 @@ Necessary = Product | RoundedProduct | Inverse
 
 class Floor:
     """The products of bills over these tiles. Those of a layer share its W, a and z, so that caches see as much memory
-    as in an iteration."""
+    as in an iteration; an array that would be larger than `most` bytes begins again at its first columns."""
 
-    def __init__(self, tiles: Tiles, dtype: Any, products: Engine | None = None) -> None:
-        self.tiles, self.dtype, self.results = tiles, np.dtype(dtype), Scratch(dtype)
+    def __init__(self, tiles: Tiles, dtype: Any, products: Engine | None = None, most: int = MOST) -> None:
+        self.tiles, self.dtype, self.results, self.most = tiles, np.dtype(dtype), Scratch(dtype), most
         self.products = products or Plain(self.dtype.name)
         self._flat: dict[str, Array] = {}
         self._rounded: dict[Any, list[Operand]] = {}
@@ -112,7 +114,7 @@ class Floor:
 
     def _reserve(self, products: list[Gemm]) -> None:
         """Make the arrays large enough."""
-        for name, rows, columns in (operand for op in products for operand in operands(op)):
+        for name, rows, columns in (operand for op in products for operand in operands(op, self._held(op))):
             if name not in self._flat or self._flat[name].size < rows * columns:
                 self._flat[name] = np.empty(rows * columns, self.dtype)
                 self._made.clear()
@@ -122,38 +124,64 @@ class Floor:
                 flat[...] = np.random.default_rng(0).standard_normal(flat.size, self.dtype)
 
     def _product(self, op: Gemm) -> Product | RoundedProduct:
+        held = self._held(op)
+        named = operands(op, held)
         arrays = [
-            self._flat[name][: rows * columns].reshape((rows, columns), order="F")
-            for name, rows, columns in operands(op)
+            self._flat[name][: rows * columns].reshape((rows, columns), order="F") for name, rows, columns in named
         ]
-        columns, calls = round(op.columns), max(1, round(op.calls))
-        same = columns == self.tiles.hi - self.tiles.lo and calls == max(1, len(self.tiles))
-        tiles = self.tiles if same else Tiles(columns, max(1, columns), parts=calls)
+        tiles = again(self._cuts(op), held)
         engine = self.products.at(*op.factor)
         if not isinstance(engine, Plain):
             left, right = (
                 self._operands(engine, x, name, tiles)
-                for x, (name, _, _) in zip((arrays[0], arrays[-1]), (operands(op)[0], operands(op)[-1]), strict=True)
+                for x, (name, _, _) in zip((arrays[0], arrays[-1]), (named[0], named[-1]), strict=True)
             )
             return RoundedProduct(op.flops, op.kind, engine, left, right, self.results)
         left = arrays[0].T if op.kind == "pull" else arrays[0]
         return Product(op.flops, left, arrays[-1], tiles, op.kind in ("outer", "gram"), self.results)
 
-    def _operands(self, engine: Engine, x: Array, name: str, tiles: Tiles) -> Any:
+    def _cuts(self, op: Gemm) -> list[slice]:
+        """The tiles of a product."""
+        columns, calls = round(op.columns), max(1, round(op.calls))
+        same = columns == self.tiles.hi - self.tiles.lo and calls == max(1, len(self.tiles))
+        return [t for _, t in (self.tiles if same else Tiles(columns, max(1, columns), parts=calls))]
+
+    def _held(self, op: Gemm) -> int:
+        """The columns that a product's arrays have: at least those of its widest tile."""
+        widest = max((t.stop - t.start for t in self._cuts(op)), default=0)
+        return min(round(op.columns), max(widest, self.most // (max(op.rows, op.inner) * self.dtype.itemsize)))
+
+    def _operands(self, engine: Engine, x: Array, name: str, tiles: list[slice]) -> Any:
         """The operand of a W, or those of the tiles of an array, the same for all products."""
-        key = name, *x.shape, tiles
+        cuts = [(0, x.shape[1])] if name.startswith("W") else [(t.start, t.stop) for t in tiles]
+        key = name, *x.shape, *cuts
         if key not in self._rounded:
-            parts = [x] if name.startswith("W") else [x[:, t] for _, t in tiles]
-            self._rounded[key] = [engine.data(part) for part in parts]
+            made = {cut: engine.data(x[:, slice(*cut)]) for cut in cuts}
+            self._rounded[key] = [made[cut] for cut in cuts]
         return self._rounded[key][0] if name.startswith("W") else self._rounded[key]
 
     def _inverse(self, op: Dense) -> Inverse:
         return Inverse(op.flops, np.eye(op.n, order="F"), np.empty((op.n, op.n), self.dtype, order="F"))
 
 
-def operands(op: Gemm) -> list[tuple[str, int, int]]:
+def again(tiles: list[slice], held: int) -> list[slice]:
+    """The columns of each tile in arrays of `held` columns: of the same width, and from the first ones again where the
+    arrays end.
+
+    >>> again([slice(0, 3), slice(3, 6), slice(6, 9), slice(9, 11)], 7)
+    [slice(0, 3, None), slice(3, 6, None), slice(0, 3, None), slice(3, 5, None)]
+    """
+    if not tiles or tiles[-1].stop <= held:
+        return tiles
+    widest = max(t.stop - t.start for t in tiles)
+    starts = [t.start for t in tiles if t.start + widest <= held]
+    pairs = ((starts[k % len(starts)], t.stop - t.start) for k, t in enumerate(tiles))
+    return [slice(start, start + width) for start, width in pairs]
+
+
+def operands(op: Gemm, columns: int) -> list[tuple[str, int, int]]:
     """(array, rows, columns) of each factor, as it lies in memory: W^T z has W, z a^T both over the samples."""
-    l, columns = op.layer, round(op.columns)
+    l = op.layer
     right = f"{'z' if op.kind == 'pull' else 'a'}{l}", op.inner, columns
     if op.kind == "gram":
         return [(f"a{l}", op.rows, columns)]
