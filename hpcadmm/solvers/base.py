@@ -56,6 +56,7 @@ class Solver:
     metrics: ClassVar[tuple[str, ...]] = ("objective", "primal_residual")  # of `measure`, that save.best may name
     sums: str | int = "exact"  # the key `sums`; with others than "exact" the bits depend on the ranks
     batch: int = 0  # the key `batch`: samples a step; 0: all
+    steadier: ClassVar[Mapping[str, str]] = {}  # "larger" or "smaller": change of a key that helps where a run diverges
     path: Any = None  # the key `path`: strengths of the penalty, a fit of each
 
     # The algorithm
@@ -228,8 +229,7 @@ class Solver:
         return False
 
     def samples(self, m: int, L: int, loss: str) -> int:
-        """How many of m training samples an iteration uses, for L weight layers and this loss; a sample that several of
-        its steps use counts for each."""
+        """Of m training samples, those that an iteration uses, each as often as it does, for L layers and this loss."""
         return min(self.batch or m, m)
 
 

@@ -122,10 +122,11 @@ class Run:
         """How to continue the run, for messages."""
         return f"continue with: hpcadmm resume {self.folder}"
 
-    @property
-    def kept(self) -> str:
-        """What remains of a run that diverged, for messages."""
-        return f"the last good checkpoint, if one was due, is in {self.checkpoints}"
+    def kept(self, saved: int) -> str:
+        """What remains of a run that diverged, for messages. saved: the last checkpoint, if above 0."""
+        if saved < 1:
+            return "no checkpoint was due before (save.every, save.minutes)"
+        return f"the last good checkpoint, of iteration {saved}, is in {self.checkpoints}"
 
     def metric(self, row: dict[str, Any]) -> None:
         """Append one line to metrics.jsonl; NaN and infinity become null. Collective."""

@@ -30,7 +30,7 @@ from hpcadmm.training.progress import Progress
 from hpcadmm.training.rehearsal import rehearse
 from hpcadmm.training.restart import job_of, restore, restore_best, write_best, write_checkpoint
 from hpcadmm.training.setup import Setup, set_up
-from hpcadmm.training.stopping import Stopping
+from hpcadmm.training.stopping import Stopping, cures
 
 
 def train(
@@ -144,7 +144,7 @@ def _complete(t: Training, signals: Signals) -> dict[str, Any]:
     if signals.agreed:
         raise Interrupted(f"{reason}; {t.run.continued}")
     if diverged:
-        raise Diverged(f"{reason}; {t.run.kept}")
+        raise Diverged("; ".join([reason, *cures(t.job.solver, t.setup.data.warnings), t.run.kept(t.saved)]))
     return summary
 
 
@@ -164,6 +164,7 @@ def _prepare(t: Training) -> None:
         t.progress.say(line)
 
 
+@np.errstate(over="ignore", invalid="ignore")  # of a run that diverges, which is seen in the same iteration
 def loop(t: Training, signals: Signals) -> str:
     """Iterate until a rule stops the run; returns the reason. All ranks leave in the same iteration."""
     reason = f"{t.spent} iterations were done before" if t.spent >= t.job.stop.iterations else None

@@ -124,6 +124,6 @@ class Progress:
         if self.shown:
             cost = f"{summary['seconds']:.3f} s of solver time on {summary['ranks']} ranks"
             print(f"stopped: {summary['stop_reason']}, {cost}")
-            best = [best_sentence(summary["best"])] if "best" in summary else []
+            best = [best_sentence(summary["best"])] if summary.get("best", {}).get("iteration") else []
             where = [f"run folder: {folder}"] if folder else []
-            print("\n".join([sentence(summary), *best, *where]), flush=True)
+            print("\n".join(filter(None, [sentence(summary), *best, *where])), flush=True)

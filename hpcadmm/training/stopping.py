@@ -1,7 +1,7 @@
 """The rules that end a run; each returns the sentence that says why."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -150,3 +150,17 @@ class Stopping:
             name = self.metric.replace("_", " ")
             return f"no better {name} than {self.best:.4f} in {self.since} measured iterations"
         return None
+
+
+def cures(solver: Any, warnings: Sequence[str]) -> list[str]:
+    """What may help a run that diverged, for its message. warnings: about the data.
+
+    >>> from hpcadmm.solvers import SOLVERS
+    >>> cures(SOLVERS["sgd"](rate=2), ["a.csv: the deviation of the features differs 1e+10-fold"])
+    ['try a smaller solver.rate than 2', 'a.csv: the deviation of the features differs 1e+10-fold']
+    """
+    now = {key: getattr(solver, key) for key in solver.steadier}
+    tries = [
+        f"try a {solver.steadier[key]} solver.{key} than {x:g}" for key, x in now.items() if not isinstance(x, str)
+    ]
+    return [*tries, *warnings]

@@ -365,6 +365,20 @@ def test_nan_on_one_rank_stops_all_and_the_last_good_checkpoint_stays(patched, t
     assert saved(run)[-1] == 4
     assert summary(run)["stop_reason"] == "diverged: NaN or infinity in iteration 5"
     assert summary(run)["state"] == "diverged"
+    assert "the last good checkpoint, of iteration 4, is in" in finished.output
+
+
+def test_a_run_that_diverges_says_what_may_help_and_nothing_else(hpcadmm, tmp_path):
+    """No warning of numpy, no empty line, no best iteration where none was measured."""
+    rows = [f"{k % 7},{k * 1e10},{k % 2}" for k in range(90)]
+    (tmp_path / "big.csv").write_text("\n".join(["a,b,target", *rows]))
+    data = ("--data", tmp_path / "big.csv", "--target", "target", "--set", "data.standardise=false")
+    options = ("--set", "solver.name=sgd", "--set", "solver.rate=1e6", "--out", tmp_path / "run")
+    finished = hpcadmm("train", *data, *options, n=2)
+    assert finished.returncode == 1
+    (error,) = (line for line in finished.output.splitlines() if line.startswith("Error: diverged"))
+    assert re.search(r"smaller solver.rate than 1e\+06; .* b .*data.standardise = true; no checkpoint", error)
+    assert not re.search("RuntimeWarning|best:|\n\n", finished.output)
 
 
 @pytest.mark.parametrize("wire", ["float64", 8])

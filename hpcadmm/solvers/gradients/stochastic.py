@@ -1,6 +1,7 @@
 """The base of the minibatch methods: one step on a minibatch, whose gradient is summed over the ranks."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from inspect import cleandoc
 from typing import Annotated, Any, ClassVar, Literal
@@ -119,6 +120,7 @@ class Stochastic(Solver):
     """
 
     constrained: ClassVar[bool] = False
+    steadier: ClassVar[Mapping[str, str]] = {"rate": "smaller"}
     weighted: ClassVar[bool] = True
     state_type: ClassVar[Any] = State
     streamed: ClassVar[bool] = True
@@ -187,9 +189,7 @@ class Stochastic(Solver):
 
     @property
     def parts(self) -> int:
-        if not self.batch:
-            return 0
-        return self.cut or min(MOST, max(1, round(self.batch / PIECE)))
+        return (self.cut or min(MOST, max(1, round(self.batch / PIECE)))) if self.batch else 0
 
     def grid_of(self, L: int, ranks: int) -> tuple[int, int]:
         if self.batch and ranks > self.parts:

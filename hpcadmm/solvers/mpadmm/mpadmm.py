@@ -7,7 +7,7 @@ grid of layers only the parts of a batch run in parallel, as a pipeline.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -77,8 +77,7 @@ class MpAdmm(Solver):
     kappa: bound on s^2 <D, C>, the KL divergence of a step of all layers together. Default 3.
     schedule: "constant", or "cosine": eta falls to 0 over `period` sweeps. Default "constant".
     period: sweeps of the cosine schedule. Default 60.
-    average: the weights are the running mean of the iterates V, W += (1 - average) (V - W); 0: the last iterate.
-        In [0, 1). Default 0.
+    average: in [0, 1). The weights are the running mean of the iterates V, W += (1 - average) (V - W). Default 0.
     decay: weight decay; biases do not decay. Default 0.
     grid: [blocks of layers, blocks of samples] of the ranks; "samples": [1, ranks]; "layers": as many blocks of layers
         as possible. The parts of a batch flow through a chain of ranks, which are dealt layers of about the same cost,
@@ -109,6 +108,7 @@ class MpAdmm(Solver):
     has_grid: ClassVar[bool] = True
     streamed: ClassVar[bool] = True
     sparse: ClassVar[bool] = True
+    steadier: ClassVar[Mapping[str, str]] = {"delta": "larger"}
     steady: ClassVar[bool] = False  # some sweeps refresh the penalties
     state_type: ClassVar[Any] = State
     weighted: ClassVar[bool] = True

@@ -4,7 +4,7 @@ A. Cauchy: Methode generale pour la resolution des systemes d'equations simultan
 benchmark of GADMM [Elgabli et al., JMLR 2020] and of the ADMMs for networks [Wang et al., KDD 2019].
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Literal
@@ -91,6 +91,7 @@ class Gd(WorkerSolver):
     when: ClassVar[str] = "the baseline of gadmm and consensus"
     state_type: ClassVar[Any] = State
     constrained: ClassVar[bool] = False
+    steadier: ClassVar[Mapping[str, str]] = {"rate": "smaller"}
     sparse: ClassVar[bool] = True
 
     workers: Annotated[int, Ge(1)] = 10

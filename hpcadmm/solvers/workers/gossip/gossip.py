@@ -1,5 +1,6 @@
 """What decentralized gradient methods share: the graph's mixing matrix, and the gradient of each worker."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Annotated, Any, ClassVar
 
@@ -96,6 +97,7 @@ class Gossip(GraphSolver):
     """
 
     constrained: ClassVar[bool] = False
+    steadier: ClassVar[Mapping[str, str]] = {"rate": "smaller"}
     state_type: ClassVar[Any] = State
     bipartite: ClassVar[bool] = False
     streamed: ClassVar[bool] = True
