@@ -1,6 +1,10 @@
-# Sourced: run, program and python, what MPIRUN, HPCADMM and PYTHON name, paths from the project's root made absolute.
-run=${MPIRUN:-mpirun} program=${HPCADMM:-hpcadmm} python=${PYTHON:-python3}
+# Sourced: run, program and python, what MPIRUN, HPCADMM and PYTHON name. Paths are from the project's root; all three are
+# made absolute, for hosts and folders of other names.
 root=$(realpath "$(dirname "${BASH_SOURCE[0]}")/..")
-case $run in */*) run=$(cd "$root" && realpath "$run") ;; esac
-case $program in */*) program=$(cd "$root" && realpath "$program") ;; esac
-case $python in */*) python=$(cd "$root" && realpath -s "$python") ;; esac # a link in an environment is its interpreter
+
+# absolute NAME [-s]: the path of a program, NAME itself where there is none; -s: of a link, not of what it links to.
+absolute() { (cd "$root" && realpath ${2:-} "$(command -v "$1")" 2> /dev/null) || echo "$1"; }
+
+run=$(absolute "${MPIRUN:-mpirun}" -s)
+program=$(absolute "${HPCADMM:-hpcadmm}")
+python=$(absolute "${PYTHON:-python3}" -s) # a link in an environment is its interpreter

@@ -1,8 +1,8 @@
 # Sourced by a script of this folder: runs it between two hosts, in results/; sets hosts, the script that makes them, and
-# program.
+# the programs.
 cd "$(dirname "$0")/.."
+. ./programs.sh
 hosts=$(realpath ../tests/network/hosts.sh)
-program=$(cd .. && realpath "$(command -v "${HPCADMM:-hpcadmm}")")
 export MPIEXEC=${MPIEXEC:-$(dirname "$program")/mpiexec} HOST_CORES=1
 unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE
 if [ -z "${HPCADMM_HOSTS:-}" ]; then

@@ -3,9 +3,8 @@
 # of mnist, fashion and deep, with solver.late = 1 and 0. Sums count here, not seconds, so one rank does. Makes late/; needs
 # HPCADMM_DATA. HPCADMM names the program. A call that was stopped continues.
 set -euo pipefail
-cd "$(dirname "$0")"
-program=$(realpath "$(command -v "${HPCADMM:-hpcadmm}")")
-cd ..
+cd "$(dirname "$0")/.."
+. ./programs.sh
 
 count() {
   local job=../jobs/network/late-$1.toml out=compare/network/late-$1 target

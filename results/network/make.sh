@@ -15,9 +15,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . ./tuned.sh
+. ./programs.sh
 hosts=$(realpath ../tests/network/hosts.sh) job=../jobs/network/mnist.toml
-program=${HPCADMM:-hpcadmm}
-program=$(cd .. && realpath "$(command -v "$program")" || true)
 beside=$(dirname "$program")
 export MPIEXEC=${MPIEXEC:-$beside/mpiexec} HOST_CORES=1 GLOO_SOCKET_IFNAME=eth0
 export TORCH_RIVAL="$hosts mpirun -n 2 ${TORCH_PYTHON:-python} $PWD/race/torch_rival.py --ddp"
