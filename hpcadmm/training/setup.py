@@ -29,8 +29,6 @@ from hpcadmm.training import best
 from hpcadmm.training.scores import chosen
 from hpcadmm.training.scores.scored import Meaning
 
-CURE = "use more ranks on more nodes, fewer units in network.hidden, fewer samples by data.first, or float32"
-
 
 @dataclass(frozen=True)
 class Given:
@@ -178,7 +176,18 @@ def check_memory(job: Job, network: Network, data: Loaded, world: World) -> None
     whole = isinstance(data.train.x, np.ndarray) and not getattr(job.solver, "batch", 0)
     if whole and job.head.precision == "bfloat16":
         needs["rounded inputs"] = 2.0 * columns * n[0]
-    memory.check(world, needs, CURE)
+    memory.check(world, needs, cure(width))
+
+
+def cure(width: int) -> str:
+    """What needs less memory than numbers of `width` bytes.
+
+    >>> cure(8)
+    'use more ranks on more nodes, fewer units in network.hidden, fewer samples, or precision = "float32"'
+    """
+    ways = ["more ranks on more nodes", "fewer units in network.hidden", "fewer samples", 'precision = "float32"']
+    ways = ways if width == 8 else ways[:-1]
+    return f"use {', '.join(ways[:-1])}, or {ways[-1]}"
 
 
 def blank(solver: Solver, setup: Setup) -> Any:
@@ -190,7 +199,7 @@ def blank(solver: Solver, setup: Setup) -> Any:
     for item in items(state):
         name = item.path.partition("/")[0]
         sizes[name] = sizes.get(name, 0.0) + item.array.nbytes
-    memory.check(setup.world, sizes, CURE, free)
+    memory.check(setup.world, sizes, cure(np.dtype(setup.problem.dtype).itemsize), free)
     return state
 
 
