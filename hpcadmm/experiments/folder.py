@@ -71,7 +71,7 @@ def default(kind: str) -> Path:
 def claim(path: Path, facts: dict[str, Any], plan: Sequence[Planned]) -> Lock:
     """Make the folder, or take the folder of an earlier call with the same plan, and lock it.
 
-    facts: what both calls must agree on besides the jobs. The later call may ask for more runs of the same jobs.
+    facts: what both calls must agree on. The later call may ask for more runs of the same jobs, and for more `jobs`.
     Raises UsageError if the folder holds other things or other jobs.
     """
     with spoken(f"make the folder {path}"):
@@ -92,8 +92,7 @@ def furnish(folder: Folder, facts: dict[str, Any], plan: Sequence[Planned]) -> N
     facts = json.loads(json.dumps(facts))
     if (path / PLAN).exists():
         refuse_others(folder, facts, plan)
-    else:
-        write_text(path / PLAN, json.dumps(facts, indent=2) + "\n")
+    write_text(path / PLAN, json.dumps(facts, indent=2) + "\n")
     for part in ("jobs", "runs", "children"):
         (path / part).mkdir(exist_ok=True)
     for one in plan:
@@ -114,9 +113,9 @@ def refuse_others(folder: Folder, facts: dict[str, Any], plan: Sequence[Planned]
     """Raise UsageError if the folder's plan or jobs differ from these."""
     there = read_plan(folder.path / PLAN)
     for key in [*there, *(key for key in facts if key not in {**there, **LATER})]:
-        if there.get(key) != facts.get(key):
-            now = facts.get(key, "unset")
-            raise UsageError(f"{folder.path}: {key} is {there.get(key, 'unset')} there and {now} here; {CURE}")
+        then, now = there.get(key, "unset"), facts.get(key, "unset")
+        if then != now and not (key == "jobs" and "unset" not in (then, now) and set(then) < set(now)):
+            raise UsageError(f"{folder.path}: {key} is {then} there and {now} here; {CURE}")
     more = sorted({path.stem for path in (folder.path / "jobs").glob("*.toml")} - {one.name for one in plan})
     if more:
         raise UsageError(f"{folder.path}: it holds {len(more)} runs more than are asked for, as {more[0]}; {CURE}")

@@ -74,6 +74,16 @@ def test_a_folder_is_taken_again_for_the_same_jobs_and_more_seeds(tmp_path):
     assert json.loads((tmp_path / "out/plan.json").read_text()) == FACTS
 
 
+def test_a_folder_is_taken_again_for_more_jobs_and_not_for_fewer(tmp_path):
+    other, both = planned("other"), ["other", "small"]
+    claim(tmp_path / "out", FACTS, [planned()]).close()
+    claim(tmp_path / "out", FACTS | {"jobs": both}, [planned(), other]).close()
+    assert json.loads((tmp_path / "out/plan.json").read_text())["jobs"] == both
+    assert (tmp_path / "out/jobs" / f"{other.name}.toml").exists()
+    with pytest.raises(UsageError, match=r"jobs is \['other', 'small'\] there and \['small'\] here"):
+        claim(tmp_path / "out", FACTS, [planned()])
+
+
 def test_a_folder_of_a_version_without_some_keys_is_taken_again(tmp_path):
     claim(tmp_path / "out", FACTS, [planned()]).close()
     file = tmp_path / "out/jobs/small-0.toml"
@@ -88,7 +98,7 @@ def test_a_folder_of_other_things_is_refused(tmp_path):
     for facts, plan, why in (
         (FACTS, [other], r"small-0: network.hidden is \[12\] there and \[13\] here; ask for the same, or choose"),
         (FACTS | {"ranks": 3}, [planned()], "ranks is 2 there and 3 here"),
-        (FACTS | {"jobs": ["small", "b"]}, [planned()], r"jobs is \['small'\] there"),
+        (FACTS | {"jobs": ["b"]}, [planned()], r"jobs is \['small'\] there and \['b'\] here"),
         (FACTS | {"kind": "tune"}, [planned()], "kind is compare there and tune here"),
         (FACTS | {"vary": ["x"]}, [planned()], r"vary is unset there and \['x'\] here"),
     ):
