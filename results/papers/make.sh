@@ -17,13 +17,13 @@ cd "$(dirname "$0")/.."
 . ./programs.sh
 unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE # kernels that are forced are not those of a user
 
-part=$1 study=$2 more=()
+part=$1 study=$2 more=() place=() # settings of all trials; where the data lie, which no ENTRANT.toml says
 case $study in
   taylor-higgs)
     job=../jobs/taylor-2016/higgs.toml held=0.2 targets=(0.64 0.66)
     data=runs/higgs-rows
     [ -d $data ] || "$python" papers/higgs.py "${HIGGS_ROWS:?names the folder that higgs.py reads}" $data
-    more=("data.path=$PWD/$data")
+    place=("data.path=$PWD/$data")
     ;;
   dladmm-mnist | dladmm-fashion)
     job=../jobs/mnist-dladmm.toml held=0.2 targets=(0.899 0.95)
@@ -110,10 +110,10 @@ tune() {
     chosen "$name" "$@" || continue
     if [ -z "${vary// /}" ]; then
       mkdir -p "papers/$study"
-      "$program" train "$job" $(flags --set "name=$name" "${more[@]}" $settings) --print-job > "papers/$study/$name.toml"
+      "$program" train "$job" $(flags --set "name=$name" "${place[@]}" "${more[@]}" $settings) --print-job > "papers/$study/$name.toml"
       continue
     fi
-    mapfile -t options < <(flags --set "name=$name" "${more[@]}" $settings && flags --vary $vary)
+    mapfile -t options < <(flags --set "name=$name" "${place[@]}" "${more[@]}" $settings && flags --vary $vary)
     tuned "papers/$study" "$name" "$job" "${options[@]}" --budget "${TRIALS:-20}" --validation $held --ranks "${RANKS:-1}"
   done 3< <("$study")
 }
@@ -121,7 +121,7 @@ tune() {
 # compared FOLDER JOB...: a race; its tables and figure go into papers/FOLDER.
 compared() {
   mkdir -p "papers/$1"
-  "$program" compare "${@:2}" $(flags --set "${more[@]}") --ranks "${RANKS:-1}" --repeat "${SEEDS:-5}" \
+  "$program" compare "${@:2}" $(flags --set "${place[@]}") --ranks "${RANKS:-1}" --repeat "${SEEDS:-5}" \
     $(flags --target "${targets[@]}") --out "compare/papers-${1////-}" | said || [ $? = 1 ]
   cp "compare/papers-${1////-}"/{summary.md,summary.csv,table.csv,figure.png} "papers/$1/"
 }
