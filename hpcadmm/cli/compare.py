@@ -27,8 +27,9 @@ def compare(jobs: tuple[str, ...], overrides: tuple[str, ...], solvers: str, **o
 
     JOB is a job file; an appended :KEY=VALUE overrides that job only: a.toml a.toml:name=b:solver.rate=0.1. All jobs
     run with their first seed, then with the next. The same command with the same --out, which may have more jobs or
-    repeats, continues and repeats no finished run. OUT contains summary.md, summary.csv (a row per job), table.csv (a row per run), figure.png and the
-    run folders. A failed run is a row with its message. Exit code: 0 if every job has a finished run, else 1.
+    repeats, continues and runs nothing again that has finished. OUT contains summary.md, summary.csv (a row per job),
+    table.csv (a row per run), figure.png and the run folders. A failed run is a row with its message. Exit code: 0 if
+    every job has a finished run, else 1.
 
     With --solvers one job file is enough: JOB's own solver takes its keys, the others their defaults (solvers of one
     family share keys). A solver that does not fit JOB is a row that says why.

@@ -11,7 +11,8 @@ chain reaches its farther neighbour; half of the workers share the bandwidth W a
 server, which then reaches the farthest of them with all of W; W = 10, 2, 1 MHz. A vector of gadmm and gd has 32 bits an
 entry, one of qgadmm, and on the way up of qgd, 2, and 64 bits more.
 
-OUT/drops.csv: rounds and joules of each drop, infinite where the error stays above 1e-4. OUT/trials.csv. OUT/summary.csv, OUT/figure.png: medians and CDFs.
+OUT/drops.csv: rounds and joules of each drop, infinite where the error stays above 1e-4. OUT/trials.csv.
+OUT/summary.csv, OUT/figure.png: medians and CDFs.
 """
 
 import sys
