@@ -1,5 +1,5 @@
-# Sourced: run, program and python, what MPIRUN, HPCADMM and PYTHON name. Paths are from the project's root; all three are
-# made absolute, for hosts and folders of other names.
+# Sourced. Sets run, program and python to the absolute paths of what MPIRUN, HPCADMM and PYTHON name. A relative path
+# begins at the project's root.
 root=$(realpath "$(dirname "${BASH_SOURCE[0]}")/..")
 
 # absolute NAME [-s]: the path of a program, NAME itself where there is none; -s: of a link, not of what it links to.

@@ -54,7 +54,7 @@ class Solver:
     convex: ClassVar[bool] = False  # is its objective always the mean loss plus a penalty, which may be none?
     sparse: ClassVar[bool] = False  # does it use x in products only, so that x may be sparse?
     metrics: ClassVar[tuple[str, ...]] = ("objective", "primal_residual")  # of `measure`, that save.best may name
-    steadier: ClassVar[Mapping[str, str]] = {}  # "larger" or "smaller": change of a key that helps where a run diverges
+    steadier: ClassVar[Mapping[str, str]] = {}  # by key: the change, "larger" or "smaller", that helps a diverging run
     sums: str | int = "exact"  # the key `sums`; with others than "exact" the bits depend on the ranks
     batch: int = 0  # the key `batch`: samples a step; 0: all
     path: Any = None  # the key `path`: strengths of the penalty, a fit of each

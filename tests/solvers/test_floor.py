@@ -92,7 +92,7 @@ def test_the_products_of_a_layer_share_memory_as_large_as_their_largest_operands
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("most", [90 * 40 * 4, 1])
 def test_a_large_product_does_the_same_work_in_less_memory(kind, precision, most):
-    """A job that fits the memory is not ended by the floor's arrays beside its own."""
+    """The floor of a job that nearly fills the memory fits, too."""
     tiles, bill = Tiles(330, 32), Bill(330, 11, 4)
     bill.gemm(1, kind, 40, 40, name="x")
     few, whole = (Floor(tiles, np.float32, engine_of(precision), *limit) for limit in ([most], []))
