@@ -5,12 +5,11 @@ set -euo pipefail
 cd "$(dirname "$0")"
 . ./programs.sh
 parts="runs hashes floor exact scaling layers grids wires convergence accuracy decentralized mpadmm first scale"
-parts="$parts model rivals"
+parts="$parts model"
 
 jobs=../jobs
 taylor=$jobs/mnist-taylor-deep.toml mpadmm=$jobs/mnist-mpadmm.toml
-lbfgs=$jobs/taylor-2016/accuracy-lbfgs.toml sgd=$jobs/taylor-2016/accuracy-sgd.toml
-adam=$jobs/dladmm-2019/accuracy-adam.toml gd=$jobs/dladmm-2019/accuracy-gd.toml
+adam=$jobs/dladmm-2019/accuracy-adam.toml
 dladmm=$jobs/dladmm-2019/accuracy-dladmm.toml pdadmm=$jobs/pdadmm-2020/accuracy-pdadmm.toml
 
 # train FOLDER NAME JOB [--set ...]: a run on two ranks; its metrics, summary and environment become FOLDER/NAME-*.
@@ -22,11 +21,11 @@ train() {
   for part in metrics.jsonl summary.json environment.json; do cp "runs/$folder/$name/$part" "$folder/$name-$part"; done
 }
 
-# summary KEY...: those values of the run in runs/hash, parted by commas.
+# summary RUN KEY...: those values of the run, parted by commas.
 summary() {
   python3 -c 'import json, sys
-found = json.load(open("runs/hash/summary.json"))
-print(*(found.get(key, "") for key in sys.argv[1:]), sep=",")' "$@"
+found = json.load(open(sys.argv[1] + "/summary.json"))
+print(*(found.get(key, "") for key in sys.argv[2:]), sep=",")' "$@"
 }
 
 # bench N FILE JOB [OPTION...]: the figures of a job on N ranks, as JSON.
@@ -59,7 +58,7 @@ hashes() {
         rm -rf runs/hash
         "$run" -n "$n" "$program" train "$job" "${first[@]}" --set precision=$precision --set stop.iterations=20 \
           --set solver.warm=5 --set evaluate.every=0 --out runs/hash --quiet
-        echo "$precision,$data,$n,$(summary weights_sha256)" >> taylor-hashes/table.csv
+        echo "$precision,$data,$n,$(summary runs/hash weights_sha256)" >> taylor-hashes/table.csv
       done
     done
   done
@@ -110,28 +109,30 @@ grids() {
       "$run" -n $((blocks * samples)) "$program" train $jobs/digits-pdadmm-deep.toml --set precision=$precision \
         --set 'network.hidden=[40,40,40,40,40,40,40,40,40]' --set solver.update=$update --set solver.wire="$wire" \
         --set "solver.grid=[$blocks,$samples]" --set stop.iterations=20 --set evaluate.every=0 --out runs/hash --quiet
-      echo "$precision,$update,$wire,$((blocks * samples)),$blocks x $samples,$(summary weights_sha256)" \
+      echo "$precision,$update,$wire,$((blocks * samples)),$blocks x $samples,$(summary runs/hash weights_sha256)" \
         >> pdadmm-grids/table.csv
     done
   done
   cp runs/hash/environment.json pdadmm-grids/
 }
 
-# A byte per entry against four: bytes on the wire and accuracy on the same two ranks.
+# A byte per entry against four, five seeds: bytes on the wire and accuracy on the same two ranks.
 wires() {
   mkdir -p pdadmm-wires
-  echo "job,wire,test_accuracy,bytes,payload_bytes" > pdadmm-wires/table.csv
+  echo "job,wire,seed,test_accuracy,bytes,payload_bytes" > pdadmm-wires/table.csv
   for job in $jobs/digits-pdadmm.toml $jobs/digits-pdadmm-deep.toml $pdadmm; do
-    for wire in float32 float16 16 8; do
-      local pixels=()
-      [ "$job" = "$pdadmm" ] && pixels=(--set data.downsample=2)
-      rm -rf runs/hash
-      "$run" -n 2 "$program" train "$job" "${pixels[@]}" --set precision=float32 --set solver.wire=$wire \
-        --set evaluate.every=0 --out runs/hash --quiet
-      echo "$(basename "$job" .toml),$wire,$(summary test_accuracy bytes payload_bytes)" >> pdadmm-wires/table.csv
+    local sets=()
+    [ "$job" = "$pdadmm" ] && sets=(--set data.downsample=2 --set stop.iterations=100)
+    for seed in 0 1 2 3 4; do
+      for wire in float32 float16 16 8; do
+        rm -rf runs/wire
+        "$run" -n 2 "$program" train "$job" "${sets[@]}" --set precision=float32 --set "solver.wire=$wire" \
+          --set "seed=$seed" --set evaluate.every=0 --out runs/wire --quiet
+        echo "$(basename "$job" .toml),$wire,$seed,$(summary runs/wire test_accuracy bytes payload_bytes)" >> pdadmm-wires/table.csv
+      done
     done
   done
-  cp runs/hash/environment.json pdadmm-wires/
+  cp runs/wire/environment.json pdadmm-wires/
 }
 
 # Do the Lagrangians of dlADMM and pdADMM fall?
@@ -244,7 +245,7 @@ print(*sys.argv[1:], *(found[key] for key in keys), sep=",")' "$(basename "$job"
 
 # duel FOLDER TARGET JOB... [--set ...]: a comparison on two ranks; its tables and figure go into FOLDER.
 duel() {
-  "$program" compare "${@:3}" --ranks 2 --repeat "${REPEAT:-5}" --target "$2" --launcher "$run" --out "compare/$1"
+  "$program" compare "${@:3}" --ranks 2 --repeat "5" --target "$2" --launcher "$run" --out "compare/$1"
   mkdir -p "$1" && cp "compare/$1"/{summary.md,summary.csv,table.csv,figure.png} "$1/"
 }
 
@@ -285,47 +286,6 @@ mpadmm() {
   done
   "$program" bench $jobs/layers-mpadmm.toml --scaling --ranks 1,2 --repeats 3 --iterations 3 \
     --json > mpadmm/layers.json 2>/dev/null
-}
-
-# The comparisons of the three papers: every solver on the same network, data and cores. NAME-paper has the rate of the
-# paper; the others have the values that hpcadmm tune chose on a fifth of the training part.
-rivals() {
-  local REPEAT=${REPEAT:-3} linear="$lbfgs:name=linear:network.hidden=[]"
-  local cg=$lbfgs:name=cg:solver.name=cg:stop.iterations=60
-  local t=$taylor:name=taylor:evaluate.every=2:save.every=0 m=$mpadmm:name=mpadmm
-  local shallow=(--set 'network.hidden=[300]' --set loss.name=hinge)
-  duel rivals/taylor-mnist 0.93 "${shallow[@]}" $cg $lbfgs "$linear" $m:solver.eta=6.9:solver.delta=2.0 $sgd \
-    $t:solver.beta=0.97:solver.gamma=3.6
-  duel rivals/taylor-binary 0.97 "${shallow[@]}" --set 'data.classes=[4,9]' $cg $lbfgs "$linear" \
-    $m:solver.eta=3.7:solver.delta=0.21 $sgd:solver.rate=0.16 $t:solver.beta=3.1:solver.gamma=1.1
-
-  linear=$linear:stop.iterations=60 t=$t:solver.beta=0.97:solver.gamma=3.6 m=$m:solver.batch=2000
-  local deep=(--set loss.name=cross-entropy --set data.first=10000) fashion=(--set data.name=fashion-mnist)
-  local paper=($(three -paper 0.1 1e-3 1e-3) $gd:name=gd-paper:solver.rate=1e-6 "$linear")
-  duel rivals/dladmm-mnist 0.91 "${deep[@]}" "${paper[@]}" $(three "" 3.2 0.014 0.0027) \
-    $dladmm:solver.nu=63.0:solver.rho=7.2e-6 $gd:solver.rate=0.96 $m:solver.delta=1.0 $t
-  duel rivals/dladmm-fashion 0.82 "${deep[@]}" "${fashion[@]}" "${paper[@]}" $(three "" 0.1 0.014 0.0018) \
-    $dladmm:solver.nu=63.0:solver.rho=7.2e-6 $gd:solver.rate=0.3 $m:solver.delta=1.0 $t
-
-  deep+=(--set data.downsample=2)
-  paper=($(three -paper 1.0 0.1 1e-3) $gd:name=gd-paper:solver.rate=0.01 "$linear")
-  duel rivals/pdadmm-mnist 0.91 "${deep[@]}" "${paper[@]}" $(three "" 1.8 0.038 0.0042) \
-    $dladmm:solver.nu=11.0:solver.rho=5.4e-7 $gd:solver.rate=1.3 $m:solver.delta=1.0 \
-    $pdadmm:solver.nu=0.29:solver.rho=0.23:solver.ridge=0.0056
-  duel rivals/pdadmm-fashion 0.80 "${deep[@]}" "${fashion[@]}" "${paper[@]}" $(three "" 0.32 0.014 0.0018) \
-    $dladmm:solver.nu=20.0:solver.rho=4e-5 $gd:solver.rate=0.5 $m:solver.eta=2.0:solver.delta=0.44 \
-    $pdadmm:solver.nu=0.09:solver.rho=0.74:solver.ridge=0.0018
-  duel rivals/pdadmm-cifar 0.38 "${deep[@]}" --set data.name=cifar-10 "${paper[@]}" $(three "" 1.0 0.02 0.002) \
-    $dladmm:solver.nu=3.6:solver.rho=3e-6 $gd:solver.rate=0.03 $m:solver.delta=1.0 \
-    $pdadmm:solver.nu=0.016:solver.rho=0.13:solver.ridge=0.01
-}
-
-# three SUFFIX RATE RATE RATE: the jobs of Adadelta, Adagrad and Adam at these rates.
-three() {
-  for solver in adadelta adagrad adam; do
-    echo "$adam:name=$solver$1:solver.name=$solver:solver.rate=$2"
-    set -- "$1" "${@:3}"
-  done
 }
 
 # Layers dealt to two ranks, on the 2,500 images of torchbraid's example. Only if asked for; two minutes.
