@@ -32,7 +32,7 @@ export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM ?= 1
 endif
 endif
 
-.PHONY: help train test test-quick test-4 test-slurm test-network dist test-dist test-python test-python-turn fuzz chaos lint results clean
+.PHONY: help train test test-quick test-4 test-slurm test-network dist test-dist test-python test-turn fuzz chaos lint results clean
 help:
 	@echo "make train    install into .venv, then train $(JOB) on $(RANKS) ranks"
 	@echo "make test     all tests but those of Slurm and hosts  make test-4   the tests under MPI, on 4 ranks"
@@ -88,10 +88,9 @@ test-python: dist
 	tests/installed.sh oldest 3.11
 	for python in $(PYTHONS); do tests/installed.sh newest $$python || exit 1; done
 
-# One of these: with each commit the next one.
-test-python-turn: dist
-	set -- oldest=3.11 $(patsubst %,newest=%,$(filter-out 3.11,$(PYTHONS))); \
-	shift $$(($$(git rev-list --count HEAD 2> /dev/null || echo 0) % $$#)); tests/installed.sh $${1%=*} $${1#*=}
+# With each commit another of test-dist and those of test-python.
+test-turn: dist
+	tests/installed.sh turn $$(git rev-list --count HEAD 2> /dev/null || echo 0) $(PYTHONS)
 
 # FUZZED: modules of tests/fuzz; a fault ends the run and shows its input.
 fuzz: $(BASE)-test

@@ -3,6 +3,7 @@
 # tests/installed.sh borrow                  with the packages of .venv
 # tests/installed.sh newest|oldest VERSION   with the newest or oldest packages that pyproject.toml allows, in a Python of
 #                                            this version; skipped where there is none
+# tests/installed.sh turn K VERSION...       one of all these that can be tested here: the next one with each K
 set -euo pipefail
 cd "$(dirname "$0")/.."
 few=(
@@ -33,6 +34,15 @@ wanted = [*project["dependencies"], *(one for extra in project["optional-depende
 print(*{re.sub(r">=([\d.]+).*", r"==\1.*", one) for one in wanted if ">=" in one}, sep="\n")
 END
 }
+
+if [ "$1" = turn ]; then
+    turns=(borrow)
+    if [ -n "$(found 3.11)" ]; then turns+=("oldest 3.11"); fi
+    for version in "${@:3}"; do
+        if [ "$version" != 3.11 ] && [ -n "$(found "$version")" ]; then turns+=("newest $version"); fi
+    done
+    exec "$0" ${turns[$2 % ${#turns[@]}]}
+fi
 
 packages=$1 folder=$PWD/build/installed-$1${2+-$2}
 wheel=$(echo "$PWD"/dist/hpcadmm-*.whl)
