@@ -16,7 +16,7 @@ raced() {
 }
 
 # said: of a tuning or a race, a line for each run, and errors.
-said() { grep -E '^[0-9]+ of|^Error' || true; }
+said() { grep --line-buffered -E '^[0-9]+ of|^Error' || true; }
 
 # tuned FOLDER NAME JOB OPTION...: the trials of an entrant. FOLDER keeps their table and, as NAME.toml, the best, without
 # the path of its data.
