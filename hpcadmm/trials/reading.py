@@ -34,6 +34,11 @@ class Result:
         return self.state == "finished"
 
     @property
+    def pending(self) -> bool:
+        """Whether its outcome is not known yet: the same command goes on with it."""
+        return self.state in ("absent", "interrupted", "running")
+
+    @property
     def measure(self) -> str:
         """The measure of the test part: "accuracy", "error" (mean squared), or "" if nothing was measured."""
         return reached.measured(self.rows)

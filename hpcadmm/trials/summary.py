@@ -23,8 +23,8 @@ def spread(values: Sequence[float]) -> Range | None:
 def summarised(results: Sequence[Result], target: float | None) -> list[Row]:
     """A row for each job, in the order in which they were given; ranges are over its finished runs.
 
-    A run that did not reach the target, or did not finish, counts as infinite cost to the target: the median is finite
-    only if more than half of the seeds reached it.
+    A run that did not reach the target, or failed, counts as infinite cost to the target: the median is finite only if
+    more than half of the seeds reached it. One that is not run yet, or was interrupted, does not count.
     """
     labels = dict.fromkeys(one.planned.label for one in results)
     return [one_job([one for one in results if one.planned.label == label], target) for label in labels]
@@ -33,13 +33,14 @@ def summarised(results: Sequence[Result], target: float | None) -> list[Row]:
 def one_job(runs: Sequence[Result], target: float | None) -> Row:
     """The row of a job."""
     done = [one for one in runs if one.finished]
-    reached = [one.at(target) if one.finished else None for one in runs]
+    reached = [one.at(target) if one.finished else None for one in runs if not one.pending]
     row: Row = {
         "job": runs[0].planned.label,
         **described(runs[0].planned.job),
         "ranks": next((one.summary.get("ranks") for one in done), None),
         "runs": len(runs),
         "finished": len(done),
+        "pending": len(runs) - len(reached),
         "measure": next((one.measure for one in done if one.measure), ""),
         "best": spread([value for one in done if (value := one.best()) is not None]),
         "final": spread([value for one in done if (value := one.final()) is not None]),
@@ -112,7 +113,7 @@ def reached_cells(row: Row) -> dict[str, str]:
 
 def target_cells(row: Row) -> dict[str, str]:
     """The cost of a job up to the target."""
-    said = {"job": row["job"], "reached": f"{row['reached']} of {row['runs']}"}
+    said = {"job": row["job"], "reached": f"{row['reached']} of {row['runs'] - row['pending']}"}
     return said | {cost: cell(row[f"target_{cost}"]) for cost in COSTS}
 
 

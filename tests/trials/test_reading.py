@@ -79,6 +79,23 @@ def test_a_failed_seed_counts_as_one_that_did_not_get_there(three, tmp_path):
     assert "| small-3 | diverged | 1 rows" in text
 
 
+def test_a_seed_that_is_still_to_come_does_not_count(three, tmp_path):
+    """Also one that was interrupted before it reached the target."""
+    folder, plan = three
+    plan = [*plan, planned(k=3), planned(k=4)]
+    run(tmp_path, plan[3], [row(2, 0.5, 0.1)], state="interrupted")
+    found = results(folder, plan)
+    assert [one.state for one in found] == ["finished"] * 3 + ["interrupted", "absent"]
+    (summary,) = summarised(found, 0.9)
+    (without,) = summarised(found[:3], 0.9)
+    assert (summary.pop("runs"), summary.pop("pending")) == (5, 2)
+    assert (without.pop("runs"), without.pop("pending")) == (3, 0)
+    assert summary == without
+    text = page(found, {0.9: [{**summary, "runs": 5, "pending": 2}]})
+    assert "| 3 of 5" in text  # finished
+    assert "| 2 of 3" in text  # reached
+
+
 def test_a_regression_is_read_by_its_error(tmp_path):
     one = planned(text=GADMM)
     rows = [row(i, None, i, test_error=e) for i, e in ((1, 0.5), (2, 0.1), (3, 0.2))]
