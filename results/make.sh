@@ -122,7 +122,7 @@ wires() {
   echo "job,wire,seed,test_accuracy,bytes,payload_bytes" > pdadmm-wires/table.csv
   for job in $jobs/digits-pdadmm.toml $jobs/digits-pdadmm-deep.toml $pdadmm; do
     local sets=()
-    [ "$job" = "$pdadmm" ] && sets=(--set data.downsample=2 --set stop.iterations=100)
+    [ "$job" = "$pdadmm" ] && sets=(--set data.downsample=2 --set data.first=10000 --set stop.iterations=100)
     for seed in 0 1 2 3 4; do
       for wire in float32 float16 16 8; do
         rm -rf runs/wire
