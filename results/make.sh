@@ -4,13 +4,11 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 . ./programs.sh
-parts="runs hashes floor exact scaling layers grids wires convergence accuracy decentralized mpadmm first scale"
-parts="$parts model"
+parts="runs hashes floor exact scaling layers grids wires convergence decentralized mpadmm first scale model"
 
 jobs=../jobs
 taylor=$jobs/mnist-taylor-deep.toml mpadmm=$jobs/mnist-mpadmm.toml
-adam=$jobs/dladmm-2019/accuracy-adam.toml
-dladmm=$jobs/dladmm-2019/accuracy-dladmm.toml pdadmm=$jobs/pdadmm-2020/accuracy-pdadmm.toml
+adam=$jobs/dladmm-2019/accuracy-adam.toml pdadmm=$jobs/pdadmm-2020/accuracy-pdadmm.toml
 
 # train FOLDER NAME JOB [--set ...]: a run on two ranks; its metrics, summary and environment become FOLDER/NAME-*.
 train() {
@@ -141,18 +139,6 @@ convergence() {
     train convergence ${data%-mnist}-dladmm $jobs/dladmm-2019/convergence-dladmm.toml --set data.name=$data
     train convergence ${data%-mnist}-pdadmm $jobs/pdadmm-2020/convergence-pdadmm.toml --set data.name=$data
     "$program" plot runs/convergence/${data%-mnist}-* -o convergence/${data%-mnist}.png
-  done
-}
-
-# The three ADMMs on the same network, with the same settings for all data.
-accuracy() {
-  for data in mnist fashion-mnist cifar-10; do
-    local kind=${data%%-*} sets=(--set data.name=$data --set data.downsample=2)
-    [ $kind = cifar ] && sets+=(--set stop.iterations=100)
-    train accuracy $kind-dladmm $dladmm "${sets[@]}"
-    train accuracy $kind-pdadmm $pdadmm "${sets[@]}"
-    train accuracy $kind-taylor $taylor "${sets[@]}" --set evaluate.every=2 --set save.every=0
-    "$program" plot runs/accuracy/$kind-* -o accuracy/$kind.png --y accuracy
   done
 }
 
