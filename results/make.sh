@@ -231,7 +231,7 @@ print(*sys.argv[1:], *(found[key] for key in keys), sep=",")' "$(basename "$job"
 
 # duel FOLDER TARGET JOB... [--set ...]: a comparison on two ranks; its tables and figure go into FOLDER.
 duel() {
-  "$program" compare "${@:3}" --ranks 2 --repeat "5" --target "$2" --launcher "$run" --out "compare/$1"
+  "$program" compare "${@:3}" --ranks 2 --repeat 5 --target "$2" --launcher "$run" --out "compare/$1"
   mkdir -p "$1" && cp "compare/$1"/{summary.md,summary.csv,table.csv,figure.png} "$1/"
 }
 
