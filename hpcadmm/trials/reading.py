@@ -35,7 +35,7 @@ class Result:
 
     @property
     def pending(self) -> bool:
-        """Whether its outcome is not known yet: the same command goes on with it."""
+        """Whether it can still finish: it was not started, or it stopped early, and the same command continues it."""
         return self.state in ("absent", "interrupted", "running")
 
     @property

@@ -6,7 +6,7 @@
 #
 #   make.sh tune STUDY [ENTRANT...]   TRIALS (20) trials of each entrant, by the accuracy on held-out samples
 #   make.sh race STUDY [ENTRANT...]   SEEDS (5) seeds of those that were tuned, in turns, on the test samples
-#   make.sh full STUDY [ENTRANT...]   the same at the paper's number of samples and iterations, in STUDY/full
+#   make.sh full STUDY [ENTRANT...]   the same with all samples and iterations of the study, in STUDY/full
 #   make.sh list STUDY                the entrants
 #
 # STUDY keeps ENTRANT.toml, the best of an entrant's trials, trials/, and the tables and the figure of the race. A call

@@ -29,7 +29,7 @@ case $study in
     ;;
 esac
 
-# NAME | settings of the job | what is varied | settings at the paper's size
+# NAME | settings of the job | what is varied | settings with all samples
 taylor-higgs() {
   local rate="solver.rate=log:1e-4:1e-1 solver.batch=choice:64,256,1024" steps="evaluate.every=50 stop.iterations=1500"
   local linear="network.hidden=[] solver.name=unwrapped penalty.name=l2" strength="penalty.strength=log:1e-6:1e-1"

@@ -40,15 +40,15 @@ def test_every_entrant_is_a_job_and_its_ranges_are_of_keys_that_it_has(network):
 
 
 @pytest.mark.parametrize(
-    ("study", "job"),
+    ("study", "job", "least"),
     [
-        ("taylor-mnist", "mnist-taylor.toml"),
-        ("dladmm-mnist", "mnist-dladmm.toml"),
-        ("pdadmm-cifar", "pdadmm-2020/accuracy-pdadmm.toml"),
-        ("shallow-mnist", "pdadmm-2020/accuracy-pdadmm.toml"),
+        ("taylor-mnist", "mnist-taylor.toml", 7),
+        ("dladmm-mnist", "mnist-dladmm.toml", 12),
+        ("pdadmm-cifar", "pdadmm-2020/accuracy-pdadmm.toml", 12),
+        ("shallow-mnist", "pdadmm-2020/accuracy-pdadmm.toml", 12),
     ],
 )
-def test_every_entrant_of_the_papers_is_a_job_at_both_sizes(study, job):
+def test_every_entrant_of_the_papers_is_a_job_at_both_sizes(study, job, least):
     said = subprocess.run([ROOT / "results/papers/make.sh", "list", study], capture_output=True, text=True, check=True)
     for line in said.stdout.splitlines():
         _, settings, vary, larger = (cell.strip() for cell in line.split("|"))
@@ -57,7 +57,7 @@ def test_every_entrant_of_the_papers_is_a_job_at_both_sizes(study, job):
         for one in varied(vary.split()) if vary else []:
             for value in one.probes():
                 assert read(ROOT / "jobs" / job, [*settings.split(), one.override(value)])
-    assert len(said.stdout.splitlines()) >= 7
+    assert len(said.stdout.splitlines()) >= least
 
 
 def test_every_entrant_between_hosts_is_a_job():
